@@ -1,0 +1,58 @@
+/** A value as JSON has it. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Lifecycle facts; only ever added, so their union is the same in any order (bad news always wins). */
+export const fact = { activated: 1, deactivated: 2, compromised: 4, destroyed: 8 } as const;
+
+/** A managed object as the store holds it. */
+export interface ManagedObject {
+  /** UUID, the KMIP Unique Identifier. */
+  readonly id: string;
+  /** Identity of the caller that made it. */
+  readonly owner: string;
+  /** KMIP enumeration Object Type (KMIP 1.4, 9.1.3.2.3). */
+  readonly objectType: number;
+  /** Union of `fact` bits. */
+  readonly facts: number;
+  /** KMIP attribute name → its instances, in index order. */
+  readonly attributes: ReadonlyMap<string, readonly Json[]>;
+  /** Key Block and the like, sealed by the keyring; absent once destroyed. */
+  readonly sealed: Buffer | undefined;
+}
+
+/** One change of one object; becomes one operation of the log. */
+export type Change =
+  | {
+      readonly kind: "create";
+      readonly id: string;
+      readonly owner: string;
+      readonly objectType: number;
+      readonly sealed: Buffer;
+      readonly facts: number;
+      readonly attributes: Readonly<Record<string, readonly Json[]>>;
+    }
+  /** Attributes: a list replaces all instances of the name (last writer wins a name), null removes it. */
+  | {
+      readonly kind: "change";
+      readonly id: string;
+      readonly facts: number;
+      readonly attributes: Readonly<Record<string, readonly Json[] | null>>;
+    };
+
+/** What a search asks for; all of it must hold. */
+export interface ObjectFilter {
+  readonly owner: string | undefined;
+  readonly objectType?: number;
+  /** Attribute name → an instance that must be among its instances (whole value, or for objects the given members). */
+  readonly attributes?: Readonly<Record<string, Json>>;
+}
+
+/** Durable objects. Rejects with StoreError; nothing of a failed call stays. */
+export interface Store {
+  object(id: string): Promise<ManagedObject | undefined>;
+  objects(ids: readonly string[]): Promise<readonly ManagedObject[]>;
+  /** Identifiers, newest first. */
+  locate(filter: ObjectFilter): Promise<readonly string[]>;
+  /** All or nothing; resolves when durable here and as `durability` asks. */
+  write(changes: readonly Change[]): Promise<void>;
+}
