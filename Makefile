@@ -1,0 +1,41 @@
+# keyfleet: what can be done here. `make` or `make help` lists it.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help setup tools images demo demo-down test unit check stories bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Install what the project needs (Debian packages, npm packages); idempotent
+	@./setup.sh
+
+tools: setup ## Build Kubernetes, etcd and helm from Go modules into the cache (about 7 minutes, once)
+	@test-e2e/sites/build-tools.sh >/dev/null
+
+images: setup ## Build the container images keyfleet-node and keyfleet-operator
+	@test-e2e/sites/images.sh
+
+demo: tools images ## The main job: three sites, a fleet, KMIP clients, two sites lost and back
+	@node test-e2e/demo/demo.ts
+
+demo-down: ## End the sites of the demo; nothing is left behind
+	@test-e2e/sites/sites down
+
+check: setup ## Types, lint and format
+	@npm run --silent check
+
+unit: images check ## The fast loop: everything that needs no Kubernetes site
+	@npm test --silent
+
+stories: tools images ## User stories on three real Kubernetes sites
+	@node test-e2e/run.ts stories
+
+test: tools images ## Everything: types, lint, unit tests, stories; prints the total last
+	@node test-e2e/run.ts check unit stories
+
+bench: setup ## Benchmarks (ratios against a baseline measured in the same run)
+	@node bench/run.ts
+
+clean: demo-down ## End the sites and delete what was built outside the checkout
+	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** One phase of `make test`: a title and the command; phases of node's test runner are counted. */
+interface Phase {
+  readonly title: string;
+  readonly command: readonly string[];
+  readonly counted: boolean;
+}
+
+const unitGlobs = ["*.test.ts", "{crds,operator,node-image,helm,bench}/**/*.test.ts", "test-e2e/{sites,demo,clients}/**/*.test.ts"];
+
+const phases: Readonly<Record<string, Phase>> = {
+  check: { title: "types, lint and format", command: ["npm", "run", "--silent", "check"], counted: false },
+  unit: { title: "tests without Kubernetes", command: ["node", "--test", ...unitGlobs], counted: true },
+  stories: {
+    title: "stories on three Kubernetes sites",
+    // One at a time: the stories share the sites, and two of them cannot both take a data centre down.
+    command: ["node", "--test", "--test-concurrency=1", "test-e2e/stories/**/*.story.ts"],
+    counted: true,
+  },
+};
+
+const folder = mkdtempSync(join(tmpdir(), "keyfleet-test-"));
+const totals = { passed: 0, failed: 0 };
+
+/** Runs a phase with its output on this terminal and adds up what node's test runner counted. */
+function run(name: string, phase: Phase): void {
+  const begin = process.hrtime.bigint();
+  console.log(`\n== ${name}: ${phase.title}`);
+  const report = join(folder, name);
+  const reporters = ["--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"];
+  const [program, ...rest] = phase.command;
+  const args = phase.counted ? [...reporters, `--test-reporter-destination=${report}`, ...rest] : rest;
+  const { status } = spawnSync(program ?? "", args, { stdio: "inherit" });
+  count(status, phase.counted ? readFileSync(report, { encoding: "utf8", flag: "a+" }) : "");
+  const seconds = Number((process.hrtime.bigint() - begin) / 1_000_000n) / 1000;
+  console.log(`== ${name}: ${status === 0 ? "passed" : "FAILED"} in ${seconds.toFixed(1)} s`);
+}
+
+/** A phase that fails without a failed test (a crash, a lint finding) counts as one failure, so that it is never lost. */
+function count(status: number | null, report: string): void {
+  const read = (word: string) => Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(report)?.[1] ?? 0);
+  const failed = read("fail") + read("cancelled") + read("skipped") + read("todo");
+  totals.passed += report === "" && status === 0 ? 1 : read("pass");
+  totals.failed += failed === 0 && status !== 0 ? 1 : failed;
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => phases[name] === undefined);
+if (asked.length === 0 || unknown.length > 0) {
+  console.error(`usage: node test-e2e/run.ts PHASE...   phases: ${Object.keys(phases).join(", ")}`);
+  process.exit(2);
+}
+for (const name of asked) {
+  const phase = phases[name];
+  if (phase !== undefined) run(name, phase);
+}
+rmSync(folder, { recursive: true, force: true });
+console.log(`\n${totals.passed} passed, ${totals.failed} failed`);
+process.exit(totals.failed === 0 && totals.passed > 0 ? 0 : 1);

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+
+/**
+ * Who may import whom: each room and the rooms it may import, besides itself and node's own modules.
+ * A test file may import its workspace's `testing` room too. Packages from the registry are listed by name.
+ */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  crds: ["yaml", "json-schema-to-typescript"],
+  "crds/types": [],
+  "crds/testing": [],
+
+  operator: ["crds", "operator/*", "@dot-i/k8s-operator", "@kubernetes/client-node", "prom-client"],
+  "operator/observe": ["crds", "operator/ports"],
+  "operator/desired": ["crds", "operator/ports"],
+  "operator/plan": ["crds", "operator/ports", "operator/desired"],
+  "operator/act": ["crds", "operator/ports", "@peculiar/x509", "@peculiar/asn1-x509", "@peculiar/asn1-schema", "reflect-metadata"],
+  "operator/status": ["crds", "operator/ports", "operator/plan"],
+  "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
+  "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
+  "operator/testing": ["crds", "operator/*"],
+
+  "node-image": ["crds", "node-image/*", "prom-client", "yaml"],
+  "node-image/listen": ["node-image/kmip", "node-image/ttlv", "node-image/access"],
+  "node-image/ttlv": [],
+  "node-image/kmip": ["node-image/ttlv", "node-image/operations", "node-image/objects", "node-image/access"],
+  "node-image/operations": ["node-image/objects", "node-image/access", "node-image/keys"],
+  "node-image/objects": [],
+  "node-image/access": [],
+  "node-image/store": ["node-image/objects", "node-image/keys", "pg"],
+  "node-image/replication": ["crds", "node-image/store", "node-image/keys", "pg"],
+  "node-image/postgres": ["crds", "pg"],
+  "node-image/keys": ["node-image/hsm"],
+  "node-image/hsm": ["node-image/hsm-wire"],
+  "node-image/hsm-wire": [],
+  "node-image/pkcs11": ["node-image/hsm-wire", "node-image/hsm", "pkcs11js"],
+  "node-image/time": [],
+  "node-image/config": ["crds", "yaml"],
+  "node-image/membership": ["crds", "node-image/*", "@peculiar/x509", "reflect-metadata"],
+  "node-image/health": ["crds", "express", "prom-client", "node-image/*"],
+  "node-image/testing": ["crds", "node-image/*", "@peculiar/x509", "@peculiar/asn1-x509", "@peculiar/asn1-schema", "reflect-metadata", "pg", "yaml"],
+
+  helm: ["yaml"],
+  "test-e2e": ["crds", "test-e2e/*"],
+  "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
+  "test-e2e/clients": ["test-e2e/sites"],
+  "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
+  "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
+  bench: ["bench/*", "node-image/*", "operator/*", "crds"],
+  ".": [],
+};
+
+/** Limits in lines; a file beyond the first is too long to read at a sitting. */
+const limits = { file: 400, testFile: 600 } as const;
+
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts"], { encoding: "utf8" })
+  .split("\n")
+  .filter((file) => file !== "" && existsSync(file));
+const text = (file: string) => readFileSync(file, "utf8");
+const isTest = (file: string) => /\.(test|story)\.ts$/.test(file);
+
+/** The room of a file: its folder, at most two deep. */
+function room(file: string): string {
+  return dirname(file).split("/").slice(0, 2).join("/");
+}
+
+/** What a file imports, as rooms and package names. */
+function imports(file: string): string[] {
+  const found = text(file).matchAll(
+    /^(?:import|export)\b[^"';]*?\bfrom\s+["']([^"']+)["']|^import\s+["']([^"']+)["']|\bimport\(["']([^"']+)["']\)/gm,
+  );
+  return [...found].map((match) => target(file, match[1] ?? match[2] ?? match[3] ?? "")).filter((name) => name !== "");
+}
+
+function target(file: string, specifier: string): string {
+  if (specifier.startsWith("node:")) return "";
+  if (specifier.startsWith("@keyfleet/crds")) return "crds/types";
+  if (specifier.startsWith(".")) return room(relative(".", join(dirname(file), specifier)));
+  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** Whether an import of `wanted` from `from` is in the table. */
+function allowed(from: string, wanted: string, test: boolean): boolean {
+  const top = from.split("/")[0] ?? "";
+  const list = mayImport[from] ?? [];
+  if (wanted === from || list.includes(wanted) || list.includes(`${wanted.split("/")[0]}/*`)) return true;
+  if (list.includes("crds") && wanted.split("/")[0] === "crds") return true;
+  return test && (wanted.startsWith(`${top}/`) || wanted === top || (mayImport[`${top}/testing`] ?? []).includes(wanted) || wanted.startsWith("crds"));
+}
+
+test("every room imports only what the table allows", () => {
+  const wrong = files.flatMap((file) =>
+    imports(file)
+      .filter((wanted) => !allowed(room(file), wanted, isTest(file)))
+      .map((wanted) => `${file} imports ${wanted}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("every room with code is in the table", () => {
+  const rooms = new Set(files.map(room).filter((name) => mayImport[name] === undefined));
+  assert.deepEqual([...rooms], []);
+});
+
+test("operator and node meet only in the contract", () => {
+  const wrong = files.filter((file) => file.startsWith("operator/") && imports(file).some((name) => name.startsWith("node-image")));
+  assert.deepEqual(wrong, []);
+});
+
+test("only pkcs11 names the native library", () => {
+  const wrong = files.filter((file) => imports(file).includes("pkcs11js") && room(file) !== "node-image/pkcs11");
+  assert.deepEqual(wrong, []);
+});
+
+test("files are short enough to read", () => {
+  const long = files
+    .filter((file) => !file.startsWith("crds/types/"))
+    .map((file) => [file, text(file).split("\n").length] as const)
+    .filter(([file, lines]) => lines > (isTest(file) ? limits.testFile : limits.file))
+    .map(([file, lines]) => `${file}: ${lines} lines`);
+  assert.deepEqual(long, []);
+});
+
+test("rooms are one folder deep, without drawers for everything", () => {
+  const deep = files.filter((file) => dirname(file).split("/").length > 2);
+  const drawers = files.filter((file) => /(^|\/)(utils?|common|helpers|misc|lib)(\/|\.ts$)/.test(file));
+  assert.deepEqual([...deep, ...drawers], []);
+});
+
+test("names are kebab-case and nothing is exported by default", () => {
+  const names = files.filter((file) => !/^[a-z0-9-]+(\.[a-z0-9-]+)*\.ts$/.test(file.split("/").at(-1) ?? ""));
+  const defaults = files.filter((file) => /^export default/m.test(text(file)));
+  assert.deepEqual([...names, ...defaults], []);
+});
+
+test("no test is skipped, left for later or run alone", () => {
+  const marks = /\b(?:test|it|describe)\.(?:skip|todo|only)\(|\{\s*(?:skip|todo|only)\s*:/;
+  assert.deepEqual(files.filter((file) => isTest(file) && file !== "tidy.test.ts" && marks.test(text(file))), []);
+});
+
+test("every dependency has its reason in docs/dependencies.md, pinned exactly", () => {
+  const table = text("docs/dependencies.md");
+  const missing: string[] = [];
+  for (const folder of [".", "crds", "operator", "node-image", "test-e2e"]) {
+    const manifest = JSON.parse(text(join(folder, "package.json")));
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      if (!name.startsWith("@keyfleet/") && !table.includes(`| ${name} | ${version} |`)) missing.push(`${folder}: ${name} ${version}`);
+    }
+  }
+  assert.deepEqual(missing, []);
+});
+
+test("documents name only files that exist", () => {
+  const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], { encoding: "utf8" }).trim().split("\n");
+  const broken = documents.flatMap((document) =>
+    [...text(document).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]
+      .map((match) => join(dirname(document), match[1] ?? ""))
+      .filter((path) => !existsSync(path))
+      .map((path) => `${document}: ${path}`),
+  );
+  assert.deepEqual(broken, []);
+});
