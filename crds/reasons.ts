@@ -1,0 +1,128 @@
+/** Every word that a status, an event or a gate may carry, each with what it means. Programs may rely on the words. */
+
+/** Conditions of KmsCluster; each is always present, Unknown while it was not observed. */
+export const clusterConditions = {
+  Ready: "Every wanted node serves.",
+  SitesReachable: "The API of every configured site answers this site's operator.",
+  SitesInStep: "The nodes of every site are caught up, so that new keys are held by every site.",
+  SpecSynced: "Every site holds the same specification.",
+  TimeSynchronised: "The clock of every node is within its bound.",
+  VersionsUniform: "Every node runs the version of the specification.",
+  SizeRecommended: "The fleet has the recommended number of nodes, 4 to 6.",
+  LatencyWithinBounds: "The round trip between any two nodes is below 100 ms.",
+  Upgrading: "Nodes are being brought to another version.",
+  Quiesced: "Nothing is left to do for this generation of the specification.",
+} as const;
+export type ClusterConditionType = keyof typeof clusterConditions;
+
+/** Conditions of KmsNode, written by the node; each is always present, Unknown while it was not observed. */
+export const nodeConditions = {
+  Serving: "The node answers clients.",
+  RootOfTrust: "The HSM of the node is there and holds its key.",
+  TimeSynchronised: "The clock of the node is within settings.ntp.maxOffsetMs.",
+  Replicating: "The node holds what the other members hold.",
+  Certificates: "The node has a valid certificate for the mesh and for KMIP.",
+  SettingsApplied: "The node runs with the settings of its specification.",
+} as const;
+export type NodeConditionType = keyof typeof nodeConditions;
+
+/** Reasons of the conditions of KmsNode. Those of RootOfTrust are the states of the HSM sidecar. */
+export const nodeReasons = {
+  Serving: {
+    Serving: "Clients are answered.",
+    AwaitingMembership: "The node is ready and waits for its turn to join.",
+    Joining: "The node receives keys from its sponsor.",
+    RootOfTrustUnavailable: "The HSM is missing, wrong or refuses the PIN.",
+    ClockOffset: "The clock is beyond the bound.",
+    VersionDiffers: "The node's software is not the version that the specification wants.",
+    NoCertificate: "No certificate was issued yet.",
+    DatabaseUnavailable: "PostgreSQL does not answer.",
+    Starting: "The node starts.",
+  },
+  TimeSynchronised: {
+    Synchronised: "Within the bound.",
+    OffsetTooLarge: "Beyond the bound.",
+    NoServerReachable: "No NTP server answers.",
+    Starting: "Not measured yet.",
+  },
+  Replicating: {
+    CaughtUp: "Everything that the reachable members hold is here.",
+    CatchingUp: "Operations are being pulled.",
+    PeersUnreachable: "No link to some peers.",
+    Alone: "The fleet has one member only.",
+    NotAMember: "The node does not belong to the fleet yet.",
+  },
+  Certificates: {
+    Valid: "In use and not near its end.",
+    Requested: "Waits for the operator to sign.",
+    ExpiringSoon: "Less than a third of its life is left.",
+    Invalid: "Cannot be used.",
+  },
+  SettingsApplied: {
+    Applied: "All settings are in effect.",
+    RestartNeeded: "Some take effect after a restart of the pod.",
+    NotSupported: "Some are not known to the node's version.",
+  },
+} as const;
+
+/** Reasons of the conditions of KmsCluster. */
+export const clusterReasons = {
+  AsWanted: "As the specification wants it.",
+  NotYet: "Work is going on.",
+  Blocked: "A gate is closed; status.blockedBy says which and what to do.",
+  NotObserved: "Nothing was seen yet to judge by.",
+  SiteUnreachable: "At least one site does not answer.",
+  NodesNotServing: "At least one node does not serve.",
+  NotCaughtUp: "At least one site does not hold everything yet.",
+  SpecDiffers: "Copies of the specification differ between sites.",
+  ClockOffset: "At least one clock is off.",
+  VersionsDiffer: "At least one node runs another version.",
+  TooFewNodes: "Fewer nodes than recommended.",
+  TooManyNodes: "More nodes than recommended.",
+  RoundTripTooLong: "At least one round trip is above the bound.",
+  NotUpgrading: "All nodes stay at their version.",
+} as const;
+export type ClusterReason = keyof typeof clusterReasons;
+
+/** Gates of the plan: what must hold before a step that touches the fleet. */
+export const gates = {
+  allSitesObserved: "Every site that counts was seen and answers.",
+  specAgrees: "All sites hold the same specification.",
+  lockHeld: "This site holds the fleet lock in a majority of the sites that count.",
+  noOtherOperation: "No other step on the fleet is going on.",
+  sizeLimit: "The fleet stays within 20 nodes.",
+  sameVersion: "The node runs the version that the members run.",
+  versionStep: "The change of version is one that this operator can make.",
+  clockWithinBound: "The clock of the node is within its bound.",
+  meshReachable: "The node and the members reach each other.",
+  hsmReady: "The node's HSM is there and holds its key.",
+  lastTouchedRecovered: "The node that was touched last has recovered.",
+  nodeStarted: "The node's pod runs and reports.",
+  nodeConfigured: "The specification says all that the node needs.",
+  referencesPresent: "The Secrets and ConfigMaps that the specification names are there.",
+  certificateIssued: "The node has its certificate.",
+  siteHasOperator: "The site has an operator that reports.",
+  removalSupported: "The removal is one that this operator can make.",
+  storageUnchanged: "The volume stays as it was made.",
+} as const;
+export type Gate = keyof typeof gates;
+
+/** Reasons of the events that the operator records on a KmsCluster. */
+export const eventReasons = {
+  FleetFounded: "The first node made the fleet.",
+  NodeCreated: "The objects of a node were made.",
+  NodeRepaired: "An object of a node was missing or changed and was put right.",
+  NodeJoining: "A node began to join.",
+  NodeJoined: "A node has joined and is a member.",
+  NodeDeleted: "The objects of a node that never joined were deleted.",
+  CertificateIssued: "A node certificate was signed.",
+  SiteCaMade: "The CA of the site was made.",
+  SiteLost: "A site stopped answering.",
+  SiteReturned: "A site answers again.",
+  SpecAdopted: "The specification was taken over from another site.",
+  Blocked: "A gate closed.",
+  Unblocked: "A gate opened again.",
+  NodeServing: "A node serves.",
+  NodeNotServing: "A node stopped serving.",
+} as const;
+export type EventReason = keyof typeof eventReasons;
