@@ -1,0 +1,98 @@
+import type { Log, NodeStore } from "../store/types.ts";
+
+/** PEM texts of the node's mesh certificate; one for serving and for calling. */
+export interface MeshTls {
+  readonly certificateChainPem: string;
+  readonly privateKeyPem: string;
+  readonly trustBundlePem: string;
+}
+
+/** A member as KmsNode.spec.members has it. */
+export interface MeshMember {
+  readonly name: string;
+  readonly site: string;
+  readonly address?: string;
+  /** Default 5432. */
+  readonly meshPort?: number;
+  /** RFC 2253 order: CN=dc1-a,OU=dc1,O=bank. */
+  readonly identity: string;
+  readonly standing: "Joining" | "Member" | "Departed";
+  readonly incarnation?: string;
+  readonly lastSequence?: number;
+}
+
+/** When a write is answered (DESIGN section 7). */
+export type Durability = "EverySite" | "OtherSite" | "Local";
+
+/** One peer as measured by this node. */
+export interface PeerStatus {
+  readonly name: string;
+  readonly site: string;
+  readonly connected: boolean;
+  readonly roundTripMs: number | undefined;
+  /** Operations that the peer holds and this node does not. */
+  readonly lagOperations: number | undefined;
+  /** For example "X25519MLKEM768"; undefined while not connected. */
+  readonly tlsGroup: string | undefined;
+  readonly lastHeardMs: number | undefined;
+  /** Last sequence of this node's own log that the peer has acknowledged. */
+  readonly acknowledged: number | undefined;
+  /** Why it is not connected or not taken from, for people. */
+  readonly problem: string | undefined;
+  /** Origins whose operations are not taken from this peer, with the reason. */
+  readonly refusedOrigins: Readonly<Record<string, string>>;
+}
+
+/** One other site as durability sees it. */
+export interface SiteStep {
+  readonly site: string;
+  readonly inStep: boolean;
+}
+
+/** Everything for metrics and status. */
+export interface ReplicationStatus {
+  readonly caughtUp: boolean;
+  readonly peers: readonly PeerStatus[];
+  readonly sites: readonly SiteStep[];
+  readonly writesWaiting: number;
+}
+
+/** Answer to a joiner: the master key wrapped for its HSM (opaque here), or why not. */
+export type HandoverAnswer = { readonly wrapped: Buffer } | { readonly refusal: string };
+
+/** Options of `startReplication`. */
+export interface ReplicationOptions {
+  readonly store: NodeStore;
+  readonly self: { readonly name: string; readonly site: string; readonly identity: string };
+  readonly members: readonly MeshMember[];
+  readonly tls: MeshTls;
+  readonly durability: Durability;
+  /** Sponsor side: asked once for each request of a member by its certificate identity. */
+  readonly wrapFor: (identity: string) => Promise<HandoverAnswer>;
+  /** A site fell out of step or is back; called at once. */
+  readonly onSiteStep?: (step: SiteStep) => void;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/** The running exchange with all peers. */
+export interface Replication {
+  /** Live: connects to new peers, drops others, reconnects where address or certificate changed. */
+  updatePeers(members: readonly MeshMember[], tls: MeshTls): void;
+  updateDurability(durability: Durability): void;
+  /** Holds what every reachable member held about a second ago. True for a fleet of one; false while no peer was reached yet. */
+  caughtUp(): boolean;
+  status(): ReplicationStatus;
+  stop(): Promise<void>;
+}
+
+/** Options of `requestMasterKey`, the joiner's side. */
+export interface HandoverRequest {
+  readonly sponsor: MeshMember;
+  readonly tls: MeshTls;
+  readonly deadlineMs: number;
+}
+
+/** Rejected by `requestMasterKey`: the sponsor's refusal or why it could not be asked; the message says what to do. */
+export type HandoverErrorCode = "refused" | "unreachable" | "deadline";

@@ -1,0 +1,105 @@
+import type { Keyring } from "../keys/types.ts";
+import type { Json, Store } from "../objects/types.ts";
+
+/** Why the store refused or failed; `unavailable` may also mean that the outcome is not known. */
+export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany";
+
+/** Writes one JSON log line; fields only, never secrets. */
+export type Log = (fields: Readonly<Record<string, Json>>) => void;
+
+/** One operation of the log. The envelope never changes; what is new goes into `kind` or into the version of the payload. */
+export interface Operation {
+  /** Incarnation (UUID) of the node that made it. */
+  readonly origin: string;
+  /** 1, 2, 3 … without gap, per origin. */
+  readonly seq: number;
+  /** Hybrid logical clock: milliseconds since 1970 shifted left by 16, plus a counter. */
+  readonly hlc: bigint;
+  readonly kind: string;
+  /** UUID of the object it changes. */
+  readonly object: string;
+  /** UTF-8 JSON with a version: {"v":1,…}. */
+  readonly payload: Buffer;
+  /** Keyring MAC over the canonical envelope bytes. */
+  readonly mac: Buffer;
+}
+
+/** Origin → last sequence held; each is a gapless prefix of that origin's log. */
+export type Vector = ReadonlyMap<string, number>;
+
+/** A master key version, wrapped by this node's own HSM. */
+export interface SealedMasterKey {
+  readonly version: number;
+  readonly sealed: Buffer;
+}
+
+/** What taking in operations of another node came to. */
+export type Ingested =
+  /** Durable here up to `position`; lower than what was offered when the offer did not join up with the log. */
+  | { readonly outcome: "held"; readonly position: number }
+  /** Nothing from the refused operation on was taken; `seq` is the first refused one. */
+  | {
+      readonly outcome: "refused";
+      readonly position: number;
+      readonly seq: number;
+      readonly reason: "badMac" | "clockTooFarAhead" | "malformed" | "fenced";
+    };
+
+/** Figures for metrics and status. */
+export interface StoreStatus {
+  /** Connected to its PostgreSQL and able to write. */
+  readonly available: boolean;
+  readonly queuedOperations: number;
+  /** Last sequence of the own origin that is durable here. */
+  readonly head: number;
+  /** Operations of a kind or version that this software does not know; kept, not applied. */
+  readonly unappliedOperations: number;
+  /** How far the clock of the log runs ahead of this machine's, because of a peer's. */
+  readonly clockAheadMs: number;
+}
+
+/** Options of `openStore`. */
+export interface StoreOptions {
+  /** Folder of PostgreSQL's unix socket: /run/keyfleet/postgres. */
+  readonly socketDirectory: string;
+  /** Names the socket; the mesh port. Default 5432. */
+  readonly port?: number;
+  /** Default "keyfleet". */
+  readonly database?: string;
+  /** Absent until the master key is there; writes are refused until then, see `setKeyring`. */
+  readonly keyring?: Keyring;
+  readonly nowMs: () => number;
+  readonly log: Log;
+  /** Ends the attempts to reach PostgreSQL; openStore then rejects with the abort reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** The node's store with all that is local to the node, and the doors that replication uses. */
+export interface NodeStore extends Store {
+  /** UUID of this life of the node's log; made at the first start. */
+  readonly incarnation: string;
+  /** From now on writes and operations of others are accepted. */
+  setKeyring(keyring: Keyring): void;
+  /** A local value that never replicates, e.g. "clusterId"; undefined when never set. */
+  setting(key: string): Promise<Json | undefined>;
+  setSetting(key: string, value: Json): Promise<void>;
+  /** By version. */
+  masterKeys(): Promise<readonly SealedMasterKey[]>;
+  /** Adds or replaces the given versions, all or nothing. */
+  saveMasterKeys(rows: readonly SealedMasterKey[]): Promise<void>;
+  /** Resolves true when PostgreSQL answers a query. */
+  ping(): Promise<boolean>;
+  vector(): Vector;
+  /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */
+  ingest(operations: readonly Operation[]): Promise<Ingested>;
+  /** Operations of an origin beyond its last sequence are refused; origin → last sequence. */
+  setFences(fences: Vector): void;
+  /** Called with each new head; a write resolves after the promise. Default: at once. */
+  setGate(gate: (head: number) => Promise<void>): void;
+  /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */
+  onNotification(listener: (channel: string) => void): void;
+  /** One query on the reading connections, for the rooms that own the tables of the mesh. */
+  query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  status(): StoreStatus;
+  close(): Promise<void>;
+}
