@@ -1,0 +1,96 @@
+import type { Condition } from "@keyfleet/crds/kms-node.ts";
+import { unsupportedSettings } from "../config/document.ts";
+import { clockBoundMs, type Facts, worstOffsetMs } from "./facts.ts";
+import { nextStep, type Step } from "./next-step.ts";
+
+type Verdict = Pick<Condition, "status" | "reason" | "message">;
+
+const verdicts: Readonly<Record<string, (facts: Facts, step: Step) => Verdict>> = {
+  Serving: serving,
+  RootOfTrust: rootOfTrust,
+  TimeSynchronised: timeSynchronised,
+  Replicating: replicating,
+  Certificates: certificates,
+  SettingsApplied: settingsApplied,
+};
+
+/** The six conditions of a KmsNode; `previous` gives the times of those that did not change, `now` (ISO 8601) the others'. */
+export function conditions(facts: Facts, previous: readonly Condition[], now: string): Condition[] {
+  const step = nextStep(facts);
+  return Object.entries(verdicts).map(([type, judge]) => {
+    const verdict = judge(facts, step);
+    const before = previous.find((condition) => condition.type === type);
+    const same = before?.status === verdict.status;
+    return { type, ...verdict, lastTransitionTime: same && before ? before.lastTransitionTime : now };
+  });
+}
+
+const stepReasons = { found: "Starting", join: "Joining", load: "Starting", catchUp: "Starting" } as const;
+
+function serving(facts: Facts, step: Step): Verdict {
+  if (step.do === "wait" || step.do === "refuse") return no(step.reason, step.message);
+  if (step.do !== "serve")
+    return no(facts.document?.spec.membership.action === "Join" ? "Joining" : stepReasons[step.do], step.message);
+  return facts.serving ? yes("Serving", "KMIP is served") : no("Starting", "opening the KMIP port");
+}
+
+function rootOfTrust({ hsm }: Facts): Verdict {
+  if (hsm.reason === "Starting") return { status: "Unknown", reason: hsm.reason, message: hsm.message };
+  return hsm.ready ? yes(hsm.reason, hsm.message) : no(hsm.reason, hsm.message);
+}
+
+function timeSynchronised(facts: Facts): Verdict {
+  const { servers } = facts.time;
+  if (servers === undefined) return { status: "Unknown", reason: "Starting", message: "chrony has not answered yet" };
+  const offsetMs = worstOffsetMs(facts.time);
+  const boundMs = clockBoundMs(facts.document);
+  const names = servers.map((server) => server.address).join(", ");
+  if (offsetMs === undefined) {
+    const cause = names === "" ? "no NTP server is set" : `none of ${names} answers`;
+    return no("NoServerReachable", `${cause}; check settings.ntp.servers and 123/UDP`);
+  }
+  if (offsetMs <= boundMs) return yes("Synchronised", `within ${boundMs} ms of its NTP servers`);
+  return no("OffsetTooLarge", `off by more than ${boundMs} ms; mend the machine's clock or settings.ntp.servers`);
+}
+
+function replicating(facts: Facts): Verdict {
+  const { peers, caughtUp, runningMs } = facts.replication;
+  if (facts.keyring !== "loaded" || runningMs === undefined) return no("NotAMember", "replication is not running");
+  if (peers.length === 0) return yes("Alone", "there is no other member");
+  const missing = peers.filter((peer) => !peer.connected).map((peer) => peer.name);
+  if (missing.length === peers.length) {
+    return no("PeersUnreachable", `cannot reach ${missing.join(", ")}; check 5432/TCP both ways and the certificates`);
+  }
+  if (!caughtUp) return no("CatchingUp", "pulling what the peers hold");
+  return yes(
+    "CaughtUp",
+    missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`,
+  );
+}
+
+function certificates({ certificate }: Facts): Verdict {
+  const good = certificate.state === "Valid" || certificate.state === "ExpiringSoon";
+  return good ? yes(certificate.state, certificate.message) : no(certificate.state, certificate.message);
+}
+
+function settingsApplied(facts: Facts): Verdict {
+  if (facts.document === undefined)
+    return { status: "Unknown", reason: "Applied", message: "no document has been read" };
+  if (facts.documentProblem !== undefined && facts.document.metadata.resourceVersion === undefined) {
+    return no("NotSupported", `${facts.documentProblem}; the last good document is in force`);
+  }
+  const fields = unsupportedSettings(facts.document.spec.settings);
+  if (fields.length === 0) return yes("Applied", "all settings are in force");
+  return no(
+    "NotSupported",
+    `this version has no ${fields.join(", ")}; take ${fields.length === 1 ? "it" : "them"} out of the settings`,
+  );
+}
+
+function yes(reason: string, message: string): Verdict {
+  return { status: "True", reason, message };
+}
+
+function no(reason: string, message: string): Verdict {
+  return { status: "False", reason, message };
+}

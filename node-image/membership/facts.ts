@@ -1,0 +1,72 @@
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { HsmStatus } from "../hsm/types.ts";
+
+/** What this node knows of its own certificate. */
+export interface CertificateFacts {
+  readonly state: "Valid" | "Requested" | "ExpiringSoon" | "Invalid";
+  readonly message: string;
+  /** ISO 8601; absent while there is no chain. */
+  readonly notAfter?: string;
+}
+
+/** One NTP server of this node, as chrony sees it. */
+export interface TimeServerFacts {
+  readonly address: string;
+  readonly reachable: boolean;
+  readonly stratum?: number;
+  readonly offsetMs?: number;
+}
+
+export interface TimeFacts {
+  /** Undefined while chrony has not answered yet. */
+  readonly servers: readonly TimeServerFacts[] | undefined;
+}
+
+/** One other member, as this node's replication sees it. */
+export interface PeerFacts {
+  readonly name: string;
+  readonly connected: boolean;
+  readonly roundTripMs?: number;
+  readonly lagOperations?: number;
+  readonly tlsGroup?: string;
+}
+
+export interface ReplicationFacts {
+  readonly peers: readonly PeerFacts[];
+  /** Everything that the reachable peers hold is here, or was within the last second. */
+  readonly caughtUp: boolean;
+  /** How long replication has been running in this process; undefined while it is not. */
+  readonly runningMs: number | undefined;
+}
+
+/** Everything that decides what this node does next; gathered anew at every change, nothing of it is a stored phase. */
+export interface Facts {
+  readonly ownVersion: string;
+  /** Undefined until the document was read for the first time. */
+  readonly document: KmsNode | undefined;
+  readonly documentProblem: string | undefined;
+  readonly hsm: HsmStatus;
+  readonly time: TimeFacts;
+  readonly certificate: CertificateFacts;
+  readonly database: { readonly ready: boolean; readonly message: string };
+  /** none: this node's volume holds no master key; stored: sealed under the HSM's key; loaded: in memory. */
+  readonly keyring: "none" | "stored" | "loaded";
+  /** Of the stored keyring. */
+  readonly clusterId: string | undefined;
+  readonly replication: ReplicationFacts;
+  /** KMIP answers now. */
+  readonly serving: boolean;
+}
+
+/** The largest offset of a reachable server in milliseconds, or undefined when none is reachable. */
+export function worstOffsetMs(time: TimeFacts): number | undefined {
+  const offsets = (time.servers ?? []).flatMap((server) =>
+    server.reachable && server.offsetMs !== undefined ? [Math.abs(server.offsetMs)] : [],
+  );
+  return offsets.length === 0 ? undefined : Math.max(...offsets);
+}
+
+/** The bound for the clock that the settings ask for, in milliseconds. */
+export function clockBoundMs(document: KmsNode | undefined): number {
+  return document?.spec.settings.ntp?.maxOffsetMs ?? 250;
+}
