@@ -1,5 +1,12 @@
+/**
+ * The joint between the rooms of the operator: what a pass may know, what it may do, and what carries it out.
+ * Types only; the rooms import these and never each other's insides.
+ */
 import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+
+export type { KmsCluster, KmsClusterSpec } from "@keyfleet/crds/kms-cluster.ts";
+export type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 
 /** Any Kubernetes object, as far as this operator looks at it. */
 export interface KubernetesObject {
@@ -40,20 +47,50 @@ export interface LockView {
   readonly node: string | undefined;
 }
 
+/** How another site's copy of the KmsCluster differs from this site's. */
+export interface SpecDifference {
+  readonly site: string;
+  /** Paths that differ ("spec.version", at most ten); empty when the site has no copy at all. */
+  readonly fields: readonly string[];
+  /** What is so and what will happen or has to be done about it, for people. */
+  readonly message: string;
+}
+
+/** Whether all sites that were ever seen and that count have the same specification; fleet work waits until they have. */
+export interface SpecAgreement {
+  readonly agrees: boolean;
+  readonly differences: readonly SpecDifference[];
+  /** keyfleet.io/spec-version of this site's copy, "<n>@<site>"; undefined until it is stamped. */
+  readonly version: string | undefined;
+  /** Who owns this site's copy, so that keyfleet never changes it. */
+  readonly ownedBy: "ArgoCD" | "Flux" | undefined;
+}
+
+/** What spec refers to in this site. */
+export interface Reference {
+  readonly present: boolean;
+  /** Names of its keys; never values of a Secret. */
+  readonly keys: readonly string[];
+  /** Of a ConfigMap, and of the certificate (*.crt) in a Secret, which are public. */
+  readonly data?: Readonly<Record<string, string>>;
+}
+
 /** Everything one pass may know; immutable. */
 export interface Observed {
   readonly site: string;
   readonly nowMs: number;
   readonly cluster: KmsCluster;
+  /** In the order of spec.sites; the local site is always among them, last when spec does not name it. */
   readonly sites: readonly SiteView[];
   readonly lock: LockView;
-  /** Objects of this site and namespace that carry the label keyfleet.io/cluster: StatefulSet, Service, ServiceAccount, Role, RoleBinding, Pod, PersistentVolumeClaim, Secret (names and public data only). */
+  readonly spec: SpecAgreement;
+  /**
+   * Objects of this site and namespace that carry the label keyfleet.io/cluster: StatefulSet, Service, ServiceAccount,
+   * Role, RoleBinding, Pod, PersistentVolumeClaim, Secret (of its data only *.crt). KmsNodes are in `sites`.
+   */
   readonly objects: readonly KubernetesObject[];
   /** What spec refers to in this site: is it there. Key: "Secret/dc1-hsm-pin", "ConfigMap/bank-clients". */
-  readonly references: ReadonlyMap<
-    string,
-    { readonly present: boolean; readonly keys: readonly string[]; readonly data?: Readonly<Record<string, string>> }
-  >;
+  readonly references: ReadonlyMap<string, Reference>;
 }
 
 /** One change to one object of this site's API. */
@@ -64,3 +101,81 @@ export type Action =
   | { readonly kind: "makeSiteCa"; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }
   | { readonly kind: "releaseLock"; readonly because: string };
+
+/** Changes to this site's API; every call has a deadline, ends with the pass, and throws ApiError when refused. */
+export interface SiteApi {
+  /** Server-side apply as field manager "keyfleet", taking over conflicting fields; answers the object as it then is. */
+  apply(object: KubernetesObject): Promise<KubernetesObject>;
+  /** Deletes exactly that object (its uid is the precondition); being gone already is success. */
+  remove(object: KubernetesObject): Promise<void>;
+  /** The whole Secret, for the site's CA key only; undefined when there is none. Fill the buffers with zeros after use. */
+  readSecret(name: string): Promise<Readonly<Record<string, Buffer>> | undefined>;
+  /** Creates, never replaces; false when the name is taken. */
+  createSecret(object: KubernetesObject): Promise<boolean>;
+  /** Writes the status subresource when it differs from what this site last saw or wrote; true when it wrote. */
+  writeStatus(object: KubernetesObject): Promise<boolean>;
+  /** One event for one change (events.k8s.io). A failure is logged, never thrown: an event is news, not state. */
+  event(event: OperatorEvent): Promise<void>;
+}
+
+/** News about an object, shown by kubectl describe. */
+export interface OperatorEvent {
+  readonly regarding: KubernetesObject | KmsCluster | KmsNode;
+  readonly type: "Normal" | "Warning";
+  /** One word from a fixed list, for programs. */
+  readonly reason: string;
+  /** What was done, one word: "Join". */
+  readonly action: string;
+  /** For people; at most 1024 characters reach the API. */
+  readonly note: string;
+}
+
+/** The lock under which fleet work is done, for one KmsCluster. */
+export interface FleetLock {
+  /** Tries once to hold it for this operation in a majority of the sites that count; true when it is held. */
+  take(work: { readonly operation: string; readonly node: string }): Promise<boolean>;
+  /** Whether it is still held right now; ask before each fleet action. */
+  isHeld(): boolean;
+  /** Gives it back everywhere it can be reached. */
+  release(): Promise<void>;
+}
+
+/** All that one pass over one KmsCluster gets. */
+export interface PassPorts {
+  /** Undefined when the KmsCluster is not (or no longer) there. */
+  observe(): Promise<Observed | undefined>;
+  readonly api: SiteApi;
+  readonly lock: FleetLock;
+  readonly log: Log;
+  /** Aborted when the pass has used up its time. */
+  readonly signal: AbortSignal;
+}
+
+/** How a pass ended. */
+export interface PassResult {
+  /** For metrics and the log: settled, acted, waiting or blocked. */
+  readonly outcome: "settled" | "acted" | "waiting" | "blocked" | "gone";
+  /** When to look again although nothing changed; the runtime adds a bound of its own. */
+  readonly requeueAfterMs?: number;
+}
+
+/** One pass over the KmsCluster of that name (operator/reconcile.ts). */
+export type Reconcile = (cluster: string, ports: PassPorts) => Promise<PassResult>;
+
+/** Structured log; never give it secrets. */
+export interface Log {
+  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Time, passed in so that tests need not wait. */
+export interface Clock {
+  /** Milliseconds since the epoch; for what people read and for objects. */
+  nowMs(): number;
+  /** Milliseconds that only ever grow; for deadlines and ages. */
+  monotonicMs(): number;
+  /** Calls once later; answers how to call it off. */
+  after(delayMs: number, run: () => void): () => void;
+}
