@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type ApiServer, startApiServer } from "./testing/api-server.ts";
+import type { KmsCluster } from "./types/kms-cluster.ts";
+import type { KmsNode } from "./types/kms-node.ts";
+
+const clusters = "/apis/keyfleet.io/v1alpha1/namespaces/default/kmsclusters";
+const nodes = "/apis/keyfleet.io/v1alpha1/namespaces/default/kmsnodes";
+let api: ApiServer;
+
+before(async () => {
+  api = await startApiServer();
+  await api.installCrds();
+});
+after(() => api?.stop());
+
+const hsm = { library: "/usr/lib/softhsm/libsofthsm2.so", token: { label: "dc1" }, pinSecretRef: { name: "dc1-pin" } };
+
+function aBank(): KmsCluster {
+  return {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsCluster",
+    metadata: { name: "bank" },
+    spec: {
+      version: "0.1.0",
+      defaults: { ntp: { servers: ["ntp1.bank.example", "2001:db8::1"], maxOffsetMs: 250 }, storage: { size: "10Gi" } },
+      sites: [
+        { name: "dc1", environment: "OnPremises", defaults: { hsm }, nodes: [{ name: "dc1-a" }, { name: "dc1-b" }] },
+        { name: "dc2", environment: "OnPremises", nodes: [{ name: "dc2-a" }] },
+        { name: "dc3", environment: "Cloud", nodes: [{ name: "dc3-a" }] },
+      ],
+      durability: "EverySite",
+      upgrade: { strategy: "InPlace", approval: "Automatic" },
+      clients: { caBundleRefs: [{ name: "bank-clients" }], administrators: ["CN=kms-admin"] },
+      recovery: { lostSites: [] },
+      pause: "None",
+    },
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the cases put wrong things into the document on purpose.
+type Change = (spec: any) => void;
+
+const refused: readonly (readonly [string, Change, RegExp])[] = [
+  ["a 21st node", (s) => s.sites[0].nodes.push(...names(17)), /at most 20 nodes.*every node keeps a link/],
+  [
+    "a fleet without nodes",
+    (s) => s.sites.splice(0, 4, { name: "dc1", environment: "Cloud", nodes: [] }),
+    /at least one node/,
+  ],
+  ["a node name used in two sites", (s) => s.sites[1].nodes.push({ name: "dc1-a" }), /used in one site only; rename/],
+  ["a node name used twice in a site", (s) => s.sites[0].nodes.push({ name: "dc1-a" }), /Duplicate value/],
+  ["a site name used twice", (s) => (s.sites[1].name = "dc1"), /Duplicate value/],
+  ["a node name that is no DNS label", (s) => (s.sites[0].nodes[0].name = "DC1_A"), /nodes\[0\]\.name.*should match/],
+  ["a node name that is too long", (s) => (s.sites[0].nodes[0].name = "n".repeat(41)), /may not be more than 40/],
+  ["a site name that is no DNS label", (s) => (s.sites[0].name = "dc 1"), /sites\[0\]\.name.*should match/],
+  ["an eighth site", (s) => s.sites.push(...sites(5)), /must have at most 7 items/],
+  ["a version that is none", (s) => (s.version = "latest"), /spec\.version.*should match/],
+  ["a setting nobody knows", (s) => (s.defaults.ntp.server = "x"), /unknown field "spec\.defaults\.ntp\.server"/],
+  ["a time server with a line break", (s) => (s.defaults.ntp.servers = ["a\nmakestep"]), /servers\[0\].*should match/],
+  ["an External node", (s) => (s.sites[0].nodes[0] = external()), /not supported in 0\.1\.0: management: External/],
+  [
+    "an External node without address",
+    (s) => (s.sites[0].nodes[0] = { name: "x", management: "External" }),
+    /External node needs an address; set nodes\[\]\.address/,
+  ],
+  [
+    "an External node with a volume",
+    (s) => (s.sites[0].nodes[0] = { ...external(), settings: { storage: { size: "1Gi" } } }),
+    /remove storage, resources, placement and exposure/,
+  ],
+  ["an address of a Managed node", (s) => (s.sites[0].nodes[0].address = "x"), /gets its address from its Service/],
+  ["upgrade by rebuilding", (s) => (s.upgrade.strategy = "RemoveAndRebuild"), /0\.1\.0: upgrade\.strategy/],
+  ["approval by hand", (s) => (s.upgrade.approval = "Manual"), /0\.1\.0: upgrade\.approval/],
+  ["a soak time", (s) => (s.upgrade.soakSeconds = 30), /0\.1\.0: upgrade\.soakSeconds/],
+  ["windows", (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6", duration: "4h" }]), /0\.1\.0: upgrade\.windows/],
+  [
+    "a window without duration",
+    (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6" }]),
+    /windows\[0\]\.duration: Required/,
+  ],
+  ["an upgrade request", (s) => (s.upgrade.requests = { approve: "1" }), /0\.1\.0: upgrade\.requests/],
+  ["a lost site", (s) => (s.recovery.lostSites = ["dc1"]), /0\.1\.0: recovery\.lostSites/],
+  ["a lost site that is not configured", (s) => (s.recovery.lostSites = ["dc9"]), /names sites of spec\.sites only/],
+  ["a pause", (s) => (s.pause = "Orchestration"), /0\.1\.0: pause: Orchestration/],
+  ["a licence", (s) => (s.defaults.licence = { secretRef: { name: "l" } }), /0\.1\.0: licence; remove the field/],
+  ["a proxy of a site", (s) => (s.sites[0].defaults.proxy = { https: "x" }), /0\.1\.0: proxy; remove the field/],
+  ["a backup of a node", (s) => (s.sites[0].nodes[0].settings = { backup: {} }), /0\.1\.0: backup; remove the field/],
+  ["an own certificate", (s) => (s.defaults.interfaces = { kmip: { port: 5697 } }), /0\.1\.0: interfaces/],
+  ["log shipping", (s) => (s.defaults.logs = { shipping: { url: "x" } }), /0\.1\.0: logs\.shipping/],
+  ["a node port", (s) => (s.defaults.exposure = { type: "NodePort" }), /0\.1\.0: exposure\.type/],
+  [
+    "a PIN in the environment",
+    (s) => (s.sites[0].defaults.hsm.environment = [{ name: "TOKEN_PIN", value: "1234" }]),
+    /PIN never stands in a specification; put it in a Secret/,
+  ],
+];
+
+for (const [what, change, expected] of refused) {
+  test(`refuses ${what} and says what to do`, async () => {
+    const document = structuredClone(aBank());
+    change(document.spec);
+    const answer = await api.request("POST", `${clusters}?fieldValidation=Strict&dryRun=All`, document);
+    assert.match(String(answer.body.message), expected);
+    assert.ok(answer.status === 422 || answer.status === 400, `status ${answer.status}`);
+  });
+}
+
+test("refuses a fleet whose name does not fit into certificates and labels", async () => {
+  for (const [name, expected] of [
+    ["a".repeat(41), /at most 40 characters/],
+    ["bank.example", /no dots/],
+  ] as const) {
+    const answer = await api.request("POST", clusters, { ...aBank(), metadata: { name } });
+    assert.equal(answer.status, 422);
+    assert.match(answer.body.message, expected);
+  }
+});
+
+test("takes the whole of a good specification, and keeps a node in its site", async () => {
+  const made = await api.request("POST", `${clusters}?fieldValidation=Strict`, aBank());
+  assert.equal(made.status, 201, made.body.message);
+  const full = structuredClone(made.body);
+  full.spec.sites[0].nodes.push(...names(16));
+  assert.equal((await api.request("PUT", `${clusters}/bank?dryRun=All`, full)).status, 200, "20 nodes are allowed");
+  const moved = structuredClone(made.body);
+  moved.spec.sites[1].nodes.push(moved.spec.sites[0].nodes.pop());
+  const answer = await api.request("PUT", `${clusters}/bank`, moved);
+  assert.equal(answer.status, 422);
+  assert.match(answer.body.message, /cannot move to another site.*add a node with a new name/);
+});
+
+test("shows the state of a fleet in the columns that people read", async () => {
+  const status = {
+    nodes: "1/4",
+    sites: "3/3",
+    message: "joining dc1-b (1/4)",
+    blockedBy: [{ gate: "hsmReady", subject: "dc1-b", message: "m", since: "2026-01-01T00:00:00Z", remedy: "r" }],
+    conditions: [
+      { type: "Ready", status: "False", reason: "NotYet", message: "", lastTransitionTime: "2026-01-01T00:00:00Z" },
+    ],
+  };
+  const made = await api.request("POST", clusters, { ...aBank(), metadata: { name: "columns" } });
+  const put = await api.request("PUT", `${clusters}/columns/status`, { ...made.body, status });
+  assert.equal(put.status, 200, put.body.message);
+  const definition = await api.request(
+    "GET",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kmsclusters.keyfleet.io",
+  );
+  const columns = definition.body.spec.versions[0].additionalPrinterColumns.map(
+    (column: { name: string }) => column.name,
+  );
+  assert.deepEqual(columns, ["Nodes", "Version", "Sites", "Ready", "Status", "Age"]);
+  assert.deepEqual(definition.body.spec.names.shortNames, ["kms"]);
+  const conditions: { type: string; status: string }[] = definition.body.status.conditions;
+  assert.deepEqual(
+    conditions.find(({ type }) => type === "NonStructuralSchema"),
+    undefined,
+  );
+});
+
+test("a node keeps its fleet, its site and the identity of the fleet", async () => {
+  const node: KmsNode = {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsNode",
+    metadata: { name: "dc1-a" },
+    spec: {
+      cluster: "bank",
+      clusterId: "0f0e",
+      site: "dc1",
+      version: "0.1.0",
+      featureLevel: "0.1.0",
+      settings: {},
+      durability: "EverySite",
+      membership: { action: "Member" },
+      members: [{ name: "dc1-a", site: "dc1", identity: "CN=dc1-a,OU=dc1,O=bank", standing: "Member" }],
+      clients: { caBundle: "", administrators: [] },
+    },
+  };
+  const made = await api.request("POST", `${nodes}?fieldValidation=Strict`, node);
+  assert.equal(made.status, 201, made.body.message);
+  for (const [change, expected] of [
+    [{ site: "dc2" }, /one site for its life/],
+    [{ cluster: "other" }, /one fleet for its life/],
+    [{ clusterId: "beef" }, /identity of a fleet never changes/],
+    [{ membership: { action: "Join" } }, /Join needs a sponsor/],
+  ] as const) {
+    const answer = await api.request("PUT", `${nodes}/dc1-a`, { ...made.body, spec: { ...made.body.spec, ...change } });
+    assert.equal(answer.status, 422);
+    assert.match(answer.body.message, expected);
+  }
+});
+
+function names(count: number): { name: string }[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `extra-${index}` }));
+}
+
+function sites(count: number): unknown[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `more-${index}`, environment: "Cloud", nodes: [] }));
+}
+
+function external() {
+  return { name: "dc1-k470", management: "External", address: "k470.dc1.bank.example" };
+}
