@@ -1,0 +1,168 @@
+import { pause } from "../ports/clock.ts";
+import type { Kind } from "../ports/kinds.ts";
+import { ApiError, isApiError, type KubernetesApi, type WatchEvent } from "../ports/kubernetes-api.ts";
+import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
+
+export interface InformerOptions {
+  readonly api: KubernetesApi;
+  readonly kind: Kind;
+  readonly labelSelector?: string;
+  /** What of an object is kept in memory; the rest is dropped before it is stored. */
+  readonly keep?: (object: KubernetesObject) => KubernetesObject;
+  /** Told of each object that appeared, changed or went. */
+  readonly onChange: (object: KubernetesObject) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const firstRetryMs = 500;
+const longestRetryMs = 15_000;
+/** After so long everything is listed anew, whatever the watch said: a missed event heals. */
+const relistMs = 30 * 60_000;
+/** Objects of one kind in one namespace; more are refused, since something is very wrong then. */
+const maxObjects = 20_000;
+
+/**
+ * A cache of one kind, kept fresh by list and watch: continues from bookmarks, lists anew after "gone" (410) and every
+ * half hour, waits longer after each failure, and never gives up. While the server is away the last good state stays.
+ */
+export class Informer {
+  readonly #options: InformerOptions;
+  #objects = new Map<string, KubernetesObject>();
+  #version = "";
+  #listedAtMs = 0;
+  #synced = false;
+  #failures = 0;
+  #stop: AbortController | undefined;
+  #round = new AbortController();
+
+  constructor(options: InformerOptions) {
+    this.#options = options;
+  }
+
+  /** Starts; answers at once. */
+  start(): void {
+    if (this.#stop !== undefined) return;
+    this.#stop = new AbortController();
+    void this.#run(this.#stop.signal);
+  }
+
+  stop(): void {
+    this.#stop?.abort();
+    this.#round.abort();
+  }
+
+  /** Lists anew at once: the connection may have hung while the site was away. */
+  restart(): void {
+    this.#version = "";
+    this.#failures = 0;
+    this.#round.abort();
+  }
+
+  /** Whether a whole list was seen since the start. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** The newest known state, in order of names. */
+  items(): readonly KubernetesObject[] {
+    return [...this.#objects.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  }
+
+  get(name: string): KubernetesObject | undefined {
+    return this.#objects.get(name);
+  }
+
+  /** Takes over what this process has just written, so that the next pass does not plan on older facts. */
+  wrote(object: KubernetesObject): void {
+    this.#store(object, { tell: false });
+  }
+
+  /** Takes over that this process has just deleted it for good (finalizers or a grace period may keep it: see the watch). */
+  removed(object: KubernetesObject): void {
+    if (this.#objects.get(object.metadata.name)?.metadata.uid !== object.metadata.uid) return;
+    this.#round.abort();
+    this.#version = "";
+  }
+
+  async #run(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      this.#round = new AbortController();
+      try {
+        await this.#listAndWatch(this.#round.signal);
+      } catch (error) {
+        if (!this.#round.signal.aborted) await this.#recover(error);
+      }
+    }
+  }
+
+  async #listAndWatch(signal: AbortSignal): Promise<void> {
+    const { api, kind, labelSelector, clock } = this.#options;
+    const query = labelSelector === undefined ? {} : { labelSelector };
+    if (this.#version === "" || clock.monotonicMs() - this.#listedAtMs > relistMs) {
+      const list = await api.list(kind, query);
+      if (signal.aborted) return;
+      this.#replace(list.items);
+      this.#version = list.resourceVersion;
+      this.#listedAtMs = clock.monotonicMs();
+    }
+    this.#failures = 0;
+    const startedAtMs = clock.monotonicMs();
+    await api.watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent: (event) => this.#take(event) });
+    // A server that ends watches at once must not be asked in a tight loop.
+    if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    const { clock, kind, log } = this.#options;
+    if (isApiError(error, "gone")) {
+      this.#version = "";
+      return;
+    }
+    // A stream that breaks is daily life; the cache is continued from where it was.
+    const delayMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
+    log.debug("watch interrupted", { kind, problem: error, retryAfterMs: delayMs });
+    if (!(error instanceof ApiError)) log.error("watch failed", { kind, problem: error });
+    await pause(clock, delayMs, this.#round.signal);
+  }
+
+  #replace(items: readonly KubernetesObject[]): void {
+    const names = new Set(items.map((item) => item.metadata.name));
+    for (const [name, object] of this.#objects) if (!names.has(name)) this.#drop(object);
+    this.#synced = true;
+    for (const item of items) this.#store(item, { tell: true });
+  }
+
+  #take({ type, object }: WatchEvent): void {
+    this.#version = object.metadata.resourceVersion ?? this.#version;
+    if (type === "BOOKMARK") return;
+    if (type === "DELETED") this.#drop(object);
+    else this.#store(object, { tell: true });
+  }
+
+  #store(object: KubernetesObject, { tell }: { readonly tell: boolean }): void {
+    const { name, uid } = object.metadata;
+    const known = this.#objects.get(name);
+    if (known?.metadata.uid === uid && known !== undefined && !isNewer(object, known)) return;
+    if (known === undefined && this.#objects.size >= maxObjects) {
+      throw new ApiError(
+        "failed",
+        `more than ${maxObjects} objects of kind ${this.#options.kind}; the rest is not seen`,
+      );
+    }
+    const { managedFields: _bulk, ...metadata } = object.metadata;
+    const kept = this.#options.keep?.({ ...object, metadata }) ?? { ...object, metadata };
+    this.#objects.set(name, kept);
+    if (tell) this.#options.onChange(kept);
+  }
+
+  #drop(object: KubernetesObject): void {
+    if (this.#objects.delete(object.metadata.name)) this.#options.onChange(object);
+  }
+}
+
+/** etcd's revisions grow; Kubernetes declares them comparable as numbers (KEP-5504). Anything else counts as newer. */
+function isNewer(object: KubernetesObject, known: KubernetesObject): boolean {
+  const [a, b] = [Number(object.metadata.resourceVersion), Number(known.metadata.resourceVersion)];
+  return !(Number.isSafeInteger(a) && Number.isSafeInteger(b)) || a > b;
+}
