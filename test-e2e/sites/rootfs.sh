@@ -13,8 +13,8 @@ declare -A packages=(
 # Programs of packages that only installation needs: perl runs Debian's cluster wrappers, we call initdb and postgres.
 unwanted=(
   usr/share/{doc,doc-base,man,info,lintian,linda,locale,i18n,bash-completion,bug,pixmaps,perl,perl5,debconf,postgresql-common,zsh,menu,common-licenses}
-  usr/share/postgresql/18/{man,extension/*--*--*.sql}
-  usr/lib/{locale/C.utf8/LC_MESSAGES/dummy,systemd,udev,init,tmpfiles.d,sysusers.d}
+  usr/share/postgresql/18/man
+  usr/lib/{systemd,udev,init,tmpfiles.d,sysusers.d}
   usr/lib/x86_64-linux-gnu/{perl,perl5,perl-base,gconv,systemd,"libperl.so*"}
   usr/lib/postgresql/18/lib/bitcode
   usr/bin/"perl*" usr/bin/{gpgv,dpkg*,debconf*,apt*}
