@@ -82,3 +82,17 @@ export function identityOf(certificate: X509Certificate): string {
 function invalid(message: string, notAfter?: string): CertificateFacts {
   return { state: "Invalid", message, ...(notAfter === undefined ? {} : { notAfter }) };
 }
+
+const rejudgeMs = 60_000;
+
+/** certificateFacts that verifies signatures only when the spec has changed or a minute has passed. */
+export function rememberedCertificateFacts(): typeof certificateFacts {
+  let last: { readonly key: string; readonly atMs: number; readonly facts: CertificateFacts } | undefined;
+  return (spec, privateKey, nowMs) => {
+    const key = `${spec.certificateChain}${spec.trustBundle}${spec.identity}`;
+    if (last === undefined || last.key !== key || Math.abs(nowMs - last.atMs) > rejudgeMs) {
+      last = { key, atMs: nowMs, facts: certificateFacts(spec, privateKey, nowMs) };
+    }
+    return last.facts;
+  };
+}

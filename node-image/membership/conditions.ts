@@ -25,13 +25,17 @@ export function conditions(facts: Facts, previous: readonly Condition[], now: st
   });
 }
 
-const stepReasons = { found: "Starting", join: "Joining", load: "Starting", catchUp: "Starting" } as const;
-
 function serving(facts: Facts, step: Step): Verdict {
   if (step.do === "wait" || step.do === "refuse") return no(step.reason, step.message);
-  if (step.do !== "serve")
-    return no(facts.document?.spec.membership.action === "Join" ? "Joining" : stepReasons[step.do], step.message);
-  return facts.serving ? yes("Serving", "KMIP is served") : no("Starting", "opening the KMIP port");
+  if (step.do === "serve" && facts.serving) return yes("Serving", "KMIP is served");
+  const failed = facts.failure?.task === step.do ? facts.failure.message : undefined;
+  return no(reasonOf(facts, step, failed), failed ?? (step.do === "serve" ? "opening the KMIP port" : step.message));
+}
+
+function reasonOf(facts: Facts, step: Step, failed: string | undefined): string {
+  // The HSM answers, yet does not unseal: it is not the one that sealed this node's master key.
+  if (step.do === "load" && failed !== undefined) return "RootOfTrustUnavailable";
+  return facts.document?.spec.membership.action === "Join" ? "Joining" : "Starting";
 }
 
 function rootOfTrust({ hsm }: Facts): Verdict {

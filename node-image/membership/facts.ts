@@ -56,6 +56,8 @@ export interface Facts {
   readonly replication: ReplicationFacts;
   /** KMIP answers now. */
   readonly serving: boolean;
+  /** The last try of a step (found, join, load, serve) that failed and has not succeeded since. */
+  readonly failure: { readonly task: string; readonly message: string } | undefined;
 }
 
 /** The largest offset of a reachable server in milliseconds, or undefined when none is reachable. */

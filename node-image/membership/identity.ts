@@ -1,12 +1,14 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { replaceFile } from "../config/durable-file.ts";
 
 /** Who this node is on every link: its own key, and the request that its site's CA signs. */
 export interface Identity {
   /** Stays in this process and in PostgreSQL's configuration on the memory-backed run folder. */
   readonly privateKey: KeyObject;
+  readonly privateKeyPem: string;
   /** PEM (PKCS#10); the same bytes at every start, so that an unchanged node posts an unchanged request. */
   readonly certificateRequest: string;
 }
@@ -23,9 +25,10 @@ export async function openIdentity(folder: string, subject: Subject): Promise<Id
   const requestFile = join(folder, `identity.${subject.cluster}.${subject.site}.${subject.node}.csr`);
   if (!existsSync(keyFile)) replaceFile(keyFile, newKey());
   chmodSync(keyFile, 0o600);
-  const privateKey = createPrivateKey(readFileSync(keyFile));
+  const privateKeyPem = readFileSync(keyFile, "utf8");
+  const privateKey = createPrivateKey(privateKeyPem);
   if (!existsSync(requestFile)) replaceFile(requestFile, await makeRequest(privateKey, subject), 0o644);
-  return Object.freeze({ privateKey, certificateRequest: readFileSync(requestFile, "utf8") });
+  return Object.freeze({ privateKey, privateKeyPem, certificateRequest: readFileSync(requestFile, "utf8") });
 }
 
 function newKey(): Buffer {
@@ -53,4 +56,9 @@ async function makeRequest(privateKey: KeyObject, subject: Subject): Promise<str
   const name = [{ O: [subject.cluster] }, { OU: [subject.site] }, { CN: [subject.node] }];
   const request = await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: algorithm });
   return `${request.toString("pem")}\n`;
+}
+
+/** The name that this node's certificate must have, RFC 2253 order. */
+export function identityOfNode(node: KmsNode): string {
+  return `CN=${node.metadata.name},OU=${node.spec.site},O=${node.spec.cluster}`;
 }

@@ -133,6 +133,8 @@ function found(spec: KmsNodeSpec): Step {
 }
 
 function join(spec: KmsNodeSpec): Step {
+  if (spec.clusterId === undefined)
+    return wait("Joining", "waits for spec.clusterId, which the founder's status gives");
   const { sponsor: name } = spec.membership;
   const sponsor = spec.members.find((member) => member.name === name && member.standing === "Member");
   if (name === undefined || sponsor === undefined) {

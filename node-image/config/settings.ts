@@ -1,0 +1,83 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+/** What the process was started with; read once. */
+export interface Settings {
+  readonly source: string;
+  readonly node: string;
+  readonly namespace: string;
+  /** Folder on the node's own volume: identity, last document. */
+  readonly dataFolder: string;
+  /** Folder in memory that the node's containers share: sockets, configuration of postgres and chrony. */
+  readonly runFolder: string;
+  /** Address that KMIP and health listen on. */
+  readonly listenAddress: string;
+  /** Overrides settings.interfaces.kmip.port when not 0. */
+  readonly kmipPort: number;
+  readonly healthPort: number;
+  /** Names PostgreSQL's unix socket; the port of the mesh. */
+  readonly postgresPort: number;
+  /** Of this software. */
+  readonly version: string;
+}
+
+export const help = `Key server of a keyfleet node.
+
+  node key-server.ts --source kubernetes | file:PATH [options]
+
+  --source         where the KmsNode document is: "kubernetes" (this pod's API) or "file:PATH" (YAML)
+  --node           KmsNode name, for kubernetes            [KEYFLEET_NODE]
+  --namespace      its namespace, for kubernetes           [KEYFLEET_NAMESPACE]
+  --data           folder on the node's own volume         [KEYFLEET_DATA, /var/lib/keyfleet/node]
+  --run            folder in memory, shared by the node's containers  [KEYFLEET_RUN, /run/keyfleet]
+  --listen         address for KMIP and health             [KEYFLEET_LISTEN, ::]
+  --kmip-port      instead of settings.interfaces.kmip.port
+  --health-port    /livez /readyz /metrics                 [8080]
+  --postgres-port  port that names PostgreSQL's unix socket [5432]
+  --help           this text
+`;
+
+/** Flags win over the environment; throws with a sentence for people where a value cannot be used. */
+export function readSettings(parameters: readonly string[], environment: NodeJS.ProcessEnv): Settings | "help" {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    args: [...parameters],
+    options: {
+      source: text,
+      node: text,
+      namespace: text,
+      data: text,
+      run: text,
+      listen: text,
+      "kmip-port": text,
+      "health-port": text,
+      "postgres-port": text,
+      help: { type: "boolean" },
+    },
+  });
+  if (values.help) return "help";
+  if (values.source === undefined) throw new Error("--source is missing; --help shows the options");
+  return Object.freeze({
+    source: values.source,
+    node: values.node ?? environment.KEYFLEET_NODE ?? "",
+    namespace: values.namespace ?? environment.KEYFLEET_NAMESPACE ?? "default",
+    dataFolder: values.data ?? environment.KEYFLEET_DATA ?? "/var/lib/keyfleet/node",
+    runFolder: values.run ?? environment.KEYFLEET_RUN ?? "/run/keyfleet",
+    listenAddress: values.listen ?? environment.KEYFLEET_LISTEN ?? "::",
+    kmipPort: port("--kmip-port", values["kmip-port"] ?? "0"),
+    healthPort: port("--health-port", values["health-port"] ?? "8080"),
+    postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
+    version: ownVersion(),
+  });
+}
+
+function port(flag: string, value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 0 && number < 65_536) return number;
+  throw new Error(`${flag} ${value} is not a port`);
+}
+
+function ownVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  return manifest.version;
+}

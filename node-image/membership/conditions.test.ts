@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aNode, someFacts } from "../testing/facts.ts";
+import { conditions } from "./conditions.ts";
+import type { Facts, PeerFacts } from "./facts.ts";
+
+const member = aNode({ clusterId: "c-1", membership: { action: "Member" } });
+const joining = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc2-a" } });
+const peers = (...connected: boolean[]): PeerFacts[] =>
+  connected.map((each, index) => ({ name: `dc2-${index}`, connected: each }));
+const running = (each: PeerFacts[], caughtUp = true) => ({ peers: each, caughtUp, runningMs: 5_000 });
+const loaded = { document: member, keyring: "loaded", clusterId: "c-1", replication: running(peers(true)) } as const;
+const settings = { licence: { secretRef: { name: "l" } }, proxy: { https: "p" } };
+
+// A case is a sentence, what differs from a node that has everything, and the condition: type, status, reason, message.
+const cases: readonly (readonly [string, Partial<Facts>, readonly [string, string, string, RegExp]])[] = [
+  ["says that it serves", { ...loaded, serving: true }, ["Serving", "True", "Serving", /KMIP is served/]],
+  ["says that it opens its port", loaded, ["Serving", "False", "Starting", /opening/]],
+  [
+    "says why the port does not open",
+    { ...loaded, failure: { task: "serve", message: "EADDRINUSE" } },
+    ["Serving", "False", "Starting", /EADDRINUSE/],
+  ],
+  [
+    "says what the sponsor refused",
+    { document: joining, failure: { task: "join", message: "not Joining" } },
+    ["Serving", "False", "Joining", /not Joining/],
+  ],
+  [
+    "says that the token is another one",
+    { ...loaded, keyring: "stored", failure: { task: "load", message: "other token" } },
+    ["Serving", "False", "RootOfTrustUnavailable", /other token/],
+  ],
+  ["says that it waits", {}, ["Serving", "False", "AwaitingMembership", /waits to be told/]],
+  [
+    "knows nothing of the HSM at first",
+    { hsm: { ready: false, reason: "Starting", message: "asking" } },
+    ["RootOfTrust", "Unknown", "Starting", /asking/],
+  ],
+  [
+    "gives the HSM's own reason",
+    { hsm: { ready: false, reason: "PinRefused", message: "put the PIN right" } },
+    ["RootOfTrust", "False", "PinRefused", /put the PIN right/],
+  ],
+  ["finds the clock within the bound", {}, ["TimeSynchronised", "True", "Synchronised", /250 ms/]],
+  [
+    "finds the clock beyond the bound",
+    { time: { servers: [{ address: "ntp", reachable: true, offsetMs: 251 }] } },
+    ["TimeSynchronised", "False", "OffsetTooLarge", /mend/],
+  ],
+  [
+    "finds no NTP server",
+    { time: { servers: [{ address: "ntp", reachable: false }] } },
+    ["TimeSynchronised", "False", "NoServerReachable", /none of ntp answers.*123\/UDP/],
+  ],
+  [
+    "knows nothing of the clock at first",
+    { time: { servers: undefined } },
+    ["TimeSynchronised", "Unknown", "Starting", /chrony/],
+  ],
+  ["is alone", { ...loaded, replication: running([]) }, ["Replicating", "True", "Alone", /no other member/]],
+  ["is caught up with every peer", loaded, ["Replicating", "True", "CaughtUp", /every peer/]],
+  [
+    "names the peer that is away",
+    { ...loaded, replication: running(peers(true, false)) },
+    ["Replicating", "True", "CaughtUp", /all but dc2-1/],
+  ],
+  [
+    "reaches nobody",
+    { ...loaded, replication: running(peers(false, false)) },
+    ["Replicating", "False", "PeersUnreachable", /dc2-0, dc2-1.*5432/],
+  ],
+  [
+    "catches up",
+    { ...loaded, replication: running(peers(true), false) },
+    ["Replicating", "False", "CatchingUp", /pulling/],
+  ],
+  ["replicates not before it is a member", {}, ["Replicating", "False", "NotAMember", /not running/]],
+  [
+    "waits for its certificate",
+    { certificate: { state: "Requested", message: "in the status" } },
+    ["Certificates", "False", "Requested", /in the status/],
+  ],
+  ["has its settings in force", {}, ["SettingsApplied", "True", "Applied", /all/]],
+  [
+    "names the settings it has no code for",
+    { document: aNode({ settings }) },
+    ["SettingsApplied", "False", "NotSupported", /licence, proxy; take them out/],
+  ],
+];
+
+for (const [sentence, change, [type, status, reason, message]] of cases) {
+  test(`a node ${sentence}`, () => {
+    const found = conditions({ ...someFacts(), ...change }, [], "now").find((condition) => condition.type === type);
+    assert.deepEqual([found?.status, found?.reason], [status, reason]);
+    assert.match(found?.message ?? "", message);
+  });
+}
+
+test("every condition is always there", () => {
+  const types = conditions({ ...someFacts(), document: undefined }, [], "now").map((condition) => condition.type);
+  const expected = ["Serving", "RootOfTrust", "TimeSynchronised", "Replicating", "Certificates", "SettingsApplied"];
+  assert.deepEqual(types, expected);
+});
+
+test("a condition keeps its time while its status stays, and takes the new one when it changes", () => {
+  const before = conditions(someFacts(), [], "first");
+  const after = conditions({ ...someFacts(), ...loaded, serving: true }, before, "second");
+  const times = Object.fromEntries(after.map((condition) => [condition.type, condition.lastTransitionTime]));
+  assert.equal(times["RootOfTrust"], "first");
+  assert.equal(times["Serving"], "second");
+});

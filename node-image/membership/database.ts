@@ -1,0 +1,95 @@
+import type { Log } from "../config/source.ts";
+import { openStore } from "../store/store.ts";
+import type { NodeStore } from "../store/types.ts";
+import { storedClusterId } from "./master-key.ts";
+
+/** The node's own PostgreSQL: opened as soon as it answers, and what it holds of this node. */
+export class Database {
+  readonly #stop = new AbortController();
+  readonly #options: { readonly socketDirectory: string; readonly port: number; readonly log: Log };
+  #store: NodeStore | undefined;
+  #clusterId: string | undefined;
+  #holdsMasterKey = false;
+  #problem = 'waits for PostgreSQL; look at container "postgres"';
+
+  constructor(options: { readonly socketDirectory: string; readonly port: number; readonly log: Log }) {
+    this.#options = options;
+  }
+
+  get store(): NodeStore | undefined {
+    return this.#store;
+  }
+
+  get clusterId(): string | undefined {
+    return this.#holdsMasterKey ? this.#clusterId : undefined;
+  }
+
+  get holdsMasterKey(): boolean {
+    return this.#holdsMasterKey;
+  }
+
+  get facts(): { readonly ready: boolean; readonly message: string } {
+    const ready = this.#store?.status().available === true;
+    return { ready, message: ready ? "PostgreSQL answers" : this.#problem };
+  }
+
+  /** Opens the store; tries again for ever, since PostgreSQL may come much later. Calls back when it is there. */
+  async open(opened: (store: NodeStore) => void): Promise<void> {
+    const { socketDirectory, port, log } = this.#options;
+    while (!this.#stop.signal.aborted && this.#store === undefined) {
+      try {
+        const store = await openStore({
+          socketDirectory,
+          port,
+          nowMs: () => Date.now(),
+          log: fieldsLog(log, "store"),
+          signal: this.#stop.signal,
+        });
+        await this.#read(store);
+        this.#store = store;
+        this.#problem = 'PostgreSQL does not answer; look at container "postgres"';
+        opened(store);
+      } catch (error) {
+        this.#problem = `PostgreSQL cannot be used: ${(error as Error).message}`;
+        await pause(1_000, this.#stop.signal);
+      }
+    }
+  }
+
+  /** Reads again what the store holds of this node, after it was founded or has joined. */
+  async refresh(): Promise<void> {
+    if (this.#store !== undefined) await this.#read(this.#store);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("the node stops"));
+    await this.#store?.close();
+  }
+
+  async #read(store: NodeStore): Promise<void> {
+    this.#clusterId = await storedClusterId(store);
+    this.#holdsMasterKey = (await store.masterKeys()).length > 0;
+  }
+}
+
+/** Lets rooms that log fields only write through the process's log. */
+export function fieldsLog(log: Log, room: string): (fields: Readonly<Record<string, unknown>>) => void {
+  return ({ level, message, ...fields }) => {
+    const severity = level === "debug" || level === "warn" || level === "error" ? level : "info";
+    log(severity, String(message ?? fields["event"] ?? room), { room, ...fields });
+  };
+}
+
+function pause(forMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, forMs);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,249 @@
+import { statfsSync } from "node:fs";
+import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Log, NodeSource } from "../config/source.ts";
+import type { Hsm } from "../hsm/types.ts";
+import type { MeshTls, ReplicationStatus } from "../replication/types.ts";
+import type { NodeStore } from "../store/types.ts";
+import { rememberedCertificateFacts } from "./certificate.ts";
+import { Clock } from "./clock.ts";
+import { Database } from "./database.ts";
+import type { CertificateFacts, Facts } from "./facts.ts";
+import { type Identity, identityOfNode, openIdentity } from "./identity.ts";
+import { MasterKey } from "./master-key.ts";
+import { Mesh } from "./mesh.ts";
+import { nextStep, type Step } from "./next-step.ts";
+import { Reporter } from "./reporter.ts";
+import { RootOfTrust } from "./root-of-trust.ts";
+import { Service } from "./service.ts";
+import { nodeStatus } from "./status.ts";
+import { Tasks } from "./tasks.ts";
+
+const turnMs = 1_000;
+
+export interface MachineOptions {
+  readonly settings: Settings;
+  readonly source: NodeSource;
+  readonly hsm: Hsm;
+  readonly log: Log;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+}
+
+/**
+ * One node. At every turn (each second, and whenever something changed) it gathers the facts, takes the step that
+ * follows from them and reports. Nothing is remembered between turns that the facts do not say.
+ */
+export class Machine {
+  readonly #options: MachineOptions;
+  readonly #startedAt = new Date().toISOString();
+  readonly #rootOfTrust: RootOfTrust;
+  readonly #clock: Clock;
+  readonly #database: Database;
+  readonly #masterKey: MasterKey;
+  readonly #mesh: Mesh;
+  readonly #service: Service;
+  readonly #tasks: Tasks;
+  readonly #reporter: Reporter;
+  readonly #certificateFacts = rememberedCertificateFacts();
+  #identity: Identity | undefined;
+  #identityProblem: string | undefined;
+  #turning: Promise<void> | undefined;
+  #again = false;
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: MachineOptions) {
+    const { settings, source, hsm, log, nowMs } = options;
+    const { runFolder, postgresPort: port } = settings;
+    this.#options = options;
+    this.#rootOfTrust = new RootOfTrust(hsm, log);
+    this.#clock = new Clock({ runFolder, log, nowMs });
+    this.#database = new Database({ socketDirectory: `${runFolder}/postgres`, port, log });
+    this.#masterKey = new MasterKey(hsm);
+    const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
+    this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
+    this.#service = new Service({ settings, log });
+    this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
+    this.#reporter = new Reporter(source, log);
+  }
+
+  start(): void {
+    this.#options.source.onChange(() => this.wake());
+    void this.#database.open((store) => {
+      store.onNotification((channel) => channel === "connected" && this.#mesh.forgetDoor());
+      this.wake();
+    });
+    this.#timer = setInterval(() => this.#look(), turnMs);
+    this.#look();
+  }
+
+  /** Ends service between requests, then everything else; the process may exit afterwards. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    await this.#service.stop();
+    await this.#turning;
+    await this.#mesh.stop();
+    await this.#database.close();
+    await this.#reporter.idle();
+    this.#masterKey.drop();
+    this.#options.source.close();
+  }
+
+  /** Takes a turn as soon as the present one is over. */
+  wake(): void {
+    if (this.#stopping) return;
+    this.#again = true;
+    this.#turning ??= this.#turns();
+  }
+
+  get facts(): Facts {
+    const { settings, source } = this.#options;
+    return {
+      ownVersion: settings.version,
+      document: source.current(),
+      documentProblem: source.problem(),
+      hsm: this.#rootOfTrust.status,
+      time: this.#clock.facts,
+      certificate: this.#certificate(source.current()),
+      database: this.#database.facts,
+      keyring: this.#keyring(),
+      clusterId: this.#database.clusterId,
+      replication: this.#mesh.facts,
+      serving: this.#service.serving,
+      failure: this.#tasks.failure,
+    };
+  }
+
+  /** For metrics. */
+  get replication(): ReplicationStatus | undefined {
+    return this.#mesh.status;
+  }
+
+  get store(): NodeStore | undefined {
+    return this.#database.store;
+  }
+
+  get service(): Service {
+    return this.#service;
+  }
+
+  #look(): void {
+    void this.#rootOfTrust.look().then((changed) => changed && this.wake());
+    void this.#clock.look(this.#options.source.current()).then((changed) => changed && this.wake());
+    this.wake();
+  }
+
+  async #turns(): Promise<void> {
+    while (this.#again && !this.#stopping) {
+      this.#again = false;
+      await this.#turn().catch((error: Error) =>
+        this.#options.log("error", "a turn failed", { problem: error.stack ?? error.message }),
+      );
+    }
+    this.#turning = undefined;
+  }
+
+  async #turn(): Promise<void> {
+    const node = this.#options.source.current();
+    if (node !== undefined) await this.#openIdentity(node);
+    const step = nextStep(this.facts);
+    if (step.do !== "serve") await this.#service.stop();
+    if (!this.facts.hsm.ready) await this.#forgetMasterKey();
+    if (node !== undefined) await this.#tend(node, step);
+    this.#reporter.offer(this.#status(), this.#options.nowMs());
+  }
+
+  /** Keeps what runs in line with the document, then takes the step. */
+  async #tend(node: KmsNode, step: Step): Promise<void> {
+    const { store } = this.#database;
+    const tls = this.#meshTls(node);
+    if (store === undefined || tls === undefined || !this.#database.facts.ready) return;
+    await this.#mesh.openDoor(node, tls);
+    if (this.#masterKey.loaded) this.#mesh.exchange(node, tls, store);
+    await this.#take(step, { node, tls, store });
+  }
+
+  async #take(step: Step, { node, tls, store }: { node: KmsNode; tls: MeshTls; store: NodeStore }): Promise<void> {
+    if (step.do === "found")
+      this.#tasks.start("found", () => this.#masterKey.found(store).then(() => this.#database.refresh()));
+    if (step.do === "load") this.#tasks.start("load", () => this.#masterKey.load(store));
+    if (step.do === "join") {
+      const { sponsor } = step;
+      this.#tasks.start("join", () =>
+        this.#masterKey.join(store, { node, sponsor, tls }).then(() => this.#database.refresh()),
+      );
+    }
+    const keyring = this.#masterKey.keyring;
+    if (step.do !== "serve" || keyring === undefined) return;
+    const door = { node, store, keyring, chainPem: tls.certificateChainPem, privateKeyPem: tls.privateKeyPem };
+    if (this.#service.serving) this.#service.update(door);
+    else this.#tasks.start("serve", () => this.#service.start(door));
+  }
+
+  async #forgetMasterKey(): Promise<void> {
+    if (!this.#masterKey.loaded) return;
+    this.#options.log("warn", "the root of trust is lost: the master key is dropped from memory");
+    this.#masterKey.drop();
+    await this.#mesh.stop();
+  }
+
+  async #openIdentity(node: KmsNode): Promise<void> {
+    if (this.#identity !== undefined) return;
+    const subject = { cluster: node.spec.cluster, site: node.spec.site, node: node.metadata.name };
+    try {
+      this.#identity = await openIdentity(this.#options.settings.dataFolder, subject);
+      this.#identityProblem = undefined;
+    } catch (error) {
+      this.#identityProblem = `the node's volume cannot keep its key: ${(error as Error).message}`;
+    }
+  }
+
+  #certificate(node: KmsNode | undefined): CertificateFacts {
+    if (node === undefined || this.#identity === undefined) {
+      return { state: "Requested", message: this.#identityProblem ?? "making the node's key" };
+    }
+    return this.#certificateFacts(
+      { ...node.spec, identity: identityOfNode(node) },
+      this.#identity.privateKey,
+      Date.now(),
+    );
+  }
+
+  #meshTls(node: KmsNode): MeshTls | undefined {
+    const { state } = this.#certificate(node);
+    const { certificateChain, trustBundle } = node.spec;
+    if (this.#identity === undefined || certificateChain === undefined || trustBundle === undefined) return undefined;
+    if (state !== "Valid" && state !== "ExpiringSoon") return undefined;
+    return {
+      certificateChainPem: certificateChain,
+      trustBundlePem: trustBundle,
+      privateKeyPem: this.#identity.privateKeyPem,
+    };
+  }
+
+  #keyring(): Facts["keyring"] {
+    if (this.#masterKey.loaded) return "loaded";
+    return this.#database.holdsMasterKey ? "stored" : "none";
+  }
+
+  #status(): KmsNodeStatus {
+    const { joinPublicKey } = this.#rootOfTrust;
+    const incarnation = this.#database.store?.incarnation;
+    const particulars = {
+      startedAt: this.#startedAt,
+      interfaces: this.#service.interfaces,
+      diskUsedPercent: diskUsedPercent(this.#options.settings.dataFolder),
+      ...(incarnation === undefined ? {} : { incarnation }),
+      ...(joinPublicKey === undefined ? {} : { joinPublicKey }),
+      ...(this.#identity === undefined ? {} : { certificateRequest: this.#identity.certificateRequest }),
+    };
+    return nodeStatus(this.facts, particulars, this.#reporter.previous, new Date().toISOString());
+  }
+}
+
+function diskUsedPercent(folder: string): number {
+  const { blocks, bavail } = statfsSync(folder);
+  return blocks === 0 ? 0 : (100 * (blocks - bavail)) / blocks;
+}

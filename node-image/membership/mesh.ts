@@ -1,0 +1,114 @@
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { Log } from "../config/source.ts";
+import { applyMeshConfiguration } from "../postgres/mesh-configuration.ts";
+import { startReplication } from "../replication/replication.ts";
+import type { HandoverAnswer, MeshTls, Replication, ReplicationStatus } from "../replication/types.ts";
+import type { NodeStore } from "../store/types.ts";
+import { fieldsLog } from "./database.ts";
+import type { ReplicationFacts } from "./facts.ts";
+import { identityOfNode } from "./identity.ts";
+
+export interface MeshOptions {
+  readonly runFolder: string;
+  readonly port: number;
+  readonly log: Log;
+  readonly nowMs: () => number;
+  readonly wrapFor: (identity: string) => HandoverAnswer;
+}
+
+/** This node's links with its peers: PostgreSQL's door for them, and the exchange of the log. */
+export class Mesh {
+  readonly #options: MeshOptions;
+  #replication: Replication | undefined;
+  #startedAtMs = 0;
+  #doorFor = "";
+  #peersFor = "";
+  #opening = false;
+
+  constructor(options: MeshOptions) {
+    this.#options = options;
+  }
+
+  get facts(): ReplicationFacts {
+    const status = this.#replication?.status();
+    if (status === undefined) return { peers: [], caughtUp: false, runningMs: undefined };
+    const peers = status.peers.map(({ name, connected, roundTripMs, lagOperations, tlsGroup }) => ({
+      name,
+      connected,
+      ...(roundTripMs === undefined ? {} : { roundTripMs }),
+      ...(lagOperations === undefined ? {} : { lagOperations }),
+      ...(tlsGroup === undefined ? {} : { tlsGroup }),
+    }));
+    return { peers, caughtUp: status.caughtUp, runningMs: this.#options.nowMs() - this.#startedAtMs };
+  }
+
+  get status(): ReplicationStatus | undefined {
+    return this.#replication?.status();
+  }
+
+  /** PostgreSQL restarted: what was given to it is given again. */
+  forgetDoor(): void {
+    this.#doorFor = "";
+  }
+
+  /** Lets the members of the spec in at 5432; does nothing while they are in. Failures are tried again at the next call. */
+  async openDoor(node: KmsNode, tls: MeshTls): Promise<void> {
+    const wanted = JSON.stringify([node.spec.members, tls.certificateChainPem, tls.trustBundlePem]);
+    if (wanted === this.#doorFor || this.#opening) return;
+    this.#opening = true;
+    try {
+      const directory = `${this.#options.runFolder}/postgres/conf`;
+      const socketDirectory = `${this.#options.runFolder}/postgres`;
+      await applyMeshConfiguration({
+        directory,
+        socketDirectory,
+        port: this.#options.port,
+        tls,
+        members: node.spec.members,
+      });
+      this.#doorFor = wanted;
+    } catch (error) {
+      this.#options.log("warn", "cannot configure the mesh's door", { problem: (error as Error).message });
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  /** Starts the exchange, or brings it in line with the spec. */
+  exchange(node: KmsNode, tls: MeshTls, store: NodeStore): void {
+    const wanted = JSON.stringify([
+      node.spec.members,
+      node.spec.durability,
+      tls.certificateChainPem,
+      tls.trustBundlePem,
+    ]);
+    if (this.#replication === undefined) this.#start(node, tls, store);
+    else if (wanted !== this.#peersFor) {
+      this.#replication.updatePeers(node.spec.members, tls);
+      this.#replication.updateDurability(node.spec.durability);
+    }
+    this.#peersFor = wanted;
+  }
+
+  async stop(): Promise<void> {
+    const replication = this.#replication;
+    this.#replication = undefined;
+    await replication?.stop();
+  }
+
+  #start(node: KmsNode, tls: MeshTls, store: NodeStore): void {
+    const { log, nowMs, wrapFor } = this.#options;
+    this.#startedAtMs = nowMs();
+    this.#replication = startReplication({
+      store,
+      self: { name: node.metadata.name, site: node.spec.site, identity: identityOfNode(node) },
+      members: node.spec.members,
+      tls,
+      durability: node.spec.durability,
+      wrapFor: async (identity) => wrapFor(identity),
+      onSiteStep: (step) => log(step.inStep ? "info" : "warn", "durability", { ...step }),
+      nowMs,
+      log: fieldsLog(log, "replication"),
+    });
+  }
+}

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aNode, someFacts } from "../testing/facts.ts";
+import type { Facts } from "./facts.ts";
+import { nextStep } from "./next-step.ts";
+
+const none = aNode();
+const found = aNode({ membership: { action: "Found" } });
+const joining = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc2-a" } });
+const member = aNode({ clusterId: "c-1", membership: { action: "Member" } });
+const departed = aNode({
+  clusterId: "c-1",
+  membership: { action: "Member" },
+  members: [{ ...none.spec.members[0]!, standing: "Departed" }],
+});
+const noSponsor = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc9-z" } });
+const lostHsm = { ready: false, reason: "DeviceLost", message: "gone" } as const;
+const clockOff = { servers: [{ address: "ntp", reachable: true, offsetMs: -1_200 }] };
+const noClock = { servers: [{ address: "ntp", reachable: false }] };
+const news = { peers: [{ name: "dc2-a", connected: true }], caughtUp: true, runningMs: 10 };
+const noNews = { ...news, caughtUp: false };
+const nobody = { peers: [{ name: "dc2-a", connected: false }], caughtUp: false, runningMs: 3_000 };
+const loaded = { document: member, keyring: "loaded", clusterId: "c-1", replication: news } as const;
+
+// A case is a sentence, what differs from a node that has everything, and what it does: step, then reason.
+const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
+  ["starts while its document is not read", { document: undefined }, "wait Starting"],
+  ["waits to be told", { document: none }, "wait AwaitingMembership"],
+  ["founds when told to and its clock is right", { document: found }, "found"],
+  [
+    "founds not in a cluster that exists",
+    { document: aNode({ ...found.spec, clusterId: "c-1" }) },
+    "refuse AwaitingMembership",
+  ],
+  ["founds not with a clock beyond the bound", { document: found, time: clockOff }, "refuse ClockOffset"],
+  ["joins by its sponsor", { document: joining }, "join"],
+  ["waits for a sponsor that is a member", { document: noSponsor }, "wait Joining"],
+  ["joins not with a clock beyond the bound", { document: joining, time: clockOff }, "refuse ClockOffset"],
+  ["joins not with a clock that cannot be checked", { document: joining, time: noClock }, "refuse ClockOffset"],
+  ["waits while chrony starts", { document: joining, time: { servers: undefined } }, "wait Starting"],
+  ["joins not with another version", { document: joining, ownVersion: "0.2.0" }, "refuse VersionDiffers"],
+  ["joins not without its HSM", { document: joining, hsm: lostHsm }, "refuse RootOfTrustUnavailable"],
+  [
+    "goes on with a join that crashed after the handover",
+    { document: joining, keyring: "stored", clusterId: "c-1" },
+    "load",
+  ],
+  ["stays joining when caught up, until it is made a member", { ...loaded, document: joining }, "catchUp"],
+  ["serves as a member", loaded, "serve"],
+  ["serves on with a clock that drifted later", { ...loaded, time: clockOff }, "serve"],
+  ["serves on while its spec asks for a newer version", { ...loaded, ownVersion: "0.0.9", serving: true }, "serve"],
+  ["starts no service with another version", { ...loaded, ownVersion: "0.0.9" }, "refuse VersionDiffers"],
+  ["stops at once without its HSM", { ...loaded, serving: true, hsm: lostHsm }, "refuse RootOfTrustUnavailable"],
+  ["unseals again when the HSM is back", { ...loaded, keyring: "stored" }, "load"],
+  ["waits for PostgreSQL", { ...loaded, database: { ready: false, message: "no" } }, "wait DatabaseUnavailable"],
+  ["waits for its certificate", { ...loaded, certificate: { state: "Requested", message: "" } }, "wait NoCertificate"],
+  [
+    "serves with a certificate that ends soon",
+    { ...loaded, certificate: { state: "ExpiringSoon", message: "" } },
+    "serve",
+  ],
+  ["asks its peers for news before it serves", { ...loaded, replication: noNews }, "catchUp"],
+  ["serves alone when no peer answers", { ...loaded, replication: nobody }, "serve"],
+  ["does not leave service because news lag", { ...loaded, replication: noNews, serving: true }, "serve"],
+  [
+    "serves the founded cluster before it is named a member",
+    { ...loaded, document: found, replication: { ...news, peers: [] } },
+    "serve",
+  ],
+  [
+    "is no member without its master key",
+    { ...loaded, keyring: "none", clusterId: undefined },
+    "refuse AwaitingMembership",
+  ],
+  ["serves no other cluster's data", { ...loaded, clusterId: "c-2" }, "refuse AwaitingMembership"],
+  ["serves not after it has left", { ...loaded, document: departed }, "wait AwaitingMembership"],
+  [
+    "serves not while it leaves",
+    { ...loaded, document: aNode({ ...member.spec, membership: { action: "Leave" } }) },
+    "wait AwaitingMembership",
+  ],
+];
+
+for (const [sentence, change, expected] of cases) {
+  test(sentence, () => {
+    const step = nextStep({ ...someFacts(), ...change });
+    assert.equal("reason" in step ? `${step.do} ${step.reason}` : step.do, expected);
+  });
+}
+
+test("a refusal says what to do", () => {
+  const step = nextStep({ ...someFacts(), document: joining, time: clockOff });
+  const message = "the clock is off by 1200 ms, the bound is 250 ms; mend the machine's clock or settings.ntp.servers";
+  assert.deepEqual(step, { do: "refuse", reason: "ClockOffset", message });
+});

@@ -1,0 +1,53 @@
+import { createPublicKey } from "node:crypto";
+import type { Log } from "../config/source.ts";
+import type { Hsm, HsmStatus } from "../hsm/types.ts";
+
+/** Watches this node's HSM and keeps the public half of the key that receives the master key. */
+export class RootOfTrust {
+  readonly #hsm: Hsm;
+  readonly #log: Log;
+  #status: HsmStatus = { ready: false, reason: "Starting", message: "asking the HSM sidecar" };
+  #joinPublicKey: string | undefined;
+  #asking = false;
+
+  constructor(hsm: Hsm, log: Log) {
+    this.#hsm = hsm;
+    this.#log = log;
+  }
+
+  get status(): HsmStatus {
+    return this.#status;
+  }
+
+  /** PEM (SPKI), once the token has made it. */
+  get joinPublicKey(): string | undefined {
+    return this.#joinPublicKey;
+  }
+
+  /** Asks once; resolves true when something changed. A question that hangs is not asked twice. */
+  async look(): Promise<boolean> {
+    if (this.#asking) return false;
+    this.#asking = true;
+    try {
+      const next = await this.#hsm.status();
+      const changed = next.ready !== this.#status.ready || next.message !== this.#status.message;
+      if (changed) this.#log(next.ready ? "info" : "warn", "root of trust", { ...next });
+      this.#status = next;
+      return (await this.#makeJoinKey()) || changed;
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #makeJoinKey(): Promise<boolean> {
+    if (!this.#status.ready || this.#joinPublicKey !== undefined) return false;
+    try {
+      const key = createPublicKey({ key: await this.#hsm.makeJoinKey(), format: "der", type: "spki" });
+      this.#joinPublicKey = key.export({ type: "spki", format: "pem" }) as string;
+      return true;
+    } catch (error) {
+      this.#log("warn", "the HSM made no join key", { problem: (error as Error).message });
+      return false;
+    }
+  }
+}
