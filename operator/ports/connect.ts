@@ -122,8 +122,8 @@ async function watch(transport: Transport, path: string, query: WatchQuery): Pro
     signal: query.signal,
   } as const;
   await transport.stream(call, (line) => {
-    const event = JSON.parse(line) as WatchEvent | { type: "ERROR"; object: { code?: number } };
-    if (event.type === "ERROR") throw apiErrorOf(event.object.code ?? 500, { ...event.object });
+    const event = JSON.parse(line) as WatchEvent | { type: "ERROR"; object: { code?: number; message?: string } };
+    if (event.type === "ERROR") throw apiErrorOf(event.object.code ?? 500, event.object);
     query.onEvent(event);
   });
 }

@@ -11,6 +11,10 @@ export interface InformerOptions {
   readonly keep?: (object: KubernetesObject) => KubernetesObject;
   /** Told of each object that appeared, changed or went. */
   readonly onChange: (object: KubernetesObject) => void;
+  /** Told when a whole list has come. */
+  readonly onListed?: () => void;
+  /** Told why list or watch did not work. */
+  readonly onError?: (error: unknown) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -31,7 +35,7 @@ export class Informer {
   #objects = new Map<string, KubernetesObject>();
   #version = "";
   #listedAtMs = 0;
-  #synced = false;
+  #fresh = false;
   #failures = 0;
   #stop: AbortController | undefined;
   #round = new AbortController();
@@ -55,13 +59,14 @@ export class Informer {
   /** Lists anew at once: the connection may have hung while the site was away. */
   restart(): void {
     this.#version = "";
+    this.#fresh = false;
     this.#failures = 0;
     this.#round.abort();
   }
 
-  /** Whether a whole list was seen since the start. */
-  get synced(): boolean {
-    return this.#synced;
+  /** Whether a whole list was seen since the start or the last restart. */
+  get fresh(): boolean {
+    return this.#fresh;
   }
 
   /** The newest known state, in order of names. */
@@ -78,11 +83,12 @@ export class Informer {
     this.#store(object, { tell: false });
   }
 
-  /** Takes over that this process has just deleted it for good (finalizers or a grace period may keep it: see the watch). */
+  /** Takes over that this process has just deleted it; the watch tells when it is really gone. */
   removed(object: KubernetesObject): void {
-    if (this.#objects.get(object.metadata.name)?.metadata.uid !== object.metadata.uid) return;
-    this.#round.abort();
-    this.#version = "";
+    const known = this.#objects.get(object.metadata.name);
+    if (known === undefined || known.metadata.uid !== object.metadata.uid) return;
+    const deletionTimestamp = new Date(this.#options.clock.nowMs()).toISOString();
+    this.#objects.set(object.metadata.name, { ...known, metadata: { deletionTimestamp, ...known.metadata } });
   }
 
   async #run(stop: AbortSignal): Promise<void> {
@@ -122,6 +128,7 @@ export class Informer {
     // A stream that breaks is daily life; the cache is continued from where it was.
     const delayMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
     log.debug("watch interrupted", { kind, problem: error, retryAfterMs: delayMs });
+    this.#options.onError?.(error);
     if (!(error instanceof ApiError)) log.error("watch failed", { kind, problem: error });
     await pause(clock, delayMs, this.#round.signal);
   }
@@ -129,8 +136,9 @@ export class Informer {
   #replace(items: readonly KubernetesObject[]): void {
     const names = new Set(items.map((item) => item.metadata.name));
     for (const [name, object] of this.#objects) if (!names.has(name)) this.#drop(object);
-    this.#synced = true;
     for (const item of items) this.#store(item, { tell: true });
+    this.#fresh = true;
+    this.#options.onListed?.();
   }
 
   #take({ type, object }: WatchEvent): void {

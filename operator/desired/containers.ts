@@ -1,0 +1,114 @@
+import type { KmsNode } from "../ports/types.ts";
+import type { ResolvedSettings } from "./settings.ts";
+
+/** One container, as far as the operator fills it in. */
+export type Container = { readonly name: string } & Readonly<Record<string, unknown>>;
+
+/** Image of the nodes and when it is pulled. */
+export interface NodeImage {
+  /** Without tag: the version of the node becomes the tag. */
+  readonly repository: string;
+  readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+}
+
+const program = "/opt/keyfleet/node-image";
+const state = "/var/lib/keyfleet";
+const run = { name: "run", mountPath: "/run/keyfleet" };
+const temporary = { name: "tmp", mountPath: "/tmp" };
+
+const locked = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  runAsNonRoot: true,
+  capabilities: { drop: ["ALL"] },
+} as const;
+
+/** The four containers of a node pod, in the order in which people read them. */
+export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): Container[] {
+  const shared = { image: `${image.repository}:${node.spec.version}`, imagePullPolicy: image.pullPolicy };
+  return [keyServer(node, settings), hsm(settings), postgres(), chrony()].map((container) => ({
+    ...shared,
+    ...container,
+    securityContext: locked,
+  }));
+}
+
+function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
+  const requests = { cpu: "100m", memory: "128Mi", ...settings.resources?.requests };
+  const limits = settings.resources?.limits;
+  return {
+    name: "keyserver",
+    command: ["node", `${program}/key-server.ts`, "--source", "kubernetes"],
+    env: [
+      { name: "KEYFLEET_NODE", value: node.metadata.name },
+      { name: "KEYFLEET_NAMESPACE", value: node.metadata.namespace ?? "default" },
+    ],
+    ports: [
+      { name: "kmip", containerPort: 5696, protocol: "TCP" },
+      { name: "health", containerPort: 8080, protocol: "TCP" },
+    ],
+    // A replay of a long log may take a while; after that, silence for half a minute means that the process hangs.
+    startupProbe: probe("/livez", { periodSeconds: 2, failureThreshold: 150 }),
+    livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
+    readinessProbe: probe("/readyz", { periodSeconds: 2, failureThreshold: 2 }),
+    resources: limits ? { requests, limits } : { requests },
+    volumeMounts: [
+      { name: "data", mountPath: `${state}/node`, subPath: "node" },
+      { name: "api", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },
+      run,
+      temporary,
+    ],
+  };
+}
+
+/** The only container with the PIN and the vendor's library. */
+function hsm(settings: ResolvedSettings): Container {
+  const { library = "", token = {}, keyLabel, environment = [], softToken } = settings.hsm;
+  return {
+    name: "hsm",
+    command: [
+      ...["node", `${program}/hsm-sidecar.ts`, "--library", library],
+      ...(token.label === undefined ? [] : ["--token-label", token.label]),
+      ...(token.serial === undefined ? [] : ["--token-serial", token.serial]),
+      ...["--key-label", keyLabel, "--pin-file", "/run/secrets/keyfleet/pin/pin"],
+      ...["--state", `${state}/hsm`, "--socket", "/run/keyfleet/hsm/hsm.sock"],
+      ...(softToken?.initialise ? ["--soft-token-initialise"] : []),
+    ],
+    ...(environment.length === 0 ? {} : { env: environment }),
+    resources: { requests: { cpu: "25m", memory: "64Mi" } },
+    volumeMounts: [
+      { name: "data", mountPath: `${state}/hsm`, subPath: "hsm" },
+      { name: "pin", mountPath: "/run/secrets/keyfleet/pin", readOnly: true },
+      run,
+      temporary,
+    ],
+  };
+}
+
+function postgres(): Container {
+  return {
+    name: "postgres",
+    command: [`${program}/postgres/start.sh`],
+    env: [
+      { name: "KEYFLEET_POSTGRES_DATA", value: `${state}/postgres` },
+      { name: "KEYFLEET_RUN", value: "/run/keyfleet" },
+    ],
+    ports: [{ name: "mesh", containerPort: 5432, protocol: "TCP" }],
+    resources: { requests: { cpu: "50m", memory: "96Mi" } },
+    volumeMounts: [{ name: "data", mountPath: `${state}/postgres`, subPath: "postgres" }, run, temporary],
+  };
+}
+
+function chrony(): Container {
+  return {
+    name: "chrony",
+    command: [`${program}/time/start.sh`],
+    env: [{ name: "KEYFLEET_RUN", value: "/run/keyfleet" }],
+    resources: { requests: { cpu: "10m", memory: "16Mi" } },
+    volumeMounts: [run, temporary],
+  };
+}
+
+function probe(path: string, timing: { readonly periodSeconds: number; readonly failureThreshold: number }) {
+  return { httpGet: { path, port: "health", scheme: "HTTP" }, timeoutSeconds: 2, ...timing };
+}

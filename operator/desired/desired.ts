@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
+import type { NodeImage } from "./containers.ts";
+import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
+import { desiredKmsNode } from "./kms-node.ts";
+import { missingSettings, resolvedSettings } from "./settings.ts";
+import { statefulSet } from "./stateful-set.ts";
+import { account, services } from "./surroundings.ts";
+import type { IsCaOfSite } from "./trust.ts";
+
+/** What shall be in this site for one node. */
+export interface DesiredNode {
+  readonly facts: NodeFacts;
+  readonly kmsNode: KmsNode;
+  /** What belongs to the KmsNode; empty until that exists, because they are owned by its uid. */
+  readonly objects: readonly KubernetesObject[];
+}
+
+/** What shall be in this site, and the facts that it follows from. */
+export interface Desired {
+  readonly fleet: FleetFacts;
+  readonly nodes: readonly DesiredNode[];
+}
+
+/** What desired objects depend on besides what was observed. */
+export interface DesiredOptions {
+  readonly image: NodeImage;
+  readonly isCaOfSite: IsCaOfSite;
+}
+
+/** Annotation with the digest of what was applied last; so that fields which were taken out are noticed too. */
+export const appliedAnnotation = "keyfleet.io/applied";
+
+/** Specification and facts → the objects of this site. Pure. */
+export function desiredObjects(observed: Observed, options: DesiredOptions): Desired {
+  const fleet = fleetFacts(observed);
+  const own = fleet.nodes.filter(({ local, entry, node }) => local && (entry !== undefined || node !== undefined));
+  return { fleet, nodes: own.map((facts) => desiredNode(observed, fleet, { facts, options })) };
+}
+
+function desiredNode(
+  observed: Observed,
+  fleet: FleetFacts,
+  { facts, options }: { facts: NodeFacts; options: DesiredOptions },
+): DesiredNode {
+  const kmsNode = desiredKmsNode(observed, { fleet, node: facts, isCaOfSite: options.isCaOfSite });
+  const uid = facts.node?.metadata.uid;
+  if (uid === undefined) return { facts, kmsNode, objects: [] };
+  const owner: KmsNode = { ...kmsNode, metadata: { ...kmsNode.metadata, uid } };
+  return { facts, kmsNode, objects: ownedObjects(observed, { facts, owner, image: options.image }).map(stamped) };
+}
+
+function ownedObjects(
+  observed: Observed,
+  { facts, owner, image }: { facts: NodeFacts; owner: KmsNode; image: NodeImage },
+): KubernetesObject[] {
+  const settings = resolvedSettings(observed.cluster, facts);
+  const around = [...account(owner), ...services(owner, settings)];
+  // Without an HSM there is nothing to start; the gate nodeConfigured says what is missing.
+  if (missingSettings(settings).length > 0) return around;
+  const existing = objectOf(observed, "StatefulSet", facts.name);
+  return [...around, statefulSet(owner, { settings, image, existing })];
+}
+
+function stamped(object: KubernetesObject): KubernetesObject {
+  const digest = createHash("sha256").update(JSON.stringify(object)).digest("hex").slice(0, 32);
+  const annotations = { ...object.metadata.annotations, [appliedAnnotation]: digest };
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}

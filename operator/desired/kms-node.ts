@@ -1,0 +1,92 @@
+import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
+import type { KubernetesObject, Observed } from "../ports/types.ts";
+import { type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
+import { nodeLabels } from "./labels.ts";
+import { memberList } from "./members.ts";
+import { resolvedSettings } from "./settings.ts";
+import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
+
+/**
+ * The KmsNode of a node of this site as it shall be. Membership and certificate stay as they are: steps of the plan change
+ * them. No owner reference to the KmsCluster: deleting the document must not take keys along.
+ */
+export function desiredKmsNode(
+  observed: Observed,
+  { fleet, node, isCaOfSite }: { fleet: FleetFacts; node: NodeFacts; isCaOfSite: IsCaOfSite },
+): KmsNode {
+  const { name, namespace } = observed.cluster.metadata;
+  const before = node.node?.spec;
+  const clusterId = before?.clusterId ?? fleetIdFor(fleet, node);
+  const version = versionOf(observed, fleet, node);
+  const spec: KmsNodeSpec = {
+    cluster: name,
+    ...(clusterId === undefined ? {} : { clusterId }),
+    site: observed.site,
+    version,
+    featureLevel: before?.featureLevel ?? version,
+    ...addressesOf(observed, node),
+    settings: resolvedSettings(observed.cluster, node),
+    durability: observed.cluster.spec.durability ?? "EverySite",
+    membership: membershipOf(node),
+    members: memberList(observed, fleet),
+    clients: clientsOf(observed, node),
+    ...(before?.certificateChain === undefined ? {} : { certificateChain: before.certificateChain }),
+    ...trustOf(observed, isCaOfSite),
+  };
+  if (node.standing !== "Member") spec.featureLevel = spec.version;
+  return {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsNode",
+    metadata: {
+      name: node.name,
+      ...(namespace === undefined ? {} : { namespace }),
+      labels: nodeLabels(name, node.name),
+    },
+    spec,
+  };
+}
+
+/** A member keeps its version until it is upgraded; a node that never joined may always take the newer one. */
+function versionOf(observed: Observed, fleet: FleetFacts, node: NodeFacts): string {
+  if (node.standing === "Waiting" || node.standing === "Absent") return observed.cluster.spec.version;
+  return node.node?.spec.version ?? fleet.version;
+}
+
+function fleetIdFor(fleet: FleetFacts, node: NodeFacts): string | undefined {
+  if (fleet.clusterIds.length > 1) return undefined;
+  if (node.standing === "Founding") return node.node?.status?.clusterId;
+  return fleet.clusterIds[0];
+}
+
+/** A node that belongs although its KmsNode was made anew is told so at once. */
+function membershipOf(node: NodeFacts): KmsNodeSpec["membership"] {
+  const before = node.node?.spec.membership;
+  if (node.standing === "Member") return before?.action === "Leave" ? before : { action: "Member" };
+  return before ?? { action: "None" };
+}
+
+function addressesOf(observed: Observed, node: NodeFacts): Pick<KmsNodeSpec, "address" | "clientAddress"> {
+  const address = loadBalancerAddress(objectOf(observed, "Service", `${node.name}-mesh`)) ?? node.node?.spec.address;
+  const client =
+    loadBalancerAddress(objectOf(observed, "Service", `${node.name}-kmip`)) ?? node.node?.spec.clientAddress;
+  return { ...(address === undefined ? {} : { address }), ...(client === undefined ? {} : { clientAddress: client }) };
+}
+
+function loadBalancerAddress(service: KubernetesObject | undefined): string | undefined {
+  const status = service?.status as { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } } | undefined;
+  const first = status?.loadBalancer?.ingress?.[0];
+  return first?.ip ?? first?.hostname;
+}
+
+/** While a bundle is missing, nobody's trust is taken away: the list before stays. Taking it out of spec does that. */
+function clientsOf(observed: Observed, node: NodeFacts): KmsNodeSpec["clients"] {
+  const { caBundle, missing } = clientBundle(observed);
+  const before = node.node?.spec.clients.caBundle;
+  const kept = missing.length > 0 && before !== undefined && before !== "" ? before : caBundle;
+  return { caBundle: kept, administrators: [...(observed.cluster.spec.clients?.administrators ?? [])] };
+}
+
+function trustOf(observed: Observed, isCaOfSite: IsCaOfSite): Pick<KmsNodeSpec, "trustBundle"> {
+  const bundle = trustBundle(siteCas(observed, isCaOfSite));
+  return bundle === "" ? {} : { trustBundle: bundle };
+}

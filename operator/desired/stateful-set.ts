@@ -1,0 +1,130 @@
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { type NodeImage, nodeContainers } from "./containers.ts";
+import { nodeLabels, ownedMetadata } from "./labels.ts";
+import type { ResolvedSettings } from "./settings.ts";
+
+/** User and group of every process in the image. */
+const user = 10001;
+
+/** How long a node may take to end its sessions and its database. */
+const terminationGracePeriodSeconds = 30;
+
+/**
+ * The StatefulSet of one node: one pod, one volume that stays when the set goes. Pods are replaced by the plan only
+ * (OnDelete), never by Kubernetes because a field changed: two nodes must not go down at once.
+ */
+export function statefulSet(
+  node: KmsNode,
+  {
+    settings,
+    image,
+    existing,
+  }: { settings: ResolvedSettings; image: NodeImage; existing: KubernetesObject | undefined },
+): KubernetesObject {
+  const labels = nodeLabels(node.spec.cluster, node.metadata.name);
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: ownedMetadata(node, node.metadata.name),
+    spec: {
+      replicas: 1,
+      serviceName: `${node.metadata.name}-mesh`,
+      podManagementPolicy: "Parallel",
+      revisionHistoryLimit: 2,
+      selector: { matchLabels: { "keyfleet.io/cluster": node.spec.cluster, "keyfleet.io/node": node.metadata.name } },
+      updateStrategy: { type: "OnDelete" },
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
+      template: {
+        metadata: { labels: { ...labels, "app.kubernetes.io/name": "keyfleet-node" } },
+        spec: podSpec(node, settings, image),
+      },
+      volumeClaimTemplates: [{ ...volumeClaim(labels, storageOf(existing) ?? settings.storage) }],
+    },
+  };
+}
+
+/** The storage that a StatefulSet was made with; it cannot be changed afterwards. */
+export function storageOf(set: KubernetesObject | undefined): ResolvedSettings["storage"] | undefined {
+  const spec = set?.spec as { volumeClaimTemplates?: { spec: ClaimSpec }[] } | undefined;
+  const claim = spec?.volumeClaimTemplates?.[0]?.spec;
+  const size = claim?.resources?.requests?.storage;
+  if (claim === undefined || size === undefined) return undefined;
+  return claim.storageClassName === undefined ? { size } : { size, storageClassName: claim.storageClassName };
+}
+
+interface ClaimSpec {
+  readonly storageClassName?: string;
+  readonly resources?: { readonly requests?: { readonly storage?: string } };
+}
+
+function podSpec(node: KmsNode, settings: ResolvedSettings, image: NodeImage): Record<string, unknown> {
+  const peers = {
+    matchLabels: { "app.kubernetes.io/name": "keyfleet-node", "keyfleet.io/cluster": node.spec.cluster },
+  };
+  const { nodeSelector, tolerations } = settings.placement ?? {};
+  return {
+    serviceAccountName: node.metadata.name,
+    // Only the key server speaks to the API; it gets its token as a volume of its own.
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: user,
+      runAsGroup: user,
+      fsGroup: user,
+      fsGroupChangePolicy: "OnRootMismatch",
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    affinity: {
+      podAntiAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          { weight: 100, podAffinityTerm: { topologyKey: "kubernetes.io/hostname", labelSelector: peers } },
+        ],
+      },
+    },
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: "topology.kubernetes.io/zone",
+        whenUnsatisfiable: "ScheduleAnyway",
+        labelSelector: peers,
+      },
+    ],
+    ...(nodeSelector === undefined ? {} : { nodeSelector }),
+    ...(tolerations === undefined ? {} : { tolerations }),
+    containers: nodeContainers(node, settings, image),
+    volumes: volumes(settings),
+  };
+}
+
+function volumes(settings: ResolvedSettings): Record<string, unknown>[] {
+  const { name, key = "pin" } = settings.hsm.pinSecretRef ?? { name: "" };
+  return [
+    { name: "run", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+    { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
+    { name: "pin", secret: { secretName: name, defaultMode: 0o440, items: [{ key, path: "pin" }] } },
+    { name: "api", projected: { defaultMode: 0o440, sources: apiSources } },
+  ];
+}
+
+const apiSources = [
+  { serviceAccountToken: { path: "token", expirationSeconds: 3600 } },
+  { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+  { downwardAPI: { items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }] } },
+];
+
+function volumeClaim(labels: Record<string, string>, storage: ResolvedSettings["storage"]): Record<string, unknown> {
+  const { size, storageClassName } = storage;
+  return {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "data", labels },
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      ...(storageClassName === undefined ? {} : { storageClassName }),
+      resources: { requests: { storage: size } },
+      volumeMode: "Filesystem",
+    },
+  };
+}

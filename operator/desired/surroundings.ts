@@ -1,0 +1,48 @@
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { ownedMetadata } from "./labels.ts";
+import type { ResolvedSettings } from "./settings.ts";
+
+/** The two load balancer Services of a node: the mesh answers before the node is ready, KMIP only afterwards. */
+export function services(node: KmsNode, settings: ResolvedSettings): KubernetesObject[] {
+  const { name } = node.metadata;
+  const annotations = settings.exposure?.annotations;
+  const service = (suffix: string, port: number, publishNotReadyAddresses: boolean): KubernetesObject => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { ...ownedMetadata(node, `${name}-${suffix}`), ...(annotations === undefined ? {} : { annotations }) },
+    spec: {
+      type: "LoadBalancer",
+      publishNotReadyAddresses,
+      selector: { "keyfleet.io/cluster": node.spec.cluster, "keyfleet.io/node": name },
+      ports: [{ name: suffix, port, targetPort: suffix, protocol: "TCP" }],
+    },
+  });
+  return [service("mesh", 5432, true), service("kmip", 5696, false)];
+}
+
+/** The account of a node: it may read its own KmsNode and write its status, nothing else. */
+export function account(node: KmsNode): KubernetesObject[] {
+  const { name, namespace } = node.metadata;
+  const group = "rbac.authorization.k8s.io";
+  const metadata = ownedMetadata(node, name);
+  const own = { apiGroups: ["keyfleet.io"], resourceNames: [name] };
+  return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata, automountServiceAccountToken: false },
+    {
+      apiVersion: `${group}/v1`,
+      kind: "Role",
+      metadata,
+      rules: [
+        { ...own, resources: ["kmsnodes"], verbs: ["get", "list", "watch"] },
+        { ...own, resources: ["kmsnodes/status"], verbs: ["get", "patch", "update"] },
+      ],
+    },
+    {
+      apiVersion: `${group}/v1`,
+      kind: "RoleBinding",
+      metadata,
+      roleRef: { apiGroup: group, kind: "Role", name },
+      subjects: [{ kind: "ServiceAccount", name, ...(namespace === undefined ? {} : { namespace }) }],
+    },
+  ];
+}

@@ -1,0 +1,187 @@
+import type { ApiError, KubernetesApi } from "../ports/kubernetes-api.ts";
+import { type PeerKubeconfig, readPeerKubeconfig } from "../ports/peer-kubeconfig.ts";
+import type { Clock, KubernetesObject, Log, SiteView } from "../ports/types.ts";
+import { Informer } from "./informer.ts";
+import { Site } from "./site.ts";
+
+/** Label of a Secret that has the kubeconfig of a peer site; its value is the site's name. */
+export const siteLabel = "keyfleet.io/site";
+/** Key in that Secret. */
+const kubeconfigKey = "kubeconfig";
+/** A fleet has at most 7 sites; several fleets may have others. */
+const maxSites = 16;
+
+export interface SitesOptions {
+  /** Name of the site that this operator serves. */
+  readonly site: string;
+  readonly localApi: KubernetesApi;
+  /** Makes the API of a peer. */
+  readonly connect: (peer: Extract<PeerKubeconfig, { ok: true }>) => KubernetesApi;
+  readonly onChange: (cluster: string) => void;
+  readonly onReachability: (site: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A peer: its Secret's text, and either a connection or why there is none. */
+interface Peer {
+  readonly text: string;
+  readonly site: Site | undefined;
+  readonly problem: string | undefined;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** The local site and its peers. Peers follow their Secrets: added, rotated and removed without a restart. */
+export class Sites {
+  readonly #options: SitesOptions;
+  readonly #secrets: Informer;
+  readonly #peers = new Map<string, Peer>();
+  readonly local: Site;
+
+  constructor(options: SitesOptions) {
+    this.#options = options;
+    const { localApi: api, clock, log, onChange, onReachability } = options;
+    const explain = (error: ApiError) => `this site's own API server does not answer the operator (${error.message})`;
+    this.local = new Site({ name: options.site, local: true, api, explain, onChange, onReachability, clock, log });
+    this.#secrets = new Informer({
+      api,
+      clock,
+      log,
+      kind: "Secret",
+      labelSelector: siteLabel,
+      onChange: (secret) => this.#refresh(secret.metadata.labels?.[siteLabel]),
+      onListed: () => this.#refreshAll(),
+    });
+  }
+
+  start(): void {
+    this.local.start();
+    this.#secrets.start();
+  }
+
+  stop(): void {
+    this.#secrets.stop();
+    this.local.stop();
+    for (const { site } of this.#peers.values()) site?.stop();
+  }
+
+  /** Whether what this site has is known; peers may be away. */
+  get ready(): boolean {
+    return this.local.listed && this.#secrets.fresh;
+  }
+
+  /** The site of that name when a connection to it is configured. */
+  get(name: string): Site | undefined {
+    return name === this.#options.site ? this.local : this.#peers.get(name)?.site;
+  }
+
+  /** Names of all sites with a connection or a Secret, the local one first. */
+  names(): readonly string[] {
+    return [this.#options.site, ...[...this.#peers.keys()].sort()];
+  }
+
+  /** When the credentials for a peer end, if they say so. */
+  expiresAtMs(name: string): number | undefined {
+    return this.#peers.get(name)?.expiresAtMs;
+  }
+
+  /** Names of KmsClusters that any site has. */
+  clusterNames(): ReadonlySet<string> {
+    const all = this.names().flatMap((name) => this.get(name)?.clusterNames() ?? []);
+    return new Set(all);
+  }
+
+  /** The last good view of these sites, and of the local one. */
+  views(cluster: string, wanted: readonly string[]): readonly SiteView[] {
+    const names = wanted.includes(this.#options.site) ? wanted : [...wanted, this.#options.site];
+    return names.map((name) => this.get(name)?.view(cluster) ?? this.#unseen(name));
+  }
+
+  #unseen(name: string): SiteView {
+    const make = `see helm/README.md, "Peers"`;
+    const problem = this.#secrets.fresh
+      ? (this.#peers.get(name)?.problem ?? `no kubeconfig Secret labelled ${siteLabel}=${name}: make one, ${make}`)
+      : "the kubeconfig Secrets have not been read yet";
+    return { name, local: false, reachable: false, ageMs: undefined, problem, cluster: undefined, nodes: [] };
+  }
+
+  #refreshAll(): void {
+    const labelled = this.#secrets.items().map(({ metadata }) => metadata.labels?.[siteLabel]);
+    for (const name of new Set([...labelled, ...this.#peers.keys()])) this.#refresh(name);
+  }
+
+  #refresh(name: string | undefined): void {
+    if (name === undefined || name === this.#options.site || name === "*") return;
+    const secrets = this.#secrets.items().filter(({ metadata }) => metadata.labels?.[siteLabel] === name);
+    const text = secrets.map((secret) => JSON.stringify(secret.data ?? {})).join("\n");
+    const known = this.#peers.get(name);
+    if (secrets.length === 0) this.#remove(name);
+    else if (known?.text !== text) this.#replace(name, secrets, text);
+  }
+
+  #remove(name: string): void {
+    const known = this.#peers.get(name);
+    if (known === undefined) return;
+    known.site?.stop();
+    this.#peers.delete(name);
+    this.#options.log.warn("peer removed", { site: name });
+    this.#options.onReachability(name);
+  }
+
+  #replace(name: string, secrets: readonly KubernetesObject[], text: string): void {
+    const { log, onReachability } = this.#options;
+    if (!this.#peers.has(name) && this.#peers.size >= maxSites) {
+      log.error("too many peers, one is ignored", { site: name, limit: maxSites });
+      return;
+    }
+    this.#peers.get(name)?.site?.stop();
+    const peer = this.#connect(name, secrets);
+    this.#peers.set(name, { ...peer, text });
+    if (peer.problem === undefined) log.info("peer configured", { site: name, secret: secrets[0]?.metadata.name });
+    else log.warn("peer not usable", { site: name, problem: peer.problem });
+    peer.site?.start();
+    onReachability(name);
+  }
+
+  #connect(name: string, secrets: readonly KubernetesObject[]): Omit<Peer, "text"> {
+    const none = { site: undefined, expiresAtMs: undefined };
+    const [secret, second] = secrets;
+    const secretName = secret?.metadata.name ?? "";
+    if (second !== undefined) {
+      const both = `${secretName} and ${second.metadata.name}`;
+      return { ...none, problem: `two Secrets are labelled ${siteLabel}=${name} (${both}): delete one` };
+    }
+    const encoded = (secret?.data as Record<string, string> | undefined)?.[kubeconfigKey];
+    if (encoded === undefined) {
+      return {
+        ...none,
+        problem: `Secret ${secretName} has no key ${kubeconfigKey}: put the kubeconfig for ${name} there`,
+      };
+    }
+    const read = readPeerKubeconfig(Buffer.from(encoded, "base64").toString("utf8"), this.#options.clock.nowMs());
+    if (!read.ok) return { ...none, problem: `kubeconfig for ${name} ${read.problem}: renew the Secret ${secretName}` };
+    return { site: this.#site(name, secretName, read), problem: undefined, expiresAtMs: read.expiresAtMs };
+  }
+
+  #site(name: string, secret: string, peer: Extract<PeerKubeconfig, { ok: true }>): Site {
+    const { clock, log, onChange, onReachability } = this.#options;
+    const server = new URL(peer.kubeConfig.getCurrentCluster()?.server ?? "").host;
+    const explain = (error: ApiError) => explainPeer(error, { name, secret, server });
+    const api = this.#options.connect(peer);
+    return new Site({ name, local: false, api, explain, onChange, onReachability, clock, log });
+  }
+}
+
+function explainPeer(
+  error: ApiError,
+  peer: { readonly name: string; readonly secret: string; readonly server: string },
+): string {
+  const { name, secret, server } = peer;
+  if (error.code === "unauthorized") return `kubeconfig for ${name} refused (401): renew the Secret ${secret}`;
+  if (error.code === "forbidden") {
+    return `${name} does not let us read KmsClusters (403): use the account keyfleet-peer of its chart in the Secret ${secret}`;
+  }
+  if (error.code === "notFound") return `${name} does not know KmsClusters (404): install keyfleet there`;
+  if (error.code !== "unreachable") return `${name} answers with an error (${error.message}): look at its API server`;
+  return `${name} does not answer at ${server} (${error.message}): check the site, the network and the address in Secret ${secret}`;
+}
