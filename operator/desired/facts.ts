@@ -128,18 +128,25 @@ function nodeFacts(named: Named, { observed, kmsNode, listed, clusterIds }: Sour
   return {
     ...{ name: named.name, site: named.site, entry: named.entry, siteEntry: named.siteEntry },
     ...{ node: kmsNode, local, siteReachable },
-    standing: standingOf(kmsNode, listed, clusterIds),
+    standing: standingOf(kmsNode, { listed, clusterIds, siteReachable }),
     serving: siteReachable && says && confirmed,
   };
 }
 
-function standingOf(node: KmsNode | undefined, listed: Member | undefined, clusterIds: readonly string[]): Standing {
+interface Hearsay {
+  readonly listed: Member | undefined;
+  readonly clusterIds: readonly string[];
+  readonly siteReachable: boolean;
+}
+
+function standingOf(node: KmsNode | undefined, { listed, clusterIds, siteReachable }: Hearsay): Standing {
   const action = node?.spec.membership.action;
   if (action === "Member" || action === "Leave") return "Member";
   if (action === "Join") return "Joining";
   if (action === "Found") return "Founding";
   if (listed?.standing === "Member") return "Member";
-  if (!node) return "Absent";
+  // It may have become a member by now; nobody is forgotten because his site cannot be seen.
+  if (!node) return listed?.standing === "Joining" && !siteReachable ? "Joining" : "Absent";
   // Its KmsNode was lost and made anew, but its volume remembers the fleet.
   const own = node.status?.clusterId;
   return own !== undefined && clusterIds.length === 1 && clusterIds[0] === own ? "Member" : "Waiting";

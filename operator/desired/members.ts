@@ -25,7 +25,7 @@ function memberOf(facts: NodeFacts, cluster: string, known: Member | undefined):
   const joining = facts.standing === "Joining";
   const address = facts.node?.spec.address ?? known?.address;
   const incarnation = facts.node?.status?.incarnation ?? known?.incarnation;
-  const joinPublicKey = joining ? facts.node?.status?.joinPublicKey : undefined;
+  const joinPublicKey = joining ? (facts.node?.status?.joinPublicKey ?? known?.joinPublicKey) : undefined;
   return {
     name: facts.name,
     site: facts.site,

@@ -14,7 +14,8 @@ export function resolvedSettings(cluster: KmsCluster, facts: NodeFacts): Resolve
   const layers = facts.entry
     ? [defaultsOf(cluster, facts), cluster.spec.defaults, facts.siteEntry?.defaults, facts.entry.settings]
     : [defaultsOf(cluster, facts), facts.node?.spec.settings];
-  return layers.reduce<Record<string, unknown>>((under, over) => merged(under, over ?? {}), {}) as ResolvedSettings;
+  const all = layers.reduce<Record<string, unknown>>((under, over) => merged(under, over ?? {}), {});
+  return all as unknown as ResolvedSettings;
 }
 
 /** What the settings of a managed node lack; empty when it can be started. */
