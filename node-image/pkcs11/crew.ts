@@ -1,0 +1,127 @@
+import { HsmError } from "../hsm/hsm-error.ts";
+import { limits } from "./limits.ts";
+import type { ThreadAnswer, ThreadOrder } from "./thread-messages.ts";
+import { ThreadLink, type ThreadSource } from "./token-thread-link.ts";
+
+interface Job {
+  readonly order: ThreadOrder;
+  readonly deadlineAt: number;
+  readonly resolve: (answer: ThreadAnswer) => void;
+  readonly reject: (error: unknown) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** A queue in front of the threads that work; lost threads are replaced. */
+export class Crew {
+  readonly #source: ThreadSource;
+  readonly #threads: ThreadLink[];
+  readonly #free = new Set<ThreadLink>();
+  readonly #running = new Map<ThreadLink, Promise<unknown>>();
+  readonly #queue: Job[] = [];
+  #keyCheckValue: string | undefined;
+  #stuck = 0;
+
+  constructor(source: ThreadSource, size: number) {
+    this.#source = source;
+    this.#threads = Array.from({ length: size }, () => new ThreadLink(source));
+  }
+
+  /** Threads that never came back from the library since the process began. */
+  get stuck(): number {
+    return this.#stuck;
+  }
+
+  /** Gives every thread its session. Rejects with HsmError when one of them cannot have one. */
+  async attach(keyCheckValue: string): Promise<void> {
+    this.#keyCheckValue = keyCheckValue;
+    await Promise.all(this.#threads.map((_, index) => this.#attachThread(index)));
+  }
+
+  /** Lets work in progress end and begins none until attach. Resolves when all threads are idle or lost. */
+  async rest(): Promise<void> {
+    this.#keyCheckValue = undefined;
+    this.#free.clear();
+    await Promise.all(this.#running.values());
+  }
+
+  /** Rejects with HsmError "timeout" when deadlineMs pass, waiting included, and "unavailable" when the queue is full. */
+  run(order: ThreadOrder, deadlineMs: number): Promise<ThreadAnswer> {
+    return new Promise((resolve, reject) => {
+      const job: Job = { order, deadlineAt: performance.now() + deadlineMs, resolve, reject, timer: undefined };
+      const [thread] = this.#free;
+      if (thread !== undefined) this.#begin(thread, job);
+      else this.#wait(job, deadlineMs);
+    });
+  }
+
+  /** Ends all threads that are not inside the library. */
+  async end(): Promise<void> {
+    await Promise.all(this.#threads.filter((thread) => thread.lost === undefined).map((thread) => thread.end()));
+  }
+
+  #begin(thread: ThreadLink, job: Job): void {
+    clearTimeout(job.timer);
+    this.#free.delete(thread);
+    const answer = thread.ask(job.order, Math.max(1, job.deadlineAt - performance.now()));
+    answer.then(job.resolve, job.reject);
+    this.#follow(thread, answer);
+  }
+
+  /** Remembers that the thread is busy until the answer is there, then gives it the next job. */
+  #follow(thread: ThreadLink, answer: Promise<unknown>): void {
+    const release = () => {
+      this.#running.delete(thread);
+      if (thread.lost !== undefined) this.#replace(thread);
+      else this.#offer(thread);
+    };
+    this.#running.set(thread, answer.then(release, release));
+  }
+
+  #wait(job: Job, deadlineMs: number): void {
+    if (this.#queue.length >= limits.queue) {
+      job.reject(new HsmError("unavailable", "too many requests wait for the HSM"));
+      return;
+    }
+    job.timer = setTimeout(() => {
+      this.#queue.splice(this.#queue.indexOf(job), 1);
+      job.reject(new HsmError("timeout", `no thread of the HSM sidecar was free within ${Math.round(deadlineMs)} ms`));
+    }, deadlineMs);
+    this.#queue.push(job);
+  }
+
+  #offer(thread: ThreadLink): void {
+    if (this.#keyCheckValue === undefined) return;
+    const next = this.#queue.shift();
+    if (next === undefined) this.#free.add(thread);
+    else this.#begin(thread, next);
+  }
+
+  #replace(thread: ThreadLink): void {
+    const index = this.#threads.indexOf(thread);
+    if (thread.lost === "stuck") this.#stuck += 1;
+    this.#threads[index] = new ThreadLink(this.#source);
+    // A replacement that cannot attach stays idle; the next opening of the token attaches it.
+    if (this.#keyCheckValue !== undefined) this.#attachThread(index).catch(() => undefined);
+  }
+
+  async #attachThread(index: number): Promise<void> {
+    const thread = this.#threads[index];
+    const keyCheckValue = this.#keyCheckValue;
+    if (thread === undefined || keyCheckValue === undefined) return;
+    const order = { command: "attach", payload: new Uint8Array(0), keyCheckValue } as const;
+    const attaching = thread.ask(order, limits.openDeadlineMs).then(mustHaveSession);
+    attaching.then(
+      () => this.#follow(thread, Promise.resolve()),
+      () => this.#running.delete(thread),
+    );
+    this.#running.set(
+      thread,
+      attaching.catch(() => undefined),
+    );
+    await attaching;
+  }
+}
+
+function mustHaveSession(answer: ThreadAnswer): void {
+  if (answer.kind !== "done") throw new HsmError("unavailable", "a session could not be opened on the token");
+}

@@ -1,0 +1,127 @@
+import { createHmac, randomBytes, scryptSync } from "node:crypto";
+import pkcs11js from "pkcs11js";
+import { type Custody, type RefusedPin, readCustody, writeCustody } from "./custody.ts";
+import type { Library } from "./library.ts";
+import { limits } from "./limits.ts";
+import { calling, TokenFailure, tolerating } from "./return-values.ts";
+import { findToken, type Token, type TokenChoice } from "./token.ts";
+import { Trouble } from "./trouble.ts";
+
+/** CKF_USER_PIN_TO_BE_CHANGED and CKF_USER_PIN_LOCKED of the token's flags. */
+const flagPinLocked = 0x40000;
+
+/** What a login needs. */
+export interface LoginPlace {
+  readonly library: Library;
+  readonly session: Buffer;
+  readonly token: Token;
+  readonly choice: TokenChoice;
+  readonly stateFolder: string;
+}
+
+/**
+ * Logs in with each PIN value exactly once after a refusal, over restarts too: ten wrong tries lock a Luna partition,
+ * and a supervisor that restarts the sidecar would make them in a minute. The try is written down before it is made.
+ */
+export class LoginKeeper {
+  /** Spares the scrypt of every re-check while the same refused PIN is still mounted; the key never leaves this process. */
+  readonly #memoryKey = randomBytes(32);
+  #standing: { readonly pinTag: string; readonly refusal: RefusedPin } | undefined;
+
+  /** Throws Trouble "PinRefused" without asking the token when this PIN value was refused before. */
+  login(place: LoginPlace, pin: Buffer): void {
+    const tag = createHmac("sha256", this.#memoryKey).update(pin).digest("hex");
+    if (this.#standing?.pinTag === tag && !lockLifted(this.#standing.refusal, place.token))
+      throw refused(this.#standing.refusal, place.token);
+    this.#standing = undefined;
+    const before = withSalt(readCustody(place.stateFolder));
+    const fingerprint = fingerprintOf(pin, before.salt);
+    const refusal = before.refusedPins.find(
+      (entry) => entry.fingerprint === fingerprint && !lockLifted(entry, place.token),
+    );
+    if (refusal !== undefined) this.#stand(tag, refusal, place.token);
+    const begun = begin(before, fingerprint);
+    if (begun === undefined) this.#stand(tag, { fingerprint, cause: "no answer", lockShown: false }, place.token);
+    else this.#try(place, { pin, tag, fingerprint, begun });
+  }
+
+  #try(place: LoginPlace, attempt: { pin: Buffer; tag: string; fingerprint: string; begun: Custody }): void {
+    writeCustody(place.stateFolder, attempt.begun);
+    try {
+      calling(() => loginOnce(place, attempt.pin));
+      writeCustody(place.stateFolder, { ...finished(attempt.begun), refusedPins: [] });
+    } catch (error) {
+      const refusal = refusalOf(error, place, attempt.fingerprint);
+      const after = finished(attempt.begun);
+      if (refusal === undefined) {
+        writeCustody(place.stateFolder, after);
+        throw error;
+      }
+      const others = after.refusedPins.filter((entry) => entry.fingerprint !== attempt.fingerprint);
+      writeCustody(place.stateFolder, { ...after, refusedPins: [refusal, ...others].slice(0, limits.refusedPins) });
+      this.#stand(attempt.tag, refusal, place.token);
+    }
+  }
+
+  #stand(pinTag: string, refusal: RefusedPin, token: Token): never {
+    this.#standing = { pinTag, refusal };
+    throw refused(refusal, token);
+  }
+}
+
+/** pkcs11js takes the PIN as a string only; this one lives for the call and no name refers to it. */
+function loginOnce({ library, session }: LoginPlace, pin: Buffer): void {
+  tolerating(pkcs11js.CKR_USER_ALREADY_LOGGED_IN, () =>
+    library.C_Login(session, pkcs11js.CKU_USER, pin.toString("utf8")),
+  );
+}
+
+function begin(before: Custody, fingerprint: string): Custody | undefined {
+  const earlier = before.unfinishedLogin?.fingerprint === fingerprint ? before.unfinishedLogin.times : 0;
+  if (earlier >= limits.unfinishedLogins) return undefined;
+  return { ...before, loginAttempts: before.loginAttempts + 1, unfinishedLogin: { fingerprint, times: earlier + 1 } };
+}
+
+function finished(custody: Custody): Custody {
+  const { unfinishedLogin: _, ...rest } = custody;
+  return rest;
+}
+
+function refusalOf(error: unknown, place: LoginPlace, fingerprint: string): RefusedPin | undefined {
+  if (!(error instanceof TokenFailure) || error.remedy !== "pin") return undefined;
+  return {
+    fingerprint,
+    cause: error.message,
+    lockShown: (findToken(place.library, place.choice).flags & flagPinLocked) !== 0,
+  };
+}
+
+/** A security officer unlocked the token: the same PIN may be right again. */
+function lockLifted(refusal: RefusedPin, token: Token): boolean {
+  return refusal.lockShown && (token.flags & flagPinLocked) === 0;
+}
+
+function refused(refusal: RefusedPin, token: Token): Trouble {
+  return new Trouble(
+    "PinRefused",
+    `token '${token.label}' refused the PIN (${refusal.cause}); ${advice(refusal.cause)}`,
+  );
+}
+
+function advice(cause: string): string {
+  const once = "it was tried once and is not tried again";
+  if (cause === "CKR_PIN_LOCKED")
+    return `${once}: unlock the token as its security officer, then set a new user PIN and put it into the PIN Secret`;
+  if (cause === "CKR_PIN_EXPIRED")
+    return `${once}: the token wants its user PIN changed before first use; change it and put the new one into the PIN Secret`;
+  return `${once}, so that the token does not lock: put the right PIN into the Secret that settings.hsm.pinSecretRef names`;
+}
+
+function withSalt(custody: Custody): Custody & { readonly salt: string } {
+  return { ...custody, salt: custody.salt ?? randomBytes(16).toString("hex") };
+}
+
+/** Slow on purpose: PINs are short, and this rests on a disk. */
+function fingerprintOf(pin: Buffer, salt: string): string {
+  return scryptSync(pin, Buffer.from(salt, "hex"), 32, { N: 2 ** 14, r: 8, p: 1 }).toString("hex");
+}

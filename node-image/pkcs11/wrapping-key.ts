@@ -1,0 +1,127 @@
+import pkcs11js from "pkcs11js";
+import { readCustody, writeCustody } from "./custody.ts";
+import { findObjects, type Library } from "./library.ts";
+import { calling } from "./return-values.ts";
+import type { Token } from "./token.ts";
+import { Trouble } from "./trouble.ts";
+
+/** The AES-256 key inside the token that seals this node's master key. */
+export interface WrappingKey {
+  readonly handle: Buffer;
+  /** First three bytes of the encryption of a zero block, hex. */
+  readonly checkValue: string;
+}
+
+/** A session that is logged in on a token. */
+export interface OpenToken {
+  readonly library: Library;
+  readonly session: Buffer;
+  readonly token: Token;
+}
+
+const p = pkcs11js;
+
+/**
+ * This node's wrapping key. Made only when this node never had one: a token that lost it must not be given another,
+ * because what the lost one sealed would look like garbage. Throws Trouble "KeyMissing".
+ */
+export function openWrappingKey(open: OpenToken, label: string, stateFolder: string): WrappingKey {
+  const known = readCustody(stateFolder).wrappingKey;
+  const found = findWrappingKey(open, label);
+  if (found === undefined && known !== undefined) throw lost(open.token, label, known.checkValue);
+  const key = found ?? makeWrappingKey(open, label);
+  if (known !== undefined && known.checkValue !== key.checkValue)
+    throw different(open.token, label, [key.checkValue, known.checkValue]);
+  if (known === undefined) remember(open.token, { label, checkValue: key.checkValue }, stateFolder);
+  return key;
+}
+
+/** The wrapping key with this label, or undefined. Throws Trouble "KeyMissing" when it is ambiguous or could leave the token. */
+export function findWrappingKey(open: OpenToken, label: string): WrappingKey | undefined {
+  const { library, session, token } = open;
+  const template = [
+    { type: p.CKA_CLASS, value: p.CKO_SECRET_KEY },
+    { type: p.CKA_KEY_TYPE, value: p.CKK_AES },
+    { type: p.CKA_TOKEN, value: true },
+    { type: p.CKA_LABEL, value: label },
+  ];
+  const found = findObjects(library, session, { template, most: 2 });
+  if (found.length > 1)
+    throw new Trouble(
+      "KeyMissing",
+      `token '${token.label}' holds several AES keys labelled '${label}'; keep one or set settings.hsm.keyLabel`,
+    );
+  const [handle] = found;
+  if (handle === undefined) return undefined;
+  refuseExtractable(open, handle, label);
+  return { handle, checkValue: checkValueOf(open, handle) };
+}
+
+function makeWrappingKey(open: OpenToken, label: string): WrappingKey {
+  const { library, session } = open;
+  const template = [
+    { type: p.CKA_CLASS, value: p.CKO_SECRET_KEY },
+    { type: p.CKA_KEY_TYPE, value: p.CKK_AES },
+    { type: p.CKA_VALUE_LEN, value: 32 },
+    { type: p.CKA_LABEL, value: label },
+    { type: p.CKA_TOKEN, value: true },
+    { type: p.CKA_PRIVATE, value: true },
+    { type: p.CKA_SENSITIVE, value: true },
+    { type: p.CKA_EXTRACTABLE, value: false },
+    { type: p.CKA_MODIFIABLE, value: false },
+    { type: p.CKA_ENCRYPT, value: true },
+    { type: p.CKA_DECRYPT, value: true },
+    { type: p.CKA_WRAP, value: true },
+    { type: p.CKA_UNWRAP, value: true },
+  ];
+  const handle = calling(() => library.C_GenerateKey(session, { mechanism: p.CKM_AES_KEY_GEN }, template));
+  return { handle, checkValue: checkValueOf(open, handle) };
+}
+
+function refuseExtractable({ library, session, token }: OpenToken, handle: Buffer, label: string): void {
+  const wanted = [{ type: p.CKA_SENSITIVE }, { type: p.CKA_EXTRACTABLE }, { type: p.CKA_VALUE_LEN }];
+  const [sensitive, extractable, length] = calling(() => library.C_GetAttributeValue(session, handle, wanted));
+  const safe = flag(sensitive?.value) && !flag(extractable?.value) && bytesOf(length?.value).readUInt8(0) === 32;
+  if (safe) return;
+  throw new Trouble(
+    "KeyMissing",
+    `the key '${label}' in token '${token.label}' is not a sensitive, non-extractable AES-256 key; set settings.hsm.keyLabel to another label`,
+  );
+}
+
+function flag(value: unknown): boolean {
+  return bytesOf(value).readUInt8(0) !== 0;
+}
+
+function bytesOf(value: unknown): Buffer {
+  return Buffer.isBuffer(value) && value.length > 0 ? value : Buffer.alloc(1);
+}
+
+/** By encryption, not by CKA_CHECK_VALUE, which not every token has. */
+function checkValueOf({ library, session }: OpenToken, handle: Buffer): string {
+  return calling(() => {
+    library.C_EncryptInit(session, { mechanism: p.CKM_AES_ECB }, handle);
+    return library.C_Encrypt(session, Buffer.alloc(16), Buffer.alloc(32)).toString("hex", 0, 3);
+  });
+}
+
+function remember(token: Token, key: { label: string; checkValue: string }, stateFolder: string): void {
+  writeCustody(stateFolder, { ...readCustody(stateFolder), wrappingKey: { ...key, tokenSerial: token.serial } });
+}
+
+function lost(token: Token, label: string, checkValue: string): Trouble {
+  const advice =
+    "a new one is never made, because it could not open what the lost one sealed: restore the token, or remove this node and let it join again";
+  return new Trouble(
+    "KeyMissing",
+    `token '${token.label}' no longer holds the wrapping key '${label}' (check value ${checkValue}); ${advice}`,
+  );
+}
+
+function different(token: Token, label: string, [found, expected]: readonly [string, string]): Trouble {
+  const advice = "check settings.hsm.token and settings.hsm.keyLabel, or remove this node and let it join again";
+  return new Trouble(
+    "KeyMissing",
+    `the key '${label}' in token '${token.label}' has check value ${found}, this node's had ${expected}; ${advice}`,
+  );
+}
