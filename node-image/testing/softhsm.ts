@@ -1,0 +1,143 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { connectHsm, type HsmClient } from "../hsm/client.ts";
+import type { HsmStatus } from "../hsm/types.ts";
+
+const library = "/usr/lib/softhsm/libsofthsm2.so";
+const sidecar = fileURLToPath(new URL("../hsm-sidecar.ts", import.meta.url));
+
+/** What differs from a sidecar that makes its own token 'dc1' and opens it with the right PIN. */
+export interface SoftHsmOptions {
+  readonly tokenLabel?: string;
+  readonly pin?: string;
+  /** False: the token must be there already. */
+  readonly initialise?: boolean;
+  /** False: no process yet; call start. */
+  readonly started?: boolean;
+  readonly library?: string;
+}
+
+/** The real sidecar with a real SoftHSM token in a folder of its own. */
+export interface SoftHsm {
+  readonly hsm: HsmClient;
+  readonly socketPath: string;
+  readonly folder: string;
+  readonly pinFile: string;
+  /** Everything the sidecar has written to stdout and stderr so far, over all its lives. */
+  output(): string;
+  /** The sidecar's memory file, parsed. */
+  custody(): { loginAttempts: number; wrappingKey?: { checkValue: string } };
+  setPin(pin: string): void;
+  /** Makes a token the way an administrator does, by softhsm2-util. */
+  addToken(label: string, pin: string): void;
+  start(): void;
+  /** Ends the process by its id and waits until it is gone. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Resolves with the first status of this reason; rejects after 8 s. */
+  reached(reason: HsmStatus["reason"]): Promise<HsmStatus>;
+  /** Ends the process and removes the folder. */
+  close(): Promise<void>;
+}
+
+/** Starts a sidecar with SoftHSM; the caller closes it. Throws when SoftHSM is not installed. */
+export function startSoftHsm(options: SoftHsmOptions = {}): SoftHsm {
+  if (!existsSync(library)) throw new Error(`${library} is missing: apt-get install softhsm2`);
+  const fixture = new Fixture(options);
+  if (options.started !== false) fixture.start();
+  return fixture;
+}
+
+class Fixture implements SoftHsm {
+  readonly folder = mkdtempSync(join(tmpdir(), "keyfleet-hsm-"));
+  readonly socketPath = join(this.folder, "run", "hsm.sock");
+  readonly pinFile = join(this.folder, "pin");
+  readonly hsm = connectHsm({ socketPath: this.socketPath });
+  readonly #state = join(this.folder, "state");
+  readonly #options: SoftHsmOptions;
+  #process: ChildProcess | undefined;
+  #output = "";
+
+  constructor(options: SoftHsmOptions) {
+    this.#options = options;
+    if (options.pin !== "") this.setPin(options.pin ?? "hsm-test-pin-1234");
+  }
+
+  start(): void {
+    const environment: NodeJS.ProcessEnv = { ...process.env };
+    delete environment.SOFTHSM2_CONF;
+    const child = spawn(process.execPath, [sidecar, ...this.#flags()], {
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const keep = (chunk: Buffer) => {
+      this.#output += chunk.toString("utf8");
+    };
+    child.stdout.on("data", keep);
+    child.stderr.on("data", keep);
+    this.#process = child;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  async reached(reason: HsmStatus["reason"]): Promise<HsmStatus> {
+    const deadline = Date.now() + 8_000;
+    for (;;) {
+      const status = await this.hsm.status();
+      if (status.reason === reason && !status.message.includes("cannot be reached")) return status;
+      if (Date.now() > deadline)
+        throw new Error(`the sidecar is "${status.reason}" (${status.message}), not "${reason}"\n${this.#output}`);
+      await pause(40);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.hsm.close();
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  output(): string {
+    return this.#output;
+  }
+
+  custody(): { loginAttempts: number; wrappingKey?: { checkValue: string } } {
+    return JSON.parse(readFileSync(join(this.#state, "custody.json"), "utf8"));
+  }
+
+  setPin(pin: string): void {
+    writeFileSync(this.pinFile, `${pin}\n`, { mode: 0o600 });
+  }
+
+  addToken(label: string, pin: string): void {
+    mkdirSync(join(this.#state, "tokens"), { recursive: true });
+    const configuration = join(this.folder, "administrator.conf");
+    writeFileSync(configuration, `directories.tokendir = ${join(this.#state, "tokens")}\nobjectstore.backend = file\n`);
+    const order = ["--init-token", "--free", "--label", label, "--so-pin", "officer-1234", "--pin", pin];
+    execFileSync("softhsm2-util", order, { env: { ...process.env, SOFTHSM2_CONF: configuration }, stdio: "pipe" });
+  }
+
+  #flags(): string[] {
+    const { tokenLabel = "dc1", initialise = true } = this.#options;
+    const flags = [
+      "--library",
+      this.#options.library ?? library,
+      "--token-label",
+      tokenLabel,
+      "--key-label",
+      "keyfleet",
+    ];
+    const places = ["--pin-file", this.pinFile, "--state", this.#state, "--socket", this.socketPath];
+    return [...flags, ...places, ...(initialise ? ["--soft-token-initialise"] : [])];
+  }
+}
