@@ -138,6 +138,6 @@ class Fixture implements SoftHsm {
       "keyfleet",
     ];
     const places = ["--pin-file", this.pinFile, "--state", this.#state, "--socket", this.socketPath];
-    return [...flags, ...places, ...(initialise ? ["--soft-token-initialise"] : [])];
+    return [...flags, ...places, "--workers", "2", ...(initialise ? ["--soft-token-initialise"] : [])];
   }
 }
