@@ -1,0 +1,60 @@
+#!/bin/sh
+# Runs PostgreSQL for one node, as a container's command or by hand on a machine; safe after any kill -9.
+#   KEYFLEET_POSTGRES_DATA  folder of the database; made when it is empty
+#   KEYFLEET_RUN            folder shared with the key server: the socket is in postgres/, its configuration in postgres/conf/
+#   KEYFLEET_MESH_PORT      port for peers, default 5432; also names the socket
+#   KEYFLEET_LISTEN         addresses to listen on, default all
+#   KEYFLEET_POSTGRES_BIN   folder of the programs
+set -eu
+umask 077
+
+data=${KEYFLEET_POSTGRES_DATA:?"KEYFLEET_POSTGRES_DATA must name the folder of the database"}
+run=${KEYFLEET_RUN:?"KEYFLEET_RUN must name the folder shared with the key server"}/postgres
+port=${KEYFLEET_MESH_PORT:-5432}
+bin=${KEYFLEET_POSTGRES_BIN:-/usr/lib/postgresql/18/bin}
+templates=$(dirname "$0")
+
+say() { printf '{"level":"info","room":"postgres","message":"%s"}\n' "$1"; }
+
+mkdir -p "$data" "$run/conf"
+chmod 0700 "$data" "$run" "$run/conf"
+
+# Every process of PostgreSQL stands in its database's folder; after a kill -9 of the first the others need a moment.
+runs_in() {
+  for process in /proc/[0-9]*; do
+    [ "$(readlink "$process/cwd" 2>/dev/null)" != "$1" ] || return 0
+  done
+  return 1
+}
+
+cluster=$data/18
+if [ ! -f "$cluster/PG_VERSION" ]; then
+  say "making the database"
+  rm -rf "$data/making"
+  "$bin/initdb" --pgdata="$data/making" --username=keyfleet --auth-local=peer --auth-host=reject \
+    --encoding=UTF8 --locale=C --data-checksums >/dev/null
+  mv "$data/making" "$cluster"
+fi
+
+waited=0
+while runs_in "$cluster"; do
+  [ "$waited" -lt 30 ] || { say "another PostgreSQL still runs in $cluster"; exit 1; }
+  waited=$((waited + 1))
+  sleep 1
+done
+
+# Nobody is left, so what these say is stale; a process id of before may be anybody's now.
+rm -f "$cluster/postmaster.pid" "$run/.s.PGSQL.$port" "$run/.s.PGSQL.$port.lock"
+cp "$templates/postgresql.conf" "$templates/pg_hba.conf" "$templates/pg_ident.conf" "$cluster/"
+{
+  printf "unix_socket_directories = '%s'\nport = %s\n" "$run" "$port"
+  printf "listen_addresses = '%s'\n" "${KEYFLEET_LISTEN:-*}"
+  printf "include_dir = '%s'\n" "$run/conf"
+} >>"$cluster/postgresql.conf"
+for name in pg_hba.mesh pg_ident.mesh; do [ -f "$run/conf/$name" ] || : >"$run/conf/$name"; done
+printf 'include_if_exists %s/conf/pg_hba.mesh\n' "$run" >>"$cluster/pg_hba.conf"
+printf 'include_if_exists %s/conf/pg_ident.mesh\n' "$run" >>"$cluster/pg_ident.conf"
+printf 'local "%s" keyfleet\n' "$(id -un)" >>"$cluster/pg_ident.conf"
+: >"$cluster/postgresql.auto.conf"
+
+exec "$bin/postgres" -D "$cluster"
