@@ -147,8 +147,18 @@ export interface PassPorts {
   readonly api: SiteApi;
   readonly lock: FleetLock;
   readonly log: Log;
+  readonly clock: Clock;
+  /** Image of the nodes, from the operator's settings. */
+  readonly nodeImage: NodeImage;
   /** Aborted when the pass has used up its time. */
   readonly signal: AbortSignal;
+}
+
+/** Image of the nodes and when it is pulled. */
+export interface NodeImage {
+  /** Without tag: the version of the node becomes the tag. */
+  readonly repository: string;
+  readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
 }
 
 /** How a pass ended. */
