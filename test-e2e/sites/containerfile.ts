@@ -8,6 +8,8 @@ export interface ImageRecipe {
   readonly environment: readonly string[];
   readonly user: string;
   readonly workingDirectory: string;
+  /** Empty: the pod says what runs. */
+  readonly command: readonly string[];
 }
 
 /** Reads a Containerfile; throws when it lacks the stage `source` or the last stage lacks USER or WORKDIR. */
@@ -20,7 +22,7 @@ export function readRecipe(file: string): ImageRecipe {
   if (copies.length === 0 || !user || !workingDirectory) {
     throw new Error(`${file}: needs a stage "source" with COPY lines, and USER and WORKDIR in its last stage`);
   }
-  return { sources: copies, environment: values(last, "ENV"), user, workingDirectory };
+  return { sources: copies, environment: values(last, "ENV"), user, workingDirectory, command: [] };
 }
 
 function values(stage: string, word: string): string[] {

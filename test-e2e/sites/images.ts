@@ -5,11 +5,21 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ImageRecipe, readRecipe } from "./containerfile.ts";
-import { checkout, imageLayout } from "./places.ts";
+import { checkout, here, imageLayout } from "./places.ts";
 
 interface Blob {
   readonly digest: string;
@@ -34,7 +44,7 @@ function main(): void {
     return;
   }
   mkdirSync(blobs, { recursive: true });
-  const manifests = images.map((image) => build(image));
+  const manifests = [buildPause(), ...images.map((image) => build(image))];
   const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
   writeFileSync(join(imageLayout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   writeFileSync(join(imageLayout, "index.json.part"), JSON.stringify(index));
@@ -48,11 +58,28 @@ function main(): void {
 function build(image: (typeof images)[number]) {
   const recipe = readRecipe(join(checkout, image.room, "Containerfile"));
   const layers = [baseLayer(image.rootfs), nodeLayer(), moduleLayer(image.room), sourceLayer(recipe)];
-  const config = addBlob(Buffer.from(JSON.stringify(imageConfig(recipe, layers))));
-  const manifest = addBlob(Buffer.from(JSON.stringify(imageManifest(config, layers))));
   const reference = `localhost/${image.name}:${version}`;
   const megabytes = Math.round(layers.reduce((sum, layer) => sum + layer.size, 0) / 1e6);
   say(`${reference} ${megabytes} MB, source layer ${Math.round((layers.at(-1)?.size ?? 0) / 1e3)} kB`);
+  return addImage(reference, recipe, layers);
+}
+
+/** The image of the containers that hold a pod's namespaces; the program in it is process 1 of the sites too. */
+function buildPause() {
+  const layer = keptLayer(`pause 1 ${hash(readFileSync(join(here, "pause.c")))}`, (file) =>
+    inTemporaryFolder((folder) => {
+      execFileSync("cc", ["-static", "-Os", "-s", "-o", join(folder, "pause"), join(here, "pause.c")]);
+      cpSync(join(folder, "pause"), join(imageLayout, "pause"));
+      tar(file, folder, ["pause"]);
+    }),
+  );
+  const recipe = { sources: [], environment: [], user: "65535:65535", workingDirectory: "/", command: ["/pause"] };
+  return addImage("localhost/keyfleet-pause:1", recipe, [layer]);
+}
+
+function addImage(reference: string, recipe: ImageRecipe, layers: readonly Blob[]) {
+  const config = addBlob(Buffer.from(JSON.stringify(imageConfig(recipe, layers))));
+  const manifest = addBlob(Buffer.from(JSON.stringify(imageManifest(config, layers))));
   const annotations = { "io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference };
   return { mediaType: "application/vnd.oci.image.manifest.v1+json", ...manifest, annotations };
 }
@@ -61,7 +88,7 @@ function imageConfig(recipe: ImageRecipe, layers: readonly Blob[]) {
   return {
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
     os: "linux",
-    config: { Env: recipe.environment, User: recipe.user, WorkingDir: recipe.workingDirectory },
+    config: { Env: recipe.environment, User: recipe.user, WorkingDir: recipe.workingDirectory, Cmd: recipe.command },
     rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) },
   };
 }
