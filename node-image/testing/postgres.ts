@@ -88,14 +88,14 @@ export async function freePort(): Promise<number> {
 
 function nodeRootfs(): string {
   const cache =
-    process.env["KEYFLEET_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "keyfleet");
+    process.env.KEYFLEET_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyfleet");
   const rootfs = join(cache, "rootfs/node");
   if (existsSync(join(rootfs, "usr/lib/postgresql/18/bin/postgres"))) return rootfs;
   throw new Error(`no PostgreSQL 18 in ${rootfs}: run "make images" first`);
 }
 
 // Own mount and process namespaces: nothing is mounted in the machine's, and the end of the first process is the end of all.
-// setpriv: nor do they outlive a killed test.
+// That one stays a shell of root, because changing the user would clear its death signal; setpriv: nor does it outlive the test.
 const inside = `
   mount --rbind /dev "$1/dev"
   mount -t proc proc "$1/proc"
@@ -103,9 +103,10 @@ const inside = `
   mkdir -p "$1/$2" "$1/tmp/program"
   mount --bind "$2" "$1/$2"
   mount --bind -o ro "$3" "$1/tmp/program"
-  exec chroot --userspec=${USER}:${USER} "$1" /usr/bin/env -i PATH=/usr/bin:/bin \
+  chroot --userspec=${USER}:${USER} "$1" /usr/bin/env -i PATH=/usr/bin:/bin \
     KEYFLEET_POSTGRES_DATA="$2/data" KEYFLEET_RUN="$2/run" KEYFLEET_MESH_PORT="$4" KEYFLEET_LISTEN=127.0.0.1 \
-    /tmp/program/start.sh`;
+    /tmp/program/start.sh &
+  wait "$!"`;
 
 function spawnInside(options: { rootfs: string; folder: string; port: number }): ChildProcess {
   const program = join(import.meta.dirname, "../postgres");
