@@ -151,10 +151,11 @@ export class LeaseFleetLock implements FleetLock {
     try {
       const lease = await api?.get("Lease", this.#name);
       if (lease !== undefined) return this.#note(site, lease);
+      if (api !== undefined) this.#mineUntilMs.delete(site); // somebody deleted it
     } catch (error) {
       if (!isApiError(error)) throw error;
     }
-    // What cannot be read counts as nobody's and cannot be taken.
+    // What cannot be read is nobody's and cannot be taken; a share of ours stays ours until its time is over.
     if (!this.#mineUntilMs.has(site)) this.#seen.delete(site);
   }
 

@@ -94,9 +94,9 @@ export class Site {
     return this.#clusters.items().map(({ metadata }) => metadata.name);
   }
 
-  /** The caches, for writes of this process to be seen at once; only of the local site. */
-  get informers(): readonly Informer[] {
-    return [this.#clusters, this.#nodes];
+  /** The cache of one of the two kinds, for writes of this process to be seen at once; only of the local site. */
+  informer(kind: string): Informer | undefined {
+    return { KmsCluster: this.#clusters, KmsNode: this.#nodes }[kind];
   }
 
   /** The last good view of one KmsCluster and its nodes. */

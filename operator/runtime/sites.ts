@@ -16,7 +16,7 @@ export interface SitesOptions {
   readonly site: string;
   readonly localApi: KubernetesApi;
   /** Makes the API of a peer. */
-  readonly connect: (peer: Extract<PeerKubeconfig, { ok: true }>) => KubernetesApi;
+  readonly connect: (site: string, peer: Extract<PeerKubeconfig, { ok: true }>) => KubernetesApi;
   readonly onChange: (cluster: string) => void;
   readonly onReachability: (site: string) => void;
   readonly clock: Clock;
@@ -167,7 +167,7 @@ export class Sites {
     const { clock, log, onChange, onReachability } = this.#options;
     const server = new URL(peer.kubeConfig.getCurrentCluster()?.server ?? "").host;
     const explain = (error: ApiError) => explainPeer(error, { name, secret, server });
-    const api = this.#options.connect(peer);
+    const api = this.#options.connect(name, peer);
     return new Site({ name, local: false, api, explain, onChange, onReachability, clock, log });
   }
 }

@@ -1,0 +1,154 @@
+import { observe } from "./observe/observe.ts";
+import { References } from "./observe/references.ts";
+import { decideSpec, specAnnotations } from "./observe/spec-agreement.ts";
+import { siteApi, type WriteSink } from "./ports/site-api.ts";
+import { writeSpecCopy } from "./ports/spec-copy.ts";
+import type {
+  Clock,
+  KmsCluster,
+  KubernetesObject,
+  Log,
+  NodeImage,
+  PassResult,
+  Reconcile,
+  SiteApi,
+} from "./ports/types.ts";
+import { LeaseFleetLock } from "./runtime/fleet-lock.ts";
+import type { Informer } from "./runtime/informer.ts";
+import type { LocalObjects } from "./runtime/local-objects.ts";
+import type { Self } from "./runtime/lock-decision.ts";
+import type { Sites } from "./runtime/sites.ts";
+
+export interface FleetOptions {
+  readonly cluster: string;
+  readonly self: Self;
+  readonly sites: Sites;
+  readonly objects: LocalObjects;
+  readonly nodeImage: NodeImage;
+  readonly reconcile: Reconcile;
+  readonly requeue: () => void;
+  readonly countEvent: (reason: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What this process keeps of one KmsCluster between passes, and its pass. Nothing of it needs to survive a restart. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #references: References;
+  /** Version of the local copy when it was last seen; so that a deletion here is told from never having had one. */
+  #lastVersion: string | undefined;
+  readonly lock: LeaseFleetLock;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    const { cluster, self, sites, requeue, clock } = options;
+    const log = options.log;
+    this.#references = new References({ api: sites.local.api, onChange: requeue, clock, log });
+    this.lock = new LeaseFleetLock({
+      cluster,
+      self,
+      counting: () => this.#counting(),
+      api: (site) => (site === self.site || sites.get(site)?.reachable === true ? sites.get(site)?.api : undefined),
+      onLost: requeue,
+      clock,
+      log,
+    });
+  }
+
+  stop(): void {
+    this.lock.stop();
+    this.#references.stop();
+  }
+
+  /** Brings this site's copy up to date, then lets the pipeline work on it. */
+  async pass(signal: AbortSignal): Promise<PassResult> {
+    const { cluster, reconcile, nodeImage, clock, log } = this.#options;
+    const api = this.#siteApi(signal);
+    await this.#distributeSpec(api);
+    if (this.#local() !== undefined) await this.lock.prepare();
+    return await reconcile(cluster, {
+      observe: () => this.#observe(),
+      api,
+      lock: this.lock,
+      log,
+      clock,
+      nodeImage,
+      signal,
+    });
+  }
+
+  #observe() {
+    const { cluster, self, sites, objects, clock } = this.#options;
+    return observe({
+      site: self.site,
+      clock,
+      views: (wanted) => sites.views(cluster, wanted),
+      objects: () => objects.of(cluster),
+      references: (wanted) => this.#references.current(wanted),
+      lock: () => this.lock.refresh(),
+    });
+  }
+
+  async #distributeSpec(api: SiteApi): Promise<void> {
+    const { cluster, self, sites, log } = this.#options;
+    const local = this.#local();
+    const peers = sites.names().filter((name) => name !== self.site);
+    const decision = decideSpec({
+      site: self.site,
+      local,
+      sites: sites.views(cluster, peers),
+      deleted: this.#lastVersion,
+    });
+    this.#lastVersion = local?.metadata.annotations?.[specAnnotations.version] ?? this.#lastVersion;
+    if (decision.kind === "keep") return;
+    const spec = decision.kind === "adopt" ? { spec: decision.spec } : {};
+    const write = { name: cluster, local, version: decision.version, annotations: specAnnotations, ...spec };
+    const written = await writeSpecCopy(sites.local.api, write);
+    if (written === undefined) return;
+    this.#sink().wrote(written);
+    log.info("specification distributed", { cluster, kind: decision.kind, version: decision.version });
+    const changed = decision.kind === "adopt" && JSON.stringify(local?.spec) !== JSON.stringify(decision.spec);
+    if (changed) await api.event(adopted(written, decision));
+  }
+
+  #local(): KmsCluster | undefined {
+    return this.#options.sites.local.view(this.#options.cluster).cluster;
+  }
+
+  #counting(): readonly string[] {
+    const spec = this.#local()?.spec;
+    const lost = spec?.recovery?.lostSites ?? [];
+    return (spec?.sites ?? []).map(({ name }) => name).filter((name) => !lost.includes(name));
+  }
+
+  #siteApi(signal: AbortSignal): SiteApi {
+    const { self, sites, clock, countEvent } = this.#options;
+    const { log } = this.#options;
+    const api = siteApi({ api: sites.local.api, sink: this.#sink(), site: self.site, signal, clock, log });
+    return {
+      ...api,
+      event(event) {
+        countEvent(event.reason);
+        return api.event(event);
+      },
+    };
+  }
+
+  /** Writes go to the informer of their kind. */
+  #sink(): WriteSink {
+    const { objects, sites } = this.#options;
+    const of = ({ kind }: KubernetesObject): Informer | undefined =>
+      objects.informer(kind) ?? sites.local.informer(kind);
+    return {
+      known: (object) => of(object)?.get(object.metadata.name),
+      wrote: (object) => of(object)?.wrote(object),
+      removed: (object) => of(object)?.removed(object),
+    };
+  }
+}
+
+function adopted(regarding: KubernetesObject, { from, version }: { readonly from: string; readonly version: string }) {
+  const note = `specification ${version} taken over from ${from}`;
+  return { regarding, type: "Normal", reason: "SpecAdopted", action: "Adopt", note } as const;
+}

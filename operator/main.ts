@@ -1,0 +1,37 @@
+import { KeyfleetOperator } from "./keyfleet-operator.ts";
+import { systemClock } from "./ports/clock.ts";
+import { reconcile } from "./reconcile.ts";
+import { jsonLog } from "./runtime/log.ts";
+import { readSettings, type Settings, SettingsError, usage } from "./settings.ts";
+
+/** After SIGTERM everything closes by itself; what hangs is not waited for longer. */
+const stopWithinMs = 5_000;
+
+const settings = settingsOrExit();
+const log = jsonLog({
+  level: settings.logLevel,
+  write: (line) => process.stdout.write(line),
+  nowMs: systemClock.nowMs,
+  fields: { site: settings.site },
+});
+const operator = new KeyfleetOperator({ settings, reconcile, clock: systemClock, log });
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
+await operator.start();
+
+function stop(): void {
+  operator.stop();
+  setTimeout(() => process.exit(0), stopWithinMs).unref();
+}
+
+function settingsOrExit(): Settings {
+  try {
+    const read = readSettings(process.argv.slice(2), process.env);
+    if (read !== "help") return read;
+    process.stdout.write(usage);
+    process.exit(0);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}

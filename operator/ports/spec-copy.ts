@@ -1,0 +1,52 @@
+import { isDeepStrictEqual } from "node:util";
+import { isApiError, type KubernetesApi } from "./kubernetes-api.ts";
+import type { KmsCluster, KubernetesObject } from "./types.ts";
+
+/** A write of this site's copy of a KmsCluster: the version that it gets, and a specification when that is replaced. */
+export interface SpecWrite {
+  readonly name: string;
+  readonly local: KmsCluster | undefined;
+  readonly version: string;
+  readonly spec?: KmsCluster["spec"];
+  readonly annotations: { readonly version: string; readonly generation: string };
+}
+
+/**
+ * Writes by compare-and-swap, so that an edit that comes at the same time is never lost: then nothing is written and
+ * undefined is answered, and the next pass decides anew.
+ */
+export async function writeSpecCopy(api: KubernetesApi, write: SpecWrite): Promise<KubernetesObject | undefined> {
+  try {
+    return write.local === undefined
+      ? await api.create(newCopy(api, write))
+      : await api.update(nextCopy(write.local, write));
+  } catch (error) {
+    if (isApiError(error, "conflict", "alreadyExists")) return undefined;
+    throw error;
+  }
+}
+
+function newCopy(api: KubernetesApi, { name, version, spec, annotations }: SpecWrite): KubernetesObject {
+  return {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsCluster",
+    metadata: {
+      name,
+      namespace: api.namespace,
+      annotations: { [annotations.version]: version, [annotations.generation]: "1" },
+    },
+    spec,
+  };
+}
+
+function nextCopy(local: KmsCluster, { version, spec, annotations }: SpecWrite): KubernetesObject {
+  // The API server raises the generation exactly when the specification changes; compare-and-swap makes that certain.
+  const changes = spec !== undefined && !isDeepStrictEqual(spec, local.spec);
+  const generation = (local.metadata.generation ?? 0) + (changes ? 1 : 0);
+  const marks = { [annotations.version]: version, [annotations.generation]: String(generation) };
+  return {
+    ...(local as unknown as KubernetesObject),
+    metadata: { ...local.metadata, annotations: { ...local.metadata.annotations, ...marks } },
+    spec: spec ?? local.spec,
+  };
+}

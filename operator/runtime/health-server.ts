@@ -1,0 +1,49 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import type { Registry } from "prom-client";
+
+/** Answers of the probes: undefined is well, a text says what is not. */
+export interface Health {
+  live(): string | undefined;
+  ready(): string | undefined;
+  readonly registry: Registry;
+}
+
+/** Connections at a time: two probes, a scraper, and some to spare. */
+const maxConnections = 32;
+const requestTimeoutMs = 5_000;
+
+/** Serves /livez, /readyz and /metrics; answers its port and how to stop it. */
+export async function serveHealth(
+  port: number,
+  health: Health,
+): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> {
+  const application = express();
+  application.disable("x-powered-by").disable("etag");
+  const probe = (ask: () => string | undefined) => (_request: express.Request, response: express.Response) => {
+    const problem = ask();
+    response
+      .status(problem === undefined ? 200 : 503)
+      .type("text/plain")
+      .send(problem ?? "ok");
+  };
+  application.get("/livez", probe(health.live));
+  application.get("/readyz", probe(health.ready));
+  application.get("/metrics", async (_request, response) => {
+    response.type(health.registry.contentType).send(await health.registry.metrics());
+  });
+  const server: Server = application.listen(port);
+  server.maxConnections = maxConnections;
+  server.requestTimeout = requestTimeoutMs;
+  await once(server, "listening");
+  return { port: (server.address() as AddressInfo).port, stop: () => stop(server) };
+}
+
+async function stop(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

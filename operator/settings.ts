@@ -1,0 +1,104 @@
+import { parseArgs } from "node:util";
+import type { NodeImage } from "./ports/types.ts";
+import type { LogLevel } from "./runtime/log.ts";
+
+/** All that the process can be told from outside; read once, in main.ts. */
+export interface Settings {
+  /** Name of the site that this operator serves, as in KmsCluster spec.sites. */
+  readonly site: string;
+  /** Namespace that it works in; undefined: that of the kubeconfig's context or of its own pod. */
+  readonly namespace: string | undefined;
+  readonly healthPort: number;
+  readonly logLevel: LogLevel;
+  readonly nodeImage: NodeImage;
+}
+
+/** A setting that cannot be used; the message says which and what would do. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+const options = {
+  site: { type: "string" },
+  namespace: { type: "string" },
+  "health-port": { type: "string", default: "8081" },
+  "log-level": { type: "string", default: "info" },
+  "node-image": { type: "string", default: "localhost/keyfleet-node" },
+  "node-image-pull-policy": { type: "string", default: "IfNotPresent" },
+  help: { type: "boolean", default: false },
+} as const;
+
+/** Shown by --help. */
+export const usage = `keyfleet operator: runs the key management servers of one site.
+
+  node operator/main.ts --site NAME [options]
+
+  --site NAME                    site that it serves, as named in KmsCluster spec.sites   KEYFLEET_SITE
+  --namespace NAME               namespace that it works in (default: its own)            KEYFLEET_NAMESPACE
+  --health-port N                /livez, /readyz, /metrics (default 8081)                 KEYFLEET_HEALTH_PORT
+  --log-level LEVEL              debug, info (default), warn, error                       KEYFLEET_LOG_LEVEL
+  --node-image REPOSITORY        image of the nodes, without tag                          KEYFLEET_NODE_IMAGE
+  --node-image-pull-policy P     Always, IfNotPresent (default), Never                    KEYFLEET_NODE_IMAGE_PULL_POLICY
+
+The API server is found as kubectl finds it (KUBECONFIG), or by the account of the pod. Flags win over the environment.
+`;
+
+/** Reads flags, then environment, then defaults. "help" when that was asked for. Throws SettingsError. */
+export function readSettings(
+  flags: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings | "help" {
+  const given = parsedFlags(flags);
+  if (given.help === true) return "help";
+  const value = (name: Exclude<keyof typeof options, "help">): string | undefined => {
+    const variable = `KEYFLEET_${name.toUpperCase().replaceAll("-", "_")}`;
+    const fallback = "default" in options[name] ? (options[name] as { default: string }).default : undefined;
+    return (given[name] as string | undefined) ?? (environment[variable] || undefined) ?? fallback;
+  };
+  return {
+    site: name(value("site"), "--site"),
+    namespace: value("namespace") === undefined ? undefined : name(value("namespace"), "--namespace"),
+    healthPort: port(value("health-port")),
+    logLevel: oneOf("--log-level", value("log-level"), ["debug", "info", "warn", "error"]),
+    nodeImage: {
+      repository: repository(value("node-image")),
+      pullPolicy: oneOf("--node-image-pull-policy", value("node-image-pull-policy"), [
+        "Always",
+        "IfNotPresent",
+        "Never",
+      ]),
+    },
+  };
+}
+
+function parsedFlags(flags: readonly string[]) {
+  const withoutDefaults = Object.fromEntries(Object.entries(options).map(([key, { type }]) => [key, { type }]));
+  try {
+    return parseArgs({ args: [...flags], options: withoutDefaults }).values;
+  } catch (error) {
+    throw new SettingsError(`${(error as Error).message}; see --help`);
+  }
+}
+
+function name(value: string | undefined, flag: string): string {
+  if (value !== undefined && /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value)) return value;
+  throw new SettingsError(`${flag} must be a name of lower case letters, digits and dashes, at most 63; see --help`);
+}
+
+function port(value: string | undefined): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new SettingsError("--health-port must be a port number (0 to 65535)");
+}
+
+function repository(value: string | undefined): string {
+  const last = value?.split("/").at(-1) ?? "";
+  if (value !== undefined && last !== "" && !last.includes(":") && !value.includes("@")) return value;
+  throw new SettingsError("--node-image must be a repository without tag or digest: the version of a node is the tag");
+}
+
+function oneOf<T extends string>(flag: string, value: string | undefined, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === value);
+  if (found !== undefined) return found;
+  throw new SettingsError(`${flag} must be one of ${allowed.join(", ")}`);
+}
