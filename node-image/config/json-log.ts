@@ -6,7 +6,7 @@ const maxLineLength = 8 * 1024;
 /** A log whose lines are JSON objects on stdout; `level()` is asked at each line, so that settings apply at once. */
 export function jsonLog(
   level: () => (typeof levels)[number],
-  write = (line: string) => void process.stdout.write(line),
+  write: (line: string) => void = (line) => void process.stdout.write(line),
 ): Log {
   return (severity, message, fields = {}) => {
     if (levels.indexOf(severity) < levels.indexOf(level())) return;

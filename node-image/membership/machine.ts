@@ -2,8 +2,10 @@ import { statfsSync } from "node:fs";
 import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Log, NodeSource } from "../config/source.ts";
+import type { Measured } from "../health/metrics.ts";
 import type { Hsm } from "../hsm/types.ts";
-import type { MeshTls, ReplicationStatus } from "../replication/types.ts";
+import type { OperationMetrics } from "../kmip/handler.ts";
+import type { MeshTls } from "../replication/types.ts";
 import type { NodeStore } from "../store/types.ts";
 import { rememberedCertificateFacts } from "./certificate.ts";
 import { Clock } from "./clock.ts";
@@ -28,6 +30,7 @@ export interface MachineOptions {
   readonly log: Log;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
+  readonly metrics: OperationMetrics;
 }
 
 /**
@@ -63,7 +66,7 @@ export class Machine {
     this.#masterKey = new MasterKey(hsm);
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
-    this.#service = new Service({ settings, log });
+    this.#service = new Service({ settings, log, metrics: options.metrics });
     this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
     this.#reporter = new Reporter(source, log);
   }
@@ -117,16 +120,14 @@ export class Machine {
   }
 
   /** For metrics. */
-  get replication(): ReplicationStatus | undefined {
-    return this.#mesh.status;
-  }
-
-  get store(): NodeStore | undefined {
-    return this.#database.store;
-  }
-
-  get service(): Service {
-    return this.#service;
+  get measured(): Measured {
+    const { store } = this.#database;
+    return {
+      facts: this.facts,
+      replication: this.#mesh.status,
+      store: store === undefined ? undefined : { vector: store.vector(), status: store.status() },
+      kmipConnections: this.#service.connections,
+    };
   }
 
   #look(): void {

@@ -11,7 +11,7 @@ const member = aNode({ clusterId: "c-1", membership: { action: "Member" } });
 const departed = aNode({
   clusterId: "c-1",
   membership: { action: "Member" },
-  members: [{ ...none.spec.members[0]!, standing: "Departed" }],
+  members: none.spec.members.map((each) => ({ ...each, standing: "Departed" as const })),
 });
 const noSponsor = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc9-z" } });
 const lostHsm = { ready: false, reason: "DeviceLost", message: "gone" } as const;

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { aNode } from "../testing/facts.ts";
+import { readDocument, unsupportedSettings } from "./document.ts";
+import { readStatusFile } from "./file-source.ts";
+import { jsonLog } from "./json-log.ts";
+import { readLocalFile } from "./local-node.ts";
+import { readSettings } from "./settings.ts";
+import { openSource } from "./source.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kf-config-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const quiet = () => undefined;
+const bad = [
+  ["is no mapping", "text", /the document must be a mapping/],
+  ["is of another kind", { kind: "KmsCluster" }, /kind is KmsCluster, must be KmsNode/],
+  ["has no cluster", { ...aNode(), spec: { site: "a", version: "1" } }, /spec.cluster must be a text/],
+  [
+    "asks for an unknown action",
+    aNode({ membership: { action: "Dance" as "None" } }),
+    /spec.membership.action must be one of None, Found/,
+  ],
+  ["has an unknown durability", aNode({ durability: "Hope" as "Local" }), /spec.durability must be one of EverySite/],
+  [
+    "has a member without identity",
+    aNode({ members: [{ name: "x", site: "y" } as never] }),
+    /spec.members\[0\].identity/,
+  ],
+] as const;
+for (const [sentence, document, message] of bad) {
+  test(`a document is refused that ${sentence}`, () => assert.throws(() => readDocument(document), message));
+}
+
+test("what may be left out of a document is filled in", () => {
+  const { spec } = readDocument({
+    kind: "KmsNode",
+    metadata: { name: "a" },
+    spec: { cluster: "c", site: "s", version: "1" },
+  });
+  assert.deepEqual(
+    [spec.membership.action, spec.members, spec.durability, spec.clients.caBundle, spec.settings, spec.featureLevel],
+    ["None", [], "EverySite", "", {}, "1"],
+  );
+});
+
+test("settings without code are named", () => {
+  const settings = { ntp: { servers: ["a"] }, logs: { kmipActivity: true }, interfaces: { rest: { port: 8443 } } };
+  assert.deepEqual(unsupportedSettings(settings), ["interfaces.rest", "logs.kmipActivity"]);
+});
+
+test("the example of a standalone node is understood", () => {
+  const { node, local } = readLocalFile(fileURLToPath(new URL("../examples/node.yaml", import.meta.url)));
+  assert.equal(node.metadata.name, "dc1-a");
+  assert.equal(local.runFolder, "/run/keyfleet");
+  assert.equal(local.programs.postgres.environment["KEYFLEET_POSTGRES_BIN"], "/usr/lib/postgresql/18/bin");
+});
+
+test("a local document with an unknown field is refused", () => {
+  const path = join(folder, "unknown.yaml");
+  writeFileSync(path, `${JSON.stringify(aNode())}\n---\n{kind: LocalNode, dataFolda: /x}\n`);
+  assert.throws(() => readLocalFile(path), /LocalNode has no field dataFolda/);
+});
+
+test("a file is followed, a bad edit keeps the last good document, and the status is written beside it", async () => {
+  const path = join(folder, "node.yaml");
+  writeFileSync(path, JSON.stringify(aNode()));
+  const source = openSource({ source: `file:${path}`, node: "", namespace: "", cacheFile: "", log: quiet });
+  after(() => source.close());
+  assert.equal(source.current()?.spec.membership.action, "None");
+  await source.report({ version: "0.1.0" });
+  assert.deepEqual(readStatusFile(path), { version: "0.1.0" });
+
+  writeFileSync(path, "kind: [");
+  await until(() => source.problem() !== undefined);
+  assert.equal(source.current()?.metadata.name, "dc1-a");
+  const changed = new Promise<string>((resolve) => source.onChange((node) => resolve(node.spec.membership.action)));
+  writeFileSync(path, JSON.stringify(aNode({ membership: { action: "Found" } })));
+  assert.equal(await changed, "Found");
+  assert.equal(source.problem(), undefined);
+});
+
+test("flags win over the environment, and nonsense is refused in words", () => {
+  const settings = readSettings(["--source", "kubernetes", "--node", "b"], {
+    KEYFLEET_NODE: "a",
+    KEYFLEET_NAMESPACE: "n",
+  });
+  assert.ok(settings !== "help");
+  assert.deepEqual([settings.node, settings.namespace, settings.healthPort], ["b", "n", 8080]);
+  assert.throws(
+    () => readSettings(["--source", "kubernetes", "--health-port", "x"], {}),
+    /--health-port x is not a port/,
+  );
+  assert.throws(() => readSettings([], {}), /--source is missing/);
+  assert.throws(
+    () => openSource({ source: "s3", node: "", namespace: "", cacheFile: "", log: quiet }),
+    /write "kubernetes" or "file:PATH"/,
+  );
+});
+
+test("a log line is one JSON object, below the level it is dropped", () => {
+  const lines: string[] = [];
+  const log = jsonLog(
+    () => "info",
+    (line) => lines.push(line),
+  );
+  log("debug", "no");
+  log("warn", "two\nlines", { peer: "dc2-a" });
+  const { time, ...rest } = JSON.parse(lines.join(""));
+  assert.ok(Date.parse(time) > 0);
+  assert.deepEqual(rest, { level: "warn", message: "two\nlines", peer: "dc2-a" });
+  assert.equal(lines.join("").split("\n").length, 2);
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -1,0 +1,38 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import express from "express";
+import type { Registry } from "prom-client";
+
+const limits = { connections: 64, headersMs: 5_000, requestMs: 5_000, keepAliveMs: 10_000 } as const;
+
+export interface HealthOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined when the node serves, otherwise why it does not. */
+  readonly notReady: () => string | undefined;
+  readonly metrics: Registry;
+}
+
+/** Plain HTTP for probes and Prometheus: no secret, no name of an object or a client; resolves when it listens. */
+export async function startHealth(options: HealthOptions): Promise<Server> {
+  const app = express().disable("x-powered-by").disable("etag");
+  // Whoever answers has a running event loop; there is nothing more to being alive.
+  app.get("/livez", (_request, response) => void response.type("text").send("ok\n"));
+  app.get("/readyz", (_request, response) => {
+    const reason = options.notReady();
+    response
+      .status(reason === undefined ? 200 : 503)
+      .type("text")
+      .send(`${reason ?? "ok"}\n`);
+  });
+  app.get("/metrics", async (_request, response) => {
+    response.type(options.metrics.contentType).send(await options.metrics.metrics());
+  });
+  const server = app.listen(options.port, options.host);
+  server.maxConnections = limits.connections;
+  server.headersTimeout = limits.headersMs;
+  server.requestTimeout = limits.requestMs;
+  server.keepAliveTimeout = limits.keepAliveMs;
+  await once(server, "listening");
+  return server;
+}

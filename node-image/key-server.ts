@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { jsonLog } from "./config/json-log.ts";
+import { help, readSettings, type Settings } from "./config/settings.ts";
+import { type NodeSource, openSource } from "./config/source.ts";
+import { nodeMetrics } from "./health/metrics.ts";
+import { startHealth } from "./health/server.ts";
+import { connectHsm } from "./hsm/client.ts";
+import { harden } from "./membership/hardening.ts";
+import { Machine } from "./membership/machine.ts";
+import { nextStep } from "./membership/next-step.ts";
+
+await main();
+
+/** The parts of a node, in the order in which they need each other; each may become available at any later time. */
+async function main(): Promise<void> {
+  const settings = settingsOrExit();
+  harden();
+  process.umask(0o077);
+  let source: NodeSource | undefined;
+  const log = jsonLog(() => source?.current()?.spec.settings.logs?.level ?? "info");
+  log("info", "starting", { version: settings.version, source: settings.source, node: settings.node });
+
+  source = openSource({ ...settings, cacheFile: join(settings.dataFolder, "kms-node.json"), log });
+  const hsm = connectHsm({ socketPath: join(settings.runFolder, "hsm/hsm.sock") });
+  const metrics = nodeMetrics(settings.version, () => machine.measured);
+  const nowMs = () => performance.now();
+  const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations });
+  const notReady = () => (machine.facts.serving ? undefined : reasonOf(machine));
+  await startHealth({ host: settings.listenAddress, port: settings.healthPort, notReady, metrics: metrics.registry });
+  machine.start();
+
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      log("info", "ending", { signal });
+      void machine.stop().finally(() => process.exit(0));
+    });
+  }
+}
+
+function settingsOrExit(): Settings {
+  try {
+    const settings = readSettings(process.argv.slice(2), process.env);
+    if (settings !== "help") return settings;
+    process.stdout.write(help);
+    return process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return process.exit(2);
+  }
+}
+
+function reasonOf(machine: Machine): string {
+  const step = nextStep(machine.facts);
+  return step.do === "serve" ? "opening the KMIP port" : step.message;
+}

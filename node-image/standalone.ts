@@ -1,0 +1,123 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { fileSource } from "./config/file-source.ts";
+import { jsonLog } from "./config/json-log.ts";
+import { type LocalNode, type ProgramName, programNames, readLocalFile } from "./config/local-node.ts";
+import { type Program, Supervised } from "./supervisor.ts";
+
+const help = `A whole keyfleet node outside Kubernetes: key server, HSM sidecar, PostgreSQL, chrony.
+
+  node standalone.ts FILE
+
+FILE holds a KmsNode document and, optionally, a LocalNode document (paths, address, programs);
+examples/node.yaml explains every field. The node's status is written to FILE's name + .status.yaml.
+SIGTERM ends all of them, the key server first.
+`;
+
+await main();
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
+  const [file] = positionals;
+  if (values.help || file === undefined) return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
+  const write = (line: string) => void process.stdout.write(`${line}\n`);
+  const { local } = readLocalFile(file);
+  makeFolders(local);
+  const wanted = () => programsOf(file, local, readLocalFile(file).node);
+  const running = new Map([...wanted()].map(([name, program]) => [name, new Supervised(program, write)]));
+  const source = fileSource(
+    file,
+    jsonLog(() => "warn", write),
+  );
+  source.onChange(() => {
+    for (const [name, program] of wanted()) running.get(name)?.update(program);
+  });
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => void end(running).then(() => process.exit(0)));
+}
+
+/** The key server drains while the others still work; PostgreSQL is last, because the others use it. */
+async function end(running: ReadonlyMap<ProgramName, Supervised>): Promise<void> {
+  for (const name of ["keyServer", "hsm", "time", "postgres"] as const) await running.get(name)?.end();
+}
+
+function makeFolders(local: LocalNode): void {
+  for (const name of ["node", "postgres", "hsm"])
+    mkdirSync(join(local.dataFolder, name), { recursive: true, mode: 0o700 });
+  for (const name of ["postgres/conf", "chrony", "hsm"])
+    mkdirSync(join(local.runFolder, name), { recursive: true, mode: 0o700 });
+}
+
+function programsOf(file: string, local: LocalNode, node: KmsNode): Map<ProgramName, Program> {
+  const defaults: Record<ProgramName, Omit<Program, "name">> = {
+    postgres: postgresProgram(local, node),
+    time: {
+      command: [join(import.meta.dirname, "time/start.sh")],
+      environment: { KEYFLEET_RUN: local.runFolder },
+      endSignal: "SIGTERM",
+    },
+    hsm: hsmProgram(local, node),
+    keyServer: keyServerProgram(file, local, node),
+  };
+  const wanted = programNames.filter((name) => local.programs[name].run);
+  return new Map(wanted.map((name) => [name, withOverrides(name, defaults[name], local)]));
+}
+
+function withOverrides(name: ProgramName, program: Omit<Program, "name">, local: LocalNode): Program {
+  const { command, environment } = local.programs[name];
+  return {
+    ...program,
+    name,
+    command: command ?? program.command,
+    environment: { ...program.environment, ...environment },
+  };
+}
+
+function postgresProgram(local: LocalNode, node: KmsNode): Omit<Program, "name"> {
+  const environment = {
+    KEYFLEET_POSTGRES_DATA: join(local.dataFolder, "postgres"),
+    KEYFLEET_RUN: local.runFolder,
+    KEYFLEET_MESH_PORT: String(meshPort(node)),
+    KEYFLEET_LISTEN: local.listen === "::" ? "*" : local.listen,
+  };
+  return { command: [join(import.meta.dirname, "postgres/start.sh")], environment, endSignal: "SIGINT" };
+}
+
+function hsmProgram(local: LocalNode, node: KmsNode): Omit<Program, "name"> {
+  const { library, token, keyLabel, environment, softToken } = node.spec.settings.hsm ?? {};
+  const options: readonly (readonly [string, string | undefined])[] = [
+    ["--library", library ?? "/usr/lib/softhsm/libsofthsm2.so"],
+    ["--token-label", token?.label],
+    ["--token-serial", token?.serial],
+    ["--key-label", keyLabel ?? "keyfleet"],
+    ["--pin-file", local.pinFile],
+    ["--state", join(local.dataFolder, "hsm")],
+    ["--socket", join(local.runFolder, "hsm/hsm.sock")],
+  ];
+  const flags = options.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  const initialise = softToken?.initialise ? ["--soft-token-initialise"] : [];
+  return {
+    command: [process.execPath, join(import.meta.dirname, "hsm-sidecar.ts"), ...flags, ...initialise],
+    environment: Object.fromEntries((environment ?? []).map(({ name, value }) => [name, value])),
+    endSignal: "SIGTERM",
+  };
+}
+
+function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<Program, "name"> {
+  const options = [
+    ["--source", `file:${file}`],
+    ["--data", join(local.dataFolder, "node")],
+    ["--run", local.runFolder],
+    ["--listen", local.listen],
+    ["--health-port", String(local.healthPort)],
+    ["--postgres-port", String(meshPort(node))],
+  ];
+  const command = [process.execPath, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
+  return { command, environment: {}, endSignal: "SIGTERM" };
+}
+
+function meshPort(node: KmsNode): number {
+  return node.spec.settings.interfaces?.mesh?.port ?? 5432;
+}

@@ -1,0 +1,251 @@
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Condition, KmsNode, KmsNodeSpec, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
+import { stringify } from "yaml";
+import { replaceFile } from "../config/durable-file.ts";
+import { readStatusFile } from "../config/file-source.ts";
+import type { ProgramName } from "../config/local-node.ts";
+import { type Child, startChild } from "./process.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const pollMs = 50;
+// The user of the images; PostgreSQL refuses root.
+const user = 10_001;
+const ports = { kmip: 5696, mesh: 5432, health: 8080 } as const;
+
+/** How the processes of a node are told apart by what stands in their command lines. */
+const commandLines: Readonly<Record<ProgramName, RegExp>> = {
+  keyServer: /\/key-server\.ts /,
+  hsm: /\/hsm-sidecar\.ts /,
+  postgres: /\/postgres\0-D/,
+  time: /chronyd/,
+};
+
+export interface FleetNodeOptions {
+  readonly name: string;
+  readonly site: string;
+  readonly cluster: string;
+  readonly version: string;
+  /** A loopback address of its own; all ports are the standard ones. */
+  readonly address: string;
+  readonly timeServer: string;
+  readonly folder: string;
+}
+
+/** One standalone node of a test: real PostgreSQL, chrony, SoftHSM and key server inside the node image's file system. */
+export class FleetNode {
+  readonly name: string;
+  readonly site: string;
+  readonly address: string;
+  readonly kmipPort = ports.kmip;
+  readonly healthUrl: string;
+  readonly #options: FleetNodeOptions;
+  readonly #file: string;
+  #spec: KmsNodeSpec;
+  #child: Child | undefined;
+
+  constructor(options: FleetNodeOptions) {
+    const { name, site, address, folder } = options;
+    this.name = name;
+    this.site = site;
+    this.address = address;
+    this.healthUrl = `http://${address}:${ports.health}`;
+    this.#options = options;
+    this.#file = join(folder, "data/node.yaml");
+    this.#spec = firstSpec(options);
+    for (const each of ["data", "run"]) mkdirSync(join(folder, each), { recursive: true });
+    writeFileSync(join(folder, "data/pin"), `${name}-1234`, { mode: 0o600 });
+    this.edit({});
+    for (const each of ["", "data", "data/pin", "data/node.yaml", "run"]) chownSync(join(folder, each), user, user);
+  }
+
+  get spec(): KmsNodeSpec {
+    return this.#spec;
+  }
+
+  get status(): KmsNodeStatus | undefined {
+    return readStatusFile(this.#file);
+  }
+
+  /** What the node and its programs wrote, the last lines. */
+  get lines(): readonly string[] {
+    return this.#child?.lines ?? [];
+  }
+
+  /** Changes the document as the operator would. */
+  edit(change: Partial<KmsNodeSpec>): void {
+    this.#spec = { ...this.#spec, ...change };
+    const metadata = { name: this.name };
+    const node: KmsNode = { apiVersion: "keyfleet.io/v1alpha1", kind: "KmsNode", metadata, spec: this.#spec };
+    const pinFile = "/var/lib/keyfleet/pin";
+    const local = { kind: "LocalNode", listen: this.address, healthPort: ports.health, pinFile };
+    replaceFile(this.#file, `${stringify(node)}---\n${stringify(local)}`, 0o644);
+  }
+
+  /** The file that holds the PIN of the node's token. */
+  setPin(pin: string): void {
+    writeFileSync(join(this.#options.folder, "data/pin"), pin);
+    chmodSync(join(this.#options.folder, "data/pin"), 0o644);
+  }
+
+  start(): void {
+    if (this.#child?.running()) return;
+    // Own mount and process namespaces: nothing is mounted in the machine's, and the end of the first is the end of all.
+    const namespaces = [
+      "--pdeathsig",
+      "KILL",
+      "--",
+      "unshare",
+      "--mount",
+      "--pid",
+      "--fork",
+      "--kill-child",
+      "--",
+    ] as const;
+    const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.#options.folder, checkout];
+    this.#child = startChild(["setpriv", ...namespaces, ...command], { name: this.name });
+  }
+
+  /** Asks the whole node to end and waits. */
+  async stop(): Promise<void> {
+    this.signal(/standalone\.ts/, "SIGTERM");
+    await Promise.race([this.#child?.ended, pause(20_000, undefined, { ref: false })]);
+    await this.killAll();
+  }
+
+  /** SIGKILL to everything at once, as a power cut. */
+  async killAll(): Promise<void> {
+    this.#child?.signal("SIGKILL");
+    for (const pid of this.pids(/./)) killQuietly(pid, "SIGKILL");
+    await this.#child?.ended;
+  }
+
+  /** SIGKILL to one program; the node starts it again. Returns how many processes were hit. */
+  kill(program: ProgramName): number {
+    return this.signal(commandLines[program], "SIGKILL");
+  }
+
+  signal(commandLine: RegExp, signal: NodeJS.Signals): number {
+    const pids = this.pids(commandLine);
+    for (const pid of pids) killQuietly(pid, signal);
+    return pids.length;
+  }
+
+  /** Ids of this node's processes whose command line (NUL-separated) matches; only descendants of what was started here. */
+  pids(commandLine: RegExp | ProgramName): number[] {
+    const pattern = typeof commandLine === "string" ? commandLines[commandLine] : commandLine;
+    const root = this.#child?.pid;
+    return root === undefined ? [] : descendants(root).filter((pid) => pattern.test(commandLineOf(pid)));
+  }
+
+  condition(type: string): Condition | undefined {
+    return this.status?.conditions?.find((condition) => condition.type === type);
+  }
+
+  /** Resolves with what `look` returns once it is neither undefined nor false; rejects with the node's state at the deadline. */
+  async reached<Value>(
+    what: string,
+    look: (status: KmsNodeStatus) => Value | undefined | false,
+    deadlineMs = 20_000,
+  ): Promise<Value> {
+    const end = performance.now() + deadlineMs;
+    while (performance.now() < end) {
+      const { status } = this;
+      const value = status === undefined ? undefined : look(status);
+      if (value !== undefined && value !== false) return value;
+      await pause(pollMs);
+    }
+    throw new Error(
+      `${this.name} has not reached "${what}": ${JSON.stringify(this.status?.conditions)}\n${this.lines.slice(-30).join("\n")}`,
+    );
+  }
+
+  /** Waits for a condition, and its reason where given. */
+  reachedCondition(type: string, status: string, reason?: string): Promise<Condition> {
+    const fits = (each: Condition) =>
+      each.type === type && each.status === status && (reason ?? each.reason) === each.reason;
+    return this.reached(`${type}=${status} ${reason ?? ""}`, (now) => now.conditions?.find(fits));
+  }
+}
+
+// The layout of a machine with the image's content: code in /opt, state in /var/lib, the rest from the image.
+const inside = `
+  mount --rbind /dev "$1/dev"
+  mount -t proc proc "$1/proc"
+  mount -t tmpfs tmpfs "$1/tmp"
+  mount --bind -o ro "$3" "$1/opt/keyfleet"
+  mount --bind "$2/data" "$1/var/lib/keyfleet"
+  mount --bind "$2/run" "$1/run/keyfleet"
+  exec chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    node /opt/keyfleet/node-image/standalone.ts /var/lib/keyfleet/node.yaml`;
+
+function firstSpec(options: FleetNodeOptions): KmsNodeSpec {
+  const { name, site, cluster, version, address, timeServer } = options;
+  return {
+    cluster,
+    site,
+    version,
+    featureLevel: version,
+    address,
+    clientAddress: address,
+    settings: {
+      ntp: { servers: [timeServer], maxOffsetMs: 250 },
+      hsm: {
+        library: "/usr/lib/softhsm/libsofthsm2.so",
+        token: { label: name },
+        keyLabel: `${cluster}-${name}`,
+        softToken: { initialise: true },
+      },
+    },
+    durability: "EverySite",
+    membership: { action: "None" },
+    members: [],
+    clients: { caBundle: "", administrators: [] },
+  };
+}
+
+/** The unpacked file system of the node image; throws with what to do when it was not made. */
+function nodeRootfs(): string {
+  const { KEYFLEET_CACHE, XDG_CACHE_HOME } = process.env;
+  const rootfs = join(KEYFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyfleet"), "rootfs/node");
+  if (readdirSync(rootfs).includes("usr")) return rootfs;
+  throw new Error(`${rootfs} is empty: run "make images" first`);
+}
+
+function descendants(root: number): number[] {
+  const parents = new Map(
+    readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), parentOf(Number(name))]),
+  );
+  const found = [root];
+  for (const parent of found) for (const [pid, its] of parents) if (its === parent) found.push(pid);
+  return found;
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return undefined; // It ended while we looked.
+  }
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function killQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended by itself a moment ago.
+  }
+}

@@ -1,0 +1,149 @@
+import { randomInt } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Member } from "@keyfleet/crds/kms-node.ts";
+import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
+import { FleetNode } from "./fleet-node.ts";
+import { startTimeServer, type TimeServer } from "./time-server.ts";
+
+const cluster = "bank";
+
+/** A fleet of processes on this machine; the test is its operator. Every address is loopback. */
+export class Fleet {
+  readonly nodes = new Map<string, FleetNode>();
+  readonly timeServer: TimeServer;
+  /** The CA whose certificates may speak KMIP. */
+  readonly clients: Authority;
+  readonly #authorities = new Map<string, Authority>();
+  readonly #members: Member[] = [];
+  readonly #folder: string;
+  readonly #network: string;
+  #clusterId: string | undefined;
+
+  private constructor(options: { network: string; timeServer: TimeServer; clients: Authority }) {
+    this.#network = options.network;
+    this.timeServer = options.timeServer;
+    this.clients = options.clients;
+    this.#folder = mkdtempSync(join(tmpdir(), "keyfleet-fleet-"));
+  }
+
+  static async start(): Promise<Fleet> {
+    // A network of its own among the loopback addresses, so that fleets of several tests do not meet.
+    const network = `127.${randomInt(2, 250)}.${randomInt(1, 255)}`;
+    return new Fleet({
+      network,
+      timeServer: await startTimeServer(`${network}.254`),
+      clients: await clientAuthority(),
+    });
+  }
+
+  /** Starts a node (its site is the name up to the dash) and waits until it is certified and told to do nothing. */
+  async add(name: string): Promise<FleetNode> {
+    const site = name.split("-")[0] ?? name;
+    const authority = this.#authorities.get(site) ?? (await siteAuthority(cluster, site));
+    this.#authorities.set(site, authority);
+    const address = `${this.#network}.${this.nodes.size + 1}`;
+    const folder = join(this.#folder, name);
+    const node = new FleetNode({
+      name,
+      site,
+      cluster,
+      version: softwareVersion(),
+      address,
+      timeServer: this.timeServer.address,
+      folder,
+    });
+    this.nodes.set(name, node);
+    node.edit({ clients: { caBundle: this.clients.certificatePem, administrators: [] } });
+    node.start();
+    await this.certify(node);
+    this.#distribute();
+    return node;
+  }
+
+  /** Signs what the node asks for in its status. */
+  async certify(node: FleetNode, lifeMs?: number): Promise<void> {
+    const request = await node.reached("a certificate request", (status) => status.certificateRequest);
+    const authority = this.#authorities.get(node.site);
+    if (authority === undefined) throw new Error(`no CA for ${node.site}`);
+    node.edit({ certificateChain: await authority.sign(request, [node.address], lifeMs) });
+    this.#distribute();
+    await node.reachedCondition("Certificates", "True");
+  }
+
+  async found(name: string): Promise<void> {
+    const node = this.node(name);
+    await ready(node);
+    this.#admit(node, "Member");
+    node.edit({ membership: { action: "Found" } });
+    this.#clusterId = await node.reached("a cluster id", (status) => status.clusterId);
+    await this.#makeMember(node);
+  }
+
+  async join(name: string, sponsor: string): Promise<void> {
+    const node = this.node(name);
+    await ready(node);
+    await this.beginJoin(name, sponsor);
+    await node.reachedCondition("Replicating", "True", "CaughtUp");
+    await this.#makeMember(node);
+  }
+
+  /** Lists it as Joining everywhere and tells it to join; waits for nothing. */
+  async beginJoin(name: string, sponsor: string): Promise<void> {
+    const node = this.node(name);
+    this.#admit(node, "Joining", await node.reached("a join key", (status) => status.joinPublicKey));
+    node.edit({ membership: { action: "Join", sponsor } });
+    this.#distribute();
+  }
+
+  node(name: string): FleetNode {
+    const node = this.nodes.get(name);
+    if (node === undefined) throw new Error(`no node ${name}`);
+    return node;
+  }
+
+  /** Ends every process and removes every file. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.nodes.values()].map((node) => node.killAll()));
+    this.timeServer.close();
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  }
+
+  async #makeMember(node: FleetNode): Promise<void> {
+    const incarnation = await node.reached("an incarnation", (status) => status.incarnation);
+    const index = this.#members.findIndex((member) => member.name === node.name);
+    const { joinPublicKey: _, ...member } = this.#members[index] as Member;
+    this.#members[index] = { ...member, standing: "Member", incarnation };
+    node.edit({ membership: { action: "Member" } });
+    this.#distribute();
+    await node.reachedCondition("Serving", "True");
+  }
+
+  #admit(node: FleetNode, standing: "Joining" | "Member", joinPublicKey?: string): void {
+    const { name, site, address } = node;
+    const member: Member = { name, site, address, identity: `CN=${name},OU=${site},O=${cluster}`, standing };
+    this.#members.push(joinPublicKey === undefined ? member : { ...member, joinPublicKey });
+  }
+
+  /** Every node's document has the same members, trust bundle and cluster. */
+  #distribute(): void {
+    const trustBundle = [...this.#authorities.values()].map((authority) => authority.certificatePem).join("");
+    for (const node of this.nodes.values()) {
+      node.edit({
+        members: this.#members,
+        trustBundle,
+        ...(this.#clusterId === undefined ? {} : { clusterId: this.#clusterId }),
+      });
+    }
+  }
+}
+
+async function ready(node: FleetNode): Promise<void> {
+  await node.reachedCondition("RootOfTrust", "True");
+  await node.reachedCondition("TimeSynchronised", "True");
+}
+
+function softwareVersion(): string {
+  return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+}
