@@ -54,6 +54,14 @@ export class Crew {
     });
   }
 
+  /** Answers everybody who still waits for a thread. */
+  turnAway(error: HsmError): void {
+    for (const job of this.#queue.splice(0)) {
+      clearTimeout(job.timer);
+      job.reject(error);
+    }
+  }
+
   /** Ends all threads that are not inside the library. */
   async end(): Promise<void> {
     await Promise.all(this.#threads.filter((thread) => thread.lost === undefined).map((thread) => thread.end()));

@@ -77,6 +77,8 @@ export class Custodian {
 
   /** Every recheckMs: is what is open still there, or can what was missing be opened now? */
   async #look(): Promise<void> {
+    if (this.#crew.stuck >= limits.stuckThreads)
+      this.#options.onHopeless(`${this.#crew.stuck} threads hang inside the PKCS#11 library`);
     if (!this.#status.ready) await this.#reopen(undefined);
     else {
       const status = await this.#byKeeper(() => this.#statusOf("probe", limits.probeDeadlineMs));
@@ -104,6 +106,7 @@ export class Custodian {
     if (this.#giveUpWhenStuck()) return;
     const opened = await this.#byKeeper(() => this.#statusOf("open", limits.openDeadlineMs));
     this.#report(opened.ready ? await this.#attached(opened) : opened);
+    if (!this.#status.ready) this.#crew.turnAway(new HsmError("unavailable", this.#status.message));
     this.#pauseMs = opened.ready || cause === undefined ? limits.recheckMs : limits.firstReopenPauseMs;
   }
 

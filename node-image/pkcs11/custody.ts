@@ -10,7 +10,7 @@ export interface Custody {
   /** PIN values that the token refused, as salted fingerprints. */
   readonly refusedPins: readonly RefusedPin[];
   /** A login that was begun and whose end was not seen. */
-  readonly unfinishedLogin?: { readonly fingerprint: string; readonly times: number };
+  readonly unfinishedLogin?: { readonly fingerprint: string; readonly times: number; readonly atMs: number };
   /** The wrapping key this node once had: with it, none is ever made anew. */
   readonly wrappingKey?: { readonly label: string; readonly tokenSerial: string; readonly checkValue: string };
 }

@@ -25,7 +25,8 @@ export const limits = {
   pinBytes: 255,
   /** PIN values remembered as refused. */
   refusedPins: 8,
-  /** Logins of one PIN value that never came back (crash, kill) before it counts as refused. */
+  /** Logins of one PIN value that never came back (a dead network, a kill) before they are made rarely. */
   unfinishedLogins: 3,
+  unfinishedLoginPauseMs: 10 * 60_000,
   tokensNamedInMessage: 8,
 } as const;

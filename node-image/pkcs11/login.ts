@@ -7,9 +7,6 @@ import { calling, TokenFailure, tolerating } from "./return-values.ts";
 import { findToken, type Token, type TokenChoice } from "./token.ts";
 import { Trouble } from "./trouble.ts";
 
-/** CKF_USER_PIN_TO_BE_CHANGED and CKF_USER_PIN_LOCKED of the token's flags. */
-const flagPinLocked = 0x40000;
-
 /** What a login needs. */
 export interface LoginPlace {
   readonly library: Library;
@@ -28,6 +25,12 @@ export class LoginKeeper {
   readonly #memoryKey = randomBytes(32);
   #standing: { readonly pinTag: string; readonly refusal: RefusedPin } | undefined;
 
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
   /** Throws Trouble "PinRefused" without asking the token when this PIN value was refused before. */
   login(place: LoginPlace, pin: Buffer): void {
     const tag = createHmac("sha256", this.#memoryKey).update(pin).digest("hex");
@@ -40,9 +43,7 @@ export class LoginKeeper {
       (entry) => entry.fingerprint === fingerprint && !lockLifted(entry, place.token),
     );
     if (refusal !== undefined) this.#stand(tag, refusal, place.token);
-    const begun = begin(before, fingerprint);
-    if (begun === undefined) this.#stand(tag, { fingerprint, cause: "no answer", lockShown: false }, place.token);
-    else this.#try(place, { pin, tag, fingerprint, begun });
+    this.#try(place, { pin, tag, fingerprint, begun: begin(before, fingerprint, this.#now()) });
   }
 
   #try(place: LoginPlace, attempt: { pin: Buffer; tag: string; fingerprint: string; begun: Custody }): void {
@@ -76,10 +77,19 @@ function loginOnce({ library, session }: LoginPlace, pin: Buffer): void {
   );
 }
 
-function begin(before: Custody, fingerprint: string): Custody | undefined {
-  const earlier = before.unfinishedLogin?.fingerprint === fingerprint ? before.unfinishedLogin.times : 0;
-  if (earlier >= limits.unfinishedLogins) return undefined;
-  return { ...before, loginAttempts: before.loginAttempts + 1, unfinishedLogin: { fingerprint, times: earlier + 1 } };
+/** A login that never came back may or may not have been counted by the token; after a few, they are made rarely. */
+function begin(before: Custody, fingerprint: string, nowMs: number): Custody {
+  const earlier = before.unfinishedLogin?.fingerprint === fingerprint ? before.unfinishedLogin : undefined;
+  const nextMs = (earlier?.atMs ?? 0) + limits.unfinishedLoginPauseMs;
+  if (earlier !== undefined && earlier.times >= limits.unfinishedLogins && nowMs < nextMs) {
+    const when = new Date(nextMs).toISOString();
+    throw new Trouble(
+      "DeviceLost",
+      `${earlier.times} logins got no answer from the token; the next is made at ${when}: check the device and its network`,
+    );
+  }
+  const unfinishedLogin = { fingerprint, times: (earlier?.times ?? 0) + 1, atMs: nowMs };
+  return { ...before, loginAttempts: before.loginAttempts + 1, unfinishedLogin };
 }
 
 function finished(custody: Custody): Custody {
@@ -92,13 +102,13 @@ function refusalOf(error: unknown, place: LoginPlace, fingerprint: string): Refu
   return {
     fingerprint,
     cause: error.message,
-    lockShown: (findToken(place.library, place.choice).flags & flagPinLocked) !== 0,
+    lockShown: (findToken(place.library, place.choice).flags & pkcs11js.CKF_USER_PIN_LOCKED) !== 0,
   };
 }
 
 /** A security officer unlocked the token: the same PIN may be right again. */
 function lockLifted(refusal: RefusedPin, token: Token): boolean {
-  return refusal.lockShown && (token.flags & flagPinLocked) === 0;
+  return refusal.lockShown && (token.flags & pkcs11js.CKF_USER_PIN_LOCKED) === 0;
 }
 
 function refused(refusal: RefusedPin, token: Token): Trouble {

@@ -108,6 +108,10 @@ function refusal(error: unknown, order: ThreadOrder): ThreadAnswer {
     order.payload.fill(0);
     return { kind: "refused", code: error.code, message: error.message };
   }
+  if (error instanceof TokenFailure && error.remedy === "data") {
+    order.payload.fill(0);
+    return { kind: "refused", code: "refused", message: `the token cannot do "${order.command}" (${error.message})` };
+  }
   if (error instanceof TokenFailure || error instanceof Trouble) {
     return { kind: "lost", cause: error.message, payload: order.payload };
   }

@@ -19,6 +19,8 @@ while :; do
   if [ -n "$text" ] && [ "$text" != "$running" ]; then
     end_daemon
     printf '%s\n' "$text" >"$used"
+    # A file left by a killed container names a process that may exist again.
+    rm -f "${KEYFLEET_RUN}/chrony/command/chronyd.pid"
     # -U: not root. -u: chronyd wants its command folder to belong to the user it is told about.
     chronyd -d -x -U -u "$(id -un)" -f "$used" &
     daemon=$!
