@@ -1,0 +1,77 @@
+import { type Item, itemType } from "../ttlv/types.ts";
+import { enumerations as known } from "./enumerations.ts";
+import { protocolVersion } from "./payloads.ts";
+import { anyEnumeration, anyItem, boolean, bytes, dateTime, enumeration, integer, list, one, optional, structure, text, type ValueOf } from "./shape.ts";
+import { tag } from "./tags.ts";
+
+/** Request header (7.1). Fields that change nothing here are read so that they are not unknown. */
+export const requestHeader = structure({
+  version: one(tag.ProtocolVersion, protocolVersion),
+  maximumResponseSize: optional(tag.MaximumResponseSize, integer),
+  clientCorrelationValue: optional(tag.ClientCorrelationValue, text),
+  serverCorrelationValue: optional(tag.ServerCorrelationValue, text),
+  asynchronousIndicator: optional(tag.AsynchronousIndicator, boolean),
+  attestationCapableIndicator: optional(tag.AttestationCapableIndicator, boolean),
+  attestationTypes: list(tag.AttestationType, anyEnumeration),
+  authentication: optional(tag.Authentication, anyItem),
+  batchErrorContinuation: optional(tag.BatchErrorContinuationOption, enumeration(known.batchErrorContinuation)),
+  batchOrder: optional(tag.BatchOrderOption, boolean),
+  timeStamp: optional(tag.TimeStamp, dateTime),
+  batchCount: one(tag.BatchCount, integer),
+});
+
+/** The values of a request header. */
+export type RequestHeader = ValueOf<typeof requestHeader>;
+
+/** One request of a batch (7.2). */
+export const requestItem = structure({
+  operation: one(tag.Operation, anyEnumeration),
+  id: optional(tag.UniqueBatchItemID, bytes),
+  payload: one(tag.RequestPayload, anyItem),
+  extension: list(
+    tag.MessageExtension,
+    structure({
+      vendor: one(tag.VendorIdentification, text),
+      critical: one(tag.CriticalityIndicator, boolean),
+      content: one(tag.VendorExtension, anyItem),
+    }),
+  ),
+});
+
+const responseHeader = structure({
+  version: one(tag.ProtocolVersion, protocolVersion),
+  timeStamp: one(tag.TimeStamp, dateTime),
+  clientCorrelationValue: optional(tag.ClientCorrelationValue, text, 14),
+  batchCount: one(tag.BatchCount, integer),
+});
+
+const responseItem = structure({
+  operation: optional(tag.Operation, anyEnumeration),
+  id: optional(tag.UniqueBatchItemID, bytes),
+  status: one(tag.ResultStatus, enumeration(known.resultStatus)),
+  reason: optional(tag.ResultReason, enumeration(known.resultReason)),
+  message: optional(tag.ResultMessage, text),
+  payload: optional(tag.ResponsePayload, anyItem),
+});
+
+/** One answer of a batch. */
+export type ResponseItem = ValueOf<typeof responseItem>;
+
+/** Builds a response message; `timeStamp` in seconds since 1970. */
+export function responseMessage(
+  head: { readonly version: number; readonly timeStamp: number; readonly clientCorrelationValue?: string },
+  items: readonly ResponseItem[],
+): Item {
+  const { version, timeStamp } = head;
+  const correlation = head.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: head.clientCorrelationValue };
+  const parts = { major: Math.floor(version / 10), minor: version % 10 };
+  const header = { version: parts, timeStamp, batchCount: items.length, ...correlation };
+  return {
+    tag: tag.ResponseMessage,
+    type: itemType.structure,
+    value: [
+      responseHeader.write(tag.ResponseHeader, header, version),
+      ...items.map((item) => responseItem.write(tag.BatchItem, item, version)),
+    ],
+  };
+}

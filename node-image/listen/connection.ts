@@ -1,0 +1,116 @@
+import type { TLSSocket } from "node:tls";
+import type { Caller } from "../access/identity.ts";
+import { invalidMessage, type KmipHandler } from "../kmip/handler.ts";
+import type { ListenLimits } from "./limits.ts";
+import type { LogFields } from "./log-budget.ts";
+import { messageReader } from "./message-reader.ts";
+import type { Permits } from "./permits.ts";
+
+/** A client's connection after its certificate was accepted. */
+export interface Connection {
+  /** Ends it: at once when it is between requests, else after the answer. */
+  drain(): void;
+  destroy(): void;
+}
+
+/** What a connection shares with the others. */
+export interface ConnectionParts {
+  readonly handler: KmipHandler;
+  readonly limits: ListenLimits;
+  readonly permits: Permits;
+  readonly log: (fields: LogFields) => void;
+  readonly caller: Caller;
+  /** When the client certificate ends, in milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/** Reads messages one after another and writes their answers, in order, one request at a time. */
+export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Connection {
+  const { limits, log, caller } = parts;
+  const reader = messageReader(limits.messageBytesMax);
+  let busy = false;
+  let draining = false;
+  let deadline: NodeJS.Timeout | undefined;
+
+  const close = (reason: string) => {
+    log({ level: "info", event: "connection-closed", caller: caller.subject, reason });
+    socket.destroy();
+  };
+  const serve = async () => {
+    busy = true;
+    socket.pause();
+    for (let message = reader.next(); message !== undefined; message = draining ? undefined : reader.next()) {
+      if (!(await serveOne(message, socket, parts))) break;
+    }
+    busy = false;
+    if (draining) socket.end();
+    else if (!socket.destroyed) socket.resume();
+  };
+  const watchMessage = () => {
+    clearTimeout(deadline);
+    deadline = undefined;
+    if (reader.partial()) deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
+  };
+
+  socket.setNoDelay(true);
+  socket.setTimeout(limits.idleTimeoutMs, () => close("idle"));
+  socket.on("data", (bytes) => {
+    reader.push(bytes);
+    if (busy) return;
+    serve().then(watchMessage, (error: Error) => close(error.name));
+  });
+  socket.on("error", () => socket.destroy()); // a client that resets needs no line in the log
+  socket.on("close", () => {
+    clearTimeout(deadline);
+    reader.clear();
+  });
+  return {
+    drain: () => {
+      draining = true;
+      if (!busy) socket.end();
+    },
+    destroy: () => socket.destroy(),
+  };
+}
+
+/** Answers one message; false when the connection is over. */
+async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: ConnectionParts): Promise<boolean> {
+  const { caller, log, permits } = parts;
+  if (message instanceof Error) {
+    log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message });
+    socket.end(invalidMessage(message));
+    return false;
+  }
+  if (Date.now() > parts.expiresAt) {
+    log({ level: "warn", event: "certificate-expired", caller: caller.subject });
+    socket.end();
+    return false;
+  }
+  await permits.take();
+  try {
+    const answer = await parts.handler(message, caller);
+    return await send(answer, socket, parts.limits.writeTimeoutMs);
+  } finally {
+    permits.give();
+  }
+}
+
+/** Writes and zeroes an answer; waits only for a client that reads slowly, and not for ever. */
+async function send(answer: Buffer, socket: TLSSocket, timeoutMs: number): Promise<boolean> {
+  if (socket.destroyed || !socket.writable) {
+    answer.fill(0);
+    return false;
+  }
+  if (socket.write(answer, () => answer.fill(0))) return true;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  const drained = () => resolve(true);
+  const closed = () => resolve(false);
+  socket.once("drain", drained).once("close", closed);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.off("drain", drained).off("close", closed);
+  }
+}

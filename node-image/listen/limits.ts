@@ -1,0 +1,34 @@
+/** Bounds of one listener; each protects the clients that behave from one that does not. */
+export interface ListenLimits {
+  readonly messageBytesMax: number;
+  /** Authenticated connections, in all and from one address. */
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  /** Connections that have not finished their handshake; beyond it the oldest half-open one gives way. */
+  readonly handshakesMax: number;
+  readonly handshakeTimeoutMs: number;
+  /** A connection that says nothing between messages. */
+  readonly idleTimeoutMs: number;
+  /** A message that has begun must be whole after this. */
+  readonly messageTimeoutMs: number;
+  /** A client that does not read its answers. */
+  readonly writeTimeoutMs: number;
+  /** Requests worked on at once; the rest wait unread. */
+  readonly requestsInFlightMax: number;
+  /** What a drain waits for requests before it cuts them. */
+  readonly drainTimeoutMs: number;
+}
+
+/** Bounds that suit a node of two cores. */
+export const defaultLimits: ListenLimits = {
+  messageBytesMax: 1_048_576,
+  connectionsMax: 2000,
+  connectionsPerAddressMax: 500,
+  handshakesMax: 512,
+  handshakeTimeoutMs: 5_000,
+  idleTimeoutMs: 600_000,
+  messageTimeoutMs: 10_000,
+  writeTimeoutMs: 10_000,
+  requestsInFlightMax: 256,
+  drainTimeoutMs: 10_000,
+};

@@ -1,0 +1,172 @@
+import { constants } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { KmipHandler } from "../kmip/handler.ts";
+import { type Connection, serveConnection } from "./connection.ts";
+import { type HalfOpen, halfOpen } from "./half-open.ts";
+import { defaultLimits, type ListenLimits } from "./limits.ts";
+import { type LogFields, logBudget } from "./log-budget.ts";
+import { peerOf } from "./peer.ts";
+import { permits } from "./permits.ts";
+
+/** PEM of the server's certificate chain and key, and of the authorities whose clients are let in. */
+export interface TlsParts {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientAuthorities: string;
+}
+
+/** Gauges and counters of the listener. */
+export interface ListenMetrics {
+  connections(open: number): void;
+  rejected(reason: string): void;
+}
+
+/** What a listener is made of. */
+export interface KmipServerParts {
+  readonly tls: TlsParts;
+  readonly handler: KmipHandler;
+  readonly limits?: Partial<ListenLimits>;
+  readonly log: (fields: LogFields) => void;
+  readonly metrics?: ListenMetrics;
+}
+
+/** A KMIP listener over mutual TLS. */
+export interface KmipServer {
+  /** Resolves with the port once connections are taken; port 0 chooses a free one. */
+  listen(port: number, host?: string): Promise<number>;
+  /** 0 before listening. */
+  readonly port: number;
+  /** New handshakes use the new certificate and authorities; open connections go on. Throws on unusable PEM and keeps the old. */
+  updateTls(tls: TlsParts): void;
+  /** Takes no more connections and ends the open ones between requests. Resolves when all are closed. */
+  drain(): Promise<void>;
+  /** Cuts everything. */
+  close(): Promise<void>;
+}
+
+/** Makes the listener; it does nothing before `listen`. */
+export function kmipServer(parts: KmipServerParts): KmipServer {
+  const limits = { ...defaultLimits, ...parts.limits };
+  const log = logBudget(parts.log);
+  const connections = new Map<TLSSocket, Connection>();
+  const server = createServer({
+    ...contextOf(parts.tls),
+    requestCert: true,
+    rejectUnauthorized: false, // judged in peerOf, so that the reason can be logged
+    handshakeTimeout: limits.handshakeTimeoutMs,
+  });
+  const handshakes = watchHandshakes(server, { limits, log, metrics: parts.metrics });
+  const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log };
+  server.on("secureConnection", (socket) => {
+    const refusal = accept(socket, { connections, shared, metrics: parts.metrics });
+    if (refusal === undefined) return;
+    log({ level: "warn", event: "client-rejected", address: socket.remoteAddress ?? "unknown", reason: refusal });
+    parts.metrics?.rejected(refusal);
+    socket.on("error", () => undefined);
+    socket.end();
+    socket.destroySoon();
+  });
+  return controls(server, { connections, handshakes, drainTimeoutMs: limits.drainTimeoutMs });
+}
+
+/** X25519MLKEM768 first: recorded traffic must not fall to a later quantum computer. */
+function contextOf(tls: TlsParts) {
+  return {
+    cert: tls.certificate,
+    key: tls.key,
+    ca: tls.clientAuthorities,
+    ecdhCurve: "X25519MLKEM768:X25519:P-256:P-384",
+    minVersion: "TLSv1.2",
+    // No tickets: a resumed session would carry a judgement on a certificate that may no longer be trusted.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  } as const;
+}
+
+interface Handshakes {
+  readonly limits: ListenLimits;
+  readonly log: (fields: LogFields) => void;
+  readonly metrics: ListenMetrics | undefined;
+}
+
+function watchHandshakes(server: Server, { limits, log, metrics }: Handshakes): HalfOpen {
+  const open = halfOpen(limits.handshakesMax, (address) => {
+    log({ level: "warn", event: "half-open-evicted", address });
+    metrics?.rejected("too many half-open connections");
+  });
+  server.on("connection", (socket) => open.add(socket));
+  server.on("secureConnection", (socket) => open.remove(socket));
+  server.on("tlsClientError", (error, socket) => {
+    const code = (error as NodeJS.ErrnoException).code ?? error.name;
+    log({ level: "info", event: "handshake-failed", address: socket.remoteAddress ?? "unknown", reason: code });
+    metrics?.rejected("handshake failed");
+    socket.destroy();
+  });
+  return open;
+}
+
+interface Accepting {
+  readonly connections: Map<TLSSocket, Connection>;
+  readonly shared: Omit<Parameters<typeof serveConnection>[1], "caller" | "expiresAt">;
+  readonly metrics: ListenMetrics | undefined;
+}
+
+/** Lets a connection in, or says why not. */
+function accept(socket: TLSSocket, { connections, shared, metrics }: Accepting): string | undefined {
+  const peer = peerOf(socket);
+  if (peer.kind === "rejected") return peer.reason;
+  const { limits } = shared;
+  if (connections.size >= limits.connectionsMax) return "the server has its maximum of connections";
+  const same = [...connections.keys()].filter((other) => other.remoteAddress === socket.remoteAddress).length;
+  if (same >= limits.connectionsPerAddressMax) return "the address has its maximum of connections";
+  connections.set(socket, serveConnection(socket, { ...shared, caller: peer.caller, expiresAt: peer.expiresAt }));
+  metrics?.connections(connections.size);
+  socket.once("close", () => {
+    connections.delete(socket);
+    metrics?.connections(connections.size);
+  });
+  return undefined;
+}
+
+interface Open {
+  readonly connections: ReadonlyMap<TLSSocket, Connection>;
+  readonly handshakes: HalfOpen;
+  readonly drainTimeoutMs: number;
+}
+
+function controls(server: Server, open: Open): KmipServer {
+  const { connections, handshakes } = open;
+  const portOf = () => (server.address() as AddressInfo | null)?.port ?? 0;
+  const stop = () => {
+    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+    handshakes.destroy();
+    return stopped;
+  };
+  return {
+    get port() {
+      return portOf();
+    },
+    listen: (port, host) =>
+      new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve(portOf()));
+      }),
+    updateTls: (tls) => server.setSecureContext(contextOf(tls)),
+    drain: async () => {
+      const stopped = stop();
+      for (const connection of connections.values()) connection.drain();
+      const cut = setTimeout(() => destroyAll(connections), open.drainTimeoutMs);
+      await stopped;
+      clearTimeout(cut);
+    },
+    close: async () => {
+      const stopped = stop();
+      destroyAll(connections);
+      await stopped;
+    },
+  };
+}
+
+function destroyAll(connections: ReadonlyMap<TLSSocket, Connection>): void {
+  for (const connection of connections.values()) connection.destroy();
+}

@@ -1,0 +1,198 @@
+import { isDeepStrictEqual } from "node:util";
+import { type AttributeRule, attributeRule, attributeRules, isCustom } from "./attribute-rules.ts";
+import { state } from "./enumerations.ts";
+import { reached, seconds, stateOf } from "./lifecycle.ts";
+import { Refusal } from "./refusal.ts";
+import type { Json, ManagedObject } from "./types.ts";
+
+/** One instance of an attribute, as requests and answers carry it. */
+export interface AttributeInstance {
+  readonly name: string;
+  /** Attribute Index; absent means 0 where one must be meant. */
+  readonly index?: number;
+  readonly value: Json;
+}
+
+/** Instances of an attribute in index order; null keeps the place of a deleted one, since an index never moves (2.1.1). */
+export type Instances = readonly Json[];
+
+/** Bounds of what one object may carry. */
+export const attributeLimits = { instances: 100, names: 200 } as const;
+
+/** All attributes that an object has in a protocol version, those that follow from facts included. */
+export function visibleAttributes(object: ManagedObject, now: Date, version: number): ReadonlyMap<string, Instances> {
+  const derived: [string, Instances][] = [
+    ["Unique Identifier", [object.id]],
+    ["Object Type", [object.objectType]],
+    ["State", [stateOf(object, now)]],
+  ];
+  return new Map([...derived, ...object.attributes].filter(([name]) => attributeRule(name, version) !== undefined));
+}
+
+/** The attributes of a new object from those its maker asked for. Throws Refusal. */
+export function firstAttributes(
+  requested: readonly AttributeInstance[],
+  objectType: number,
+  version: number,
+): Record<string, Json[]> {
+  const attributes: Record<string, Json[]> = Object.create(null);
+  for (const { name, index, value } of requested) {
+    const rule = knownRule(name, version, objectType, "InvalidField");
+    if (rule.initially === "server") {
+      throw new Refusal("InvalidField", `Attribute "${name}" is set by the server: leave it out of the request`);
+    }
+    const instances = (attributes[name] ??= []);
+    if (!rule.multiple && instances.length > 0) {
+      throw new Refusal("InvalidField", `Attribute "${name}" may be given once only`);
+    }
+    if (index !== undefined && index !== instances.length) {
+      throw new Refusal("InvalidField", `Instances of "${name}" must be indexed 0, 1, 2, … in order`);
+    }
+    if (instances.some((other) => isDeepStrictEqual(other, value))) {
+      throw new Refusal("InvalidField", `Attribute "${name}" has two equal instances: give each once`);
+    }
+    instances.push(value);
+    checkCount(name, instances);
+  }
+  checkCountOfNames(Object.keys(attributes).length);
+  checkDates(attributes);
+  return attributes;
+}
+
+/** The instances after one was added. Throws Refusal. */
+export function afterAdding(object: ManagedObject, added: AttributeInstance, now: Date, version: number): Json[] {
+  const { name, index, value } = added;
+  const rule = knownRule(name, version, object.objectType, "PermissionDenied");
+  checkWritable(name, rule, object, now);
+  if (index !== undefined && index !== 0) {
+    throw new Refusal("InvalidField", "The server gives a new instance its index: leave Attribute Index out");
+  }
+  const instances = object.attributes.get(name) ?? [];
+  if (!rule.multiple && instances.length > 0) {
+    throw new Refusal("IllegalOperation", `Attribute "${name}" exists already: use Modify Attribute`);
+  }
+  if (instances.some((other) => isDeepStrictEqual(other, value))) {
+    throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`);
+  }
+  const result = [...instances, value];
+  checkCount(name, result);
+  checkCountOfNames(object.attributes.size + (object.attributes.has(name) ? 0 : 1));
+  checkChangedDate(object, name, value, now);
+  return result;
+}
+
+/** The instances after one was replaced. Throws Refusal. */
+export function afterModifying(object: ManagedObject, modified: AttributeInstance, now: Date, version: number): Json[] {
+  const { name, index = 0, value } = modified;
+  const rule = knownRule(name, version, object.objectType, "PermissionDenied");
+  checkWritable(name, rule, object, now);
+  const instances = object.attributes.get(name);
+  if (instances === undefined) {
+    throw new Refusal("InvalidField", `The object has no attribute "${name}": use Add Attribute first`);
+  }
+  checkInstance(name, instances, index);
+  checkChangedDate(object, name, value, now);
+  return instances.map((old, at) => (at === index ? value : old));
+}
+
+/** The instances after one was deleted; null when none is left. Throws Refusal. */
+export function afterDeleting(object: ManagedObject, name: string, index: number | undefined, version: number): Json[] | null {
+  const rule = attributeRule(name, version);
+  if (rule === undefined) throw noSuchAttribute(name);
+  if (!rule.deletable) throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`);
+  const instances = object.attributes.get(name);
+  if (instances === undefined) throw noSuchAttribute(name);
+  checkInstance(name, instances, index ?? 0);
+  const left = instances.map((old, at) => (at === (index ?? 0) ? null : old));
+  while (left.length > 0 && left.at(-1) === null) left.pop();
+  return left.length === 0 ? null : left;
+}
+
+/** Whether the name is one that some version knows, or a client's own. */
+export function isAttributeName(name: string): boolean {
+  return isCustom(name) || Object.hasOwn(attributeRules, name);
+}
+
+function noSuchAttribute(name: string): Refusal {
+  return new Refusal("ItemNotFound", `The object has no attribute "${name}"`);
+}
+
+function knownRule(
+  name: string,
+  version: number,
+  objectType: number,
+  code: "InvalidField" | "PermissionDenied",
+): AttributeRule {
+  const rule = attributeRule(name, version);
+  if (rule === undefined) {
+    throw new Refusal(code, `Attribute "${name}" does not exist in this protocol version; own names begin with "x-"`);
+  }
+  if (!rule.appliesTo.includes(objectType)) {
+    throw new Refusal(code, `Attribute "${name}" does not apply to this object type`);
+  }
+  return rule;
+}
+
+function checkWritable(name: string, rule: AttributeRule, object: ManagedObject, now: Date): void {
+  const current = stateOf(object, now);
+  const destroyed = current === state.destroyed || current === state.destroyedCompromised;
+  const open = {
+    never: false,
+    always: true,
+    preActive: current === state.preActive,
+    untilDeactivated: current === state.preActive || current === state.active,
+  }[rule.modifiable];
+  if (rule.modifiable === "never") throw new Refusal("PermissionDenied", `Attribute "${name}" is read-only`);
+  if (!open || destroyed) {
+    throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be changed in the object's present state`);
+  }
+}
+
+function checkInstance(name: string, instances: Instances, index: number): void {
+  if (instances[index] === undefined || instances[index] === null) {
+    throw new Refusal("ItemNotFound", `Attribute "${name}" has no instance with index ${index}`);
+  }
+}
+
+function checkCount(name: string, instances: Instances): void {
+  if (instances.length > attributeLimits.instances) {
+    throw new Refusal("IndexOutOfBounds", `Attribute "${name}" has more than ${attributeLimits.instances} instances`);
+  }
+}
+
+function checkCountOfNames(count: number): void {
+  if (count > attributeLimits.names) {
+    throw new Refusal("IndexOutOfBounds", `An object has at most ${attributeLimits.names} attributes`);
+  }
+}
+
+/** A changed date must not be one that was reached, and the order of the dates must hold. */
+function checkChangedDate(object: ManagedObject, name: string, value: Json, now: Date): void {
+  if (!name.endsWith(" Date")) return;
+  const started = name === "Process Start Date" || name === "Protect Stop Date";
+  if (started && reached(object, name, now)) {
+    throw new Refusal("PermissionDenied", `"${name}" has been reached and can no longer be changed`);
+  }
+  checkDates({ ...Object.fromEntries(object.attributes), [name]: [value] });
+}
+
+const orderOfDates = ["Activation Date", "Process Start Date", "Protect Stop Date", "Deactivation Date"];
+
+/** Activation ≤ process start ≤ protect stop ≤ deactivation, of those that are set (3.24–3.27). */
+function checkDates(attributes: Readonly<Record<string, readonly Json[]>>): void {
+  const set = orderOfDates.flatMap((name) => {
+    const date = attributes[name]?.[0];
+    return typeof date === "number" ? [{ name, date }] : [];
+  });
+  for (const [at, { name, date }] of set.entries()) {
+    const before = set[at - 1];
+    if (before !== undefined && before.date > date) {
+      throw new Refusal("InvalidField", `"${name}" is before "${before.name}": give dates in order`);
+    }
+  }
+}
+
+/** The stamp that every change leaves (3.38). */
+export function lastChange(now: Date): Record<string, Json[]> {
+  return { "Last Change Date": [seconds(now)] };
+}

@@ -1,0 +1,29 @@
+import type { Caller } from "../access/identity.ts";
+import type { Keyring } from "../keys/types.ts";
+import type { Store } from "../objects/types.ts";
+import type { Serial } from "./serial.ts";
+
+/** All that an operation may use besides its request. */
+export interface Context {
+  readonly caller: Caller;
+  /** Protocol version as major × 10 + minor; an answer holds nothing newer. */
+  readonly version: number;
+  readonly store: Store;
+  readonly keyring: Keyring;
+  now(): Date;
+  /** A fresh UUID. */
+  newId(): string;
+  /** Serialises the writes of one object within this process. */
+  readonly serial: Serial;
+  readonly server: ServerInformation;
+  log(fields: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+/** What Query and Discover Versions tell about the server. */
+export interface ServerInformation {
+  readonly vendor: string;
+  /** Protocol versions, best first. */
+  readonly versions: readonly number[];
+  /** KMIP enumeration values of the operations served, with the version each came with. */
+  readonly operations: readonly { readonly operation: number; readonly since: number }[];
+}

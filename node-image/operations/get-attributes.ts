@@ -1,0 +1,75 @@
+import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
+import { state } from "../objects/enumerations.ts";
+import { stateOf } from "../objects/lifecycle.ts";
+import { digestOf } from "../objects/material.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { ManagedObject } from "../objects/types.ts";
+import type { Context } from "./context.ts";
+import { find } from "./find.ts";
+import { openMaterial } from "./get.ts";
+import { hasStoredDigest } from "./new-object.ts";
+
+/** KMIP Get Attributes (4.12); no names means all. */
+export interface GetAttributesRequest {
+  readonly uniqueIdentifier: string;
+  readonly names: readonly string[];
+}
+
+/** Attributes that exist, in the order asked for; unknown names are left out (4.12). */
+export interface GetAttributesResponse {
+  readonly uniqueIdentifier: string;
+  readonly attributes: readonly AttributeInstance[];
+}
+
+/** Names only (4.13). */
+export interface GetAttributeListResponse {
+  readonly uniqueIdentifier: string;
+  readonly names: readonly string[];
+}
+
+/** The object's attributes, those that follow from its state included. */
+export async function getAttributes(request: GetAttributesRequest, context: Context): Promise<GetAttributesResponse> {
+  if (new Set(request.names).size !== request.names.length) {
+    throw new Refusal("InvalidMessage", "An Attribute Name is given twice");
+  }
+  const object = await find(request.uniqueIdentifier, context);
+  const visible = visibleAttributes(object, context.now(), context.version);
+  const names = request.names.length > 0 ? request.names : [...visible.keys(), ...computed(object, context)];
+  return {
+    uniqueIdentifier: object.id,
+    attributes: names.flatMap((name) => instancesOf(name, visible.get(name) ?? compute(name, object, context))),
+  };
+}
+
+/** The names of the attributes that the object has. */
+export async function getAttributeList(
+  request: { readonly uniqueIdentifier: string },
+  context: Context,
+): Promise<GetAttributeListResponse> {
+  const object = await find(request.uniqueIdentifier, context);
+  const visible = visibleAttributes(object, context.now(), context.version);
+  return { uniqueIdentifier: object.id, names: [...visible.keys(), ...computed(object, context)] };
+}
+
+/** Index 0 is left unsaid (2.1.1: "if omitted, the index is 0"). */
+function instancesOf(name: string, instances: Instances): AttributeInstance[] {
+  return instances.flatMap((value, index) =>
+    value === null ? [] : [index === 0 ? { name, value } : { name, index, value }],
+  );
+}
+
+function computed(object: ManagedObject, context: Context): string[] {
+  const current = stateOf(object, context.now());
+  const gone = object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised;
+  return gone || hasStoredDigest(object.objectType) ? [] : ["Digest"];
+}
+
+function compute(name: string, object: ManagedObject, context: Context): Instances {
+  if (name !== "Digest" || !computed(object, context).includes(name)) return [];
+  const material = openMaterial(object, context);
+  try {
+    return [digestOf(material)];
+  } finally {
+    material.bytes.fill(0);
+  }
+}

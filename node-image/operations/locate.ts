@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from "node:util";
+import { maySee } from "../access/ownership.ts";
+import { attributeRule } from "../objects/attribute-rules.ts";
+import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
+import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Json, ObjectFilter } from "../objects/types.ts";
+import type { Context } from "./context.ts";
+
+/** KMIP Locate (4.9). */
+export interface LocateRequest {
+  readonly maximumItems?: number;
+  readonly offsetItems?: number;
+  readonly storageStatusMask?: number;
+  readonly objectGroupMember?: number;
+  readonly attributes: readonly AttributeInstance[];
+}
+
+/** Identifiers of the caller's objects, newest first; `locatedItems` counts all that match. */
+export interface LocateResponse {
+  readonly locatedItems: number;
+  readonly uniqueIdentifiers: readonly string[];
+}
+
+/** Identifiers of one answer: the caller pages on with Offset Items. */
+const itemsMax = 1000;
+/** Objects that one request may look through one by one. */
+const candidatesMax = 100_000;
+const pageSize = 500;
+
+/** Attributes that follow from others, or that are asked for as a range: they are compared here, not in the store. */
+const comparedHere = new Set(["Unique Identifier", "Object Type", "State", "Digest"]);
+
+/** Searches the caller's objects. */
+export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
+  checkKnown(request, context);
+  if (request.storageStatusMask !== undefined && (request.storageStatusMask & storageStatus.onLine) === 0) {
+    return { locatedItems: 0, uniqueIdentifiers: [] }; // nothing is ever archived here
+  }
+  const { filter, rest } = split(request, context);
+  const candidates = await context.store.locate(filter);
+  const found = rest.length === 0 ? candidates : await matching(candidates, rest, context);
+  const from = request.offsetItems ?? 0;
+  const count = Math.min(request.maximumItems ?? itemsMax, itemsMax);
+  return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, from + count) };
+}
+
+function checkKnown(request: LocateRequest, context: Context): void {
+  for (const { name } of request.attributes) {
+    if (attributeRule(name, context.version) === undefined) {
+      throw new Refusal("InvalidField", `Attribute "${name}" does not exist in this protocol version`);
+    }
+  }
+  if ((request.maximumItems ?? 0) < 0 || (request.offsetItems ?? 0) < 0) {
+    throw new Refusal("InvalidField", "Maximum Items and Offset Items cannot be negative");
+  }
+}
+
+/** Parts what the store can compare by itself from the rest. */
+function split(request: LocateRequest, context: Context): { filter: ObjectFilter; rest: AttributeInstance[] } {
+  const simple: Record<string, Json> = Object.create(null);
+  const rest: AttributeInstance[] = [];
+  let type: number | undefined;
+  for (const attribute of request.attributes) {
+    const { name, value } = attribute;
+    if (name === "Object Type" && typeof value === "number" && type === undefined) type = value;
+    else if (comparedHere.has(name) || name.endsWith(" Date") || Object.hasOwn(simple, name)) rest.push(attribute);
+    else if (name === "Cryptographic Usage Mask") rest.push(attribute);
+    else simple[name] = value;
+  }
+  if (request.objectGroupMember === objectGroupMember.fresh) simple["Fresh"] = true;
+  const attributes = Object.keys(simple).length === 0 ? {} : { attributes: simple };
+  const objectType = type === undefined ? {} : { objectType: type };
+  return { filter: { owner: context.caller.identity, ...objectType, ...attributes }, rest };
+}
+
+async function matching(candidates: readonly string[], rest: AttributeInstance[], context: Context): Promise<string[]> {
+  const found: string[] = [];
+  const wanted = Map.groupBy(rest, ({ name }) => name);
+  for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
+    const objects = await context.store.objects(candidates.slice(at, at + pageSize));
+    const byId = new Map(objects.map((object) => [object.id, object]));
+    for (const id of candidates.slice(at, at + pageSize)) {
+      const object = byId.get(id);
+      if (object === undefined || !maySee(context.caller, object)) continue;
+      const visible = visibleAttributes(object, context.now(), context.version);
+      if ([...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []))) found.push(id);
+    }
+  }
+  return found;
+}
+
+/** One date must be equal, two dates are a range; any other value must be among the instances (4.9). */
+function matches(name: string, wanted: readonly AttributeInstance[], instances: Instances): boolean {
+  const values = wanted.map(({ value }) => value);
+  if (name.endsWith(" Date")) return inRange(instances[0], values);
+  if (name === "Cryptographic Usage Mask") return values.every((value) => hasBits(instances[0], value));
+  return values.every((value) => instances.some((instance) => includes(instance, value)));
+}
+
+function inRange(date: Json | undefined, wanted: readonly Json[]): boolean {
+  if (typeof date !== "number") return false;
+  const numbers = wanted.filter((value) => typeof value === "number");
+  if (numbers.length > 2) throw new Refusal("InvalidField", "A date is searched by one value, or by two as a range");
+  return date >= Math.min(...numbers) && date <= Math.max(...numbers);
+}
+
+function hasBits(mask: Json | undefined, wanted: Json): boolean {
+  return typeof mask === "number" && typeof wanted === "number" && (mask & wanted) === wanted;
+}
+
+/** Whole value, or for structures the given members. */
+function includes(instance: Json, wanted: Json): boolean {
+  if (instance === null || typeof instance !== "object" || typeof wanted !== "object" || wanted === null) {
+    return instance === wanted;
+  }
+  const members = instance as { readonly [key: string]: Json };
+  return Object.entries(wanted).every(([key, value]) => isDeepStrictEqual(members[key], value));
+}

@@ -1,0 +1,84 @@
+import type { AttributeInstance } from "../objects/attributes.ts";
+import { certificateType, keyFormatType as format, objectType } from "../objects/enumerations.ts";
+import type { Material } from "../objects/material.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Json } from "../objects/types.ts";
+import type { Context } from "./context.ts";
+import { requireUsageMask } from "./create.ts";
+import { storeNew } from "./new-object.ts";
+
+/** KMIP Register (4.3); the material's bytes are zeroed afterwards. */
+export interface RegisterRequest {
+  readonly objectType: number;
+  readonly attributes: readonly AttributeInstance[];
+  readonly material: Material;
+}
+
+/** The new object's identifier. */
+export interface RegisterResponse {
+  readonly uniqueIdentifier: string;
+}
+
+/** Key formats taken for each object type; bytes are kept as given. */
+const formats: Readonly<Record<number, readonly number[]>> = {
+  [objectType.symmetricKey]: [format.raw, format.opaque, format.transparentSymmetricKey],
+  [objectType.secretData]: [format.raw, format.opaque],
+  [objectType.publicKey]: [format.raw, format.opaque, format.pkcs1, format.x509],
+  [objectType.privateKey]: [format.raw, format.opaque, format.pkcs1, format.pkcs8, format.ecPrivateKey],
+  [objectType.certificate]: [0],
+  [objectType.opaqueObject]: [0],
+};
+
+/** Stores an object that the client brings. */
+export async function register(request: RegisterRequest, context: Context): Promise<RegisterResponse> {
+  const material = normalised(request);
+  if (request.objectType !== objectType.opaqueObject) requireUsageMask(request.attributes);
+  const uniqueIdentifier = await storeNew(
+    {
+      objectType: request.objectType,
+      requested: request.attributes,
+      given: { ...agreed(request.attributes, material, context.version), ...certificateAttributes(request) },
+      material,
+    },
+    context,
+  );
+  return { uniqueIdentifier };
+}
+
+function normalised({ objectType: type, material }: RegisterRequest): Material {
+  const accepted = formats[type];
+  if (accepted === undefined) {
+    throw new Refusal("InvalidField", "Objects of this type cannot be registered here");
+  }
+  if (!accepted.includes(material.format)) {
+    throw new Refusal("KeyFormatTypeNotSupported", "This Key Format Type is not taken for this object type");
+  }
+  if (material.bytes.length === 0) throw new Refusal("InvalidField", "The object is empty");
+  const raw = material.format === format.transparentSymmetricKey;
+  return raw ? { ...material, format: format.raw } : material;
+}
+
+/** Algorithm and length may stand in the Key Block, among the attributes, or in both; then they must agree (4.3). */
+function agreed(attributes: readonly AttributeInstance[], material: Material, version: number): Record<string, Json[]> {
+  const blocks = [
+    ["Cryptographic Algorithm", material.algorithm],
+    ["Cryptographic Length", material.lengthBits],
+  ] as const;
+  return Object.fromEntries(
+    blocks.flatMap(([name, inBlock]) => {
+      const asked = attributes.find((attribute) => attribute.name === name)?.value;
+      if (inBlock !== 0 && asked !== undefined && asked !== inBlock) {
+        throw new Refusal("InvalidField", `"${name}" differs between the Key Block and the attributes (KMIP ${version / 10})`);
+      }
+      return inBlock === 0 ? [] : [[name, [inBlock]]];
+    }),
+  );
+}
+
+function certificateAttributes({ objectType: type, material }: RegisterRequest): Record<string, Json[]> {
+  if (type !== objectType.certificate) return {};
+  if (material.subtype !== certificateType.x509) {
+    throw new Refusal("InvalidField", "Certificates are taken as X.509 (DER) only");
+  }
+  return { "Certificate Type": [material.subtype], "Certificate Length": [material.bytes.length] };
+}

@@ -1,0 +1,54 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Change, fact, type Json, type ManagedObject, type ObjectFilter, type Store } from "../objects/types.ts";
+
+/** A Store in memory with the merge rules of the real one: facts OR-ed, lists replaced, material gone once destroyed. */
+export function memoryStore(): Store {
+  const objects = new Map<string, ManagedObject>();
+  return {
+    object: async (id) => objects.get(id),
+    objects: async (ids) => ids.flatMap((id) => objects.get(id) ?? []),
+    locate: async (filter) =>
+      [...objects.values()]
+        .filter((object) => matches(object, filter))
+        .map(({ id }) => id)
+        .reverse(),
+    write: async (changes) => {
+      // All or nothing: everything is checked before anything is kept.
+      const merged = new Map<string, ManagedObject>();
+      for (const change of changes) merged.set(change.id, merge(merged.get(change.id) ?? objects.get(change.id), change));
+      for (const [id, object] of merged) objects.set(id, object);
+    },
+  };
+}
+
+function merge(before: ManagedObject | undefined, change: Change): ManagedObject {
+  if (change.kind === "create") {
+    if (before !== undefined) throw new Error(`object ${change.id} exists already`);
+    return { ...change, attributes: new Map(Object.entries(structuredClone(change.attributes))) };
+  }
+  if (before === undefined) throw new Error(`object ${change.id} does not exist`);
+  const attributes = new Map(before.attributes);
+  for (const [name, instances] of Object.entries(change.attributes)) {
+    if (instances === null) attributes.delete(name);
+    else attributes.set(name, structuredClone(instances));
+  }
+  const facts = before.facts | change.facts;
+  const gone = (facts & fact.destroyed) !== 0;
+  return { ...before, facts, attributes, sealed: gone ? undefined : before.sealed };
+}
+
+function matches(object: ManagedObject, filter: ObjectFilter): boolean {
+  if (filter.owner !== undefined && object.owner !== filter.owner) return false;
+  if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
+  return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
+    (object.attributes.get(name) ?? []).some((instance) => holds(instance, wanted)),
+  );
+}
+
+function holds(instance: Json, wanted: Json): boolean {
+  const structures = [instance, wanted].every((value) => value !== null && typeof value === "object" && !Array.isArray(value));
+  if (!structures) return isDeepStrictEqual(instance, wanted);
+  return Object.entries(wanted as object).every(([key, value]) =>
+    isDeepStrictEqual((instance as Record<string, Json>)[key], value),
+  );
+}

@@ -1,0 +1,88 @@
+import { type Item, itemType } from "./types.ts";
+
+/** Writes an item in its canonical form; the buffer is the caller's to send and to zero. */
+export function encode(item: Item): Buffer {
+  const writer: Writer = { bytes: Buffer.alloc(measure(item)), at: 0 };
+  write(writer, item);
+  return writer.bytes;
+}
+
+interface Writer {
+  readonly bytes: Buffer;
+  at: number;
+}
+
+/** Bytes of the item with header and padding: measured first, so that no secret is left in an outgrown buffer. */
+function measure(item: Item): number {
+  switch (item.type) {
+    case itemType.structure:
+      return item.value.reduce((sum, child) => sum + measure(child), 8);
+    case itemType.textString:
+      return 8 + padded(Buffer.byteLength(item.value));
+    case itemType.byteString:
+      return 8 + padded(item.value.length);
+    case itemType.bigInteger:
+      return 8 + bigIntegerBytes(item.value);
+    default:
+      return 16;
+  }
+}
+
+function padded(length: number): number {
+  return Math.ceil(length / 8) * 8;
+}
+
+function write(writer: Writer, item: Item): void {
+  const start = writer.at;
+  writer.bytes.writeUIntBE(item.tag, start, 3);
+  writer.bytes.writeUInt8(item.type, start + 3);
+  writer.at = start + 8;
+  const length = writeValue(writer, item);
+  writer.bytes.writeUInt32BE(length, start + 4);
+  writer.at = start + 8 + padded(length);
+}
+
+/** Writes the value at the cursor; returns its length without padding. */
+function writeValue(writer: Writer, item: Item): number {
+  const { bytes, at } = writer;
+  switch (item.type) {
+    case itemType.structure:
+      for (const child of item.value) write(writer, child);
+      return writer.at - at;
+    case itemType.integer:
+      bytes.writeInt32BE(item.value, at);
+      return 4;
+    case itemType.enumeration:
+    case itemType.interval:
+      bytes.writeUInt32BE(item.value, at);
+      return 4;
+    case itemType.longInteger:
+    case itemType.dateTime:
+      bytes.writeBigInt64BE(item.value, at);
+      return 8;
+    case itemType.bigInteger:
+      return writeBigInteger(writer, item.value);
+    case itemType.boolean:
+      bytes.writeUInt8(item.value ? 1 : 0, at + 7);
+      return 8;
+    case itemType.textString:
+      return bytes.write(item.value, at, "utf8");
+    case itemType.byteString:
+      return item.value.copy(bytes, at);
+  }
+}
+
+/** The shortest multiple of eight that holds the number in two's complement. */
+function bigIntegerBytes(value: bigint): number {
+  let bytes = 8;
+  while (BigInt.asIntN(bytes * 8, value) !== value) bytes += 8;
+  return bytes;
+}
+
+function writeBigInteger(writer: Writer, value: bigint): number {
+  const length = bigIntegerBytes(value);
+  const digits = BigInt.asUintN(length * 8, value)
+    .toString(16)
+    .padStart(length * 2, "0");
+  return writer.bytes.write(digits, writer.at, "hex");
+}
