@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
 import type { NodeImage } from "./containers.ts";
 import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
-import { desiredKmsNode } from "./kms-node.ts";
+import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
 import { missingSettings, resolvedSettings } from "./settings.ts";
 import { statefulSet } from "./stateful-set.ts";
 import { account, services } from "./surroundings.ts";
@@ -35,19 +35,20 @@ export const appliedAnnotation = "keyfleet.io/applied";
 export function desiredObjects(observed: Observed, options: DesiredOptions): Desired {
   const fleet = fleetFacts(observed);
   const own = fleet.nodes.filter(({ local, entry, node }) => local && (entry !== undefined || node !== undefined));
-  return { fleet, nodes: own.map((facts) => desiredNode(observed, fleet, { facts, options })) };
+  const shared = sharedParts(observed, fleet, options.isCaOfSite);
+  return { fleet, nodes: own.map((facts) => desiredNode(observed, facts, { shared, image: options.image })) };
 }
 
 function desiredNode(
   observed: Observed,
-  fleet: FleetFacts,
-  { facts, options }: { facts: NodeFacts; options: DesiredOptions },
+  facts: NodeFacts,
+  { shared, image }: { shared: SharedParts; image: NodeImage },
 ): DesiredNode {
-  const kmsNode = desiredKmsNode(observed, { fleet, node: facts, isCaOfSite: options.isCaOfSite });
+  const kmsNode = desiredKmsNode(observed, facts, shared);
   const uid = facts.node?.metadata.uid;
   if (uid === undefined) return { facts, kmsNode, objects: [] };
   const owner: KmsNode = { ...kmsNode, metadata: { ...kmsNode.metadata, uid } };
-  return { facts, kmsNode, objects: ownedObjects(observed, { facts, owner, image: options.image }).map(stamped) };
+  return { facts, kmsNode, objects: ownedObjects(observed, { facts, owner, image }).map(stamped) };
 }
 
 function ownedObjects(

@@ -6,14 +6,30 @@ import { memberList } from "./members.ts";
 import { resolvedSettings } from "./settings.ts";
 import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
 
+/** What all nodes of a site have in common; worked out once a pass. */
+export interface SharedParts {
+  readonly fleet: FleetFacts;
+  readonly members: KmsNodeSpec["members"];
+  readonly clients: ReturnType<typeof clientBundle>;
+  readonly trustBundle: string;
+}
+
+/** Works out what all nodes of this site have in common. */
+export function sharedParts(observed: Observed, fleet: FleetFacts, isCaOfSite: IsCaOfSite): SharedParts {
+  return {
+    fleet,
+    members: memberList(observed, fleet),
+    clients: clientBundle(observed),
+    trustBundle: trustBundle(siteCas(observed, isCaOfSite)),
+  };
+}
+
 /**
  * The KmsNode of a node of this site as it shall be. Membership and certificate stay as they are: steps of the plan change
  * them. No owner reference to the KmsCluster: deleting the document must not take keys along.
  */
-export function desiredKmsNode(
-  observed: Observed,
-  { fleet, node, isCaOfSite }: { fleet: FleetFacts; node: NodeFacts; isCaOfSite: IsCaOfSite },
-): KmsNode {
+export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: SharedParts): KmsNode {
+  const { fleet } = shared;
   const { name, namespace } = observed.cluster.metadata;
   const before = node.node?.spec;
   const clusterId = before?.clusterId ?? fleetIdFor(fleet, node);
@@ -28,10 +44,10 @@ export function desiredKmsNode(
     settings: resolvedSettings(observed.cluster, node),
     durability: observed.cluster.spec.durability ?? "EverySite",
     membership: membershipOf(node),
-    members: memberList(observed, fleet),
-    clients: clientsOf(observed, node),
+    members: shared.members,
+    clients: clientsOf(observed, node, shared),
     ...(before?.certificateChain === undefined ? {} : { certificateChain: before.certificateChain }),
-    ...trustOf(observed, isCaOfSite),
+    ...(shared.trustBundle === "" ? {} : { trustBundle: shared.trustBundle }),
   };
   if (node.standing !== "Member") spec.featureLevel = spec.version;
   return {
@@ -79,14 +95,9 @@ function loadBalancerAddress(service: KubernetesObject | undefined): string | un
 }
 
 /** While a bundle is missing, nobody's trust is taken away: the list before stays. Taking it out of spec does that. */
-function clientsOf(observed: Observed, node: NodeFacts): KmsNodeSpec["clients"] {
-  const { caBundle, missing } = clientBundle(observed);
+function clientsOf(observed: Observed, node: NodeFacts, shared: SharedParts): KmsNodeSpec["clients"] {
+  const { caBundle, missing } = shared.clients;
   const before = node.node?.spec.clients.caBundle;
   const kept = missing.length > 0 && before !== undefined && before !== "" ? before : caBundle;
   return { caBundle: kept, administrators: [...(observed.cluster.spec.clients?.administrators ?? [])] };
-}
-
-function trustOf(observed: Observed, isCaOfSite: IsCaOfSite): Pick<KmsNodeSpec, "trustBundle"> {
-  const bundle = trustBundle(siteCas(observed, isCaOfSite));
-  return bundle === "" ? {} : { trustBundle: bundle };
 }

@@ -1,0 +1,173 @@
+import "reflect-metadata";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { webcrypto } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import * as x509 from "@peculiar/x509";
+import type { KmsNode } from "../ports/types.ts";
+import {
+  CertificateRequestError,
+  certificateNeed,
+  nodeCertificateLifeMs,
+  signNodeCertificate,
+} from "./certificates.ts";
+import { distinguishedName, isCaOfSite, keyAlgorithm, makeSiteCa, type SiteCa, signingAlgorithm } from "./site-ca.ts";
+
+const nowMs = Date.now();
+const dc1 = { cluster: "bank", site: "dc1" };
+const dc2 = { cluster: "bank", site: "dc2" };
+let folder: string;
+let ca1: SiteCa;
+let ca2: SiteCa;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "keyfleet-certificates-"));
+  ca1 = await makeSiteCa(dc1, nowMs);
+  ca2 = await makeSiteCa(dc2, nowMs);
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function aNodeWithRequest(
+  spec: Partial<KmsNode["spec"]> = {},
+  subject = "O=bank,OU=dc1,CN=dc1-a",
+): Promise<KmsNode> {
+  const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, false, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: subject, keys, signingAlgorithm });
+  return aNodeWith(request.toString("pem"), spec);
+}
+
+function aNodeWith(certificateRequest: string, spec: Partial<KmsNode["spec"]> = {}): KmsNode {
+  return {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsNode",
+    metadata: { name: "dc1-a" },
+    spec: {
+      ...{
+        cluster: "bank",
+        site: "dc1",
+        version: "0.1.0",
+        featureLevel: "0.1.0",
+        settings: {},
+        durability: "EverySite",
+      },
+      ...{ membership: { action: "None" }, members: [], clients: { caBundle: "", administrators: [] } },
+      ...{ address: "10.0.0.1", clientAddress: "kms.bank.example" },
+      ...spec,
+    },
+    status: { certificateRequest },
+  };
+}
+
+/** What OpenSSL says of a chain when it trusts the CAs of both sites, as every member does. */
+function openssl(chain: string, ...flags: string[]): string {
+  writeFileSync(join(folder, "trust.pem"), `${ca1.certificate}\n${ca2.certificate}\n`);
+  writeFileSync(join(folder, "leaf.pem"), chain);
+  const options = ["-x509_strict", "-CAfile", join(folder, "trust.pem"), ...flags, join(folder, "leaf.pem")];
+  const result = spawnSync("openssl", ["verify", ...options], { encoding: "utf8" });
+  assert.equal(result.error, undefined, "openssl must be installed for this test");
+  return result.stdout + result.stderr;
+}
+
+test("OpenSSL accepts a node's certificate as server and as client, with its addresses", async () => {
+  const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs);
+  assert.match(openssl(chain, "-purpose", "sslserver", "-verify_ip", "10.0.0.1"), /leaf\.pem: OK/);
+  assert.match(openssl(chain, "-purpose", "sslclient"), /leaf\.pem: OK/);
+  assert.match(openssl(chain, "-verify_hostname", "kms.bank.example"), /leaf\.pem: OK/);
+  assert.match(openssl(chain, "-verify_ip", "10.0.0.9"), /IP address mismatch/);
+});
+
+test("the subject is the identity that PostgreSQL maps, in encoding order O, OU, CN", async () => {
+  const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs);
+  writeFileSync(join(folder, "subject.pem"), chain);
+  const shown = spawnSync("openssl", [
+    "x509",
+    "-noout",
+    "-subject",
+    "-nameopt",
+    "RFC2253",
+    "-in",
+    join(folder, "subject.pem"),
+  ]);
+  assert.equal(shown.stdout.toString().trim(), "subject=CN=dc1-a,OU=dc1,O=bank");
+});
+
+test("a CA of dc1 cannot speak for dc2, even though its certificate is trusted", async () => {
+  const forged = await aNodeWithRequest({ site: "dc2" }, "O=bank,OU=dc2,CN=dc1-a");
+  assert.match(openssl(await signNodeCertificate(forged, ca1, nowMs)), /permitted subtree violation/);
+  const foreign = await aNodeWithRequest({ cluster: "other" }, "O=other,OU=dc1,CN=dc1-a");
+  assert.match(openssl(await signNodeCertificate(foreign, ca1, nowMs)), /permitted subtree violation/);
+});
+
+test("a site's CA cannot make another CA", async () => {
+  const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs);
+  const leaf = new x509.X509Certificate(chain.split(/(?<=-----END CERTIFICATE-----)/)[0] ?? "");
+  assert.equal(leaf.getExtension(x509.BasicConstraintsExtension)?.ca, false);
+  assert.equal(new x509.X509Certificate(ca1.certificate).getExtension(x509.BasicConstraintsExtension)?.pathLength, 0);
+});
+
+test("only a CA that is bound to its site is taken as that site's", async () => {
+  const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, false, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const unbound = await x509.X509CertificateGenerator.createSelfSigned({
+    name: distinguishedName(dc1, "keyfleet CA"),
+    keys,
+    signingAlgorithm,
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
+  });
+  assert.equal(isCaOfSite(ca1.certificate, dc1), true);
+  for (const [why, pem, owner] of [
+    ["of another site", ca1.certificate, dc2],
+    ["of another fleet", ca1.certificate, { cluster: "other", site: "dc1" }],
+    ["without name constraint", unbound.toString("pem"), dc1],
+    ["two in one", `${ca1.certificate}\n${ca2.certificate}`, dc1],
+    ["garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", dc1],
+    ["empty", "", dc1],
+  ] as const)
+    assert.equal(isCaOfSite(pem, owner), false, why);
+});
+
+test("refuses requests that are for another node, not signed by their key, or of another kind of key", async () => {
+  const good = await aNodeWithRequest();
+  const der = Buffer.from(new x509.Pkcs10CertificateRequest(good.status?.certificateRequest ?? "").rawData);
+  der[der.length - 5] = (der.at(-5) ?? 0) ^ 1;
+  const broken = new x509.Pkcs10CertificateRequest(der).toString("pem");
+  const p384 = { name: "ECDSA", namedCurve: "P-384" };
+  const keys = (await webcrypto.subtle.generateKey(p384, false, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const otherCurve = await x509.Pkcs10CertificateRequestGenerator.create({ name: "CN=x", keys, signingAlgorithm });
+  for (const [node, message] of [
+    [await aNodeWithRequest({}, "O=bank,OU=dc1,CN=dc1-b"), /is for .*dc1-b.*, not for .*dc1-a/],
+    [aNodeWith(broken), /not signed by the key in it/],
+    [aNodeWith(otherCurve.toString("pem")), /P-384, not P-256/],
+    [aNodeWith("hello"), /not PKCS#10/],
+  ] as const)
+    await assert.rejects(signNodeCertificate(node, ca1, nowMs), (error: Error) => {
+      assert.ok(error instanceof CertificateRequestError);
+      assert.match(error.message, message);
+      return true;
+    });
+});
+
+test("says when a certificate is needed, and is content with the one just signed", async () => {
+  const node = await aNodeWithRequest();
+  const certificateChain = await signNodeCertificate(node, ca1, nowMs);
+  const signed = { ...node, spec: { ...node.spec, certificateChain } };
+  const need = (change: Partial<KmsNode["spec"]>, atMs = nowMs, ca = ca1.certificate) =>
+    certificateNeed({ ...signed, spec: { ...signed.spec, ...change } }, ca, atMs);
+  assert.equal(need({}), undefined);
+  assert.equal(need({}, nowMs + nodeCertificateLifeMs * 0.6), undefined);
+  assert.match(need({}, nowMs + nodeCertificateLifeMs * 0.7) ?? "", /a third/);
+  assert.match(need({ address: "10.0.0.2" }) ?? "", /addresses changed/);
+  assert.match(need({}, nowMs, ca2.certificate) ?? "", /CA of the site changed/);
+  assert.match(need({ certificateChain: "x" }) ?? "", /cannot be read/);
+  assert.match(certificateNeed(node, ca1.certificate, nowMs) ?? "", /none yet/);
+  const other = await aNodeWithRequest({ certificateChain });
+  assert.match(certificateNeed(other, ca1.certificate, nowMs) ?? "", /new key/);
+  const { address: _, ...withoutAddress } = node.spec;
+  assert.equal(
+    certificateNeed({ ...node, spec: withoutAddress }, ca1.certificate, nowMs),
+    undefined,
+    "waits for the address",
+  );
+});

@@ -1,0 +1,117 @@
+import "reflect-metadata";
+import { X509Certificate as PlatformCertificate, webcrypto } from "node:crypto";
+import { isIP } from "node:net";
+import * as x509 from "@peculiar/x509";
+import type { KmsNode } from "../ports/types.ts";
+import { backdatedMs, distinguishedName, keyAlgorithm, type SiteCa, signingAlgorithm } from "./site-ca.ts";
+
+/** How long a node certificate is good for; it is renewed when a third of that is left. */
+export const nodeCertificateLifeMs = 30 * 24 * 3600_000;
+
+/** A request that must not be signed; the message says why. */
+export class CertificateRequestError extends Error {
+  override readonly name = "CertificateRequestError";
+}
+
+/**
+ * Signs the request of a node. Subject and addresses come from the KmsNode's specification, which this operator wrote;
+ * of the request only the public key is taken. Answers PEM, leaf first. Throws CertificateRequestError.
+ */
+export async function signNodeCertificate(node: KmsNode, ca: SiteCa, nowMs: number): Promise<string> {
+  const request = await checkedRequest(node);
+  const issuer = new x509.X509Certificate(ca.certificate);
+  const signingKey = await webcrypto.subtle.importKey("pkcs8", ca.key, keyAlgorithm, false, ["sign"]);
+  const names = subjectAlternativeNames(node);
+  const leaf = await x509.X509CertificateGenerator.create({
+    subject: subjectOf(node),
+    issuer: issuer.subjectName,
+    notBefore: new Date(nowMs - backdatedMs),
+    notAfter: new Date(nowMs + nodeCertificateLifeMs),
+    publicKey: request.publicKey,
+    signingKey,
+    signingAlgorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(request.publicKey),
+      ...(names === undefined ? [] : [names]),
+    ],
+  });
+  return `${leaf.toString("pem")}\n${ca.certificate.trim()}\n`;
+}
+
+/** Why a node needs a new certificate, for people; undefined when the one it has is good. Pure. */
+export function certificateNeed(node: KmsNode, ca: string, nowMs: number): string | undefined {
+  const { certificateRequest } = node.status ?? {};
+  if (certificateRequest === undefined || node.spec.address === undefined) return undefined;
+  if (node.spec.clientAddress === undefined) return undefined;
+  const chain = node.spec.certificateChain;
+  if (chain === undefined) return "it has none yet";
+  try {
+    return differenceOf(node, { leaf: new x509.X509Certificate(firstOf(chain)), ca, certificateRequest, nowMs });
+  } catch {
+    return "the one it has cannot be read";
+  }
+}
+
+interface Issued {
+  readonly leaf: x509.X509Certificate;
+  readonly ca: string;
+  readonly certificateRequest: string;
+  readonly nowMs: number;
+}
+
+function differenceOf(node: KmsNode, { leaf, ca, certificateRequest, nowMs }: Issued): string | undefined {
+  const request = new x509.Pkcs10CertificateRequest(certificateRequest);
+  const issuer = new PlatformCertificate(ca);
+  const wanted = subjectAlternativeNames(node);
+  const has = leaf.getExtension(x509.SubjectAlternativeNameExtension);
+  const lifeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
+  if (!bytesEqual(leaf.publicKey.rawData, request.publicKey.rawData)) return "the node made a new key";
+  if (leaf.subject !== subjectOf(node).toString()) return "it names another node";
+  if (!bytesEqual(has?.value, wanted?.value)) return "the node's addresses changed";
+  if (!new PlatformCertificate(Buffer.from(leaf.rawData)).verify(issuer.publicKey)) return "the CA of the site changed";
+  return nowMs > leaf.notAfter.getTime() - lifeMs / 3 ? "a third of its life is left" : undefined;
+}
+
+async function checkedRequest(node: KmsNode): Promise<x509.Pkcs10CertificateRequest> {
+  const text = node.status?.certificateRequest ?? "";
+  let request: x509.Pkcs10CertificateRequest;
+  try {
+    request = new x509.Pkcs10CertificateRequest(text);
+  } catch (error) {
+    throw new CertificateRequestError("the certificate request is not PKCS#10", { cause: error });
+  }
+  const { name, namedCurve } = request.publicKey.algorithm as { name: string; namedCurve?: string };
+  if (name !== keyAlgorithm.name || namedCurve !== keyAlgorithm.namedCurve)
+    throw new CertificateRequestError(`the key of the certificate request is ${name} ${namedCurve ?? ""}, not P-256`);
+  if (!(await request.verify()))
+    throw new CertificateRequestError("the certificate request is not signed by the key in it");
+  if (request.subject !== "" && request.subject !== subjectOf(node).toString())
+    throw new CertificateRequestError(`the certificate request is for ${request.subject}, not for ${subjectOf(node)}`);
+  return request;
+}
+
+function subjectOf(node: KmsNode): x509.Name {
+  return distinguishedName(node.spec, node.metadata.name);
+}
+
+function subjectAlternativeNames(node: KmsNode): x509.SubjectAlternativeNameExtension | undefined {
+  const addresses = [node.spec.address, node.spec.clientAddress].filter((address) => address !== undefined);
+  const outside = [...new Set(addresses)].filter((address) => address !== "localhost");
+  if (outside.length === 0) return undefined;
+  return new x509.SubjectAlternativeNameExtension(
+    outside.map((value) => ({ type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value })),
+  );
+}
+
+function firstOf(chain: string): string {
+  return chain.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/)?.[0] ?? "";
+}
+
+function bytesEqual(a: ArrayBuffer | undefined, b: ArrayBuffer | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return Buffer.from(a).equals(Buffer.from(b));
+}
