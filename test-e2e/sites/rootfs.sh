@@ -44,8 +44,8 @@ finish() {
   done
   mkdir -p "$root"/{tmp,var/log,var/tmp,proc,sys,dev,etc} && chmod 1777 "$root/tmp" "$root/var/tmp"
   printf '%s\n' root:x:0:0:root:/root:/bin/bash keyfleet:x:10001:10001:keyfleet:/var/lib/keyfleet:/usr/sbin/nologin \
-    nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin >"$root/etc/passwd"
-  printf '%s\n' root:x:0: keyfleet:x:10001: nogroup:x:65534: >"$root/etc/group"
+    _chrony:x:10002:10002:chrony:/var/lib/chrony:/usr/sbin/nologin nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin >"$root/etc/passwd"
+  printf '%s\n' root:x:0: keyfleet:x:10001: _chrony:x:10002: nogroup:x:65534: >"$root/etc/group"
   printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' >"$root/etc/nsswitch.conf"
   ln -sf /usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
   [ -e "$root/bin/sh" ] || ln -sf dash "$root/usr/bin/sh"

@@ -72,6 +72,8 @@ failCgroupV1: false
 containerRuntimeEndpoint: unix://$dir/run/containerd.sock
 volumePluginDir: $dir/plugins
 resolvConf: $dir/resolv.conf
+clusterDNS: ["127.0.0.1"]
+clusterDomain: cluster.local
 makeIPTablesUtilChains: false
 rotateCertificates: false
 imageGCHighThresholdPercent: 100
