@@ -97,7 +97,14 @@ export interface Observed {
 export type Action =
   | { readonly kind: "apply"; readonly object: KubernetesObject; readonly because: string }
   | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string }
-  | { readonly kind: "signCertificate"; readonly node: string; readonly request: string; readonly because: string }
+  /** Signs and applies the KmsNode with the certificate in it. */
+  | {
+      readonly kind: "signCertificate";
+      readonly node: string;
+      readonly request: string;
+      readonly object: KubernetesObject;
+      readonly because: string;
+    }
   | { readonly kind: "makeSiteCa"; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }
   | { readonly kind: "releaseLock"; readonly because: string };

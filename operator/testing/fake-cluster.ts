@@ -1,0 +1,233 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Kind } from "../ports/kinds.ts";
+import { kindOf, kinds } from "../ports/kinds.ts";
+import {
+  ApiError,
+  type KubernetesApi,
+  type ListQuery,
+  type WatchEvent,
+  type WatchQuery,
+} from "../ports/kubernetes-api.ts";
+import type { KubernetesObject } from "../ports/types.ts";
+
+/** What a fake was asked to write, in order: "create Lease/keyfleet-bank". */
+export type WriteRecord = string;
+
+/** Kinds whose status is a subresource. */
+const withStatus = new Set(["KmsCluster", "KmsNode", "StatefulSet", "Pod", "PersistentVolumeClaim", "Service"]);
+
+/**
+ * One site's API server in memory, as far as the operator can tell: versions and compare-and-swap, uids, generations,
+ * label selectors, watches, server-side apply as a deep merge, status as a subresource, preconditions of deletes.
+ */
+export class FakeCluster implements KubernetesApi {
+  readonly namespace: string;
+  readonly writes: WriteRecord[] = [];
+  /** Called before each request; may throw, delay (a promise) or change things, to play faults and races. */
+  beforeRequest: (request: string) => void | Promise<void> = () => {};
+  readonly #objects = new Map<string, KubernetesObject>();
+  readonly #watches = new Set<{ kind: Kind; query: WatchQuery; end: (error?: ApiError) => void }>();
+  #version = 100;
+  #uids = 0;
+  #cut = false;
+
+  constructor(namespace = "keyfleet") {
+    this.namespace = namespace;
+  }
+
+  /** Nothing reaches the server any more; watches break. */
+  cut(): void {
+    this.#cut = true;
+    for (const { end } of [...this.#watches]) end(new ApiError("unreachable", "cut off"));
+  }
+
+  heal(): void {
+    this.#cut = false;
+  }
+
+  /** Ends all watches with "gone", as after a compaction. */
+  compact(): void {
+    for (const { end } of [...this.#watches]) end(new ApiError("gone", "too old resource version"));
+  }
+
+  /** An object as it is now, without a request. */
+  peek(kind: Kind, name: string): KubernetesObject | undefined {
+    return structuredClone(this.#objects.get(`${kind}/${name}`));
+  }
+
+  /** What a user or another controller does: replaces or makes an object; spec changes raise the generation. */
+  put(object: KubernetesObject): KubernetesObject {
+    const known = this.#objects.get(key(object));
+    const status = object.status ?? known?.status;
+    return this.#store({
+      ...object,
+      metadata: { ...known?.metadata, ...object.metadata },
+      ...(status !== undefined && { status }),
+    });
+  }
+
+  /** What a user or another controller does. */
+  drop(kind: Kind, name: string): void {
+    this.#remove(`${kind}/${name}`);
+  }
+
+  async list(kind: Kind, query: ListQuery = {}) {
+    await this.#request(`list ${kind}`);
+    const items = [...this.#objects.values()].filter((object) => object.kind === kind && selects(query, object));
+    return { items: structuredClone(items), resourceVersion: String(this.#version) };
+  }
+
+  async watch(kind: Kind, query: WatchQuery): Promise<void> {
+    await this.#request(`watch ${kind}`);
+    await new Promise<void>((resolve, reject) => {
+      const end = (error?: ApiError) => {
+        this.#watches.delete(entry);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const entry = { kind, query, end };
+      this.#watches.add(entry);
+      query.signal.addEventListener("abort", () => end(new ApiError("unreachable", "aborted")));
+      for (const object of this.#objects.values()) {
+        const later = Number(object.metadata.resourceVersion) > Number(query.resourceVersion);
+        if (later && object.kind === kind && selects(query, object))
+          query.onEvent({ type: "MODIFIED", object: structuredClone(object) });
+      }
+    });
+  }
+
+  async get(kind: Kind, name: string) {
+    await this.#request(`get ${kind}/${name}`);
+    return this.peek(kind, name);
+  }
+
+  async getMetadata(kind: Kind, name: string) {
+    await this.#request(`get ${kind}/${name} metadata`);
+    const object = this.peek(kind, name);
+    if (object === undefined) return undefined;
+    const fields = Object.fromEntries(Object.keys(object.data ?? {}).map((each) => [`f:${each}`, {}]));
+    const managedFields = [{ manager: "somebody", fieldsV1: { "f:data": fields } }];
+    return {
+      apiVersion: "meta.k8s.io/v1",
+      kind: "PartialObjectMetadata",
+      metadata: { ...object.metadata, managedFields },
+    };
+  }
+
+  async create(object: KubernetesObject) {
+    await this.#request(`create ${key(object)}`, { writes: true });
+    if (this.#objects.has(key(object)))
+      throw new ApiError("alreadyExists", `${key(object)} already exists`, { status: 409 });
+    const { status: _ignored, ...rest } = object;
+    return this.#store(withStatus.has(object.kind) ? rest : object);
+  }
+
+  async update(object: KubernetesObject) {
+    await this.#request(`update ${key(object)}`, { writes: true });
+    const known = this.#known(object);
+    const expected = object.metadata.resourceVersion;
+    if (expected !== undefined && expected !== known.metadata.resourceVersion) {
+      throw new ApiError("conflict", `${key(object)} has been modified`, { status: 409 });
+    }
+    const status = withStatus.has(object.kind) ? known.status : object.status;
+    return this.#store({ ...object, ...(status !== undefined && { status }) });
+  }
+
+  async apply(object: KubernetesObject, options: { readonly fieldManager: string; readonly subresource?: "status" }) {
+    await this.#request(`apply ${key(object)}${options.subresource ? "/status" : ""}`, { writes: true });
+    if (options.subresource === "status") return this.#store({ ...this.#known(object), status: object.status });
+    const { status: _ignored, ...rest } = object;
+    const known = this.#objects.get(key(object));
+    return this.#store(known === undefined ? rest : (merged(known, rest) as KubernetesObject));
+  }
+
+  async delete(kind: Kind, name: string, uid: string | undefined): Promise<void> {
+    await this.#request(`delete ${kind}/${name}`, { writes: true });
+    const known = this.#objects.get(`${kind}/${name}`);
+    if (known === undefined) throw new ApiError("notFound", `${kind}/${name} not found`, { status: 404 });
+    if (uid !== undefined && uid !== known.metadata.uid) throw new ApiError("conflict", "uid differs", { status: 409 });
+    this.#remove(`${kind}/${name}`);
+  }
+
+  async probe(): Promise<void> {
+    await this.#request("probe");
+  }
+
+  reconnect(): void {}
+
+  async #request(what: string, { writes = false } = {}): Promise<void> {
+    await this.beforeRequest(what);
+    if (this.#cut) throw new ApiError("unreachable", "no answer within 2000 ms");
+    if (writes) this.writes.push(what);
+  }
+
+  #known(object: KubernetesObject): KubernetesObject {
+    const known = this.#objects.get(key(object));
+    if (known === undefined) throw new ApiError("notFound", `${key(object)} not found`, { status: 404 });
+    return known;
+  }
+
+  #store(object: KubernetesObject): KubernetesObject {
+    const known = this.#objects.get(key(object));
+    const metadata = known?.metadata;
+    const sameSpec = isDeepStrictEqual(plain(known?.spec), plain(object.spec));
+    const generation = ((metadata?.generation as number | undefined) ?? 0) + (known !== undefined && sameSpec ? 0 : 1);
+    const next: KubernetesObject = plain({
+      ...object,
+      metadata: { ...object.metadata, namespace: this.namespace, uid: metadata?.uid as string, generation },
+    });
+    next.metadata.uid ??= `uid-${++this.#uids}`;
+    const unchanged = { ...next, metadata: { ...next.metadata, resourceVersion: metadata?.resourceVersion } };
+    if (known !== undefined && isDeepStrictEqual(plain(unchanged), plain(known))) return structuredClone(known);
+    next.metadata.resourceVersion = String(++this.#version);
+    this.#objects.set(key(next), next);
+    this.#tell({ type: known === undefined ? "ADDED" : "MODIFIED", object: next });
+    return structuredClone(next);
+  }
+
+  #remove(name: string): void {
+    const object = this.#objects.get(name);
+    if (object === undefined) return;
+    this.#objects.delete(name);
+    const metadata = { ...object.metadata, resourceVersion: String(++this.#version) };
+    this.#tell({ type: "DELETED", object: { ...object, metadata } });
+  }
+
+  #tell(event: WatchEvent): void {
+    for (const { kind, query } of [...this.#watches]) {
+      if (kind === event.object.kind && selects(query, event.object)) query.onEvent(structuredClone(event));
+    }
+  }
+}
+
+/** A KmsCluster, StatefulSet or whatever with the table's apiVersion; for tests. */
+export function anObject(kind: Kind, name: string, rest: Record<string, unknown> = {}): KubernetesObject {
+  const { metadata, ...fields } = rest as { metadata?: Record<string, unknown> };
+  return { apiVersion: kinds[kind].apiVersion, kind, metadata: { ...metadata, name }, ...fields };
+}
+
+function key(object: KubernetesObject): string {
+  return `${kindOf(object)}/${object.metadata.name}`;
+}
+
+function selects({ labelSelector }: ListQuery, { metadata }: KubernetesObject): boolean {
+  if (labelSelector === undefined) return true;
+  const [label, value] = labelSelector.split("=");
+  const actual = metadata.labels?.[label ?? ""];
+  return value === undefined ? actual !== undefined : actual === value;
+}
+
+function merged(known: unknown, next: unknown): unknown {
+  if (!isRecord(known) || !isRecord(next)) return next;
+  const entries = Object.entries(next).map(([name, value]) => [name, merged(known[name], value)]);
+  return { ...known, ...Object.fromEntries(entries) };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** As JSON carries it. */
+function plain<T>(value: T): T {
+  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+}
