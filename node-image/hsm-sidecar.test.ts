@@ -12,6 +12,8 @@ import { type SoftHsmOptions, startSoftHsm } from "./testing/softhsm.ts";
 
 const secret = Buffer.from("a master key of thirty-two bytes");
 const aad = Buffer.from("cluster | 1");
+/** Return values of PKCS#11 v2.40, section 5.1. */
+const ckr = { deviceRemoved: 0x32, sessionHandleInvalid: 0xb3, userNotLoggedIn: 0x101 } as const;
 const code = (wanted: string) => (error: unknown) => (error as { code?: string }).code === wanted;
 const pem = (der: Buffer) =>
   createPublicKey({ key: der, format: "der", type: "spki" }).export({ type: "spki", format: "pem" }).toString();
@@ -176,5 +178,39 @@ describe("an open token", () => {
       await ended;
     }
     assert.equal((await sidecar.hsm.random(8)).length, 8);
+  });
+});
+
+describe("a token that fails", () => {
+  const sidecar = startSoftHsm({ faulty: true });
+  before(() => sidecar.reached("Ready"));
+  after(() => sidecar.close());
+  const sealsAndOpens = async () =>
+    assert.deepEqual(await sidecar.hsm.unseal(await sidecar.hsm.seal(secret, aad), aad), secret);
+
+  test("a lost session is opened again without anybody noticing", async () => {
+    sidecar.fail(ckr.sessionHandleInvalid, 1);
+    await sealsAndOpens();
+    assert.equal(sidecar.custody().loginAttempts, 1);
+  });
+
+  test("a lost login is made again, once, within the request", async () => {
+    sidecar.fail(ckr.userNotLoggedIn, 1);
+    await sealsAndOpens();
+    assert.equal(sidecar.custody().loginAttempts, 2);
+  });
+
+  test("a device lost under sixteen requests is opened once, and all are answered", async () => {
+    sidecar.fail(ckr.deviceRemoved, 1);
+    await Promise.all(Array.from({ length: 16 }, sealsAndOpens));
+    assert.equal(sidecar.custody().loginAttempts, 3);
+  });
+
+  test("a device that stays away makes the root of trust unavailable until it is back", async () => {
+    sidecar.fail(ckr.deviceRemoved, 3);
+    await assert.rejects(sidecar.hsm.seal(secret, aad), code("unavailable"));
+    assert.match((await sidecar.reached("DeviceLost")).message, /CKR_DEVICE_REMOVED.*check the device/);
+    await sidecar.reached("Ready");
+    await sealsAndOpens();
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { HsmError } from "../hsm/hsm-error.ts";
 import type { HsmStatus } from "../hsm/types.ts";
 import type { OperationName } from "../hsm-wire/messages.ts";
@@ -26,6 +27,7 @@ export class Custodian {
   #status = starting;
   #keeperBusy: Promise<unknown> = Promise.resolve();
   #opening: Promise<void> | undefined;
+  #recovering = false;
   #pauseMs: number = limits.recheckMs;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -50,7 +52,7 @@ export class Custodian {
     operation: Exclude<OperationName, "status">,
     payload: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#opening !== undefined && this.#status.reason === "Starting") await this.#opening;
+    await this.#recovered();
     const first = await this.#ask(operation, payload);
     if (first.kind !== "lost") return result(first);
     await this.#reopen(first.cause);
@@ -89,10 +91,21 @@ export class Custodian {
 
   /** One opening at a time, whoever asks for it. */
   #reopen(cause: string | undefined): Promise<void> {
-    this.#opening ??= this.#openAnew(cause).finally(() => {
+    if (this.#opening !== undefined) return this.#opening;
+    this.#recovering = cause !== undefined || this.#status === starting;
+    this.#opening = this.#openAnew(cause).finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
+  }
+
+  /** The first opening and one after a loss are worth waiting for; the re-checks of a token that is known to be away are not. */
+  async #recovered(): Promise<void> {
+    if (this.#opening === undefined || !this.#recovering) return;
+    const patience = new AbortController();
+    const enough = pause(limits.requestDeadlineMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([this.#opening, enough]);
+    patience.abort();
   }
 
   async #openAnew(cause: string | undefined): Promise<void> {

@@ -1,7 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connectHsm, type HsmClient } from "../hsm/client.ts";
@@ -19,6 +20,8 @@ export interface SoftHsmOptions {
   /** False: no process yet; call start. */
   readonly started?: boolean;
   readonly library?: string;
+  /** True: SoftHSM behind a library that fails when told to, see fail. */
+  readonly faulty?: boolean;
 }
 
 /** The real sidecar with a real SoftHSM token in a folder of its own. */
@@ -37,7 +40,9 @@ export interface SoftHsm {
   start(): void;
   /** Ends the process by its id and waits until it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Resolves with the first status of this reason; rejects after 8 s. */
+  /** A faulty token answers the next sealings with this CKR, so many times. */
+  fail(returnValue: number, times: number): void;
+  /** Resolves with the first status of this reason; rejects after 20 s. */
   reached(reason: HsmStatus["reason"]): Promise<HsmStatus>;
   /** Ends the process and removes the folder. */
   close(): Promise<void>;
@@ -67,7 +72,7 @@ class Fixture implements SoftHsm {
   }
 
   start(): void {
-    const environment: NodeJS.ProcessEnv = { ...process.env };
+    const environment: NodeJS.ProcessEnv = { ...process.env, KEYFLEET_FAULT: join(this.folder, "fault") };
     delete environment.SOFTHSM2_CONF;
     const child = spawn(process.execPath, [sidecar, ...this.#flags()], {
       env: environment,
@@ -91,7 +96,7 @@ class Fixture implements SoftHsm {
   }
 
   async reached(reason: HsmStatus["reason"]): Promise<HsmStatus> {
-    const deadline = Date.now() + 8_000;
+    const deadline = Date.now() + 20_000;
     for (;;) {
       const status = await this.hsm.status();
       if (status.reason === reason && !status.message.includes("cannot be reached")) return status;
@@ -115,6 +120,10 @@ class Fixture implements SoftHsm {
     return JSON.parse(readFileSync(join(this.#state, "custody.json"), "utf8"));
   }
 
+  fail(returnValue: number, times: number): void {
+    writeFileSync(join(this.folder, "fault"), `${returnValue} ${times}`);
+  }
+
   setPin(pin: string): void {
     writeFileSync(this.pinFile, `${pin}\n`, { mode: 0o600 });
   }
@@ -129,15 +138,18 @@ class Fixture implements SoftHsm {
 
   #flags(): string[] {
     const { tokenLabel = "dc1", initialise = true } = this.#options;
-    const flags = [
-      "--library",
-      this.#options.library ?? library,
-      "--token-label",
-      tokenLabel,
-      "--key-label",
-      "keyfleet",
-    ];
+    const chosen = this.#options.faulty === true ? buildFaultyLibrary(this.folder) : (this.#options.library ?? library);
+    const flags = ["--library", chosen, "--token-label", tokenLabel, "--key-label", "keyfleet"];
     const places = ["--pin-file", this.pinFile, "--state", this.#state, "--socket", this.socketPath];
     return [...flags, ...places, "--workers", "2", ...(initialise ? ["--soft-token-initialise"] : [])];
   }
+}
+
+/** Its name begins as SoftHSM's, so that the sidecar treats it as such. */
+function buildFaultyLibrary(folder: string): string {
+  const path = join(folder, "libsofthsm2-faulty.so");
+  const source = fileURLToPath(new URL("./faulty-pkcs11.c", import.meta.url));
+  const headers = join(dirname(createRequire(import.meta.url).resolve("pkcs11js")), "includes");
+  if (!existsSync(path)) execFileSync("cc", ["-shared", "-fPIC", "-I", headers, source, "-o", path], { stdio: "pipe" });
+  return path;
 }

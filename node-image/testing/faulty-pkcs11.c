@@ -1,0 +1,46 @@
+/*
+ * A PKCS#11 library that passes every call to SoftHSM, except that C_EncryptInit for AES-GCM answers as a file orders: the one named
+ * by KEYFLEET_FAULT holds "<return value> <times>". That is how tests take a token away without touching it.
+ * Build: cc -shared -fPIC -I node_modules/pkcs11js/includes faulty-pkcs11.c -o libsofthsm2-faulty.so
+ */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <pkcs11/pkcs11.h>
+
+static CK_FUNCTION_LIST functions;
+static CK_C_EncryptInit real_encrypt_init;
+
+static CK_RV ordered_fault(void) {
+  const char *path = getenv("KEYFLEET_FAULT");
+  unsigned long value = 0;
+  int times = 0;
+  FILE *file = path ? fopen(path, "r") : 0;
+  if (!file) return CKR_OK;
+  if (fscanf(file, "%lu %d", &value, &times) != 2) times = 0;
+  fclose(file);
+  if (times < 1) return CKR_OK;
+  file = fopen(path, "w");
+  if (file) {
+    fprintf(file, "%lu %d", value, times - 1);
+    fclose(file);
+  }
+  return value;
+}
+
+static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
+  CK_RV fault = mechanism->mechanism == CKM_AES_GCM ? ordered_fault() : CKR_OK;
+  return fault == CKR_OK ? real_encrypt_init(session, mechanism, key) : fault;
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
+  void *library = dlopen("/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW);
+  CK_C_GetFunctionList real = library ? (CK_C_GetFunctionList)dlsym(library, "C_GetFunctionList") : 0;
+  CK_FUNCTION_LIST_PTR original;
+  if (!real || real(&original) != CKR_OK) return CKR_GENERAL_ERROR;
+  functions = *original;
+  real_encrypt_init = original->C_EncryptInit;
+  functions.C_EncryptInit = encrypt_init;
+  *list = &functions;
+  return CKR_OK;
+}
