@@ -104,16 +104,27 @@ export const gates = {
   siteHasOperator: "The site has an operator that reports.",
   removalSupported: "The removal is one that this operator can make.",
   storageUnchanged: "The volume stays as it was made.",
+  storageBound: "The node has its volume.",
+  imagePresent: "The image of the node is there.",
+  belongsToNoOtherFleet: "The node's volume holds no keys of another fleet.",
+  addressKnown: "The node's Services have an address.",
+  oneFleet: "All nodes belong to the same fleet.",
+  noFleetYet: "There is no fleet yet that founding would split.",
+  sponsorServes: "A member serves that can hand over the keys.",
+  fleetKeepsServing: "The other members serve meanwhile.",
+  apiAccepts: "The API server accepts what the operator writes.",
+  siteKnown: "The site was reached at least once.",
 } as const;
 export type Gate = keyof typeof gates;
 
 /** Reasons of the events that the operator records on a KmsCluster. */
 export const eventReasons = {
-  FleetFounded: "The first node made the fleet.",
+  FleetFounding: "The first node was told to make the fleet.",
   NodeCreated: "The objects of a node were made.",
   NodeRepaired: "An object of a node was missing or changed and was put right.",
   NodeJoining: "A node began to join.",
   NodeJoined: "A node has joined and is a member.",
+  NodeRestarted: "The pod of a node was deleted so that it comes back up to date.",
   NodeDeleted: "The objects of a node that never joined were deleted.",
   CertificateIssued: "A node certificate was signed.",
   SiteCaMade: "The CA of the site was made.",

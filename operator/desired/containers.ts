@@ -1,15 +1,8 @@
-import type { KmsNode } from "../ports/types.ts";
+import type { KmsNode, NodeImage } from "../ports/types.ts";
 import type { ResolvedSettings } from "./settings.ts";
 
 /** One container, as far as the operator fills it in. */
 export type Container = { readonly name: string } & Readonly<Record<string, unknown>>;
-
-/** Image of the nodes and when it is pulled. */
-export interface NodeImage {
-  /** Without tag: the version of the node becomes the tag. */
-  readonly repository: string;
-  readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
-}
 
 const program = "/opt/keyfleet/node-image";
 const state = "/var/lib/keyfleet";

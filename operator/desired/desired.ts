@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
-import type { NodeImage } from "./containers.ts";
+import type { KmsNode, KubernetesObject, NodeImage, Observed } from "../ports/types.ts";
 import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
 import { missingSettings, resolvedSettings } from "./settings.ts";
@@ -20,6 +19,8 @@ export interface DesiredNode {
 export interface Desired {
   readonly fleet: FleetFacts;
   readonly nodes: readonly DesiredNode[];
+  /** CA certificate of each site that is known and good, by site. */
+  readonly cas: ReadonlyMap<string, string>;
 }
 
 /** What desired objects depend on besides what was observed. */
@@ -36,7 +37,11 @@ export function desiredObjects(observed: Observed, options: DesiredOptions): Des
   const fleet = fleetFacts(observed);
   const own = fleet.nodes.filter(({ local, entry, node }) => local && (entry !== undefined || node !== undefined));
   const shared = sharedParts(observed, fleet, options.isCaOfSite);
-  return { fleet, nodes: own.map((facts) => desiredNode(observed, facts, { shared, image: options.image })) };
+  return {
+    fleet,
+    cas: shared.cas,
+    nodes: own.map((facts) => desiredNode(observed, facts, { shared, image: options.image })),
+  };
 }
 
 function desiredNode(

@@ -11,16 +11,20 @@ export interface SharedParts {
   readonly fleet: FleetFacts;
   readonly members: KmsNodeSpec["members"];
   readonly clients: ReturnType<typeof clientBundle>;
+  /** CA certificate of each site that is known and good, by site. */
+  readonly cas: ReadonlyMap<string, string>;
   readonly trustBundle: string;
 }
 
 /** Works out what all nodes of this site have in common. */
 export function sharedParts(observed: Observed, fleet: FleetFacts, isCaOfSite: IsCaOfSite): SharedParts {
+  const cas = siteCas(observed, isCaOfSite);
   return {
     fleet,
     members: memberList(observed, fleet),
     clients: clientBundle(observed),
-    trustBundle: trustBundle(siteCas(observed, isCaOfSite)),
+    cas,
+    trustBundle: trustBundle(cas),
   };
 }
 

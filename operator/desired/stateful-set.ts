@@ -1,5 +1,5 @@
-import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { type NodeImage, nodeContainers } from "./containers.ts";
+import type { KmsNode, KubernetesObject, NodeImage } from "../ports/types.ts";
+import { nodeContainers } from "./containers.ts";
 import { nodeLabels, ownedMetadata } from "./labels.ts";
 import type { ResolvedSettings } from "./settings.ts";
 

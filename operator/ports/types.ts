@@ -93,10 +93,10 @@ export interface Observed {
   readonly references: ReadonlyMap<string, Reference>;
 }
 
-/** One change to one object of this site's API. */
+/** One change to one object of this site's API. What `needsLock` is done only while the fleet lock is still held. */
 export type Action =
-  | { readonly kind: "apply"; readonly object: KubernetesObject; readonly because: string }
-  | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string }
+  | { readonly kind: "apply"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
+  | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
   /** Signs and applies the KmsNode with the certificate in it. */
   | {
       readonly kind: "signCertificate";
@@ -104,6 +104,7 @@ export type Action =
       readonly request: string;
       readonly object: KubernetesObject;
       readonly because: string;
+      readonly needsLock?: true;
     }
   | { readonly kind: "makeSiteCa"; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }

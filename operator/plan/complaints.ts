@@ -1,0 +1,69 @@
+import { objectOf, viewOf } from "../desired/facts.ts";
+import { resolvedSettings } from "../desired/settings.ts";
+import { storageOf } from "../desired/stateful-set.ts";
+import { clientBundle } from "../desired/trust.ts";
+import { covers } from "./covers.ts";
+import { removedMembers } from "./remove.ts";
+import type { Blocked, View } from "./types.ts";
+
+/** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
+export function complaints(view: View): Blocked[] {
+  return [
+    ...versionStep(view),
+    ...removedMembers(view),
+    ...storageUnchanged(view),
+    ...missingBundles(view),
+    ...unknownSites(view),
+  ];
+}
+
+function versionStep({ desired, observed }: View): Blocked[] {
+  const members = desired.fleet.nodes.filter(({ standing, node }) => standing === "Member" && node !== undefined);
+  const wanted = observed.cluster.spec.version;
+  const runs = [...new Set(members.map(({ node }) => node?.spec.version))].filter((version) => version !== wanted);
+  if (runs.length === 0) return [];
+  return [
+    {
+      gate: "versionStep",
+      subject: observed.cluster.metadata.name,
+      message: `the members stay at ${runs.join(", ")}: rolling upgrade to ${wanted} is not in 0.1.0`,
+      remedy: `set spec.version back to ${runs.join(" or ")}`,
+    },
+  ];
+}
+
+function storageUnchanged(view: View): Blocked[] {
+  return view.desired.nodes.flatMap(({ facts }): Blocked[] => {
+    const made = storageOf(objectOf(view.observed, "StatefulSet", facts.name));
+    const wanted = resolvedSettings(view.observed.cluster, facts).storage;
+    if (made === undefined || covers(wanted, made)) return [];
+    const message = `its volume was made with ${made.size} and cannot be changed; the node goes on with it`;
+    const remedy = `set storage of ${facts.name} back to ${made.size}, or add a node with another name`;
+    return [{ gate: "storageUnchanged", subject: facts.name, message, remedy }];
+  });
+}
+
+function missingBundles({ observed }: View): Blocked[] {
+  return clientBundle(observed).missing.map(({ name, key }) => ({
+    gate: "referencesPresent",
+    subject: `ConfigMap/${name}`,
+    message: `ConfigMap ${name} has no CA certificates of clients under key ${key} in site ${observed.site}`,
+    remedy: `create it in every site, or take it out of spec.clients.caBundleRefs`,
+  }));
+}
+
+/** A site that was never seen: a slip of the pen, or its kubeconfig is missing. */
+function unknownSites({ observed }: View): Blocked[] {
+  return observed.cluster.spec.sites
+    .filter(({ name }) => name !== observed.site && viewOf(observed, name)?.ageMs === undefined)
+    .map(({ name }) => ({
+      gate: "siteKnown",
+      subject: name,
+      message: `site ${name} was never reached${problemOf(viewOf(observed, name)?.problem)}`,
+      remedy: `correct the name in spec.sites, or make the kubeconfig Secret labelled keyfleet.io/site: ${name}`,
+    }));
+}
+
+function problemOf(problem: string | undefined): string {
+  return problem === undefined ? "" : `: ${problem}`;
+}

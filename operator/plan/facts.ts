@@ -1,0 +1,3 @@
+/** What the rooms behind the plan may know of the facts that it rests on. */
+export type { Desired } from "../desired/desired.ts";
+export { conditionOf, type NodeFacts, objectOf, viewOf } from "../desired/facts.ts";

@@ -1,0 +1,17 @@
+import type { Action } from "../ports/types.ts";
+import type { Blocked, Plan } from "./types.ts";
+
+/** The plan with what the API server (or the CA) refused among its closed gates, so that people see it in the status. */
+export function failures(plan: Plan, failed: readonly { readonly action: Action; readonly message: string }[]): Plan {
+  const blocked = failed.map(({ action, message }): Blocked => {
+    const subject = "object" in action ? `${action.object.kind}/${action.object.metadata.name}` : action.kind;
+    return { gate: "apiAccepts", subject, message: `${action.because}, but: ${message}`, remedy: remedyOf(message) };
+  });
+  return { ...plan, blocked: [...plan.blocked, ...blocked] };
+}
+
+function remedyOf(message: string): string {
+  if (/forbidden/i.test(message)) return "give the operator the right or the quota, then it tries again by itself";
+  if (/invalid/i.test(message)) return "correct the field of the specification that the message names";
+  return "see the log of the operator; it tries again by itself";
+}

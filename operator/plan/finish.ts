@@ -1,0 +1,52 @@
+import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { takeLock, waitForLock } from "./lock-steps.ts";
+import { chooseSponsor } from "./sponsor.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
+
+/** Brings a node that founds or joins to its end before anything else is begun. */
+export const finish: FleetPolicy = (view) => {
+  const begun = view.desired.fleet.nodes.filter(({ standing }) => standing === "Founding" || standing === "Joining");
+  const node = begun.find(({ local }) => local) ?? begun[0];
+  if (node === undefined) return undefined;
+  const operation = node.standing === "Founding" ? "found" : "join";
+  const doing = operation === "found" ? `founding with ${node.name}` : `joining ${node.name}`;
+  if (!node.local || node.node === undefined) return stillGoing(node, doing);
+  const { lock } = view.observed;
+  if (!lock.heldByMe)
+    return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
+  if (isThrough(node)) return { kind: "membership", node: node.name, membership: { action: "Member" }, doing };
+  return otherSponsor(view, node, doing) ?? stillGoing(node, doing);
+};
+
+function isThrough({ standing, node }: NodeFacts): boolean {
+  if (standing === "Founding") return node?.status?.clusterId !== undefined;
+  const replicating = conditionOf(node, "Replicating");
+  return replicating?.status === "True" && replicating.reason === "CaughtUp" && node?.status?.clusterId !== undefined;
+}
+
+function otherSponsor(view: View, node: NodeFacts, doing: string): FleetStep | undefined {
+  const current = node.node?.spec.membership.sponsor;
+  if (node.standing !== "Joining" || view.desired.fleet.nodes.some(({ name, serving }) => name === current && serving))
+    return undefined;
+  const sponsor = chooseSponsor(view, node);
+  if (sponsor === undefined) return undefined;
+  return { kind: "membership", node: node.name, membership: { action: "Join", sponsor: sponsor.name }, doing };
+}
+
+/** States in which a node that was told to begin is simply at work. */
+const atWork: ReadonlySet<string> = new Set(["Joining", "AwaitingMembership", "Starting", "Serving"]);
+
+function stillGoing(node: NodeFacts, doing: string): FleetStep {
+  const serving = conditionOf(node.node, "Serving");
+  if (node.siteReachable && (serving === undefined || serving.status !== "False" || atWork.has(serving.reason)))
+    return { kind: "wait", doing, blocked: [] };
+  const blocked: Blocked = {
+    gate: "lastTouchedRecovered",
+    subject: node.name,
+    message: node.siteReachable
+      ? `${node.name} cannot go on: ${serving?.message}`
+      : `site ${node.site} is not reachable`,
+    remedy: `mend ${node.siteReachable ? node.name : `site ${node.site}`}; it goes on by itself, and nothing else begins before`,
+  };
+  return { kind: "wait", doing, blocked: [blocked] };
+}

@@ -1,0 +1,19 @@
+import type { Blocked, FleetStep, View } from "./types.ts";
+
+/** The step that takes the lock for an operation on a node. */
+export function takeLock(operation: string, node: string, doing: string): FleetStep {
+  return { kind: "actions", doing, actions: [{ kind: "takeLock", operation, node, because: doing }] };
+}
+
+/** The step that gives the lock back. */
+export function releaseLock(because: string): FleetStep {
+  return { kind: "actions", doing: "giving the fleet lock back", actions: [{ kind: "releaseLock", because }] };
+}
+
+/** The step without change, while another site holds the lock that this site needs. */
+export function waitForLock(view: View, doing: string): FleetStep {
+  const { holder = "another site" } = view.observed.lock;
+  const message = `site ${holder} holds the fleet lock`;
+  const blocked: Blocked = { gate: "lockHeld", subject: holder, message, remedy: "wait", passing: true };
+  return { kind: "wait", doing, blocked: [blocked] };
+}

@@ -1,0 +1,209 @@
+import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
+import { missingSettings, resolvedSettings } from "../desired/settings.ts";
+import { podProblem } from "./pod-problems.ts";
+import type { Blocked, View } from "./types.ts";
+
+/** A node that has not reported after this time since it was made is passed over, so that the next may join. */
+const startPatienceMs = 120_000;
+
+type NodeGate = (view: View, node: NodeFacts) => Blocked | undefined;
+
+/** What must hold of a node before it founds or joins, in the order in which a node comes up. */
+const gates: readonly NodeGate[] = [
+  siteHasOperator,
+  reportedByItsSite,
+  nodeConfigured,
+  referencesPresent,
+  podRuns,
+  nodeStarted,
+  hsmReady,
+  clockWithinBound,
+  sameVersion,
+  belongsToNoOtherFleet,
+  addressKnown,
+  certificateIssued,
+  meshReachable,
+];
+
+/** The first closed gate of a node; undefined when it may found or join. Pure. */
+export function closedNodeGate(view: View, node: NodeFacts): Blocked | undefined {
+  for (const gate of gates) {
+    const blocked = gate(view, node);
+    if (blocked !== undefined) return blocked;
+  }
+  return undefined;
+}
+
+/** Names of the gates above, by which the operator of another site reports on its nodes. */
+const ownGates: ReadonlySet<string> = new Set([
+  ...["nodeConfigured", "referencesPresent", "imagePresent", "storageBound", "nodeStarted", "hsmReady"],
+  ...["clockWithinBound", "sameVersion", "belongsToNoOtherFleet", "addressKnown", "certificateIssued"],
+]);
+
+function siteHasOperator(view: View, { node, site, name, siteReachable }: NodeFacts): Blocked | undefined {
+  if (node !== undefined || !siteReachable) return undefined;
+  return {
+    gate: "siteHasOperator",
+    subject: name,
+    message: `the operator of ${site} has not made the node yet`,
+    remedy: `see whether the operator runs in ${site} and is installed with site name ${site}`,
+    ...passingFor(view, view.observed.cluster.metadata.creationTimestamp),
+  };
+}
+
+/** The pods of another site cannot be seen from here; its operator says in its own status what is wrong with them. */
+function reportedByItsSite(view: View, node: NodeFacts): Blocked | undefined {
+  if (node.local || node.node === undefined) return undefined;
+  const said = viewOf(view.observed, node.site)?.cluster?.status?.blockedBy ?? [];
+  const own = said.find(({ gate, subject }) => subject === node.name && ownGates.has(gate));
+  if (own === undefined) return undefined;
+  const { gate, subject, message, remedy } = own;
+  return { gate: gate as Blocked["gate"], subject, message, remedy };
+}
+
+function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {
+  const missing = missingSettings(resolvedSettings(view.observed.cluster, node));
+  if (missing.length === 0) return undefined;
+  return {
+    gate: "nodeConfigured",
+    subject: node.name,
+    message: `the node has no ${missing.join(", ")}`,
+    remedy: `set ${missing.join(", ")} in spec.defaults, the defaults of site ${node.site}, or the settings of ${node.name}`,
+  };
+}
+
+function referencesPresent(view: View, node: NodeFacts): Blocked | undefined {
+  const reference = resolvedSettings(view.observed.cluster, node).hsm.pinSecretRef;
+  if (!node.local || reference === undefined) return undefined;
+  const { name, key = "pin" } = reference;
+  const found = view.observed.references.get(`Secret/${name}`);
+  const namespace = view.observed.cluster.metadata.namespace ?? "default";
+  const create = `kubectl -n ${namespace} create secret generic ${name} --from-file=${key}=FILE in site ${node.site}`;
+  const closed = { gate: "referencesPresent", subject: node.name } as const;
+  if (!found?.present) return { ...closed, message: `Secret ${name} with the PIN is missing`, remedy: create };
+  if (found.keys.includes(key)) return undefined;
+  return { ...closed, message: `Secret ${name} has no key ${key}`, remedy: `add the key with the PIN: ${create}` };
+}
+
+function podRuns(view: View, node: NodeFacts): Blocked | undefined {
+  return node.local ? podProblem(view.observed, node.name) : undefined;
+}
+
+function nodeStarted(view: View, { node, name, site }: NodeFacts): Blocked | undefined {
+  const { certificateRequest, joinPublicKey, conditions } = node?.status ?? {};
+  if (conditions !== undefined && certificateRequest !== undefined && joinPublicKey !== undefined) return undefined;
+  if (conditionOf(node, "RootOfTrust")?.status === "False") return undefined;
+  const serving = conditionOf(node, "Serving");
+  return {
+    gate: "nodeStarted",
+    subject: name,
+    message: serving?.status === "False" ? serving.message : "the node has not reported yet",
+    remedy: `see in ${site}: kubectl describe pod ${name}-0, and kubectl logs ${name}-0 -c keyserver`,
+    ...passingFor(view, node?.metadata.creationTimestamp),
+  };
+}
+
+function hsmReady(view: View, { node, name }: NodeFacts): Blocked | undefined {
+  const trust = conditionOf(node, "RootOfTrust");
+  if (trust?.status === "True") return undefined;
+  return {
+    gate: "hsmReady",
+    subject: name,
+    message: trust?.message || "the HSM has not answered yet",
+    remedy: `correct the hsm settings of ${name}, the PIN Secret or the token; the node tries again by itself`,
+    ...(trust?.status === "False" ? {} : passingFor(view, node?.metadata.creationTimestamp)),
+  };
+}
+
+function clockWithinBound(view: View, { node, name }: NodeFacts): Blocked | undefined {
+  const time = conditionOf(node, "TimeSynchronised");
+  if (time?.status === "True") return undefined;
+  const measuring = time?.status !== "False" || time.reason === "Starting";
+  return {
+    gate: "clockWithinBound",
+    subject: name,
+    message: clockMessage(node?.status?.time?.worstOffsetMs, time),
+    remedy: `set the clock of the machine, or correct ntp.servers in the settings of ${name}`,
+    ...(measuring ? passingFor(view, node?.metadata.creationTimestamp) : {}),
+  };
+}
+
+function clockMessage(offsetMs: number | undefined, time: { reason: string; message: string } | undefined): string {
+  if (time?.reason === "OffsetTooLarge" && offsetMs !== undefined) return `clock is off by ${seconds(offsetMs)}`;
+  return time?.message || "the clock has not been measured yet";
+}
+
+/** Coarse on purpose: a status that follows every measurement is written for ever. */
+function seconds(offsetMs: number): string {
+  return `${(Math.abs(offsetMs) / 1000).toFixed(1)} s`;
+}
+
+function sameVersion(view: View, { node, name }: NodeFacts): Blocked | undefined {
+  const wanted = view.desired.fleet.version;
+  const has = node?.status?.version ?? node?.spec.version;
+  if (has === wanted && node?.spec.version === wanted) return undefined;
+  return {
+    gate: "sameVersion",
+    subject: name,
+    message: `runs version ${has ?? "(unknown)"}, the fleet runs ${wanted}`,
+    remedy: `set spec.version to ${wanted}; a node joins at the version that the members run`,
+    // The pod is being replaced by one of the right version.
+    ...(node?.spec.version === wanted ? passingFor(view, node?.metadata.creationTimestamp) : {}),
+  };
+}
+
+function belongsToNoOtherFleet(view: View, { node, name }: NodeFacts): Blocked | undefined {
+  const own = node?.status?.clusterId;
+  if (own === undefined || view.desired.fleet.clusterIds.includes(own)) return undefined;
+  return {
+    gate: "belongsToNoOtherFleet",
+    subject: name,
+    message: `its volume holds keys of another fleet (${own})`,
+    remedy: `give the node another name; or, only if nobody needs those keys, delete the volume data-${name}-0`,
+  };
+}
+
+function addressKnown(view: View, { node, name, site }: NodeFacts): Blocked | undefined {
+  if (node?.spec.address !== undefined && node.spec.clientAddress !== undefined) return undefined;
+  return {
+    gate: "addressKnown",
+    subject: name,
+    message: "its Services have no load balancer address",
+    remedy: `give site ${site} a load balancer, or annotate its Services by exposure.annotations`,
+    ...passingFor(view, node?.metadata.creationTimestamp),
+  };
+}
+
+function certificateIssued(view: View, { node, name, site }: NodeFacts): Blocked | undefined {
+  if (node?.spec.certificateChain !== undefined) return undefined;
+  return {
+    gate: "certificateIssued",
+    subject: name,
+    message: "it has no certificate yet",
+    remedy: `see the log of the operator in ${site}, which signs it`,
+    ...passingFor(view, node?.metadata.creationTimestamp),
+  };
+}
+
+/** Only where it was measured: a node that waits may not have a link to anybody yet. */
+function meshReachable(view: View, { node, name }: NodeFacts): Blocked | undefined {
+  const members = new Set(
+    view.desired.fleet.nodes
+      .filter(({ standing, serving }) => standing === "Member" && serving)
+      .map((member) => member.name),
+  );
+  const cut = (node?.status?.peers ?? []).filter((peer) => members.has(peer.name) && !peer.connected);
+  if (cut.length === 0) return undefined;
+  const peers = cut.map((peer) => peer.name).join(", ");
+  return {
+    gate: "meshReachable",
+    subject: name,
+    message: `does not reach ${peers}`,
+    remedy: `allow TCP 5432 both ways between ${name} and ${peers}`,
+  };
+}
+
+function passingFor(view: View, since: string | undefined): { passing?: true } {
+  const ageMs = view.observed.nowMs - Date.parse(since ?? "");
+  return Number.isNaN(ageMs) || ageMs < startPatienceMs ? { passing: true } : {};
+}

@@ -1,0 +1,76 @@
+import { isDeepStrictEqual } from "node:util";
+import { appliedAnnotation, type DesiredNode } from "../desired/desired.ts";
+import { objectOf } from "../desired/facts.ts";
+import { ownCa } from "../desired/trust.ts";
+import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
+import { covers } from "./covers.ts";
+import { isGoing } from "./remove.ts";
+import type { FleetStep, LocalPolicy, View } from "./types.ts";
+
+/** Makes what is missing, puts right what was changed, signs certificates. Writes only where something differs. */
+export const nodeObjects: LocalPolicy = (view, step) =>
+  view.desired.nodes
+    .filter(({ facts }) => !isGoing(facts))
+    .flatMap((node) => [...kmsNodeActions(view, node, step), ...ownedObjectActions(view, node)]);
+
+function kmsNodeActions(view: View, { kmsNode, facts }: DesiredNode, step: FleetStep | undefined): Action[] {
+  const wanted = withStep(kmsNode, step);
+  const lock = wanted === kmsNode ? {} : { needsLock: true as const };
+  const object = wanted as unknown as KubernetesObject;
+  const ca = ownCa(view.observed);
+  const asIs: KmsNode = { ...wanted, ...(facts.node?.status === undefined ? {} : { status: facts.node.status }) };
+  const need = ca === undefined ? undefined : view.certificateNeed(asIs, ca, view.observed.nowMs);
+  const request = facts.node?.status?.certificateRequest;
+  if (need !== undefined && request !== undefined && facts.node !== undefined)
+    return [
+      {
+        kind: "signCertificate",
+        node: facts.name,
+        request,
+        object: asIs as unknown as KubernetesObject,
+        because: `certificate of ${facts.name}: ${need}`,
+        ...lock,
+      },
+    ];
+  if (facts.node === undefined) return [{ kind: "apply", object, because: `${facts.name} is in the specification` }];
+  if (
+    isDeepStrictEqual(plain(wanted.spec), plain(facts.node.spec)) &&
+    covers(object.metadata.labels, facts.node.metadata.labels)
+  )
+    return [];
+  return [{ kind: "apply", object, because: becauseOf(wanted, facts.node), ...lock }];
+}
+
+function withStep(kmsNode: KmsNode, step: FleetStep | undefined): KmsNode {
+  if (step?.kind !== "membership" || step.node !== kmsNode.metadata.name) return kmsNode;
+  return { ...kmsNode, spec: { ...kmsNode.spec, membership: step.membership } };
+}
+
+function becauseOf(wanted: KmsNode, before: KmsNode): string {
+  const { action } = wanted.spec.membership;
+  if (action !== before.spec.membership.action)
+    return `${wanted.metadata.name}: ${before.spec.membership.action} → ${action}`;
+  const fields = Object.keys({ ...wanted.spec, ...before.spec }) as (keyof KmsNode["spec"])[];
+  const changed = fields.filter((field) => !isDeepStrictEqual(plain(wanted.spec[field]), plain(before.spec[field])));
+  return `${wanted.metadata.name}: ${changed.join(", ") || "labels"} changed`;
+}
+
+function ownedObjectActions(view: View, { objects, facts }: DesiredNode): Action[] {
+  return objects.flatMap((object): Action[] => {
+    const found = objectOf(view.observed, object.kind, object.metadata.name);
+    if (found?.metadata.deletionTimestamp !== undefined) return [];
+    if (found !== undefined && isAsApplied(object, found)) return [];
+    const what = `${object.kind} ${object.metadata.name} of ${facts.name}`;
+    return [{ kind: "apply", object, because: `${what} ${found === undefined ? "is missing" : "differs"}` }];
+  });
+}
+
+/** The digest finds what the specification changed, the comparison what somebody else changed. */
+function isAsApplied(wanted: KubernetesObject, found: KubernetesObject): boolean {
+  const digest = wanted.metadata.annotations?.[appliedAnnotation];
+  return found.metadata.annotations?.[appliedAnnotation] === digest && covers(wanted, found);
+}
+
+function plain(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}

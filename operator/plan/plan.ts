@@ -1,0 +1,60 @@
+import type { Desired } from "../desired/desired.ts";
+import type { Observed } from "../ports/types.ts";
+import { complaints } from "./complaints.ts";
+import { finish } from "./finish.ts";
+import { found } from "./found.ts";
+import { join } from "./join.ts";
+import { settleLock } from "./lock.ts";
+import { nodeObjects } from "./node-objects.ts";
+import { removeUnjoined } from "./remove.ts";
+import { restartIdle, restartOne } from "./restart.ts";
+import { siteCa } from "./site-ca.ts";
+import type { Blocked, CertificateNeed, FleetPolicy, FleetStep, LocalPolicy, Plan, View } from "./types.ts";
+
+/** While something is going on, look again after this time although nothing changed: patience ends with time only. */
+const recheckAfterMs = 5_000;
+
+/** Fleet work: the order is precedence; the first with an opinion decides. What was begun is finished first. */
+const fleetPolicies: readonly FleetPolicy[] = [
+  finish, // a node that founds or joins becomes a member
+  settleLock, // the node touched last serves again: give the lock back; until then nothing else
+  found,
+  join,
+  restartOne, // a member whose pod is out of date
+];
+
+/** Site-local and safe: done at once, whatever the other sites do. */
+const localPolicies: readonly LocalPolicy[] = [
+  siteCa,
+  removeUnjoined,
+  nodeObjects, // make what is missing, put right what was changed, sign certificates, and take the fleet's step
+  restartIdle, // a node that does not serve may always take a newer specification
+];
+
+/** What shall be and what is → what to do now. Pure; the same facts give the same plan in every site. */
+export function planNext(desired: Desired, observed: Observed, certificateNeed: CertificateNeed): Plan {
+  const view: View = { desired, observed, certificateNeed };
+  const step = firstOpinion(view);
+  const actions = [
+    ...localPolicies.flatMap((policy) => policy(view, step)),
+    ...(step?.kind === "actions" ? step.actions : []),
+  ];
+  const blocked = unique([...(step?.kind === "wait" ? step.blocked : []), ...complaints(view)]);
+  const shared = { doing: step?.doing, blocked: blocked.filter(({ passing }) => !passing) };
+  if (actions.length > 0) return { kind: "act", actions, ...shared };
+  if (blocked.some(({ passing }) => passing)) return { kind: "wait", recheckAfterMs, ...shared };
+  if (shared.blocked.length > 0) return { kind: "blocked", ...shared };
+  return step === undefined ? { kind: "settled", ...shared } : { kind: "wait", recheckAfterMs, ...shared };
+}
+
+function firstOpinion(view: View): FleetStep | undefined {
+  for (const policy of fleetPolicies) {
+    const step = policy(view);
+    if (step !== undefined) return step;
+  }
+  return undefined;
+}
+
+function unique(blocked: readonly Blocked[]): Blocked[] {
+  return [...new Map(blocked.map((one) => [`${one.gate}/${one.subject}`, one])).values()];
+}

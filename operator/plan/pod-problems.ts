@@ -1,0 +1,84 @@
+import type { Gate } from "@keyfleet/crds/reasons.ts";
+import { objectOf } from "../desired/facts.ts";
+import type { KubernetesObject, Observed } from "../ports/types.ts";
+import type { Blocked } from "./types.ts";
+
+/** Kubernetes needs a moment to bind volumes and to place pods; before that nothing is wrong. */
+const patienceMs = 30_000;
+
+interface ContainerStatus {
+  readonly name: string;
+  readonly image?: string;
+  readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+  readonly lastState?: { readonly terminated?: { readonly exitCode?: number; readonly message?: string } };
+}
+
+interface PodStatus {
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  readonly containerStatuses?: readonly ContainerStatus[];
+}
+
+/** What is wrong with the pod of a node of this site, in words that say what to do. */
+export function podProblem(observed: Observed, node: string): Blocked | undefined {
+  const pod = objectOf(observed, "Pod", `${node}-0`);
+  if (pod === undefined) return undefined;
+  const status = (pod.status ?? {}) as PodStatus;
+  const young = observed.nowMs - Date.parse(String(pod.metadata.creationTimestamp ?? "")) < patienceMs;
+  const problem = placementProblem(observed, node, status) ?? containerProblem(node, status);
+  return problem && young && problem.gate !== "imagePresent" ? { ...problem, passing: true } : problem;
+}
+
+function placementProblem(observed: Observed, node: string, status: PodStatus): Blocked | undefined {
+  const scheduled = status.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status !== "False") return undefined;
+  const claim = objectOf(observed, "PersistentVolumeClaim", `data-${node}-0`);
+  if (claim !== undefined && phaseOf(claim) !== "Bound") return unboundStorage(node, claim, scheduled.message);
+  return {
+    gate: "nodeStarted",
+    subject: node,
+    message: `no machine of the site can take the pod: ${short(scheduled.message)}`,
+    remedy: `add a machine with enough room, or change placement or resources in the settings of ${node}`,
+  };
+}
+
+function unboundStorage(node: string, claim: KubernetesObject, why: string | undefined): Blocked {
+  const spec = claim.spec as { storageClassName?: string; resources?: { requests?: { storage?: string } } } | undefined;
+  const wanted = `${spec?.resources?.requests?.storage ?? "?"} of class ${spec?.storageClassName ?? "(default)"}`;
+  return {
+    gate: "storageBound",
+    subject: node,
+    message: `storage not bound: no volume for ${claim.metadata.name} (${wanted})${why ? `: ${short(why)}` : ""}`,
+    remedy: "offer a PersistentVolume or a storage class that provisions one; see kubectl get storageclass,pv",
+  };
+}
+
+/** Reasons of waiting containers: the gate that they close, what is so, and what to do. */
+const waitingReasons: Readonly<Record<string, readonly [Gate, string, string]>> = {
+  ErrImageNeverPull: ["imagePresent", "image missing on the machine", "load it on every machine of the site"],
+  ErrImagePull: ["imagePresent", "image missing", "push it to the registry, or correct spec.version"],
+  ImagePullBackOff: ["imagePresent", "image missing", "push it to the registry, or correct spec.version"],
+  InvalidImageName: ["imagePresent", "image name invalid", "correct the image in the operator's Helm values"],
+  CreateContainerConfigError: ["nodeStarted", "container cannot be made", "make the Secret or ConfigMap that it names"],
+  CreateContainerError: ["nodeStarted", "container cannot be made", "see kubectl describe pod"],
+  CrashLoopBackOff: ["nodeStarted", "container keeps ending", "see kubectl logs"],
+};
+
+function containerProblem(node: string, status: PodStatus): Blocked | undefined {
+  for (const { name, image, state, lastState } of status.containerStatuses ?? []) {
+    const known = waitingReasons[state?.waiting?.reason ?? ""];
+    if (known === undefined) continue;
+    const [gate, what, remedy] = known;
+    const ended = lastState?.terminated;
+    const detail = gate === "imagePresent" ? image : (ended?.message ?? state?.waiting?.message);
+    return { gate, subject: node, message: `${what}: ${short(detail ?? name)} (container ${name})`, remedy };
+  }
+  return undefined;
+}
+
+function phaseOf(claim: KubernetesObject): string | undefined {
+  return (claim.status as { phase?: string } | undefined)?.phase;
+}
+
+function short(text: string | undefined): string {
+  return (text ?? "no reason given").replace(/\s+/g, " ").slice(0, 200);
+}

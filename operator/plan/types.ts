@@ -1,0 +1,54 @@
+import type { KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
+import type { Gate } from "@keyfleet/crds/reasons.ts";
+import type { Desired } from "../desired/desired.ts";
+import type { Action, KmsNode, Observed } from "../ports/types.ts";
+
+/** A closed gate: what waits, why, and what to do about it. */
+export interface Blocked {
+  readonly gate: Gate;
+  /** Name of the node, the site, or the object. */
+  readonly subject: string;
+  readonly message: string;
+  readonly remedy: string;
+  /** It is expected to open by itself soon, so nobody needs to be told. */
+  readonly passing?: boolean;
+}
+
+/** Everything a policy looks at. */
+export interface View {
+  readonly observed: Observed;
+  readonly desired: Desired;
+  /** Why a node needs a new certificate; undefined when it does not. */
+  readonly certificateNeed: CertificateNeed;
+}
+
+/** Why a node needs a new certificate of this CA; undefined when it does not. */
+export type CertificateNeed = (node: KmsNode, ca: string, nowMs: number) => string | undefined;
+
+/** One step on the fleet. Only one is taken at a time, only under the lock. */
+export type FleetStep =
+  | {
+      readonly kind: "membership";
+      readonly node: string;
+      readonly membership: KmsNodeSpec["membership"];
+      readonly doing: string;
+    }
+  | { readonly kind: "actions"; readonly actions: readonly Action[]; readonly doing: string }
+  | { readonly kind: "wait"; readonly doing: string; readonly blocked: readonly Blocked[] };
+
+/** Has an opinion on the next step of the fleet, or leaves it to the policies below it. Pure. */
+export type FleetPolicy = (view: View) => FleetStep | undefined;
+
+/** What this site does by itself, whatever the others do. Pure. */
+export type LocalPolicy = (view: View, fleet: FleetStep | undefined) => readonly Action[];
+
+/** What to do now. `doing` is one short sentence for people. */
+export type Plan = {
+  readonly doing: string | undefined;
+  readonly blocked: readonly Blocked[];
+} & (
+  | { readonly kind: "act"; readonly actions: readonly Action[] }
+  | { readonly kind: "wait"; readonly recheckAfterMs: number }
+  | { readonly kind: "blocked" }
+  | { readonly kind: "settled" }
+);

@@ -1,0 +1,57 @@
+import { act, type Outcome } from "./act/act.ts";
+import { certificateNeed } from "./act/certificates.ts";
+import { isCaOfSite } from "./act/site-ca.ts";
+import { desiredObjects } from "./desired/desired.ts";
+import { siteCaName } from "./desired/trust.ts";
+import { failures } from "./plan/failures.ts";
+import { planNext } from "./plan/plan.ts";
+import type { Plan, View } from "./plan/types.ts";
+import type { KubernetesObject, PassPorts, PassResult, Reconcile } from "./ports/types.ts";
+import { eventsOf } from "./status/events.ts";
+import { fleetStatus } from "./status/fleet-status.ts";
+
+/** One pass over one KmsCluster: look, think, do at most one step on the fleet, say so. */
+export const reconcile: Reconcile = async (_name, ports) => {
+  const observed = await ports.observe();
+  if (observed === undefined) return { outcome: "gone" };
+  const desired = desiredObjects(observed, { image: ports.nodeImage, isCaOfSite });
+  const plan = planNext(desired, observed, certificateNeed);
+  const view = { observed, desired, certificateNeed };
+  const outcome = await carryOut(plan, view, ports);
+  await report(failures(plan, outcome.failed), view, { outcome, ports });
+  return result(plan, outcome);
+};
+
+async function carryOut(plan: Plan, { observed }: View, ports: PassPorts): Promise<Outcome> {
+  if (plan.kind !== "act") return { done: [], failed: [] };
+  const cluster = observed.cluster as unknown as KubernetesObject;
+  const { api, lock, clock, log, signal } = ports;
+  const caName = siteCaName(cluster.metadata.name);
+  return await act(plan.actions, { cluster, site: observed.site, siteCaName: caName, api, lock, clock, log, signal });
+}
+
+async function report(
+  plan: Plan,
+  view: View,
+  { outcome, ports }: { outcome: Outcome; ports: PassPorts },
+): Promise<void> {
+  const { cluster } = view.observed;
+  const status = fleetStatus(view, plan);
+  const wrote = await ports.api.writeStatus({ ...(cluster as unknown as KubernetesObject), status });
+  if (!wrote && outcome.done.length === 0) return;
+  for (const event of eventsOf(cluster, wrote ? status : (cluster.status ?? status), outcome.done))
+    await ports.api.event(event);
+}
+
+/** After an action the watch brings the next pass; a failed one is tried again with the runtime's backoff. */
+function result(plan: Plan, outcome: Outcome): PassResult {
+  if (outcome.failed.length > 0) throw new Error(outcome.failed.map(({ message }) => message).join("; "));
+  switch (plan.kind) {
+    case "act":
+      return { outcome: "acted", requeueAfterMs: 1_000 };
+    case "wait":
+      return { outcome: "waiting", requeueAfterMs: plan.recheckAfterMs };
+    default:
+      return { outcome: plan.kind };
+  }
+}

@@ -1,0 +1,87 @@
+import type { BlockedBy, KmsClusterStatus, SiteStatus } from "@keyfleet/crds/kms-cluster.ts";
+import { viewOf } from "../plan/facts.ts";
+import type { Blocked, Plan, View } from "../plan/types.ts";
+import { fleetConditions } from "./conditions.ts";
+import { nodeStatuses } from "./node-status.ts";
+
+const longestMessage = 512;
+
+/**
+ * What `kubectl get kms` and `kubectl describe` show. Pure; the same facts give the same status, word for word, so that an
+ * idle fleet writes nothing.
+ */
+export function fleetStatus(view: View, plan: Plan): KmsClusterStatus {
+  const { cluster } = view.observed;
+  const { clusterIds } = view.desired.fleet;
+  const nodeStatus = nodeStatuses(view);
+  const wantedNames = new Set(cluster.spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
+  const wanted = nodeStatus.filter(({ name }) => wantedNames.has(name));
+  const serving = wanted.filter((node) => node.serving).length;
+  const reached = cluster.spec.sites.filter(({ name }) => viewOf(view.observed, name)?.reachable).length;
+  const versions = [...new Set(nodeStatus.flatMap(({ version }) => (version === undefined ? [] : [version])))].sort();
+  const nodes = `${serving}/${wanted.length}`;
+  return {
+    ...(cluster.metadata.generation === undefined ? {} : { observedGeneration: cluster.metadata.generation }),
+    ...(clusterIds.length === 1 && clusterIds[0] !== undefined ? { clusterId: clusterIds[0] } : keptId(view)),
+    nodes,
+    sites: `${reached}/${cluster.spec.sites.length}`,
+    ...(versions.length === 0 ? {} : { version: versions.join(",").slice(0, 64) }),
+    message: statusMessage(view, plan, nodes).slice(0, longestMessage),
+    siteStatus: siteStatuses(view),
+    nodeStatus,
+    blockedBy: plan.blocked.map((blocked) => blockedBy(view, blocked)),
+    conditions: fleetConditions(view, plan),
+  };
+}
+
+function keptId(view: View): { clusterId?: string } {
+  const clusterId = view.observed.cluster.status?.clusterId;
+  return clusterId === undefined ? {} : { clusterId };
+}
+
+function statusMessage(view: View, plan: Plan, nodes: string): string {
+  const { observed, desired } = view;
+  const [first] = plan.blocked;
+  const busy = plan.doing !== undefined && !plan.doing.startsWith("waiting");
+  if (busy) return `${plan.doing} (${nodes})`;
+  if (first !== undefined) return `waiting: ${saidOf(first)}`;
+  const away = observed.cluster.spec.sites.filter(({ name }) => !viewOf(observed, name)?.reachable);
+  if (away.length > 0) return away.map(({ name }) => `site ${name} is not reachable`).join(", ");
+  if (plan.doing !== undefined) return `${plan.doing} (${nodes})`;
+  const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
+  const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;
+  if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
+  return "all nodes serve";
+}
+
+/** "dc3-a clock is off by 1.2 s", "dc1-a: Secret dc1-hsm-pin with the PIN is missing". */
+function saidOf({ subject, message }: Blocked): string {
+  if (message.includes(subject)) return message;
+  return /^(clock|runs|does|must)\b/.test(message) ? `${subject} ${message}` : `${subject}: ${message}`;
+}
+
+function siteStatuses(view: View): SiteStatus[] {
+  return view.observed.cluster.spec.sites.map(({ name }) => {
+    const site = viewOf(view.observed, name);
+    const caCertificate = view.desired.cas.get(name);
+    return {
+      name,
+      reachable: site?.reachable ?? false,
+      ...(site?.reachable || site?.problem === undefined ? {} : { message: site.problem.slice(0, longestMessage) }),
+      ...(caCertificate === undefined ? {} : { caCertificate }),
+    };
+  });
+}
+
+/** `since` stays as long as the same gate is closed by the same subject, whatever the message says. */
+function blockedBy({ observed }: View, { gate, subject, message, remedy }: Blocked): BlockedBy {
+  const before = observed.cluster.status?.blockedBy?.find((one) => one.gate === gate && one.subject === subject);
+  const since = before?.since ?? new Date(observed.nowMs).toISOString().replace(/\.\d+Z$/, "Z");
+  return {
+    gate,
+    subject: subject.slice(0, 253),
+    message: message.slice(0, longestMessage),
+    since,
+    remedy: remedy.slice(0, longestMessage),
+  };
+}
