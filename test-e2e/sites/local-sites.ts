@@ -105,6 +105,7 @@ async function startSite(site: string, begin: number, workers: number): Promise<
   const folder = siteFolder(site);
   await removeTree(siteCgroup(site)); // what a half-done start may have left
   mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, "api-ready"), { force: true });
   if (!existsSync(join(folder, "workers"))) writeFileSync(join(folder, "workers"), `${workers}`);
   const numbers = workerNumbers(site);
   for (const worker of numbers) rmSync(join(folder, `stopped-${worker}`), { force: true });
@@ -117,24 +118,24 @@ async function startSite(site: string, begin: number, workers: number): Promise<
   say(begin, `${site} is ready`);
 }
 
-/** Waits until these workers have reported to their API server since `begin`, and that they are Ready. */
+/** Waits until these workers have reported to their API server, since `begin`, that they are Ready. */
 async function ready(site: string, workers: readonly string[], begin: number): Promise<void> {
   const names = workers.map((worker) => `${site}-${worker}`);
-  const template =
-    '{range .items[*]}{.metadata.name}{" "}{.spec.renewTime}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
-  await until(
-    async () => {
-      if (!sitePid(site)) throw new Error(`site ${site} ended; see ${join(siteFolder(site), "init.log")}`);
-      const args = ["-n", "kube-node-lease", "get", "nodes,leases", "-o", `jsonpath=${template}`];
-      const output = await tryKubectl(site, args);
-      const rows = output.split("\n").map((line) => line.split(" "));
-      const renewed = (name: string) => rows.some(([row, value = ""]) => row === name && Date.parse(value) >= begin);
-      const isReady = (name: string) => rows.some(([row, value]) => row === name && value === "True");
-      return names.every((name) => renewed(name) && isReady(name));
-    },
-    `${names.join(", ")} to be Ready; see the logs in ${siteFolder(site)}`,
-    readyDeadlineMs,
-  );
+  const condition = '.status.conditions[?(@.type=="Ready")]';
+  const row = `{.metadata.name} {${condition}.status} {${condition}.lastHeartbeatTime}`.replaceAll(" ", '{" "}');
+  const template = `jsonpath={range .items[*]}${row}{"\\n"}{end}`;
+  const reported = async (): Promise<boolean> => {
+    if (!sitePid(site)) throw new Error(`site ${site} ended; see ${join(siteFolder(site), "init.log")}`);
+    if (!existsSync(join(siteFolder(site), "api-ready"))) return false;
+    const rows = (await tryKubectl(site, ["get", "nodes", "-o", template])).split("\n").map((line) => line.split(" "));
+    // Heartbeats are in whole seconds.
+    const fresh = (time = "") => Date.parse(time) > begin - 1000;
+    return names.every((name) =>
+      rows.some(([node, status, time]) => node === name && status === "True" && fresh(time)),
+    );
+  };
+  const what = `${names.join(", ")} to be Ready; see the logs in ${siteFolder(site)}`;
+  await until(reported, what, { deadlineMs: readyDeadlineMs, everyMs: 400 });
 }
 
 async function kill(target: string): Promise<void> {

@@ -70,12 +70,12 @@ export async function removeTree(cgroup: string): Promise<void> {
 export async function until(
   done: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = killDeadlineMs,
+  { deadlineMs = killDeadlineMs, everyMs = 50 } = {},
 ): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await done())) {
     if (Date.now() > end) throw new Error(`waited ${deadlineMs / 1000} s for ${what}`);
-    await sleep(50);
+    await sleep(everyMs);
   }
 }
 

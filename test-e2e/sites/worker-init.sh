@@ -95,7 +95,7 @@ keep() {
 keep containerd containerd -c containerd.toml
 [ "$worker" = 1 ] || bash "$here/kube-proxy.sh" "$name" "$dir" &
 until [ -S run/containerd.sock ]; do sleep 0.05; done
-until "$KF_KUBERNETES/kubectl" --kubeconfig "$KF_DIR/super-admin.conf" get --raw /readyz >/dev/null 2>&1; do sleep 0.3; done
+until [ -e "$KF_DIR/api-ready" ]; do sleep 0.1; done
 keep kubelet "$KF_KUBERNETES/kubelet" --config=kubelet.yaml --kubeconfig="$KF_DIR/kubelet-$worker.conf" --root-dir="$dir/kubelet" \
   --hostname-override="$name" --node-ip="$node_ip" --node-labels="topology.kubernetes.io/zone=$site"
 exec "$KF_PAUSE"
