@@ -1,0 +1,76 @@
+import pg from "pg";
+import { StoreError } from "./error.ts";
+
+/** Where PostgreSQL is. */
+export interface Place {
+  readonly socketDirectory: string;
+  readonly port: number;
+  readonly database: string;
+}
+
+const connectDeadlineMs = 3_000;
+// Longer than any transaction of ours takes; beyond it PostgreSQL hangs and the connection is given up.
+const queryDeadlineMs = 15_000;
+const readersMax = 4;
+
+/** Connection settings of the key server's own role on the unix socket. */
+export function localConnection(place: Place): pg.ClientConfig {
+  return {
+    host: place.socketDirectory,
+    port: place.port,
+    database: place.database,
+    user: "keyfleet",
+    application_name: "keyfleet",
+    connectionTimeoutMillis: connectDeadlineMs,
+    query_timeout: queryDeadlineMs,
+  };
+}
+
+/** Connects; rejects when nobody answers within 3 s. Errors of a connection that nobody waits for go to `lost`, once. */
+export async function connect(config: pg.ClientConfig, lost: (error: Error) => void): Promise<pg.Client> {
+  const client = new pg.Client(config);
+  let reported = false;
+  const report = (error: Error) => {
+    if (!reported) lost(error);
+    reported = true;
+  };
+  client.on("error", report);
+  client.on("end", () => report(new Error("connection closed")));
+  try {
+    await client.connect();
+  } catch (error) {
+    reported = true;
+    close(client);
+    throw error;
+  }
+  return client;
+}
+
+/** Ends a connection without waiting for the other side. */
+export function close(client: pg.Client): void {
+  client.end().catch(() => undefined);
+  const { stream } = (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection ?? {};
+  stream?.destroy();
+}
+
+/** A few connections for reading. */
+export function readers(place: Place): pg.Pool {
+  const pool = new pg.Pool({ ...localConnection(place), max: readersMax, idleTimeoutMillis: 60_000 });
+  // An idle connection that breaks is replaced at the next query.
+  pool.on("error", () => undefined);
+  return pool;
+}
+
+/** Whether the statement itself failed while PostgreSQL goes on: bad data, not a lost connection or a shutdown. */
+export function isStatementError(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^(22|23|42|54|P0|KF)/.test(code);
+}
+
+/** Turns a failure of PostgreSQL into what callers of the store expect. */
+export function asStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const cause = { cause: error };
+  if (isStatementError(error)) return new StoreError("invalid", "the database refused the values", cause);
+  return new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node", cause);
+}

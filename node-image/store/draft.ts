@@ -1,0 +1,117 @@
+import type { Keyring } from "../keys/types.ts";
+import type { Change } from "../objects/types.ts";
+import type { LogicalClock } from "./clock.ts";
+import { encodeChange, envelope, understands } from "./operation.ts";
+import type { Ingested, Operation, Vector } from "./types.ts";
+import { notificationMaxBytes, toWire } from "./wire.ts";
+
+/** What a draft is made against. */
+export interface DraftBase {
+  readonly incarnation: string;
+  readonly keyring: Keyring;
+  readonly clock: LogicalClock;
+  readonly fences: Vector;
+  readonly vector: Vector;
+}
+
+/** Payloads made before queueing, so that a change that cannot be kept is refused alone. */
+export interface EncodedChange {
+  readonly kind: Change["kind"];
+  readonly object: string;
+  readonly payload: Buffer;
+}
+
+/** Encodes the changes of one write; throws StoreError "invalid". */
+export function encode(changes: readonly Change[]): readonly EncodedChange[] {
+  return changes.map((change) => ({ kind: change.kind, object: change.id, payload: encodeChange(change) }));
+}
+
+/** One transaction in the making: operations that join up with the log, of this node and of others. */
+export class Draft {
+  readonly operations: Operation[] = [];
+  readonly #base: DraftBase;
+  readonly #understood: boolean[] = [];
+  readonly #positions = new Map<string, number>();
+
+  constructor(base: DraftBase) {
+    this.#base = base;
+  }
+
+  position(origin: string): number {
+    return this.#positions.get(origin) ?? this.#base.vector.get(origin) ?? 0;
+  }
+
+  positions(): Vector {
+    return this.#positions;
+  }
+
+  addLocal(changes: readonly EncodedChange[]): void {
+    const { incarnation, clock, keyring } = this.#base;
+    for (const change of changes) {
+      const seq = this.position(incarnation) + 1;
+      const unsigned = { origin: incarnation, seq, hlc: clock.tick(), ...change };
+      this.#add({ ...unsigned, mac: keyring.mac(envelope(unsigned)) }, true);
+    }
+  }
+
+  /** Takes the consecutive operations that are new, up to the first that must be refused. */
+  addForeign(operations: readonly Operation[]): Ingested {
+    const origin = operations[0]?.origin ?? "";
+    for (const operation of operations) {
+      const position = this.position(origin);
+      if (operation.origin === origin && operation.seq <= position) continue;
+      const reason = this.#refusal(operation, origin);
+      if (reason !== undefined) return { outcome: "refused", position, seq: operation.seq, reason };
+      if (operation.seq !== position + 1) break;
+      this.#base.clock.follow(operation.hlc);
+      this.#add(operation, understands(operation));
+    }
+    return { outcome: "held", position: this.position(origin) };
+  }
+
+  /** Arguments of keyfleet.append. */
+  columns(): unknown[] {
+    const all = this.operations;
+    return [
+      all.map((operation) => operation.origin),
+      all.map((operation) => operation.seq),
+      all.map((operation) => operation.hlc.toString()),
+      all.map((operation) => operation.kind),
+      all.map((operation) => operation.object),
+      all.map((operation) => operation.payload),
+      all.map((operation) => operation.mac),
+      this.#understood,
+      this.#notifications(),
+    ];
+  }
+
+  /** Small operations travel in the notification itself, which saves the peers a round trip; for large ones they ask. */
+  #notifications(): string[] {
+    const own = this.operations.filter((operation) => operation.origin === this.#base.incarnation);
+    const texts = own.map((operation) => (operation.payload.length > notificationMaxBytes ? "" : toWire(operation)));
+    return texts.map((text) => (Buffer.byteLength(text) > notificationMaxBytes ? "" : text));
+  }
+
+  #refusal(operation: Operation, origin: string): "malformed" | "fenced" | "clockTooFarAhead" | "badMac" | undefined {
+    const { incarnation, fences, clock, keyring } = this.#base;
+    if (operation.origin !== origin || origin === incarnation) return "malformed";
+    if (operation.seq > (fences.get(origin) ?? Number.MAX_SAFE_INTEGER)) return "fenced";
+    if (clock.refuses(operation.hlc)) return "clockTooFarAhead";
+    return verified(keyring, operation) ? undefined : "badMac";
+  }
+
+  #add(operation: Operation, understood: boolean): void {
+    this.operations.push(operation);
+    this.#understood.push(understood);
+    this.#positions.set(operation.origin, operation.seq);
+  }
+}
+
+function verified(keyring: Keyring, operation: Operation): boolean {
+  try {
+    return keyring.verifies(envelope(operation), operation.mac);
+  } catch {
+    // A MAC of a wrong length or under a key version that is not here.
+    return false;
+  }
+}

@@ -1,0 +1,226 @@
+import type pg from "pg";
+import type { Keyring } from "../keys/types.ts";
+import type { Change } from "../objects/types.ts";
+import type { LogicalClock } from "./clock.ts";
+import { asStoreError, close, connect, isStatementError, localConnection, type Place } from "./connection.ts";
+import { Draft, encode } from "./draft.ts";
+import { StoreError } from "./error.ts";
+import type { Ingested, Log, Operation, Vector } from "./types.ts";
+
+/** Changes that may wait for the transaction in flight; more are refused. */
+export const queuedMax = 10_000;
+const batchMax = 1_000;
+const batchMaxBytes = 8 * 1024 * 1024;
+const reconnectMinMs = 50;
+const reconnectMaxMs = 1_000;
+// Held by the one key server that writes.
+const writerLock = 5_696_001;
+
+/** Something that waits for a transaction: what it adds to the draft, and how it ends. */
+interface Entry {
+  readonly size: number;
+  readonly bytes: number;
+  prepare(draft: Draft): void;
+  done(draft: Draft): void;
+  failed(error: unknown): void;
+}
+
+/** Options of the writer. */
+export interface WriterOptions {
+  readonly place: Place;
+  readonly incarnation: string;
+  readonly clock: LogicalClock;
+  readonly log: Log;
+  readonly channels: readonly string[];
+  readonly notified: (channel: string) => void;
+}
+
+/** The one connection that appends: what is asked for while a transaction is in flight goes into the next one together. */
+export class Writer {
+  keyring: Keyring | undefined;
+  fences: Vector = new Map();
+  readonly #options: WriterOptions;
+  readonly #vector = new Map<string, number>();
+  #queue: Entry[] = [];
+  #queuedLocal = 0;
+  #client: pg.Client | undefined;
+  #flushing = false;
+  #closed = false;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  get connected(): boolean {
+    return this.#client !== undefined;
+  }
+
+  get queued(): number {
+    return this.#queuedLocal;
+  }
+
+  get vector(): Vector {
+    return this.#vector;
+  }
+
+  /** Resolves with this node's head once the changes are durable here. */
+  write(changes: readonly Change[]): Promise<number> {
+    this.#mustWrite();
+    if (this.#queuedLocal + changes.length > queuedMax)
+      throw new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
+    const encoded = encode(changes);
+    const { incarnation } = this.#options;
+    const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
+    this.#queuedLocal += changes.length;
+    return this.#enqueue<number>({ size: changes.length, bytes }, (resolve) => ({
+      prepare: (draft) => draft.addLocal(encoded),
+      done: (draft) => resolve(draft.position(incarnation)),
+    })).finally(() => {
+      this.#queuedLocal -= changes.length;
+    });
+  }
+
+  ingest(operations: readonly Operation[]): Promise<Ingested> {
+    this.#mustWrite();
+    const bytes = operations.reduce((sum, operation) => sum + operation.payload.length, 0);
+    let outcome: Ingested = { outcome: "held", position: 0 };
+    return this.#enqueue<Ingested>({ size: operations.length, bytes }, (resolve) => ({
+      prepare: (draft) => {
+        outcome = draft.addForeign(operations);
+      },
+      done: () => resolve(outcome),
+    }));
+  }
+
+  /** Connects, and from then on again after each loss. Rejects only when the first attempt fails. */
+  async open(): Promise<void> {
+    const { place, channels, notified } = this.#options;
+    const client = await connect(localConnection(place), () => this.#lost(client));
+    try {
+      const { rows } = await client.query("select pg_try_advisory_lock($1) as held", [writerLock]);
+      if (rows[0].held !== true) throw new StoreError("unavailable", "another key server writes to this database");
+      client.on("notification", (message) => notified(message.channel));
+      for (const channel of channels) await client.query(`listen ${channel}`);
+      await this.#readPosition(client);
+      if (this.#closed) throw new StoreError("unavailable", "the store is closed");
+    } catch (error) {
+      close(client);
+      throw error;
+    }
+    this.#client = client;
+    notified("connected");
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#drop(new StoreError("unavailable", "the store is closed"));
+  }
+
+  // The position is always read anew: what was in flight when the connection broke may or may not be there.
+  async #readPosition(client: pg.Client): Promise<void> {
+    const { rows } = await client.query("select origin, seq, hlc from keyfleet.vector");
+    this.#vector.clear();
+    for (const row of rows) {
+      this.#vector.set(row.origin, Number(row.seq));
+      this.#options.clock.follow(BigInt(row.hlc));
+    }
+  }
+
+  #mustWrite(): void {
+    if (this.keyring === undefined)
+      throw new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
+    if (this.#client === undefined)
+      throw new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node");
+  }
+
+  #enqueue<Result>(
+    measure: { readonly size: number; readonly bytes: number },
+    entry: (resolve: (result: Result) => void) => Pick<Entry, "prepare" | "done">,
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...measure, ...entry(resolve), failed: (error) => reject(asStoreError(error)) });
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const client = this.#client;
+    if (this.#flushing || client === undefined || this.#queue.length === 0) return;
+    this.#flushing = true;
+    const entries = this.#takeBatch();
+    this.#commit(client, entries)
+      .catch((error) => this.#failed(client, entries, error))
+      .finally(() => {
+        this.#flushing = false;
+        this.#flush();
+      });
+  }
+
+  #takeBatch(): Entry[] {
+    let size = 0;
+    let bytes = 0;
+    const end = this.#queue.findIndex((entry, index) => {
+      size += entry.size;
+      bytes += entry.bytes;
+      return index > 0 && (size > batchMax || bytes > batchMaxBytes);
+    });
+    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+  }
+
+  async #commit(client: pg.Client, entries: readonly Entry[]): Promise<void> {
+    const { keyring, fences } = this;
+    if (keyring === undefined) throw new StoreError("noMasterKey", "this node has no master key");
+    const { incarnation, clock } = this.#options;
+    const draft = new Draft({ incarnation, clock, keyring, fences, vector: this.#vector });
+    for (const entry of entries) entry.prepare(draft);
+    if (draft.operations.length > 0) {
+      const text = "select keyfleet.append($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+      await client.query({ name: "append", text, values: draft.columns() });
+    }
+    for (const [origin, seq] of draft.positions()) this.#vector.set(origin, seq);
+    for (const entry of entries) entry.done(draft);
+  }
+
+  /** One bad entry must not fail the others: each is tried alone. Everything else means that the connection is of no use. */
+  async #failed(client: pg.Client, entries: readonly Entry[], error: unknown): Promise<void> {
+    const statement = isStatementError(error);
+    if (!statement || entries.length === 1) {
+      for (const entry of entries) entry.failed(error);
+      // KF: the log is not where we thought; reading the position again mends it.
+      if (!statement || (error as { code?: string }).code === "KF001") this.#lost(client);
+      return;
+    }
+    for (const entry of entries) {
+      if (this.#client !== client) entry.failed(new StoreError("unavailable", "the connection to PostgreSQL was lost"));
+      else await this.#commit(client, [entry]).catch((cause) => this.#failed(client, [entry], cause));
+    }
+  }
+
+  #lost(client: pg.Client): void {
+    if (this.#client !== client) return;
+    this.#options.log({ level: "warn", event: "databaseLost" });
+    this.#drop(
+      new StoreError("unavailable", "the connection to PostgreSQL was lost; the outcome of the write is not known"),
+    );
+    this.#reconnect(reconnectMinMs);
+  }
+
+  #drop(error: StoreError): void {
+    const client = this.#client;
+    this.#client = undefined;
+    const waiting = this.#queue;
+    this.#queue = [];
+    for (const entry of waiting) entry.failed(error);
+    if (client !== undefined) close(client);
+  }
+
+  #reconnect(afterMs: number): void {
+    if (this.#closed) return;
+    setTimeout(() => {
+      this.open().then(
+        () => this.#options.log({ level: "info", event: "databaseBack" }),
+        () => this.#reconnect(Math.min(afterMs * 2, reconnectMaxMs)),
+      );
+    }, afterMs).unref();
+  }
+}
