@@ -25,8 +25,7 @@ export interface Metrics {
 /** The node's metrics; `measure` is called at each scrape. */
 export function nodeMetrics(version: string, measure: () => Measured): Metrics {
   const registry = new Registry();
-  const fill = gauges(registry);
-  fill.build.set({ version, node: process.version }, 1);
+  // The first metric of the registry is asked first, and fills all others for this scrape.
   new Gauge({
     name: "keyfleet_serving",
     help: "1 while clients are served",
@@ -37,6 +36,8 @@ export function nodeMetrics(version: string, measure: () => Measured): Metrics {
       fillGauges(fill, measured);
     },
   });
+  const fill = gauges(registry);
+  fill.build.set({ version, node: process.version }, 1);
   return { registry, operations: operationMetrics(registry) };
 }
 

@@ -28,7 +28,7 @@ export async function startHealth(options: HealthOptions): Promise<Server> {
   app.get("/metrics", async (_request, response) => {
     response.type(options.metrics.contentType).send(await options.metrics.metrics());
   });
-  const server = app.listen(options.port, options.host);
+  const server = options.host === "::" ? app.listen(options.port) : app.listen(options.port, options.host);
   server.maxConnections = limits.connections;
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;

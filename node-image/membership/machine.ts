@@ -85,7 +85,8 @@ export class Machine {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#timer);
-    await this.#service.stop();
+    this.#service.stop("drain");
+    await this.#service.ended();
     await this.#turning;
     await this.#mesh.stop();
     await this.#database.close();
@@ -150,8 +151,8 @@ export class Machine {
     const node = this.#options.source.current();
     if (node !== undefined) await this.#openIdentity(node);
     const step = nextStep(this.facts);
-    if (step.do !== "serve") await this.#service.stop();
-    if (!this.facts.hsm.ready) await this.#forgetMasterKey();
+    if (step.do !== "serve") this.#service.stop(this.#rootOfTrust.status.ready ? "drain" : "cut");
+    if (!this.#rootOfTrust.status.ready) await this.#forgetMasterKey();
     if (node !== undefined) await this.#tend(node, step);
     this.#reporter.offer(this.#status(), this.#options.nowMs());
   }

@@ -31,7 +31,12 @@ export class RootOfTrust {
     try {
       const next = await this.#hsm.status();
       const changed = next.ready !== this.#status.ready || next.message !== this.#status.message;
-      if (changed) this.#log(next.ready ? "info" : "warn", "root of trust", { ...next });
+      if (changed)
+        this.#log(next.ready ? "info" : "warn", "root of trust", {
+          ready: next.ready,
+          reason: next.reason,
+          detail: next.message,
+        });
       this.#status = next;
       return (await this.#makeJoinKey()) || changed;
     } finally {

@@ -37,13 +37,17 @@ export function nodeStatus(
     time: timeStatus(facts, previous),
     peers: facts.replication.peers.map((peer) => peerStatus(peer, previous)),
     interfaces: facts.serving ? interfaces.map((each) => ({ ...each })) : [],
-    disk: diskUsedPercent === undefined ? undefined : { usedPercent: Math.floor(diskUsedPercent / 5) * 5 },
+    disk:
+      diskUsedPercent === undefined
+        ? undefined
+        : { usedPercent: steady(diskUsedPercent, diskSteps, previous?.disk?.usedPercent) },
     conditions: conditions(facts, previous?.conditions ?? [], now),
   });
 }
 
 const offsetStepsMs = [1, 10, 50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000, 60_000, 3_600_000];
 const roundTripStepsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000];
+const diskSteps = [50, 70, 80, 85, 90, 95, 100];
 const lagSteps = [0, 1_000, 10_000, 100_000, 1_000_000];
 
 /** Rounds up to a step; the step of before stays while the value is not above it nor below half of the step under it. */

@@ -33,6 +33,8 @@ export interface FleetNodeOptions {
   readonly address: string;
   readonly timeServer: string;
   readonly folder: string;
+  /** Adds to the node's LocalNode document. */
+  readonly local?: Readonly<Record<string, unknown>>;
 }
 
 /** One standalone node of a test: real PostgreSQL, chrony, SoftHSM and key server inside the node image's file system. */
@@ -81,7 +83,13 @@ export class FleetNode {
     const metadata = { name: this.name };
     const node: KmsNode = { apiVersion: "keyfleet.io/v1alpha1", kind: "KmsNode", metadata, spec: this.#spec };
     const pinFile = "/var/lib/keyfleet/pin";
-    const local = { kind: "LocalNode", listen: this.address, healthPort: ports.health, pinFile };
+    const local = {
+      kind: "LocalNode",
+      listen: this.address,
+      healthPort: ports.health,
+      pinFile,
+      ...this.#options.local,
+    };
     replaceFile(this.#file, `${stringify(node)}---\n${stringify(local)}`, 0o644);
   }
 

@@ -1,0 +1,117 @@
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Log } from "../config/source.ts";
+import type { Keyring } from "../keys/types.ts";
+import { kmipHandler, type OperationMetrics } from "../kmip/handler.ts";
+import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
+import type { Store } from "../objects/types.ts";
+import { fieldsLog } from "./database.ts";
+
+const defaultKmipPort = 5696;
+
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly metrics: OperationMetrics;
+}
+
+/** What clients are served with. */
+export interface Door {
+  readonly node: KmsNode;
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly chainPem: string;
+  readonly privateKeyPem: string;
+}
+
+/** The KMIP port: open only while the node may serve. */
+export class Service {
+  readonly #options: ServiceOptions;
+  #server: KmipServer | undefined;
+  #tls: TlsParts | undefined;
+  #serving = false;
+  #connections = 0;
+  #ending: Promise<void> = Promise.resolve();
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get interfaces(): readonly { readonly name: string; readonly port: number }[] {
+    return this.#server === undefined ? [] : [{ name: "kmip", port: this.#server.port }];
+  }
+
+  /** Opens the port; rejects when it cannot be had or the certificate cannot be used. */
+  async start(door: Door): Promise<void> {
+    this.#tls = tlsOf(door);
+    // Without a CA for clients nobody could be let in, so nothing listens; an empty list must never mean "any CA".
+    if (hasAuthorities(this.#tls)) await this.#listen(door, this.#tls);
+    else this.#options.log("warn", "spec.clients.caBundle is empty: no client is let in");
+    this.#serving = true;
+    this.#options.log("info", "serving", { interfaces: this.interfaces });
+  }
+
+  /** Takes a new certificate or new authorities for clients live; connections stay. */
+  update(door: Door): void {
+    const tls = tlsOf(door);
+    if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
+    if (this.#server === undefined || !hasAuthorities(tls)) {
+      this.stop("drain"); // The next turn opens what is to be open.
+      return;
+    }
+    try {
+      this.#server.updateTls(tls);
+      this.#tls = tls;
+    } catch (error) {
+      this.#options.log("error", "cannot use the new certificate", { problem: (error as Error).message });
+    }
+  }
+
+  /** Ends service at once: `drain` lets requests in work end, `cut` does not (the root of trust is gone). */
+  stop(how: "drain" | "cut"): void {
+    this.#serving = false;
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    this.#options.log("info", "no longer serving", { how });
+    this.#ending = how === "cut" ? server.close() : server.drain();
+  }
+
+  /** Resolves when the last connection of an ended service is closed. */
+  async ended(): Promise<void> {
+    await this.#ending;
+  }
+
+  async #listen(door: Door, tls: TlsParts): Promise<void> {
+    const { settings, log, metrics } = this.#options;
+    const handler = kmipHandler({ store: door.store, keyring: door.keyring, log: fieldsLog(log, "kmip"), metrics });
+    const connections = (open: number) => {
+      this.#connections = open;
+    };
+    const server = kmipServer({
+      tls,
+      handler,
+      log: fieldsLog(log, "listen"),
+      metrics: { connections, rejected: () => undefined },
+    });
+    const port = settings.kmipPort || (door.node.spec.settings.interfaces?.kmip?.port ?? defaultKmipPort);
+    await server.listen(port, settings.listenAddress === "::" ? undefined : settings.listenAddress);
+    this.#server = server;
+  }
+}
+
+function tlsOf({ node, chainPem, privateKeyPem }: Door): TlsParts {
+  return { certificate: chainPem, key: privateKeyPem, clientAuthorities: node.spec.clients.caBundle };
+}
+
+function hasAuthorities(tls: TlsParts): boolean {
+  return tls.clientAuthorities.includes("-----BEGIN CERTIFICATE-----");
+}
