@@ -11,6 +11,10 @@ import type { HsmStatus } from "../hsm/types.ts";
 const library = "/usr/lib/softhsm/libsofthsm2.so";
 const sidecar = fileURLToPath(new URL("../hsm-sidecar.ts", import.meta.url));
 
+/** Stripped sources, so that only the first sidecar of a test process pays for them; gone with the process. */
+const compileCache = mkdtempSync(join(tmpdir(), "keyfleet-compiled-"));
+process.once("exit", () => rmSync(compileCache, { recursive: true, force: true }));
+
 /** What differs from a sidecar that makes its own token 'dc1' and opens it with the right PIN. */
 export interface SoftHsmOptions {
   readonly tokenLabel?: string;
@@ -72,7 +76,11 @@ class Fixture implements SoftHsm {
   }
 
   start(): void {
-    const environment: NodeJS.ProcessEnv = { ...process.env, KEYFLEET_FAULT: join(this.folder, "fault") };
+    const environment: NodeJS.ProcessEnv = {
+      ...process.env,
+      KEYFLEET_FAULT: join(this.folder, "fault"),
+      NODE_COMPILE_CACHE: compileCache,
+    };
     delete environment.SOFTHSM2_CONF;
     const child = spawn(process.execPath, [sidecar, ...this.#flags()], {
       env: environment,
