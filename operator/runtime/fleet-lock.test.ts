@@ -12,6 +12,8 @@ class World {
   readonly clock = new FakeClock();
   readonly sites = new Map(names.map((name) => [name as string, new FakeCluster()]));
   readonly reachable = new Set<string>(names);
+  /** "dc1>dc2": the operator of dc1 does not reach dc2. */
+  readonly broken = new Set<string>();
   lost = 0;
   counting: readonly string[] = names;
 
@@ -20,7 +22,8 @@ class World {
       cluster: "bank",
       self: { site, instance },
       counting: () => this.counting,
-      api: (name) => (this.reachable.has(name) ? this.sites.get(name) : undefined),
+      api: (name) =>
+        this.reachable.has(name) && !this.broken.has(`${site}>${name}`) ? this.sites.get(name) : undefined,
       onLost: () => {
         this.lost++;
       },
@@ -144,6 +147,9 @@ async function race(roundSeed: number): Promise<void> {
     const victim = names[Math.floor(random() * 3)] as string;
     if (random() < 0.3) world.site(victim).cut();
     else world.site(victim).heal();
+    const link = `${names[Math.floor(random() * 3)]}>${names[Math.floor(random() * 3)]}`;
+    if (random() < 0.5) world.broken.add(link);
+    else world.broken.clear();
     if (random() < 0.2) locks = locks.map((lock, at) => (names[at] === victim ? restarted(world, lock, victim) : lock));
     if (random() < 0.3) await holders[0]?.release();
     await world.clock.advance(Math.floor(random() * 9_000));
