@@ -1,0 +1,26 @@
+#!/bin/bash
+# Installs the KMIP clients of the demo and the stories into the cache, once per version; prints nothing when they are there.
+# After it: $cache/clients/pykmip/bin/python and $cache/clients/kmip-go (a program).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${KEYFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyfleet}/clients
+version=0.11.0
+mkdir -p "$cache"
+
+# PyKMIP needs Python before 3.12 (ssl.wrap_socket): Debian 12's own has 3.11.
+if [ ! -e "$cache/pykmip-$version/.complete" ]; then
+  echo "  installing PyKMIP $version" >&2
+  rm -rf "$cache/pykmip-$version"
+  /usr/bin/python3 -m venv "$cache/pykmip-$version"
+  "$cache/pykmip-$version/bin/pip" install --quiet --disable-pip-version-check "pykmip==$version"
+  touch "$cache/pykmip-$version/.complete"
+fi
+ln -sfn "pykmip-$version" "$cache/pykmip"
+
+key=$(cat "$here"/kmip-go/{go.mod,go.sum,main.go} | sha256sum | cut -c1-16)
+if [ ! -e "$cache/kmip-go-$key" ]; then
+  echo "  building the client on ovh/kmip-go" >&2
+  (cd "$here/kmip-go" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$cache/kmip-go-$key.part" .)
+  mv "$cache/kmip-go-$key.part" "$cache/kmip-go-$key"
+fi
+ln -sfn "kmip-go-$key" "$cache/kmip-go"
