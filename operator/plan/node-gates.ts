@@ -40,14 +40,14 @@ const ownGates: ReadonlySet<string> = new Set([
   ...["clockWithinBound", "sameVersion", "belongsToNoOtherFleet", "addressKnown", "certificateIssued"],
 ]);
 
-function siteHasOperator(view: View, { node, site, name, siteReachable }: NodeFacts): Blocked | undefined {
+function siteHasOperator(view: View, { node, site, name, local, siteReachable }: NodeFacts): Blocked | undefined {
   if (node !== undefined || !siteReachable) return undefined;
   return {
     gate: "siteHasOperator",
     subject: name,
     message: `the operator of ${site} has not made the node yet`,
     remedy: `see whether the operator runs in ${site} and is installed with site name ${site}`,
-    ...passingFor(view, view.observed.cluster.metadata.creationTimestamp),
+    ...(local ? { passing: true } : passingFor(view, view.observed.cluster.metadata.creationTimestamp)),
   };
 }
 
