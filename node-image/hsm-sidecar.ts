@@ -18,7 +18,7 @@ node hsm-sidecar.ts --library PATH --token-label LABEL --key-label LABEL --pin-f
   --state FOLDER           what must outlive restarts: refused PINs, the key's check value, SoftHSM's tokens
   --socket PATH            unix socket to listen on (0600, in a folder of 0700)
   --soft-token-initialise  SoftHSM only: make the token when this node never had one
-  --workers N              threads with a session each (default ${limits.workers})
+  --workers N              most threads, each with a session of its own (default ${limits.workers})
   --help
 `;
 

@@ -11,9 +11,10 @@ interface Job {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** A queue in front of the threads that work; lost threads are replaced. */
+/** A queue in front of the threads that work: one at first, more (each costs memory) when requests wait; lost ones are replaced. */
 export class Crew {
   readonly #source: ThreadSource;
+  readonly #size: number;
   readonly #threads: ThreadLink[];
   readonly #free = new Set<ThreadLink>();
   readonly #running = new Map<ThreadLink, Promise<unknown>>();
@@ -23,7 +24,8 @@ export class Crew {
 
   constructor(source: ThreadSource, size: number) {
     this.#source = source;
-    this.#threads = Array.from({ length: size }, () => new ThreadLink(source));
+    this.#size = size;
+    this.#threads = [new ThreadLink(source)];
   }
 
   /** Threads that never came back from the library since the process began. */
@@ -95,6 +97,13 @@ export class Crew {
       job.reject(new HsmError("timeout", `no thread of the HSM sidecar was free within ${Math.round(deadlineMs)} ms`));
     }, deadlineMs);
     this.#queue.push(job);
+    this.#grow();
+  }
+
+  #grow(): void {
+    if (this.#keyCheckValue === undefined || this.#threads.length >= this.#size) return;
+    this.#threads.push(new ThreadLink(this.#source));
+    this.#attachThread(this.#threads.length - 1).catch(() => undefined);
   }
 
   #offer(thread: ThreadLink): void {

@@ -1,6 +1,6 @@
 /** Every bound of the sidecar, in one place. */
 export const limits = {
-  /** Threads that work for requests when --workers says nothing; each holds one session. */
+  /** Most threads that work for requests when --workers says nothing; each holds one session. */
   workers: 4,
   /** From a request's arrival to its answer, waiting included. */
   requestDeadlineMs: 10_000,
@@ -29,4 +29,6 @@ export const limits = {
   unfinishedLogins: 3,
   unfinishedLoginPauseMs: 10 * 60_000,
   tokensNamedInMessage: 8,
+  /** A thread handles one message of at most 64 KiB at a time. */
+  threadMemory: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
 } as const;

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { HsmError } from "../hsm/hsm-error.ts";
+import { limits } from "./limits.ts";
 import type { ThreadAnswer, ThreadOrder } from "./thread-messages.ts";
 
 /** How to start a thread. */
@@ -15,7 +16,7 @@ export class ThreadLink {
   #lost: "stuck" | "ended" | undefined;
 
   constructor(source: ThreadSource) {
-    this.#worker = new Worker(source.script, { workerData: source.data });
+    this.#worker = new Worker(source.script, { workerData: source.data, resourceLimits: limits.threadMemory });
     this.#worker.on("message", (answer: ThreadAnswer) => this.#finish(answer));
     this.#worker.on("error", () => this.#end("ended"));
     this.#worker.on("exit", () => this.#end("ended"));
