@@ -1,5 +1,5 @@
-import type { AttributeInstance } from "../objects/attributes.ts";
 import { isCustom } from "../objects/attribute-rules.ts";
+import type { AttributeInstance } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
@@ -57,7 +57,9 @@ const distinguishedName = {
 };
 
 /** How the value of each attribute looks on the wire; in the store it is the JSON that its shape reads. */
-const shapes: Readonly<Record<string, { read(item: Item): unknown; write(tag: number, value: never, version: number): Item }>> = {
+const shapes: Readonly<
+  Record<string, { read(item: Item): unknown; write(tag: number, value: never, version: number): Item }>
+> = {
   "Unique Identifier": text,
   Name: structure({
     nameValue: one(tag.NameValue, text),

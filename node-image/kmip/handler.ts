@@ -7,7 +7,7 @@ import { serialQueue } from "../operations/serial.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
-import { type RequestHeader, requestHeader, requestItem, type ResponseItem, responseMessage } from "./messages.ts";
+import { type RequestHeader, type ResponseItem, requestHeader, requestItem, responseMessage } from "./messages.ts";
 import { protocolVersion } from "./payloads.ts";
 import { failed, resultReason } from "./results.ts";
 import { type Answer, router, versions } from "./router.ts";
@@ -100,7 +100,8 @@ function versionOf(request: Item): number {
   if (request.tag !== tag.RequestMessage) throw new Refusal("InvalidMessage", "The message is not a Request Message");
   const header = expect(request, itemType.structure).value[0];
   const first = header?.tag === tag.RequestHeader ? expect(header, itemType.structure).value[0] : undefined;
-  if (first?.tag !== tag.ProtocolVersion) throw new Refusal("InvalidMessage", "The Request Header has no Protocol Version");
+  if (first?.tag !== tag.ProtocolVersion)
+    throw new Refusal("InvalidMessage", "The Request Header has no Protocol Version");
   const { major, minor } = protocolVersion.read(first);
   const version = versions.find((each) => major === Math.floor(each / 10) && minor === each % 10);
   if (version === undefined) {
@@ -116,9 +117,13 @@ function parseRequest(request: Item): { header: RequestHeader; items: readonly I
   if (items.some((item) => item.tag !== tag.BatchItem) || items.length !== header.batchCount) {
     throw new Refusal("InvalidMessage", "Batch Count differs from the number of Batch Items");
   }
-  if (items.length > batchMax) throw new Refusal("InvalidMessage", `A batch has at most ${batchMax} items: send several`);
+  if (items.length > batchMax)
+    throw new Refusal("InvalidMessage", `A batch has at most ${batchMax} items: send several`);
   if (header.batchErrorContinuation === 3) {
-    throw new Refusal("FeatureNotSupported", "Batch Error Continuation Option Undo is not supported: use Stop or Continue");
+    throw new Refusal(
+      "FeatureNotSupported",
+      "Batch Error Continuation Option Undo is not supported: use Stop or Continue",
+    );
   }
   return { header, items };
 }
@@ -159,7 +164,10 @@ function fitting(response: Buffer, { header, context, timeStamp }: Batch): Buffe
   if (most === undefined || response.length <= most) return response;
   const bytes = response.length;
   response.fill(0);
-  const refusal = new Refusal("ResponseTooLarge", `The answer has ${bytes} bytes, over your Maximum Response Size ${most}`);
+  const refusal = new Refusal(
+    "ResponseTooLarge",
+    `The answer has ${bytes} bytes, over your Maximum Response Size ${most}`,
+  );
   const item = failed(refusal, { log: context.log, version: context.version });
   return encode(responseMessage({ version: context.version, timeStamp }, [item]));
 }

@@ -5,7 +5,18 @@ import { Refusal } from "../objects/refusal.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { anyEnumeration, anyItem, bytes, enumeration, integer, list, one, optional, type Shape, structure } from "./shape.ts";
+import {
+  anyEnumeration,
+  anyItem,
+  bytes,
+  enumeration,
+  integer,
+  list,
+  one,
+  optional,
+  type Shape,
+  structure,
+} from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Tag of the managed object's structure, by object type (2.2). */
@@ -101,7 +112,10 @@ function plain({ subtype, bytes: value }: { subtype: number; bytes: Buffer }): R
 
 function fromBlock(block: Block, subtype: number): ReadObject {
   if (block.wrapping !== undefined) {
-    throw new Refusal("FeatureNotSupported", "Wrapped keys are not taken here: register the key in clear over this TLS link");
+    throw new Refusal(
+      "FeatureNotSupported",
+      "Wrapped keys are not taken here: register the key in clear over this TLS link",
+    );
   }
   if (block.compression !== undefined) {
     throw new Refusal("KeyCompressionTypeNotSupported", "Key Compression Type is not supported: leave it out");
@@ -124,7 +138,10 @@ function fromBlock(block: Block, subtype: number): ReadObject {
 function materialBytes(format: number, item: Item): Buffer {
   if (format === keyFormatType.transparentSymmetricKey) return transparentSymmetric.read(item).key;
   if (item.type !== itemType.byteString) {
-    throw new Refusal("KeyFormatTypeNotSupported", "Transparent key formats are taken for symmetric keys only: send the key's DER encoding");
+    throw new Refusal(
+      "KeyFormatTypeNotSupported",
+      "Transparent key formats are taken for symmetric keys only: send the key's DER encoding",
+    );
   }
   return item.value;
 }

@@ -1,7 +1,21 @@
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { protocolVersion } from "./payloads.ts";
-import { anyEnumeration, anyItem, boolean, bytes, dateTime, enumeration, integer, list, one, optional, structure, text, type ValueOf } from "./shape.ts";
+import {
+  anyEnumeration,
+  anyItem,
+  boolean,
+  bytes,
+  dateTime,
+  enumeration,
+  integer,
+  list,
+  one,
+  optional,
+  structure,
+  text,
+  type ValueOf,
+} from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Request header (7.1). Fields that change nothing here are read so that they are not unknown. */
@@ -63,7 +77,8 @@ export function responseMessage(
   items: readonly ResponseItem[],
 ): Item {
   const { version, timeStamp } = head;
-  const correlation = head.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: head.clientCorrelationValue };
+  const correlation =
+    head.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: head.clientCorrelationValue };
   const parts = { major: Math.floor(version / 10), minor: version % 10 };
   const header = { version: parts, timeStamp, batchCount: items.length, ...correlation };
   return {

@@ -1,11 +1,11 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
-import type { CreateRequest, CreateResponse } from "../operations/create.ts";
 import type {
   ChangeAttributeRequest,
   ChangeAttributeResponse,
   DeleteAttributeRequest,
 } from "../operations/change-attributes.ts";
+import type { CreateRequest, CreateResponse } from "../operations/create.ts";
 import type { GetRequest, GetResponse } from "../operations/get.ts";
 import type {
   GetAttributeListResponse,
@@ -39,7 +39,8 @@ const placeableIdentifier = optional(tag.UniqueIdentifier, text);
 
 function identified(given: string | undefined, placeholder: string | undefined): string {
   const id = given ?? placeholder;
-  if (id === undefined) throw new Refusal("InvalidMessage", "Unique Identifier is missing, and no earlier batch item gives one");
+  if (id === undefined)
+    throw new Refusal("InvalidMessage", "Unique Identifier is missing, and no earlier batch item gives one");
   return id;
 }
 
@@ -47,7 +48,10 @@ const templateAttribute = structure({ names: list(tag.Name, anyItem), attributes
 
 function attributesOf(template: { names: readonly Item[]; attributes: readonly AttributeInstance[] } | undefined) {
   if (template !== undefined && template.names.length > 0) {
-    throw new Refusal("ItemNotFound", "Templates are not kept here (deprecated since KMIP 1.3): give the attributes themselves");
+    throw new Refusal(
+      "ItemNotFound",
+      "Templates are not kept here (deprecated since KMIP 1.3): give the attributes themselves",
+    );
   }
   return template?.attributes ?? [];
 }
@@ -61,7 +65,8 @@ export const readCreate: Reader<CreateRequest> = (payload) => {
   const { objectType, template } = create.read(payload);
   return { objectType, attributes: attributesOf(template) };
 };
-export const writeCreate: Writer<CreateResponse> = (response, version) => createResponse.write(responseTag, response, version);
+export const writeCreate: Writer<CreateResponse> = (response, version) =>
+  createResponse.write(responseTag, response, version);
 
 const register = structure({
   objectType: one(tag.ObjectType, enumeration(known.objectType)),
@@ -125,7 +130,8 @@ const locateResponse = structure({
   uniqueIdentifiers: list(tag.UniqueIdentifier, text),
 });
 export const readLocate: Reader<LocateRequest> = (payload) => locate.read(payload);
-export const writeLocate: Writer<LocateResponse> = (response, version) => locateResponse.write(responseTag, response, version);
+export const writeLocate: Writer<LocateResponse> = (response, version) =>
+  locateResponse.write(responseTag, response, version);
 
 const getAttributes = structure({ uniqueIdentifier: placeableIdentifier, names: list(tag.AttributeName, text) });
 const getAttributesResponse = structure({ uniqueIdentifier, attributes: list(tag.Attribute, attribute) });
@@ -181,7 +187,8 @@ const queryResponse = structure({
   vendor: optional(tag.VendorIdentification, text),
 });
 export const readQuery: Reader<QueryRequest> = (payload) => query.read(payload);
-export const writeQuery: Writer<QueryResponse> = (response, version) => queryResponse.write(responseTag, response, version);
+export const writeQuery: Writer<QueryResponse> = (response, version) =>
+  queryResponse.write(responseTag, response, version);
 
 /** A protocol version as major × 10 + minor. */
 export const protocolVersion = structure({

@@ -37,9 +37,18 @@ export function resultReason(error: unknown): string {
 }
 
 /** The answer to a request that failed. What was not foreseen is told by a number only, under which the log has the rest. */
-export function failed(error: unknown, around: { readonly log: Context["log"]; readonly version: number }): ResponseItem {
+export function failed(
+  error: unknown,
+  around: { readonly log: Context["log"]; readonly version: number },
+): ResponseItem {
   if (error instanceof NotInVersion) {
-    return failed(new Refusal("FeatureNotSupported", `The object cannot be told in this protocol version (${error.message}): use a later one`), around);
+    return failed(
+      new Refusal(
+        "FeatureNotSupported",
+        `The object cannot be told in this protocol version (${error.message}): use a later one`,
+      ),
+      around,
+    );
   }
   if (error instanceof Refusal) {
     const reason = reasons[error.code];

@@ -8,8 +8,8 @@ import { locate } from "../operations/locate.ts";
 import { discoverVersions, query } from "../operations/query.ts";
 import { register } from "../operations/register.ts";
 import type { Item } from "../ttlv/types.ts";
-import * as payload from "./payloads.ts";
 import type { Reader, Writer } from "./payloads.ts";
+import * as payload from "./payloads.ts";
 
 /** One operation: how its payloads are read and written, and what does it. */
 export interface Route {
@@ -29,39 +29,106 @@ export interface Answer {
 
 /** What is served, by KMIP Operation (9.1.3.2.27). */
 export const router: ReadonlyMap<number, Route> = new Map([
-  [0x01, route("Create", 10, payload.readCreate, create, payload.writeCreate)],
-  [0x03, route("Register", 10, payload.readRegister, register, payload.writeIdentified)],
-  [0x08, route("Locate", 10, payload.readLocate, locate, payload.writeLocate)],
-  [0x0a, route("Get", 10, payload.readGet, get, payload.writeGet)],
-  [0x0b, route("Get Attributes", 10, payload.readGetAttributes, getAttributes, payload.writeGetAttributes)],
-  [0x0c, route("Get Attribute List", 10, payload.readIdentified, getAttributeList, payload.writeGetAttributeList)],
-  [0x0d, route("Add Attribute", 10, payload.readChangeAttribute, addAttribute, payload.writeChangeAttribute)],
-  [0x0e, route("Modify Attribute", 10, payload.readChangeAttribute, modifyAttribute, payload.writeChangeAttribute)],
-  [0x0f, route("Delete Attribute", 10, payload.readDeleteAttribute, deleteAttribute, payload.writeChangeAttribute)],
-  [0x12, route("Activate", 10, payload.readIdentified, activate, payload.writeIdentified)],
-  [0x13, route("Revoke", 10, payload.readRevoke, revoke, payload.writeIdentified)],
-  [0x14, route("Destroy", 10, payload.readIdentified, destroy, payload.writeIdentified)],
-  [0x18, route("Query", 10, payload.readQuery, query, payload.writeQuery)],
-  [0x1e, route("Discover Versions", 11, payload.readDiscoverVersions, discoverVersions, payload.writeDiscoverVersions)],
+  [0x01, route({ name: "Create", since: 10, read: payload.readCreate, run: create, write: payload.writeCreate })],
+  [
+    0x03,
+    route({ name: "Register", since: 10, read: payload.readRegister, run: register, write: payload.writeIdentified }),
+  ],
+  [0x08, route({ name: "Locate", since: 10, read: payload.readLocate, run: locate, write: payload.writeLocate })],
+  [0x0a, route({ name: "Get", since: 10, read: payload.readGet, run: get, write: payload.writeGet })],
+  [
+    0x0b,
+    route({
+      name: "Get Attributes",
+      since: 10,
+      read: payload.readGetAttributes,
+      run: getAttributes,
+      write: payload.writeGetAttributes,
+    }),
+  ],
+  [
+    0x0c,
+    route({
+      name: "Get Attribute List",
+      since: 10,
+      read: payload.readIdentified,
+      run: getAttributeList,
+      write: payload.writeGetAttributeList,
+    }),
+  ],
+  [
+    0x0d,
+    route({
+      name: "Add Attribute",
+      since: 10,
+      read: payload.readChangeAttribute,
+      run: addAttribute,
+      write: payload.writeChangeAttribute,
+    }),
+  ],
+  [
+    0x0e,
+    route({
+      name: "Modify Attribute",
+      since: 10,
+      read: payload.readChangeAttribute,
+      run: modifyAttribute,
+      write: payload.writeChangeAttribute,
+    }),
+  ],
+  [
+    0x0f,
+    route({
+      name: "Delete Attribute",
+      since: 10,
+      read: payload.readDeleteAttribute,
+      run: deleteAttribute,
+      write: payload.writeChangeAttribute,
+    }),
+  ],
+  [
+    0x12,
+    route({ name: "Activate", since: 10, read: payload.readIdentified, run: activate, write: payload.writeIdentified }),
+  ],
+  [0x13, route({ name: "Revoke", since: 10, read: payload.readRevoke, run: revoke, write: payload.writeIdentified })],
+  [
+    0x14,
+    route({ name: "Destroy", since: 10, read: payload.readIdentified, run: destroy, write: payload.writeIdentified }),
+  ],
+  [0x18, route({ name: "Query", since: 10, read: payload.readQuery, run: query, write: payload.writeQuery })],
+  [
+    0x1e,
+    route({
+      name: "Discover Versions",
+      since: 11,
+      read: payload.readDiscoverVersions,
+      run: discoverVersions,
+      write: payload.writeDiscoverVersions,
+    }),
+  ],
 ]);
 
 /** Protocol versions spoken, best first. */
 export const versions = [14, 13, 12, 11, 10] as const;
 
-// biome-ignore lint/complexity/useMaxParams: a row of the table above reads best as one line
-function route<Request, Response extends object>(
-  name: string,
-  since: number,
-  read: Reader<Request>,
-  run: (request: Request, context: Context) => Promise<Response>,
-  write: Writer<Response>,
-): Route {
+function route<Request, Response extends object>(row: {
+  readonly name: string;
+  readonly since: number;
+  readonly read: Reader<Request>;
+  readonly run: (request: Request, context: Context) => Promise<Response>;
+  readonly write: Writer<Response>;
+}): Route {
+  const { name, since, read, run, write } = row;
   return {
     name,
     since,
     run: async (item, context, placeholder) => {
       const response = await run(read(item, placeholder), context);
-      return { write: (version) => write(response, version), placeholder: identifierOf(response), secret: secretOf(response) };
+      return {
+        write: (version) => write(response, version),
+        placeholder: identifierOf(response),
+        secret: secretOf(response),
+      };
     },
   };
 }

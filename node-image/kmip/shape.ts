@@ -1,6 +1,6 @@
-import { type Item, itemType } from "../ttlv/types.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
 import { type Enumeration, knows } from "./enumerations.ts";
 import { tagName } from "./tags.ts";
 
@@ -45,7 +45,8 @@ export function enumeration(table: Enumeration): Shape<number> {
   return {
     read: (item) => {
       const { value } = expect(item, itemType.enumeration);
-      if (!knows(table, value)) throw new Refusal("InvalidField", `${tagName(item.tag)} has the unknown value ${value}`);
+      if (!knows(table, value))
+        throw new Refusal("InvalidField", `${tagName(item.tag)} has the unknown value ${value}`);
       return value;
     },
     write: (tag, value, version) => {
@@ -70,7 +71,10 @@ export function mapped<Wire, Value>(
   from: (wire: Wire) => Value,
   to: (value: Value) => Wire,
 ): Shape<Value> {
-  return { read: (item) => from(shape.read(item)), write: (tag, value, version) => shape.write(tag, to(value), version) };
+  return {
+    read: (item) => from(shape.read(item)),
+    write: (tag, value, version) => shape.write(tag, to(value), version),
+  };
 }
 
 /** An item kept as it is. */
@@ -116,7 +120,8 @@ export function structure<const F extends Fields>(fields: F): Shape<Structure<F>
   const rows = Object.entries(fields);
   const byTag = new Map(rows.map(([key, field]) => [field.tag, { key, field }]));
   return {
-    read: (item) => readStructure(expect(item, itemType.structure).value, { rows, byTag, parent: item.tag }) as Structure<F>,
+    read: (item) =>
+      readStructure(expect(item, itemType.structure).value, { rows, byTag, parent: item.tag }) as Structure<F>,
     write: (tag, value, version) => ({
       tag,
       type: itemType.structure,
@@ -136,10 +141,12 @@ function readStructure(items: readonly Item[], { rows, byTag, parent }: Rows): R
   for (const [key, { presence }] of rows) if (presence === "list") result[key] = [];
   for (const item of items) {
     const row = byTag.get(item.tag);
-    if (row === undefined) throw new Refusal("InvalidField", `${tagName(item.tag)} is not expected in ${tagName(parent)}`);
+    if (row === undefined)
+      throw new Refusal("InvalidField", `${tagName(item.tag)} is not expected in ${tagName(parent)}`);
     const value = row.field.shape.read(item);
     if (row.field.presence === "list") (result[row.key] as unknown[]).push(value);
-    else if (row.key in result) throw new Refusal("InvalidMessage", `${tagName(item.tag)} is given twice in ${tagName(parent)}`);
+    else if (row.key in result)
+      throw new Refusal("InvalidMessage", `${tagName(item.tag)} is given twice in ${tagName(parent)}`);
     else result[row.key] = value;
   }
   for (const [key, { presence, tag }] of rows) {
@@ -171,7 +178,13 @@ function simple<Value extends Json | Buffer>(type: number): Shape<Value> {
   };
 }
 
-type ItemOf<Type> = Item extends infer Each ? (Each extends { type: infer Types } ? (Type extends Types ? Each : never) : never) : never;
+type ItemOf<Type> = Item extends infer Each
+  ? Each extends { type: infer Types }
+    ? Type extends Types
+      ? Each
+      : never
+    : never
+  : never;
 
 /** The item, if it has the type. Throws Refusal. */
 export function expect<Type extends Item["type"]>(item: Item, type: Type): ItemOf<Type> {

@@ -49,7 +49,8 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   const watchMessage = () => {
     clearTimeout(deadline);
     deadline = undefined;
-    if (reader.partial()) deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
+    if (reader.partial())
+      deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
   };
 
   socket.setNoDelay(true);

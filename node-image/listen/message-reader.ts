@@ -24,7 +24,8 @@ export function messageReader(messageBytesMax: number): MessageReader {
       bytes.fill(0);
     },
     next: () => {
-      const framing: Framing = used === 0 ? { kind: "need", bytes: 8 } : frame(buffer.subarray(0, used), messageBytesMax);
+      const framing: Framing =
+        used === 0 ? { kind: "need", bytes: 8 } : frame(buffer.subarray(0, used), messageBytesMax);
       if (framing.kind === "error") return framing.error;
       if (framing.kind === "need") return undefined;
       const message = Buffer.alloc(framing.bytes);

@@ -46,8 +46,18 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   State: { ...server, appliesTo: all },
   "Initial Date": { ...server, appliesTo: all },
   "Activation Date": { ...server, initially: "either", modifiable: "preActive", appliesTo: all },
-  "Process Start Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: [symmetricKey, splitKey] },
-  "Protect Stop Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: [symmetricKey, splitKey] },
+  "Process Start Date": {
+    ...server,
+    initially: "either",
+    modifiable: "untilDeactivated",
+    appliesTo: [symmetricKey, splitKey],
+  },
+  "Protect Stop Date": {
+    ...server,
+    initially: "either",
+    modifiable: "untilDeactivated",
+    appliesTo: [symmetricKey, splitKey],
+  },
   "Deactivation Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: all },
   "Destroy Date": { ...server, appliesTo: all },
   "Compromise Occurrence Date": { ...server, appliesTo: all },
@@ -81,6 +91,7 @@ export function isCustom(name: string): boolean {
 /** The rule for an attribute in a protocol version; undefined when that version does not have it. */
 export function attributeRule(name: string, version: number): AttributeRule | undefined {
   const rule = isCustom(name) ? custom : Object.hasOwn(attributeRules, name) ? attributeRules[name] : undefined;
-  if (rule === undefined || version < rule.since || version >= (rule.until ?? Number.POSITIVE_INFINITY)) return undefined;
+  if (rule === undefined || version < rule.since || version >= (rule.until ?? Number.POSITIVE_INFINITY))
+    return undefined;
   return rule;
 }

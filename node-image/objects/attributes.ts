@@ -41,7 +41,8 @@ export function firstAttributes(
     if (rule.initially === "server") {
       throw new Refusal("InvalidField", `Attribute "${name}" is set by the server: leave it out of the request`);
     }
-    const instances = (attributes[name] ??= []);
+    const instances = attributes[name] ?? [];
+    attributes[name] = instances;
     if (!rule.multiple && instances.length > 0) {
       throw new Refusal("InvalidField", `Attribute "${name}" may be given once only`);
     }
@@ -96,7 +97,12 @@ export function afterModifying(object: ManagedObject, modified: AttributeInstanc
 }
 
 /** The instances after one was deleted; null when none is left. Throws Refusal. */
-export function afterDeleting(object: ManagedObject, name: string, index: number | undefined, version: number): Json[] | null {
+export function afterDeleting(
+  object: ManagedObject,
+  name: string,
+  index: number | undefined,
+  version: number,
+): Json[] | null {
   const rule = attributeRule(name, version);
   if (rule === undefined) throw noSuchAttribute(name);
   if (!rule.deletable) throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`);

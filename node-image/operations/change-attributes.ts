@@ -1,4 +1,10 @@
-import { afterAdding, afterDeleting, afterModifying, type AttributeInstance, lastChange } from "../objects/attributes.ts";
+import {
+  type AttributeInstance,
+  afterAdding,
+  afterDeleting,
+  afterModifying,
+  lastChange,
+} from "../objects/attributes.ts";
 import { factOf, reached, seconds } from "../objects/lifecycle.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";

@@ -1,6 +1,11 @@
 import { randomFillSync } from "node:crypto";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { cryptographicAlgorithm as algorithm, keyFormatType, objectType, rngAlgorithm } from "../objects/enumerations.ts";
+import {
+  cryptographicAlgorithm as algorithm,
+  keyFormatType,
+  objectType,
+  rngAlgorithm,
+} from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
@@ -26,13 +31,9 @@ interface LengthRule {
 /** Lengths in bits that the server makes, by algorithm. */
 const lengths: ReadonlyMap<number, LengthRule> = new Map<number, LengthRule>([
   [algorithm.aes, { allowed: (bits) => [128, 192, 256].includes(bits), say: "AES keys have 128, 192 or 256 bits" }],
-  ...[
-    algorithm.hmacSha1,
-    algorithm.hmacSha224,
-    algorithm.hmacSha256,
-    algorithm.hmacSha384,
-    algorithm.hmacSha512,
-  ].map((hmac) => [hmac, { allowed: isHmacLength, say: "HMAC keys have 112 to 4096 bits, a multiple of 8" }] as const),
+  ...[algorithm.hmacSha1, algorithm.hmacSha224, algorithm.hmacSha256, algorithm.hmacSha384, algorithm.hmacSha512].map(
+    (hmac) => [hmac, { allowed: isHmacLength, say: "HMAC keys have 112 to 4096 bits, a multiple of 8" }] as const,
+  ),
 ]);
 
 /** Makes a symmetric key from the system's random generator and stores it sealed. */

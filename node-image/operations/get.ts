@@ -42,8 +42,10 @@ export function openMaterial(object: ManagedObject, context: Context): Material 
 
 function checkAllowed(object: ManagedObject, request: GetRequest): void {
   const flag = (name: string) => object.attributes.get(name)?.[0];
-  if (request.wrapped) throw new Refusal("FeatureNotSupported", "Keys are not wrapped here: leave Key Wrapping Specification out");
-  if (flag("Sensitive") === true) throw new Refusal("Sensitive", "The object is Sensitive: it leaves the server wrapped only");
+  if (request.wrapped)
+    throw new Refusal("FeatureNotSupported", "Keys are not wrapped here: leave Key Wrapping Specification out");
+  if (flag("Sensitive") === true)
+    throw new Refusal("Sensitive", "The object is Sensitive: it leaves the server wrapped only");
   if (flag("Extractable") === false) throw new Refusal("NotExtractable", "The object is not Extractable");
   if (request.keyCompressionType !== undefined) {
     throw new Refusal("KeyCompressionTypeNotSupported", "Keys are given as they came: leave Key Compression Type out");
@@ -57,7 +59,10 @@ function inFormat(material: Material, { keyFormatType: wanted }: GetRequest): Ma
     return { ...material, format: wanted };
   }
   material.bytes.fill(0);
-  throw new Refusal("KeyFormatTypeNotSupported", "The object is not kept in this Key Format Type: leave it out to get it as it is");
+  throw new Refusal(
+    "KeyFormatTypeNotSupported",
+    "The object is not kept in this Key Format Type: leave it out to get it as it is",
+  );
 }
 
 /** Fresh turns false with the first Get (3.34); a store that cannot write now does not stop the reading. */

@@ -68,7 +68,7 @@ function split(request: LocateRequest, context: Context): { filter: ObjectFilter
     else if (name === "Cryptographic Usage Mask") rest.push(attribute);
     else simple[name] = value;
   }
-  if (request.objectGroupMember === objectGroupMember.fresh) simple["Fresh"] = true;
+  if (request.objectGroupMember === objectGroupMember.fresh) simple.Fresh = true;
   const attributes = Object.keys(simple).length === 0 ? {} : { attributes: simple };
   const objectType = type === undefined ? {} : { objectType: type };
   return { filter: { owner: context.caller.identity, ...objectType, ...attributes }, rest };

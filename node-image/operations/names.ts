@@ -1,6 +1,6 @@
+import { state } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
-import { state } from "../objects/enumerations.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 

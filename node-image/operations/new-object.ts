@@ -23,7 +23,7 @@ export async function storeNew(created: NewObject, context: Context): Promise<st
     const { identity: owner } = context.caller;
     const sealed = sealMaterial(created, { id, owner, objectType: created.objectType }, context);
     const change = { kind: "create", id, owner, objectType: created.objectType, sealed, facts: 0, attributes } as const;
-    const names = attributes["Name"] ?? [];
+    const names = attributes.Name ?? [];
     await withFreeNames(names, { context, code: "InvalidField" }, () => context.store.write([change]));
     return id;
   } finally {
@@ -47,8 +47,8 @@ function sealMaterial(
 function allAttributes(created: NewObject, context: Context): Record<string, Json[]> {
   const requested = firstAttributes(created.requested, created.objectType, context.version);
   const now = seconds(context.now());
-  const sensitive = requested["Sensitive"]?.[0] === true;
-  const extractable = requested["Extractable"]?.[0] !== false;
+  const sensitive = requested.Sensitive?.[0] === true;
+  const extractable = requested.Extractable?.[0] !== false;
   return {
     ...requested,
     ...created.given,

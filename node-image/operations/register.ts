@@ -68,7 +68,10 @@ function agreed(attributes: readonly AttributeInstance[], material: Material, ve
     blocks.flatMap(([name, inBlock]) => {
       const asked = attributes.find((attribute) => attribute.name === name)?.value;
       if (inBlock !== 0 && asked !== undefined && asked !== inBlock) {
-        throw new Refusal("InvalidField", `"${name}" differs between the Key Block and the attributes (KMIP ${version / 10})`);
+        throw new Refusal(
+          "InvalidField",
+          `"${name}" differs between the Key Block and the attributes (KMIP ${version / 10})`,
+        );
       }
       return inBlock === 0 ? [] : [[name, [inBlock]]];
     }),

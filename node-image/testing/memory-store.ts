@@ -15,7 +15,8 @@ export function memoryStore(): Store {
     write: async (changes) => {
       // All or nothing: everything is checked before anything is kept.
       const merged = new Map<string, ManagedObject>();
-      for (const change of changes) merged.set(change.id, merge(merged.get(change.id) ?? objects.get(change.id), change));
+      for (const change of changes)
+        merged.set(change.id, merge(merged.get(change.id) ?? objects.get(change.id), change));
       for (const [id, object] of merged) objects.set(id, object);
     },
   };
@@ -46,7 +47,9 @@ function matches(object: ManagedObject, filter: ObjectFilter): boolean {
 }
 
 function holds(instance: Json, wanted: Json): boolean {
-  const structures = [instance, wanted].every((value) => value !== null && typeof value === "object" && !Array.isArray(value));
+  const structures = [instance, wanted].every(
+    (value) => value !== null && typeof value === "object" && !Array.isArray(value),
+  );
   if (!structures) return isDeepStrictEqual(instance, wanted);
   return Object.entries(wanted as object).every(([key, value]) =>
     isDeepStrictEqual((instance as Record<string, Json>)[key], value),
