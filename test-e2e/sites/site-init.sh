@@ -37,7 +37,12 @@ worker_network() {
   ip -n "w$worker" addr add "10.200.$number.$((low + 2))/30" dev lan0; ip -n "w$worker" link set lan0 up
   ip -n "w$worker" route add default via "10.200.$number.$((low + 1))"
   ip netns exec "w$worker" sysctl -qw net.ipv4.ip_forward=1
-  ip route add "10.201.$number.$((64 * (worker - 1)))/26" via "10.200.$number.$((low + 2))"
+}
+
+# worker_link N up|down: a route goes with its link, so each time it is set again
+worker_link() {
+  ip link set "w$1" "$2"
+  [ "$2" = down ] || ip route replace "10.201.$number.$((64 * ($1 - 1)))/26" via "10.200.$number.$((4 * ($1 - 1) + 2))"
 }
 
 certificates() {
@@ -109,10 +114,10 @@ workers() {
     enter=(); [ "$worker" = 1 ] || { worker_network "$worker"; enter=(nsenter "--net=/run/netns/w$worker"); }
     while :; do
       if [ -e "stopped-$worker" ]; then sleep 0.3; continue; fi
-      [ "$worker" = 1 ] || ip link set "w$worker" up
+      [ "$worker" = 1 ] || worker_link "$worker" up
       KF_WORKER=$worker bash "$here/launch.sh" "$KF_CGROUP/w$worker.system" "${enter[@]}" \
         unshare --mount --pid --fork --kill-child --mount-proc bash "$here/worker-init.sh" >"w$worker/init.log" 2>&1 || true
-      [ "$worker" = 1 ] || ip link set "w$worker" down
+      [ "$worker" = 1 ] || worker_link "$worker" down
       sleep 0.2
     done &
   done

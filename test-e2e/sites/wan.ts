@@ -44,6 +44,8 @@ export async function makeWan(): Promise<void> {
   const add = bridge.code === 0 ? [] : ["link add name wan type bridge"];
   const lines = ["link set lo up", ...add, ...addresses, "link set wan up", ...routes].join("\n");
   await run(inWan(["ip", "-batch", "-"]), { input: lines });
+  // It never forwards: a packet to an address that a site does not have must not go to and fro.
+  await run(inWan(["sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.disable_ipv6=1"]));
   await applyCuts(readCuts());
   await startTimeServers();
 }
