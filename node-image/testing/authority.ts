@@ -117,7 +117,7 @@ function nameConstraint(within: JsonName): Extension {
   const permitted = new GeneralSubtrees([new GeneralSubtree({ base: new GeneralName({ directoryName }) })]);
   return new Extension(
     id_ce_nameConstraints,
-    true,
+    false,
     AsnConvert.serialize(new NameConstraints({ permittedSubtrees: permitted })),
   );
 }

@@ -41,7 +41,7 @@ export function distinguishedName(owner: SiteCaOwner, commonName: string): x509.
   return new x509.Name([{ O: [owner.cluster] }, { OU: [owner.site] }, { CN: [commonName] }]);
 }
 
-/** Makes the CA of a site. It is good for names of that site only (critical name constraint, RFC 5280 4.2.1.10). */
+/** Makes the CA of a site. It is good for names of that site only (name constraint, RFC 5280 4.2.1.10). */
 export async function makeSiteCa(owner: SiteCaOwner, nowMs: number): Promise<SiteCa> {
   const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -54,7 +54,9 @@ export async function makeSiteCa(owner: SiteCaOwner, nowMs: number): Promise<Sit
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      new x509.Extension(id_ce_nameConstraints, true, nameConstraints(owner)),
+      // Not critical, against RFC 5280: Go's verifier refuses a chain with a critical constraint on directory names,
+      // and KMIP clients in Go are many. OpenSSL, which guards the mesh, enforces it either way (decision 0007).
+      new x509.Extension(id_ce_nameConstraints, false, nameConstraints(owner)),
     ],
   });
   const exported = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
@@ -74,7 +76,7 @@ export function isCaOfSite(pem: string, owner: SiteCaOwner): boolean {
     const platform = new PlatformCertificate(pem);
     return (
       constraints.length === 1 &&
-      constraints[0]?.critical === true &&
+      constraints[0] !== undefined &&
       Buffer.from(constraints[0].value).equals(Buffer.from(nameConstraints(owner))) &&
       basic?.ca === true &&
       basic.pathLength === 0 &&
