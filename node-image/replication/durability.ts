@@ -1,0 +1,134 @@
+import type { Durability, SiteStep } from "./types.ts";
+
+/** A site that has not acknowledged a write after this is out of step. */
+export const stepDeadlineMs = 1_000;
+/** Peers acknowledge every second even when nothing is written; a site that is silent for longer is out of step. */
+export const silenceMaxMs = 3_000;
+
+interface Site {
+  inStep: boolean;
+  heardMs: number;
+  identities: readonly string[];
+}
+
+interface Waiter {
+  readonly head: number;
+  readonly deadlineMs: number;
+  readonly resolve: () => void;
+}
+
+/** Options of `DurabilityGate`; milliseconds are monotonic. */
+export interface DurabilityOptions {
+  readonly mode: Durability;
+  readonly nowMs: () => number;
+  readonly onStep: (step: SiteStep) => void;
+}
+
+/** Holds back the answer of a write until the sites in step have acknowledged it (DESIGN section 7); never refuses one. */
+export class DurabilityGate {
+  mode: Durability;
+  readonly #nowMs: () => number;
+  readonly #onStep: (step: SiteStep) => void;
+  readonly #sites = new Map<string, Site>();
+  readonly #positions = new Map<string, number>();
+  // Heads of about the last second, to know what a site in step must hold by now.
+  #heads: { readonly atMs: number; readonly head: number }[] = [];
+  #waiters: Waiter[] = [];
+
+  constructor(options: DurabilityOptions) {
+    this.mode = options.mode;
+    this.#nowMs = options.nowMs;
+    this.#onStep = options.onStep;
+  }
+
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+
+  /** Other sites with the identities of their members; a new one is presumed in step until its first deadline. */
+  setSites(sites: ReadonlyMap<string, readonly string[]>): void {
+    for (const name of this.#sites.keys()) if (!sites.has(name)) this.#sites.delete(name);
+    for (const [name, identities] of sites) {
+      const site = this.#sites.get(name);
+      if (site === undefined) this.#sites.set(name, { inStep: true, heardMs: this.#nowMs(), identities });
+      else site.identities = identities;
+    }
+    this.#release();
+  }
+
+  steps(): readonly SiteStep[] {
+    return [...this.#sites].map(([site, { inStep }]) => ({ site, inStep }));
+  }
+
+  position(identity: string): number | undefined {
+    return this.#positions.get(identity);
+  }
+
+  /** Resolves when this node's log up to `head` is held by all sites that must hold it. */
+  wait(head: number): Promise<void> {
+    this.#rememberHead(head);
+    if (this.#isHeld(head)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiters.push({ head, deadlineMs: this.#nowMs() + stepDeadlineMs, resolve });
+    });
+  }
+
+  /** A member says that it holds this node's log durably up to `seq`. */
+  acknowledged(identity: string, seq: number): void {
+    this.#positions.set(identity, seq);
+    for (const [name, site] of this.#sites) {
+      if (!site.identities.includes(identity)) continue;
+      site.heardMs = this.#nowMs();
+      if (!site.inStep && this.#sitePosition(site) >= this.#headOneSecondAgo()) this.#step(name, site, true);
+    }
+    this.#release();
+  }
+
+  /** To be called several times a second: marks the sites that let a deadline pass. */
+  tick(): void {
+    const now = this.#nowMs();
+    const expired = this.#waiters.findLast((waiter) => waiter.deadlineMs <= now);
+    for (const [name, site] of this.#sites) {
+      const late = expired !== undefined && this.#sitePosition(site) < expired.head;
+      if (site.inStep && (late || now - site.heardMs > silenceMaxMs)) this.#step(name, site, false);
+    }
+    this.#release();
+  }
+
+  #step(site: string, state: Site, inStep: boolean): void {
+    state.inStep = inStep;
+    this.#onStep({ site, inStep });
+  }
+
+  #isHeld(head: number): boolean {
+    if (this.mode === "Local") return true;
+    const inStep = [...this.#sites.values()].filter((site) => site.inStep);
+    const holds = (site: Site) => this.#sitePosition(site) >= head;
+    return this.mode === "EverySite" ? inStep.every(holds) : inStep.length === 0 || inStep.some(holds);
+  }
+
+  #sitePosition(site: Site): number {
+    return Math.max(0, ...site.identities.map((identity) => this.#positions.get(identity) ?? 0));
+  }
+
+  #release(): void {
+    // In order of their heads, so the first that must still wait ends it.
+    const first = this.#waiters.findIndex((waiter) => !this.#isHeld(waiter.head));
+    const held = this.#waiters.splice(0, first < 0 ? this.#waiters.length : first);
+    for (const waiter of held) waiter.resolve();
+  }
+
+  #rememberHead(head: number): void {
+    const now = this.#nowMs();
+    const last = this.#heads.at(-1);
+    if (last !== undefined && last.atMs === now) this.#heads.pop();
+    this.#heads.push({ atMs: now, head });
+    const old = this.#heads.findLastIndex((entry) => entry.atMs <= now - stepDeadlineMs);
+    if (old > 0) this.#heads.splice(0, old);
+  }
+
+  #headOneSecondAgo(): number {
+    const before = this.#nowMs() - stepDeadlineMs;
+    return this.#heads.findLast((entry) => entry.atMs <= before)?.head ?? 0;
+  }
+}

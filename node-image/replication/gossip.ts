@@ -1,0 +1,35 @@
+/** An origin without progress for this long is fetched from any peer that is ahead: its own node or the way to it is down. */
+export const stalledMs = 1_000;
+
+/** Decides when an origin is to be fetched from others than its own node, and by one peer link at a time. */
+export class Gossip {
+  readonly #nowMs: () => number;
+  readonly #behind = new Map<string, { readonly sinceMs: number; readonly position: number }>();
+  readonly #busy = new Set<string>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Runs `fetch` when a peer is ahead in the origin and nothing of it has come for a second. */
+  async consider(
+    origin: string,
+    positions: { mine: number; theirs: number },
+    fetch: () => Promise<void>,
+  ): Promise<void> {
+    const { mine, theirs } = positions;
+    if (mine >= theirs) return;
+    const behind = this.#behind.get(origin);
+    if (behind === undefined || mine > behind.position) {
+      this.#behind.set(origin, { sinceMs: this.#nowMs(), position: mine });
+      return;
+    }
+    if (this.#nowMs() - behind.sinceMs < stalledMs || this.#busy.has(origin)) return;
+    this.#busy.add(origin);
+    try {
+      await fetch();
+    } finally {
+      this.#busy.delete(origin);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+-- What peers may do here: connect, listen, and call the functions of schema mesh. Idempotent; run at each start of the key server.
+begin;
+select pg_advisory_xact_lock(5696002);
+
+do $$ begin
+  if not exists (select from pg_roles where rolname = 'mesh') then create role mesh login; end if;
+  if not exists (select from pg_roles where rolname = 'mesh_door') then create role mesh_door; end if;
+end $$;
+alter role mesh with login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls connection limit 60 password null;
+alter role mesh_door with nologin nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls;
+alter role mesh set statement_timeout = '5s';
+alter role mesh set idle_in_transaction_session_timeout = '5s';
+alter role mesh set transaction_timeout = '10s';
+alter role mesh set lock_timeout = '2s';
+-- Only acknowledgements are written by peers, and those they repeat.
+alter role mesh set synchronous_commit = off;
+
+do $$ declare place name := current_database(); begin
+  execute format('revoke all on database %I, postgres, template1 from public', place);
+  execute format('grant connect on database %I to mesh', place);
+end $$;
+revoke all on schema public from public;
+revoke usage on language plpgsql, sql from public;
+
+-- Without the functions of the system there is no query that does anything: no large objects, no advisory locks, no sleeping,
+-- no reading of other sessions. The owner of the doors keeps those that were for everybody.
+do $$ declare f record; begin
+  if exists (select from pg_proc where oid = 'pg_sleep(double precision)'::regprocedure and proacl is null) then
+    create temp table reserved on commit drop as
+      select oid::regprocedure as routine from pg_proc where pronamespace = 'pg_catalog'::regnamespace and proacl is not null;
+    revoke execute on all routines in schema pg_catalog from public;
+    grant execute on all routines in schema pg_catalog to mesh_door;
+    for f in select routine from reserved loop
+      execute format('revoke execute on routine %s from mesh_door', f.routine);
+    end loop;
+  end if;
+end $$;
+
+create schema if not exists mesh;
+revoke all on schema mesh from public;
+grant usage on schema mesh to mesh, mesh_door;
+grant usage on schema keyfleet to mesh_door;
+grant select on keyfleet.ops, keyfleet.vector, keyfleet.node_self to mesh_door;
+
+-- Unlogged: after a crash peers acknowledge again and joiners ask again; wrapped keys are in no log of PostgreSQL's.
+create unlogged table if not exists mesh.positions (
+  identity text primary key,
+  seq bigint not null,
+  acknowledged timestamptz not null default clock_timestamp()
+);
+create unlogged table if not exists mesh.handovers (
+  identity text primary key,
+  wrapped bytea,
+  refusal text,
+  requested timestamptz not null default clock_timestamp()
+);
+grant select, insert, update on mesh.positions to mesh_door;
+grant select, insert, update, delete on mesh.handovers to mesh_door;
+
+-- Name in the certificate of the caller, in RFC 2253 order; what PostgreSQL has authenticated, not what the caller says.
+create or replace function mesh.caller() returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if system_user not like 'cert:%' then raise exception 'only for peers with a certificate' using errcode = '42501'; end if;
+  return substr(system_user, 6);
+end $$;
+
+-- Last sequence of each origin that this node holds; own marks this node's log, which is there even when it is empty.
+create or replace function mesh.vector() returns table (origin uuid, seq bigint, own boolean)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select v.origin, v.seq, false from keyfleet.vector v where v.origin <> (select n.incarnation from keyfleet.node_self n)
+    union all
+    select n.incarnation, coalesce((select max(o.seq) from keyfleet.ops o where o.origin = n.incarnation), 0), true
+      from keyfleet.node_self n;
+end $$;
+
+-- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 4 MiB.
+create or replace function mesh.pull(from_origin uuid, after_seq bigint, amount integer) returns setof text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  return query
+    select jsonb_build_array(p.origin, p.seq, p.hlc::text, p.kind, p.object,
+        translate(encode(p.payload, 'base64'), E'\n', ''), translate(encode(p.mac, 'base64'), E'\n', ''))::text
+    from (
+      select o.*, sum(octet_length(o.payload)) over (order by o.seq) as bytes
+      from (select * from keyfleet.ops s where s.origin = from_origin and s.seq > after_seq order by s.seq
+            limit least(greatest(amount, 0), 1000)) o
+    ) p
+    where p.bytes <= 4194304 or p.seq = after_seq + 1
+    order by p.seq;
+end $$;
+
+-- The caller holds this node's own log durably up to seq.
+create or replace function mesh.acknowledge(up_to bigint) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  held bigint := (select coalesce(max(o.seq), 0) from keyfleet.ops o, keyfleet.node_self n where o.origin = n.incarnation);
+begin
+  insert into mesh.positions as p values (mesh.caller(), least(greatest(up_to, 0), held))
+    on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp();
+  perform pg_notify('acks', '');
+end $$;
+
+-- Asks this node's key server for the master key, wrapped for the HSM of the caller.
+create or replace function mesh.request_master_key() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into mesh.handovers (identity) values (mesh.caller())
+    on conflict (identity) do update set wrapped = null, refusal = null, requested = clock_timestamp();
+  perform pg_notify('handover', '');
+end $$;
+
+-- The answer, once; no row until there is one.
+create or replace function mesh.master_key() returns table (wrapped bytea, refusal text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return query delete from mesh.handovers h where h.identity = mesh.caller() and (h.wrapped is not null or h.refusal is not null)
+    returning h.wrapped, h.refusal;
+end $$;
+
+do $$ declare f record; begin
+  for f in select oid::regprocedure as routine from pg_proc where pronamespace = 'mesh'::regnamespace loop
+    execute format('alter routine %s owner to mesh_door', f.routine);
+    execute format('revoke all on routine %s from public', f.routine);
+    execute format('grant execute on routine %s to mesh', f.routine);
+  end loop;
+  revoke execute on function mesh.caller() from mesh;
+end $$;
+-- alter owner needed it; nobody creates there.
+revoke create on schema mesh from mesh_door;
+commit;

@@ -1,0 +1,257 @@
+import { StoreError } from "../store/error.ts";
+import type { Log, NodeStore, Operation, Vector } from "../store/types.ts";
+import { fromWire } from "../store/wire.ts";
+import type { Gossip } from "./gossip.ts";
+import { Inbox } from "./inbox.ts";
+import { connectPeer, type PeerConnection } from "./peer-connection.ts";
+import type { MeshMember, MeshTls, PeerStatus } from "./types.ts";
+
+const pollMs = 1_000;
+const pullMax = 1_000;
+const refusedForMs = 15_000;
+const backoffMinMs = 100;
+const backoffMaxMs = 1_000;
+const acknowledgementsInFlightMax = 4;
+
+/** What a link to a peer works with. */
+export interface PeerOptions {
+  readonly member: MeshMember;
+  readonly tls: () => MeshTls;
+  readonly store: NodeStore;
+  readonly gossip: Gossip;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
+export class Peer {
+  readonly member: MeshMember;
+  readonly #options: PeerOptions;
+  #inbox = new Inbox();
+  #connection: PeerConnection | undefined;
+  #stopped = false;
+  #stop: () => void = () => undefined;
+  #problem: string | undefined = "not connected yet";
+  #origin: string | undefined;
+  #theirs: Vector | undefined;
+  #roundTripMs: number | undefined;
+  #lastHeardMs: number | undefined;
+  #acknowledging = 0;
+  readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
+
+  constructor(options: PeerOptions) {
+    this.member = options.member;
+    this.#options = options;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#connection?.close();
+    this.#inbox.wake();
+    this.#stop();
+  }
+
+  /** Connected and its vector is known. */
+  get reachable(): boolean {
+    return this.#connection !== undefined && this.#theirs !== undefined;
+  }
+
+  /** Operations that the peer held at the last look, a second ago at most, and this node does not hold now. */
+  lag(): number | undefined {
+    const mine = this.#options.store.vector();
+    if (this.#theirs === undefined) return undefined;
+    return [...this.#theirs].reduce((sum, [origin, seq]) => sum + Math.max(0, seq - (mine.get(origin) ?? 0)), 0);
+  }
+
+  status(): Omit<PeerStatus, "acknowledged"> {
+    const connection = this.#connection;
+    return {
+      name: this.member.name,
+      site: this.member.site,
+      connected: connection !== undefined,
+      roundTripMs: connection === undefined ? undefined : this.#roundTripMs,
+      lagOperations: this.lag(),
+      tlsGroup: connection?.tlsGroup,
+      lastHeardMs: this.#lastHeardMs,
+      problem: this.#problem,
+      refusedOrigins: Object.fromEntries([...this.#refused].map(([origin, { reason }]) => [origin, reason])),
+    };
+  }
+
+  async #run(): Promise<void> {
+    let backoffMs = backoffMinMs;
+    while (!this.#stopped) {
+      const startedMs = this.#options.nowMs();
+      try {
+        await this.#session();
+      } catch (error) {
+        this.#ended(error as Error);
+      }
+      if (this.#options.nowMs() - startedMs > 2 * backoffMaxMs) backoffMs = backoffMinMs;
+      await this.#pause(backoffMs * (0.5 + Math.random() / 2));
+      backoffMs = Math.min(backoffMaxMs, backoffMs * 2);
+    }
+  }
+
+  async #session(): Promise<void> {
+    const { tls, log } = this.#options;
+    const inbox = new Inbox();
+    let lost: Error | undefined;
+    const connection = await connectPeer({
+      peer: this.member,
+      tls: tls(),
+      notified: (payload) => inbox.heard(payload),
+      lost: (error) => {
+        lost = error;
+        inbox.wake();
+      },
+    });
+    if (this.#stopped) return connection.close();
+    this.#inbox = inbox;
+    this.#refused.clear();
+    this.#acknowledging = 0;
+    this.#connection = connection;
+    try {
+      await connection.query("listen ops");
+      this.#problem = undefined;
+      log({
+        level: "info",
+        event: "peerConnected",
+        peer: this.member.name,
+        tlsGroup: connection.tlsGroup ?? "unknown",
+      });
+      await this.#exchange(connection, () => lost);
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #exchange(connection: PeerConnection, lost: () => Error | undefined): Promise<void> {
+    let pollAtMs = 0;
+    while (!this.#stopped) {
+      const error = lost();
+      if (error !== undefined) throw error;
+      const now = this.#options.nowMs();
+      try {
+        if (now >= pollAtMs) {
+          pollAtMs = now + pollMs;
+          await this.#poll(connection);
+        }
+        await this.#takeInbox(connection);
+      } catch (cause) {
+        // Our own database is away or the master key not there yet: the peer is not to blame.
+        if (!(cause instanceof StoreError)) throw cause;
+        this.#inbox.ask();
+        await this.#inboxPause(pollAtMs);
+        continue;
+      }
+      await this.#inbox.something(pollAtMs - this.#options.nowMs());
+    }
+  }
+
+  /** Looks at what the peer has: its own log at once, others' only when nothing of them comes any more. */
+  async #poll(connection: PeerConnection): Promise<void> {
+    const { nowMs, store, gossip } = this.#options;
+    const sentMs = nowMs();
+    const rows = await connection.query("select origin, seq, own from mesh.vector()");
+    this.#roundTripMs = nowMs() - sentMs;
+    this.#lastHeardMs = nowMs();
+    const vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));
+    this.#origin = rows.find((row) => row.own === true)?.origin as string;
+    this.#theirs = vector;
+    this.#acknowledge(connection);
+    for (const [origin, theirs] of vector) {
+      if (origin === store.incarnation) continue;
+      const mine = store.vector().get(origin) ?? 0;
+      if (origin === this.#origin) await this.#pull(connection, origin, theirs);
+      else await gossip.consider(origin, { mine, theirs }, () => this.#pull(connection, origin, theirs));
+    }
+  }
+
+  /** Asks until this node holds the origin's log up to `until`. */
+  async #pull(connection: PeerConnection, origin: string, until: number): Promise<void> {
+    const { store } = this.#options;
+    while (!this.#stopped && !this.#isRefused(origin)) {
+      const mine = store.vector().get(origin) ?? 0;
+      if (mine >= until) return;
+      const rows = await connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine, pullMax]);
+      const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
+      if (operations.length === 0) return;
+      if (!operations.every((operation) => operation !== undefined)) return this.#refuse(origin, "malformed");
+      await this.#ingest(connection, operations);
+    }
+  }
+
+  async #takeInbox(connection: PeerConnection): Promise<void> {
+    const origin = this.#origin;
+    if (origin === undefined) return;
+    const { ask, operations } = this.#inbox.take(origin);
+    if (ask) return this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
+    const last = operations.at(-1);
+    if (last === undefined || this.#isRefused(origin)) return;
+    // Any member may send notifications on this channel, so what is wrong with one is no reason to distrust the peer.
+    const { position } = await this.#options.store.ingest(operations);
+    this.#acknowledge(connection);
+    if (position < last.seq) await this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
+  }
+
+  async #ingest(connection: PeerConnection, operations: readonly Operation[]): Promise<void> {
+    const origin = operations[0]?.origin ?? "";
+    const ingested = await this.#options.store.ingest(operations);
+    if (ingested.outcome === "refused") this.#refuse(origin, ingested.reason);
+    if (origin === this.#origin) this.#acknowledge(connection);
+  }
+
+  /** Tells the peer how far its own log is durable here; not awaited, the newest position is what counts. */
+  #acknowledge(connection: PeerConnection): void {
+    if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
+    this.#acknowledging += 1;
+    const position = this.#options.store.vector().get(this.#origin) ?? 0;
+    connection
+      .query("select mesh.acknowledge($1)", [position])
+      .then(() => {
+        this.#acknowledging -= 1;
+        const now = this.#options.store.vector().get(this.#origin ?? "") ?? 0;
+        if (now > position && this.#acknowledging === 0) this.#acknowledge(connection);
+      })
+      .catch(() => undefined);
+  }
+
+  #refuse(origin: string, reason: string): void {
+    const { log, nowMs } = this.#options;
+    this.#refused.set(origin, { reason, untilMs: nowMs() + refusedForMs });
+    log({ level: "error", event: "operationsRefused", peer: this.member.name, origin, reason });
+  }
+
+  #isRefused(origin: string): boolean {
+    const refused = this.#refused.get(origin);
+    if (refused !== undefined && this.#options.nowMs() < refused.untilMs) return true;
+    this.#refused.delete(origin);
+    return false;
+  }
+
+  #ended(error: Error): void {
+    const { log } = this.#options;
+    const before = this.#connection;
+    this.#connection = undefined;
+    this.#theirs = undefined;
+    if (this.#stopped) return;
+    if (before !== undefined) log({ level: "warn", event: "peerLost", peer: this.member.name, problem: error.message });
+    this.#problem = error.message;
+  }
+
+  #inboxPause(untilMs: number): Promise<void> {
+    return this.#pause(Math.max(100, untilMs - this.#options.nowMs()));
+  }
+
+  #pause(forMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#stopped ? 0 : forMs);
+      this.#stop = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

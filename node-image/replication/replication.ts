@@ -1,0 +1,185 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DurabilityGate } from "./durability.ts";
+import { Gossip } from "./gossip.ts";
+import { answerHandovers } from "./handover.ts";
+import { Peer } from "./peer.ts";
+import type { Durability, MeshMember, MeshTls, Replication, ReplicationOptions, ReplicationStatus } from "./types.ts";
+
+const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
+const tickMs = 100;
+const retryMs = 500;
+
+/** Starts the exchange of the log with all members: opens this node's doors for them and pulls from each. */
+export function startReplication(options: ReplicationOptions): Replication {
+  return new Exchange(options);
+}
+
+class Exchange implements Replication {
+  readonly #options: ReplicationOptions;
+  readonly #gate: DurabilityGate;
+  readonly #gossip: Gossip;
+  readonly #tick: NodeJS.Timeout;
+  readonly #heard = new Map<string, string>();
+  readonly #readAcknowledgements: () => void;
+  readonly #answerHandovers: () => void;
+  #members: readonly MeshMember[];
+  #peers: readonly Peer[] = [];
+  #tls: MeshTls;
+  #doorsOpen = false;
+  #stopped = false;
+
+  constructor(options: ReplicationOptions) {
+    const { store, nowMs, wrapFor } = options;
+    this.#options = options;
+    this.#members = options.members;
+    this.#tls = options.tls;
+    this.#gossip = new Gossip(nowMs);
+    this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
+    this.#readAcknowledgements = oneAtATime(() => this.#read());
+    this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
+    this.#tick = setInterval(() => this.#gate.tick(), tickMs);
+    store.setGate((head) => this.#gate.wait(head));
+    store.onNotification((channel) => this.#notified(channel));
+    void this.#openDoors();
+    this.updatePeers(options.members, options.tls);
+  }
+
+  updatePeers(members: readonly MeshMember[], tls: MeshTls): void {
+    const { store, nowMs, log } = this.#options;
+    this.#members = members;
+    this.#tls = tls;
+    store.setFences(fences(members));
+    this.#gate.setSites(this.#otherSites());
+    const wanted = members.filter((member) => this.#isPeer(member));
+    const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
+    for (const peer of this.#peers) if (!kept.includes(peer)) peer.stop();
+    const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
+    const gossip = this.#gossip;
+    this.#peers = [
+      ...kept,
+      ...added.map((member) => new Peer({ member, tls: () => this.#tls, store, gossip, nowMs, log })),
+    ];
+  }
+
+  updateDurability(durability: Durability): void {
+    this.#gate.mode = durability;
+    this.#gate.tick();
+  }
+
+  caughtUp(): boolean {
+    const reachable = this.#peers.filter((peer) => peer.reachable);
+    if (reachable.length === 0) return !this.#members.some((member) => this.#isOther(member));
+    return reachable.every((peer) => peer.lag() === 0);
+  }
+
+  status(): ReplicationStatus {
+    return {
+      caughtUp: this.caughtUp(),
+      peers: this.#peers.map((peer) => ({
+        ...peer.status(),
+        acknowledged: this.#gate.position(peer.member.identity),
+      })),
+      sites: this.#gate.steps(),
+      writesWaiting: this.#gate.waiting,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#tick);
+    this.#options.store.setGate(async () => undefined);
+    for (const peer of this.#peers) peer.stop();
+    // Nobody waits for sites that are no longer heard.
+    this.#gate.setSites(new Map());
+  }
+
+  /** Roles and functions for peers; tried again until the database takes them. */
+  async #openDoors(): Promise<void> {
+    const { store, log } = this.#options;
+    if (this.#stopped || this.#doorsOpen) return;
+    try {
+      await store.query(doors);
+      this.#doorsOpen = true;
+      this.#notified("connected");
+    } catch (error) {
+      const { cause } = error as { cause?: { message?: string } };
+      log({ level: "warn", event: "meshDoorsFailed", problem: cause?.message ?? (error as Error).message });
+      setTimeout(() => void this.#openDoors(), retryMs).unref();
+    }
+  }
+
+  #notified(channel: string): void {
+    if (this.#stopped || !this.#doorsOpen) return;
+    if (channel !== "handover") this.#readAcknowledgements();
+    if (channel !== "acks") this.#answerHandovers();
+  }
+
+  /** The table, not the notification, says who acknowledged what: any member can send notifications. */
+  async #read(): Promise<void> {
+    const rows = await this.#options.store.query("select identity, seq, acknowledged::text as at from mesh.positions");
+    for (const row of rows) {
+      const [identity, at] = [row.identity as string, row.at as string];
+      if (this.#heard.get(identity) === at) continue;
+      this.#heard.set(identity, at);
+      this.#gate.acknowledged(identity, Number(row.seq));
+    }
+  }
+
+  #otherSites(): ReadonlyMap<string, readonly string[]> {
+    const others = this.#members.filter(
+      ({ site, standing }) => standing === "Member" && site !== this.#options.self.site,
+    );
+    return new Map(
+      [...Map.groupBy(others, ({ site }) => site)].map(([site, members]) => [
+        site,
+        members.map(({ identity }) => identity),
+      ]),
+    );
+  }
+
+  #isPeer(member: MeshMember): boolean {
+    return this.#isOther(member) && member.address !== undefined;
+  }
+
+  #isOther(member: MeshMember): boolean {
+    return member.name !== this.#options.self.name && member.standing !== "Departed";
+  }
+}
+
+function sameLink(one: MeshMember, other: MeshMember): boolean {
+  return (
+    one.name === other.name &&
+    one.site === other.site &&
+    one.address === other.address &&
+    one.meshPort === other.meshPort &&
+    one.identity === other.identity
+  );
+}
+
+function fences(members: readonly MeshMember[]): ReadonlyMap<string, number> {
+  const departed = members.filter(({ standing }) => standing === "Departed");
+  return new Map(
+    departed.flatMap(({ incarnation, lastSequence }): [string, number][] =>
+      incarnation === undefined || lastSequence === undefined ? [] : [[incarnation, lastSequence]],
+    ),
+  );
+}
+
+/** Runs the work now, or once more after the run that is under way; failures wait for the next reason to run. */
+function oneAtATime(work: () => Promise<void>): () => void {
+  let running = false;
+  let again = false;
+  const run = () => {
+    again = running;
+    if (running) return;
+    running = true;
+    work()
+      .catch(() => undefined)
+      .finally(() => {
+        running = false;
+        if (again) run();
+      });
+  };
+  return run;
+}
