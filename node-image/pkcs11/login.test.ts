@@ -85,6 +85,15 @@ test("a device that fails is no refusal: the same PIN is tried again", (context)
   assert.equal(readCustody(stateFolder).unfinishedLogin, undefined);
 });
 
+test("a token without a user PIN says so and takes the same PIN once it is set", (context) => {
+  const { token, at } = place(context);
+  const keeper = new LoginKeeper();
+  token.answer = pkcs11js.CKR_USER_PIN_NOT_INITIALIZED;
+  assert.throws(() => keeper.login(at(), pin()), /no user PIN yet/);
+  token.answer = 0;
+  keeper.login(at(), pin());
+});
+
 test("logins that never come back become rare instead of locking the token", (context) => {
   const { token, at, stateFolder } = place(context);
   let nowMs = 1_000_000_000_000;

@@ -56,7 +56,7 @@ export class LoginKeeper {
       const after = finished(attempt.begun);
       if (refusal === undefined) {
         writeCustody(place.stateFolder, after);
-        throw error;
+        throw withoutUserPin(error, place.token) ?? error;
       }
       const others = after.refusedPins.filter((entry) => entry.fingerprint !== attempt.fingerprint);
       writeCustody(place.stateFolder, { ...after, refusedPins: [refusal, ...others].slice(0, limits.refusedPins) });
@@ -104,6 +104,15 @@ function refusalOf(error: unknown, place: LoginPlace, fingerprint: string): Refu
     cause: error.message,
     lockShown: (findToken(place.library, place.choice).flags & pkcs11js.CKF_USER_PIN_LOCKED) !== 0,
   };
+}
+
+/** No refusal of this PIN: it may be the one that will be set. */
+function withoutUserPin(error: unknown, token: Token): Trouble | undefined {
+  if (!(error instanceof TokenFailure) || error.code !== pkcs11js.CKR_USER_PIN_NOT_INITIALIZED) return undefined;
+  return new Trouble(
+    "PinRefused",
+    `token '${token.label}' has no user PIN yet; set one as its security officer and put it into the PIN Secret`,
+  );
 }
 
 /** A security officer unlocked the token: the same PIN may be right again. */

@@ -33,11 +33,20 @@ export function memoryHsm(serial = "memory"): MemoryHsm {
       present();
       const iv = randomBytes(12);
       const cipher = createCipheriv("aes-256-gcm", wrappingKey, iv).setAAD(aad);
-      return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+      return Buffer.concat([
+        Buffer.from(keyCheckValue, "hex"),
+        iv,
+        cipher.update(plaintext),
+        cipher.final(),
+        cipher.getAuthTag(),
+      ]);
     },
     async unseal(blob, aad) {
       present();
-      return opened(wrappingKey, blob, aad);
+      const sealedBy = blob.toString("hex", 0, 3);
+      if (sealedBy !== keyCheckValue)
+        throw new HsmError("refused", `sealed by key ${sealedBy}; this token has key ${keyCheckValue}`);
+      return opened(wrappingKey, blob.subarray(3), aad);
     },
     async random(length) {
       present();
