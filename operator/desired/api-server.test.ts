@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type ApiServer, startApiServer } from "../../crds/testing/api-server.ts";
+import { planNext } from "../plan/plan.ts";
+import { kindOf, pathOf } from "../ports/kinds.ts";
+import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
+import { aCluster, anObserved, aView, desiredInTest, inWords } from "../testing/builders.ts";
+
+const namespace = "keyfleet";
+let api: ApiServer;
+
+before(async () => {
+  api = await startApiServer();
+  await api.installCrds();
+  await api.request("POST", "/api/v1/namespaces", {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: namespace },
+  });
+});
+after(() => api?.stop());
+
+/** A specification with everything that ends up in objects. */
+const full = aCluster(({ spec }) => {
+  spec.defaults = {
+    ...spec.defaults,
+    storage: { size: "1Gi", storageClassName: "fast" },
+    resources: { requests: { cpu: "1000m", memory: "1024Mi" }, limits: { memory: "2Gi" } },
+    placement: { nodeSelector: { disk: "ssd" }, tolerations: [{ key: "kms", operator: "Exists" }] },
+    exposure: { annotations: { "example.com/internal": "true" } },
+  };
+  spec.defaults.hsm = {
+    ...spec.defaults.hsm,
+    softToken: { initialise: true },
+    environment: [{ name: "A", value: "b" }],
+  };
+});
+
+test("a real API server takes all desired objects, and afterwards nothing is left to write", async () => {
+  let observed = anObserved({ cluster: full, others: "new", settled: false });
+  for (const round of [1, 2, 3]) {
+    const plan = planNext(desiredInTest(observed), observed, () => undefined);
+    if (plan.kind !== "act") break;
+    assert.ok(round < 3, `writes again: ${inWords(plan).does}`);
+    const applied: KubernetesObject[] = [];
+    for (const action of plan.actions) if (action.kind === "apply") applied.push(await apply(action.object));
+    observed = withApplied(observed, applied);
+  }
+  const kinds = observed.objects
+    .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+    .filter((name) => name.includes("dc1-a"));
+  assert.deepEqual(kinds.sort(), [
+    "Role dc1-a",
+    "RoleBinding dc1-a",
+    "Service dc1-a-kmip",
+    "Service dc1-a-mesh",
+    "ServiceAccount dc1-a",
+    "StatefulSet dc1-a",
+  ]);
+});
+
+test("a change of settings is one write, and settles again", async () => {
+  const before = anObserved({ cluster: full, others: "new", settled: false });
+  const applied = await Promise.all(
+    aView({ cluster: full, others: "new", settled: false }).view.desired.nodes.map(({ kmsNode }) =>
+      apply(kmsNode as unknown as KubernetesObject),
+    ),
+  );
+  const settled = withApplied(before, applied);
+  const changed = structuredClone(full);
+  changed.spec.defaults = { ...changed.spec.defaults, logs: { level: "debug" } };
+  const observed = { ...settled, cluster: changed };
+  const plan = planNext(desiredInTest(observed), observed, () => undefined);
+  const nodes = inWords(plan).does.filter((did) => did.includes("KmsNode"));
+  assert.deepEqual(nodes, ["apply KmsNode dc1-a", "apply KmsNode dc1-b"]);
+});
+
+async function apply(object: KubernetesObject): Promise<KubernetesObject> {
+  const path = pathOf(kindOf(object), namespace, object.metadata.name);
+  const answer = await api.request("PATCH", `${path}?fieldManager=keyfleet&force=true&fieldValidation=Strict`, object);
+  assert.ok(
+    answer.status === 200 || answer.status === 201,
+    `${object.kind} ${object.metadata.name}: ${answer.body.message}`,
+  );
+  return answer.body;
+}
+
+function withApplied(observed: Observed, applied: readonly KubernetesObject[]): Observed {
+  const nodes = applied.filter(({ kind }) => kind === "KmsNode") as unknown as KmsNode[];
+  const others = applied.filter(({ kind }) => kind !== "KmsNode");
+  const names = new Set(others.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+  const kept = observed.objects.filter(({ kind, metadata }) => !names.has(`${kind}/${metadata.name}`));
+  const sites = observed.sites.map((view) => (view.local && nodes.length > 0 ? { ...view, nodes } : view));
+  return { ...observed, sites, objects: [...kept, ...others] };
+}
