@@ -56,7 +56,7 @@ function statusMessage(view: View, plan: Plan, nodes: string): string {
 
 /** "dc3-a clock is off by 1.2 s", "dc1-a: Secret dc1-hsm-pin with the PIN is missing". */
 function saidOf({ subject, message }: Blocked): string {
-  if (message.includes(subject)) return message;
+  if (message.startsWith(subject) || message.startsWith(`site ${subject}`)) return message;
   return /^(clock|runs|does|must)\b/.test(message) ? `${subject} ${message}` : `${subject}: ${message}`;
 }
 

@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
+import { clusterConditions, eventReasons, gates } from "@keyfleet/crds/reasons.ts";
+import { failures } from "../plan/failures.ts";
+import { aCluster, aView, type NodeInTest, nowMs, replaced, type WorldInTest } from "../testing/builders.ts";
+import { podOf, unboundStorage, waitingFor, without } from "../testing/worlds.ts";
+import { eventsOf } from "./events.ts";
+import { fleetStatus } from "./fleet-status.ts";
+
+function statusOf(world: WorldInTest): KmsClusterStatus {
+  const { view, plan } = aView(world);
+  return fleetStatus(view, plan);
+}
+
+const waiting = (reason: string, message: string, type = "RootOfTrust") =>
+  ({ stage: "waiting", bad: { [type]: [reason, message] } }) as const;
+const lost = {
+  stage: "member",
+  serving: false,
+  bad: { Serving: ["RootOfTrustUnavailable", "the HSM does not answer"] },
+} as const;
+const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
+const noPin = { "Secret/hsm-pin": { present: false, keys: [] } };
+const joinLock = { heldByMe: true, holder: "dc1", operation: "join", node: "dc1-b" };
+
+/** The world, and nodes, sites and message of `kubectl get kms`. */
+const lines: readonly (readonly [string, WorldInTest, string, string, string])[] = [
+  ["all is well", {}, "6/6", "3/3", "all nodes serve"],
+  [
+    "nodes are being made",
+    { others: "absent" },
+    "0/6",
+    "3/3",
+    "waiting: dc2-a: the operator of dc2 has not made the node yet",
+  ],
+  ["the first node founds", { others: "waiting" }, "0/6", "3/3", "founding with dc1-a (0/6)"],
+  ["a node joins", { ...oneMember, lock: joinLock }, "1/6", "3/3", "joining dc1-b (1/6)"],
+  [
+    "a node of another site joins",
+    { others: "waiting", nodes: { "dc1-a": "member", "dc2-a": "joining" } },
+    "1/6",
+    "3/3",
+    "joining dc2-a (1/6)",
+  ],
+  ["a site is lost", { unreachable: ["dc2"] }, "4/6", "2/3", "site dc2 is not reachable"],
+  [
+    "two sites are lost",
+    { unreachable: ["dc2", "dc3"] },
+    "2/6",
+    "1/3",
+    "site dc2 is not reachable, site dc3 is not reachable",
+  ],
+  [
+    "a join waits for a lost site",
+    { ...oneMember, unreachable: ["dc2"] },
+    "1/6",
+    "2/3",
+    "waiting: site dc2 is not reachable: no answer within 2 s",
+  ],
+  [
+    "a site is unknown",
+    { neverSeen: ["dc3"], ...oneMember },
+    "1/6",
+    "2/3",
+    "waiting: site dc3 is not reachable: no kubeconfig Secret labelled keyfleet.io/site=dc3",
+  ],
+  [
+    "a clock is off",
+    {
+      nodes: {
+        "dc3-a": {
+          ...waiting("OffsetTooLarge", "x", "TimeSynchronised"),
+          status: { time: { worstOffsetMs: -1204, servers: [] } },
+        },
+      },
+    },
+    "5/6",
+    "3/3",
+    "waiting: dc3-a clock is off by 1.2 s",
+  ],
+  [
+    "a PIN is wrong",
+    { nodes: { "dc1-b": waiting("PinIncorrect", "the token refused the PIN") } },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b: the token refused the PIN",
+  ],
+  [
+    "a token is not there",
+    { nodes: { "dc1-b": waiting("TokenNotFound", "no token with label t") } },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b: no token with label t",
+  ],
+  [
+    "the PIN Secret is missing",
+    { nodes: { "dc1-b": "waiting" }, references: noPin },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b: Secret hsm-pin with the PIN is missing",
+  ],
+  [
+    "the image is missing",
+    { nodes: { "dc1-b": "new" }, objects: podOf("dc1-b", waitingFor("ErrImageNeverPull")) },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b: image missing on the machine: keyfleet-node:0.1.0 (container keyserver)",
+  ],
+  [
+    "storage is not bound",
+    { nodes: { "dc1-b": "new" }, objects: unboundStorage("dc1-b") },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b: storage not bound: no volume for data-dc1-b-0 (? of class (default)): 0/1 nodes: too few CPUs",
+  ],
+  [
+    "the version differs",
+    { nodes: { "dc3-b": { stage: "waiting", status: { version: "0.0.9" } } } },
+    "5/6",
+    "3/3",
+    "waiting: dc3-b runs version 0.0.9, the fleet runs 0.1.0",
+  ],
+  [
+    "an upgrade is asked for",
+    { cluster: aCluster((c) => (c.spec.version = "0.2.0")) },
+    "6/6",
+    "3/3",
+    "waiting: bank: the members stay at 0.1.0: rolling upgrade to 0.2.0 is not in 0.1.0",
+  ],
+  [
+    "a member was taken out",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": "member" } },
+    "5/5",
+    "3/3",
+    "waiting: dc1-b is a member and cannot be removed in 0.1.0; it stays",
+  ],
+  ["a member lost its HSM", { nodes: { "dc1-b": lost } }, "5/6", "3/3", "dc1-b: the HSM does not answer"],
+  [
+    "a pod died and could not say so",
+    { objects: replaced("Pod", "dc1-b-0") },
+    "5/6",
+    "3/3",
+    "dc1-b: the pod is not ready",
+  ],
+  ["copies differ", { ...oneMember, differing: ["dc2"] }, "1/6", "3/3", "waiting: dc2 differs in spec.version"],
+];
+
+for (const [sentence, world, nodes, sites, message] of lines) {
+  test(`kubectl get kms when ${sentence}`, () => {
+    const status = statusOf(world);
+    assert.deepEqual([status.nodes, status.sites, status.message], [nodes, sites, message]);
+  });
+}
+
+/** The world, a condition, its status and reason. */
+const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions, string, string])[] = [
+  [{}, "Ready", "True", "AsWanted"],
+  [{}, "Quiesced", "True", "AsWanted"],
+  [{}, "SitesInStep", "True", "AsWanted"],
+  [{}, "LatencyWithinBounds", "Unknown", "NotObserved"],
+  [{}, "Upgrading", "False", "NotUpgrading"],
+  [{ others: "new" }, "TimeSynchronised", "Unknown", "NotObserved"],
+  [{ others: "new" }, "SitesInStep", "Unknown", "NotObserved"],
+  [{ others: "new" }, "VersionsUniform", "Unknown", "NotObserved"],
+  [{ unreachable: ["dc2"] }, "Ready", "False", "SiteUnreachable"],
+  [{ unreachable: ["dc2"] }, "SitesReachable", "False", "SiteUnreachable"],
+  [{ unreachable: ["dc2"] }, "SitesInStep", "False", "NotCaughtUp"],
+  [{ unreachable: ["dc2"] }, "SpecSynced", "True", "AsWanted"],
+  [{ nodes: { "dc1-b": lost } }, "Ready", "False", "NodesNotServing"],
+  [{ nodes: { "dc1-b": lost } }, "Quiesced", "False", "NodesNotServing"],
+  [oneMember, "Ready", "False", "NotYet"],
+  [oneMember, "Quiesced", "False", "NotYet"],
+  [{ nodes: { "dc1-b": waiting("PinIncorrect", "no") } }, "Ready", "False", "Blocked"],
+  [{ nodes: { "dc1-b": waiting("PinIncorrect", "no") } }, "Quiesced", "False", "Blocked"],
+  [
+    { nodes: { "dc1-b": waiting("OffsetTooLarge", "off", "TimeSynchronised") } },
+    "TimeSynchronised",
+    "False",
+    "ClockOffset",
+  ],
+  [
+    { nodes: { "dc1-b": { stage: "member", status: { version: "0.0.9" } } } },
+    "VersionsUniform",
+    "False",
+    "VersionsDiffer",
+  ],
+  [{ differing: ["dc3"] }, "SpecSynced", "False", "SpecDiffers"],
+  [{ nodes: { "dc1-b": withPeer(180) } }, "LatencyWithinBounds", "False", "RoundTripTooLong"],
+  [{ nodes: { "dc1-b": withPeer(12) } }, "LatencyWithinBounds", "True", "AsWanted"],
+  [{ cluster: without("dc1", "dc1-b") }, "SizeRecommended", "True", "AsWanted"],
+  [{ cluster: aCluster((c) => c.spec.sites.splice(1, 2)) }, "SizeRecommended", "False", "TooFewNodes"],
+];
+
+for (const [world, type, status, reason] of findings) {
+  test(`${type} is ${status} (${reason}) with ${JSON.stringify(world).slice(0, 80)}`, () => {
+    const found = statusOf(world).conditions?.find((condition) => condition.type === type);
+    assert.deepEqual([found?.status, found?.reason], [status, reason]);
+  });
+}
+
+test("a site whose API is away is in step as long as the nodes' own links to it are up", () => {
+  const linked: NodeInTest = { stage: "member", status: { peers: [{ name: "dc2-a", connected: true }] } };
+  const found = statusOf({ unreachable: ["dc2"], nodes: { "dc1-a": linked } }).conditions;
+  assert.equal(found?.find(({ type }) => type === "SitesInStep")?.status, "True");
+});
+
+test("every condition is always there, in the same order", () => {
+  for (const world of [{}, { others: "absent" }, { unreachable: ["dc2", "dc3"] }] as const)
+    assert.deepEqual(
+      statusOf(world).conditions?.map(({ type }) => type),
+      Object.keys(clusterConditions),
+    );
+});
+
+test("an idle fleet has the same status word for word at any later time", () => {
+  const first = statusOf({ unreachable: ["dc2"] });
+  const cluster = aCluster((made) => (made.status = first));
+  const copies = { dc3: aCluster((made) => (made.status = { siteStatus: [ca("dc3")] })) };
+  const later = statusOf({ unreachable: ["dc2"], cluster, copies, nowMs: nowMs + 3_600_000 });
+  assert.deepEqual(later, first);
+});
+
+test("since when a gate is closed stays while its message changes", () => {
+  const before = statusOf({ nodes: { "dc1-b": waiting("PinIncorrect", "one try") } });
+  const cluster = aCluster((made) => (made.status = before));
+  const after = statusOf({ cluster, nowMs: nowMs + 60_000, nodes: { "dc1-b": waiting("PinLocked", "locked") } });
+  assert.equal(after.blockedBy?.[0]?.message, "locked");
+  assert.equal(after.blockedBy?.[0]?.since, before.blockedBy?.[0]?.since);
+});
+
+test("every closed gate is in the list of gates and says what to do", () => {
+  for (const [, world] of lines)
+    for (const { gate, message, remedy } of statusOf(world).blockedBy ?? []) {
+      assert.ok(Object.hasOwn(gates, gate), gate);
+      assert.ok(message.length > 5 && remedy.length > 3, `${gate}: ${message} / ${remedy}`);
+    }
+});
+
+test("a node says what is wrong with it and what to do", () => {
+  const { nodeStatus } = statusOf({ nodes: { "dc1-b": waiting("PinIncorrect", "the token refused the PIN") } });
+  const message = nodeStatus?.find(({ name }) => name === "dc1-b")?.message ?? "";
+  assert.match(message, /the token refused the PIN; correct the hsm settings of dc1-b, the PIN Secret or the token/);
+});
+
+test("a node of another site is described in the words of its own operator", () => {
+  const told = { name: "dc2-a", site: "dc2", serving: false, message: "image missing: keyfleet-node:0.1.0" };
+  const copies = { dc2: aCluster((made) => (made.status = { nodeStatus: [told] })) };
+  const { nodeStatus, nodes } = statusOf({ nodes: { "dc2-a": "new" }, copies });
+  assert.equal(nodeStatus?.find(({ name }) => name === "dc2-a")?.message, told.message);
+  assert.equal(nodes, "5/6");
+});
+
+test("the CA of each site is published, and stays while the site is away", () => {
+  const status = statusOf({});
+  assert.deepEqual(
+    status.siteStatus?.map(({ caCertificate }) => caCertificate),
+    ["CA of this site", "CA of dc2", "CA of dc3"],
+  );
+  const cluster = aCluster((made) => (made.status = status));
+  const away = statusOf({ cluster, neverSeen: ["dc2"] });
+  assert.equal(away.siteStatus?.find(({ name }) => name === "dc2")?.caCertificate, "CA of dc2");
+});
+
+test("what the API server refuses is seen in the status with what to do", () => {
+  const { view, plan } = aView({ objects: replaced("Service", "dc1-a-kmip") });
+  assert.ok(plan.kind === "act" && plan.actions[0] !== undefined);
+  const failed = [{ action: plan.actions[0], message: "services is forbidden: exceeded quota" }];
+  const status = fleetStatus(view, failures(plan, failed));
+  assert.match(status.message ?? "", /Service dc1-a-kmip of dc1-a is missing, but: services is forbidden/);
+  assert.match(status.blockedBy?.[0]?.remedy ?? "", /quota/);
+});
+
+test("one event a change, each with a reason of the list, none when nothing changed", () => {
+  const before = statusOf({});
+  const cluster = aCluster((made) => (made.status = before));
+  const words = (world: WorldInTest) =>
+    eventsOf(cluster, statusOf({ cluster, ...world }), []).map(({ type, reason, note }) => [type, reason, note]);
+  assert.deepEqual(words({}), []);
+  assert.deepEqual(words({ unreachable: ["dc2"] })[0], [
+    "Warning",
+    "SiteLost",
+    "site dc2 stopped answering: no answer within 2 s",
+  ]);
+  assert.deepEqual(words({ nodes: { "dc1-b": lost } }), [
+    ["Warning", "NodeNotServing", "dc1-b stopped serving: the HSM does not answer"],
+  ]);
+  assert.deepEqual(
+    words({ nodes: { "dc1-b": waiting("PinIncorrect", "no") } }).map(([, reason]) => reason),
+    ["NodeNotServing", "Blocked"],
+  );
+  const { plan } = aView({ ...oneMember, lock: joinLock });
+  assert.ok(plan.kind === "act");
+  const done = eventsOf(cluster, before, plan.actions);
+  assert.deepEqual(
+    done.map(({ reason, note }) => [reason, note]),
+    [["NodeJoining", "dc1-b joins, dc1-a hands over the keys"]],
+  );
+  for (const { reason } of done) assert.ok(Object.hasOwn(eventReasons, reason));
+});
+
+function withPeer(roundTripMs: number): NodeInTest {
+  return { stage: "member", status: { peers: [{ name: "dc1-a", connected: true, roundTripMs }] } };
+}
+
+function ca(name: string) {
+  return { name, reachable: true, caCertificate: `CA of ${name}` };
+}
