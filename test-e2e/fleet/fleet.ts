@@ -1,0 +1,80 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { until } from "./await.ts";
+import { cluster, namespace, type Place } from "./places.ts";
+
+/** The KmsCluster as a site shows it. */
+export async function clusterAt(place: Place, site: string): Promise<KmsCluster> {
+  return JSON.parse((await place.sites.kubectl(site, ["-n", namespace, "get", "kmscluster", cluster, "-o", "json"])).stdout);
+}
+
+/** The nodes of a site. */
+export async function nodesAt(place: Place, site: string): Promise<KmsNode[]> {
+  return JSON.parse((await place.sites.kubectl(site, ["-n", namespace, "get", "kmsnode", "-o", "json"])).stdout).items;
+}
+
+/** The nodes of all sites that run; in the order of the sites. */
+export async function allNodes(place: Place, sites: readonly string[] = place.sites.names): Promise<KmsNode[]> {
+  return (await Promise.all(sites.map((site) => nodesAt(place, site)))).flat();
+}
+
+/** "4/6 dc1-a joins" of a site, for progress and messages. */
+export async function statusLine(place: Place, site: string): Promise<string> {
+  const { status } = await clusterAt(place, site);
+  return `${status?.nodes ?? "-"} nodes, ${status?.sites ?? "-"} sites: ${status?.message ?? "no status yet"}`;
+}
+
+/** Waits until every site says that all nodes serve. */
+export async function waitForAllServing(place: Place, options: { deadlineMs: number; sites?: readonly string[]; tell?: (seen: string) => void }) {
+  const sites = options.sites ?? place.sites.names;
+  const look = () => Promise.all(sites.map((site) => statusLine(place, site)));
+  const done = (lines: string[]) => lines.every((line) => /^(\d+)\/\1 nodes, (\d+)\/\2 sites/.test(line));
+  const { tell } = options;
+  await until(look, done, {
+    what: "all nodes serve",
+    deadlineMs: options.deadlineMs,
+    ...(tell === undefined ? {} : { tell: (text) => tell(oneLine(text)) }),
+  });
+}
+
+function oneLine(text: string): string {
+  try {
+    return [...new Set(JSON.parse(text) as string[])].join(" | ");
+  } catch {
+    return text.split("\n")[0] ?? "";
+  }
+}
+
+/** KMIP endpoints (HOST:PORT) of nodes, by node name. */
+export function endpoints(nodes: readonly KmsNode[]): Map<string, string> {
+  return new Map(nodes.flatMap(({ metadata, spec }) => (spec.clientAddress === undefined ? [] : [[metadata.name, `${spec.clientAddress}:5696`] as const])));
+}
+
+/** Writes the CAs of all sites, which KMIP clients trust, to a file and answers with its path. */
+export function writeServersCa(place: Place, nodes: readonly KmsNode[]): string {
+  const file = join(place.certificates, "servers-ca.crt");
+  writeFileSync(file, nodes.find(({ spec }) => spec.trustBundle !== undefined)?.spec.trustBundle ?? "");
+  return file;
+}
+
+/** What a node's log holds: origin → last sequence, from its metrics. */
+export async function vectorOf(place: Place, node: KmsNode): Promise<Record<string, number>> {
+  const metrics = await metricsOf(place, node);
+  const lines = metrics.matchAll(/^keyfleet_log_sequence\{[^}]*origin="([^"]+)"[^}]*\} (\d+)/gm);
+  return Object.fromEntries([...lines].map((match) => [match[1] ?? "", Number(match[2])]).sort());
+}
+
+/** The text of a node's /metrics, through its site's API server. */
+export async function metricsOf(place: Place, node: KmsNode): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/pods/${node.metadata.name}-0:8080/proxy/metrics`;
+  return (await place.sites.kubectl(node.spec.site, ["get", "--raw", path])).stdout;
+}
+
+/** Waits until the logs of all nodes are the same. */
+export async function waitUntilEqual(place: Place, nodes: readonly KmsNode[], deadlineMs: number): Promise<Record<string, number>> {
+  const look = () => Promise.all(nodes.map((node) => vectorOf(place, node)));
+  const done = (vectors: Record<string, number>[]) => new Set(vectors.map((vector) => JSON.stringify(vector))).size === 1 && Object.keys(vectors[0] ?? {}).length > 0;
+  return (await until(look, done, { what: "all nodes hold the same log", deadlineMs }))[0] ?? {};
+}

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { run } from "../sites/command.ts";
+import { cache, type Place, root } from "./places.ts";
+
+/** One line that a client printed. */
+export interface Answer {
+  readonly id?: string;
+  readonly digest?: string;
+  readonly error?: string;
+  readonly endpoint?: string;
+  readonly ms?: number;
+  readonly attributes?: readonly string[];
+}
+
+/** Clients that nobody here wrote. */
+export type ClientName = "PyKMIP" | "kmip-go";
+
+/** Who calls and whom. */
+export interface Call {
+  readonly client: ClientName;
+  readonly endpoints: readonly string[];
+  /** Base name of the certificate in place.certificates; default app1. */
+  readonly as?: string;
+  /** File with the CA of the servers. */
+  readonly ca: string;
+}
+
+/** Installs the clients when they are missing. */
+export async function installClients(): Promise<void> {
+  await run([join(root, "test-e2e/clients/install.sh")], { inherit: true });
+}
+
+/** The command line of a client inside the clients' network. */
+export function commandOf(place: Place, call: Call, words: readonly string[]): string[] {
+  const as = join(place.certificates, call.as ?? "app1");
+  const program = {
+    PyKMIP: [join(cache, "clients/pykmip/bin/python"), join(root, "test-e2e/clients/pykmip/client.py")],
+    "kmip-go": [join(cache, "clients/kmip-go")],
+  }[call.client];
+  const who = ["--cert", `${as}.crt`, "--key", `${as}.key`, "--ca", call.ca];
+  return place.sites.clientCommand([...program, ...call.endpoints.flatMap((endpoint) => ["--endpoint", endpoint]), ...who, ...words]);
+}
+
+/** Runs one command of a client to its end; what it says, errors included. */
+export async function ask(place: Place, call: Call, words: readonly string[], input = ""): Promise<Answer[]> {
+  const { stdout, stderr, code } = await run(commandOf(place, call, words), { input, mayFail: true, timeoutMs: 120_000 });
+  const answers = parse(stdout);
+  return answers.length === 0 && code !== 0 ? [{ error: stderr.trim().split("\n").at(-1) ?? `exit code ${code}` }] : answers;
+}
+
+function parse(text: string): Answer[] {
+  return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** A writer in the background: creates keys until it is told to stop. */
+export interface Writer {
+  readonly acknowledged: Answer[];
+  readonly failures: Answer[];
+  stop(): Promise<void>;
+}
+
+/** Starts creating keys at the given endpoints, at most `count` and for `seconds`. */
+export function startWriter(place: Place, call: Call, bounds: { name: string; count: number; seconds: number }): Writer {
+  const words = ["--name", bounds.name, "--count", String(bounds.count), "--seconds", String(bounds.seconds), "--timeout", "3"];
+  const [program = "", ...args] = commandOf(place, call, [...words, "loop"]);
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const acknowledged: Answer[] = [];
+  const failures: Answer[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const answer: Answer = JSON.parse(line);
+    (answer.error === undefined ? acknowledged : failures).push(answer);
+  });
+  return { acknowledged, failures, stop: () => ended(child) };
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.once("close", () => resolve());
+    child.kill("SIGTERM");
+  });
+}
