@@ -101,19 +101,19 @@ function removeOld(directory: string, name: string): void {
 
 /** Reloads and waits until new connections are under the new rules; only then may sessions be ended for good. */
 async function activate(configuration: MeshConfiguration, endSessions: boolean): Promise<void> {
-  const [problem] = await query(configuration, PROBLEMS);
-  if (problem !== undefined) throw new Error(`PostgreSQL refuses the mesh configuration: ${problem.error}`);
   const [sent] = await query(configuration, "select clock_timestamp()::text as at, pg_reload_conf()");
   const deadline = Date.now() + activationDeadlineMs;
   while (!(await isLoaded(configuration, sent?.at))) {
     if (Date.now() > deadline) throw new Error("PostgreSQL does not reload its configuration");
     await delay(20);
   }
+  const [problem] = await query(configuration, problems);
+  if (problem !== undefined) throw new Error(`PostgreSQL refuses the mesh configuration: ${problem.error}`);
   if (endSessions)
     await query(configuration, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'mesh'");
 }
 
-const PROBLEMS = `select error from pg_hba_file_rules where error is not null
+const problems = `select error from pg_hba_file_rules where error is not null
   union all select error from pg_ident_file_mappings where error is not null
   union all select error from pg_file_settings where error is not null limit 1`;
 
