@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeClock, settle } from "../testing/fake-clock.ts";
+import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
+import { quietLog } from "../testing/quiet-log.ts";
+import { Informer } from "./informer.ts";
+
+function followed(labelSelector?: string) {
+  const api = new FakeCluster();
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const requests: string[] = [];
+  api.beforeRequest = (request) => void requests.push(request);
+  const informer = new Informer({
+    api,
+    kind: "KmsNode",
+    ...(labelSelector !== undefined && { labelSelector }),
+    onChange: ({ metadata }) => told.push(metadata.name),
+    clock,
+    log: quietLog(),
+  });
+  const names = () => informer.items().map(({ metadata }) => metadata.name);
+  return { api, clock, told, requests, informer, names };
+}
+
+test("shows what is there, what comes and what goes", async () => {
+  const { api, informer, told, names } = followed();
+  api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  assert.deepEqual([informer.fresh, names()], [true, ["dc1-a"]]);
+  api.put(anObject("KmsNode", "dc1-b"));
+  api.drop("KmsNode", "dc1-a");
+  await settle();
+  assert.deepEqual([names(), told], [["dc1-b"], ["dc1-a", "dc1-b", "dc1-a"]]);
+  informer.stop();
+});
+
+test("goes on after a break from where it was, and keeps the last good state meanwhile", async () => {
+  const { api, clock, informer, names, requests } = followed();
+  api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  api.cut();
+  await clock.advance(20_000);
+  assert.deepEqual(names(), ["dc1-a"]);
+  api.put(anObject("KmsNode", "dc1-b"));
+  api.heal();
+  await clock.advance(16_000);
+  assert.deepEqual(names(), ["dc1-a", "dc1-b"]);
+  assert.equal(requests.filter((request) => request === "list KmsNode").length, 1);
+  informer.stop();
+});
+
+test("asks a silent server less and less often", async () => {
+  const { api, clock, informer, requests } = followed();
+  api.cut();
+  informer.start();
+  await clock.advance(120_000);
+  assert.ok(requests.length <= 15, `${requests.length} requests in two minutes`);
+  informer.stop();
+});
+
+test("lists anew after gone (410), and notices what went meanwhile", async () => {
+  const { api, clock, informer, names, told } = followed();
+  api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  api.beforeRequest = (request) => {
+    if (request.startsWith("list")) api.drop("KmsNode", "dc1-a");
+  };
+  api.compact();
+  await clock.advance(1_000);
+  assert.deepEqual([names(), told], [[], ["dc1-a", "dc1-a"]]);
+  informer.stop();
+});
+
+test("is not fresh between a restart and the next whole list", async () => {
+  const { informer } = followed();
+  informer.start();
+  await settle();
+  informer.restart();
+  assert.equal(informer.fresh, false);
+  await settle();
+  assert.equal(informer.fresh, true);
+  informer.stop();
+});
+
+test("an older version never replaces a newer one that this process wrote", async () => {
+  const { api, informer } = followed();
+  const old = api.put(anObject("KmsNode", "dc1-a", { spec: { version: "1" } }));
+  informer.start();
+  await settle();
+  const newer = { ...old, spec: { version: "2" }, metadata: { ...old.metadata, resourceVersion: "500" } };
+  informer.wrote(newer);
+  informer.wrote(old);
+  assert.deepEqual(informer.get("dc1-a")?.spec, { version: "2" });
+  informer.stop();
+});
+
+test("an object that was made anew under the same name replaces the old one", async () => {
+  const { api, informer } = followed();
+  const first = api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  api.drop("KmsNode", "dc1-a");
+  api.put(anObject("KmsNode", "dc1-a"));
+  await settle();
+  assert.notEqual(informer.get("dc1-a")?.metadata.uid, first.metadata.uid);
+  informer.stop();
+});
+
+test("what this process deleted is shown as going at once", async () => {
+  const { api, informer } = followed();
+  const node = api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  informer.removed(node);
+  assert.ok(informer.get("dc1-a")?.metadata.deletionTimestamp);
+  informer.stop();
+});
