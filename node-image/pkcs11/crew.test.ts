@@ -42,6 +42,14 @@ test("a thread that dies is replaced", async (context) => {
   assert.equal(threads.stuck, 0);
 });
 
+test("a crew whose threads all hung at once gets new ones", async (context) => {
+  const threads = await crew(context, 2);
+  const hanging = [threads.run(order("hang"), 150), threads.run(order("hang"), 300)];
+  for (const request of hanging) await assert.rejects(request, code("timeout"));
+  assert.equal(threads.stuck, 2);
+  assert.equal((await threads.run(order("echo"), 5_000)).kind, "done");
+});
+
 test("waiting counts towards the deadline", async (context) => {
   const threads = await crew(context, 1);
   const slow = threads.run(order("slow"), 5_000);

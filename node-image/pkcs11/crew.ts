@@ -30,13 +30,17 @@ export class Crew {
 
   /** Threads that never came back from the library since the process began. */
   get stuck(): number {
-    return this.#stuck;
+    return this.#stuck + this.#threads.filter((thread) => thread.lost === "stuck").length;
   }
 
   /** Gives every thread its session. Rejects with HsmError when one of them cannot have one. */
   async attach(keyCheckValue: string): Promise<void> {
     this.#keyCheckValue = keyCheckValue;
-    await Promise.all(this.#threads.map((_, index) => this.#attachThread(index)));
+    await Promise.all(
+      this.#threads.map((thread, index) =>
+        thread.lost === undefined ? this.#attachThread(index) : this.#renew(index),
+      ),
+    );
   }
 
   /** Lets work in progress end and begins none until attach. Resolves when all threads are idle or lost. */
@@ -50,7 +54,7 @@ export class Crew {
   run(order: ThreadOrder, deadlineMs: number): Promise<ThreadAnswer> {
     return new Promise((resolve, reject) => {
       const job: Job = { order, deadlineAt: performance.now() + deadlineMs, resolve, reject, timer: undefined };
-      const [thread] = this.#free;
+      const thread = [...this.#free].find((free) => free.lost === undefined);
       if (thread !== undefined) this.#begin(thread, job);
       else this.#wait(job, deadlineMs);
     });
@@ -81,8 +85,9 @@ export class Crew {
   #follow(thread: ThreadLink, answer: Promise<unknown>): void {
     const release = () => {
       this.#running.delete(thread);
-      if (thread.lost !== undefined) this.#replace(thread);
-      else this.#offer(thread);
+      const index = this.#threads.indexOf(thread);
+      if (thread.lost === undefined) this.#offer(thread);
+      else if (index !== -1) this.#renew(index);
     };
     this.#running.set(thread, answer.then(release, release));
   }
@@ -100,10 +105,11 @@ export class Crew {
     this.#grow();
   }
 
+  /** Another thread for those who wait: in the place of a lost one, or one more up to the size. */
   #grow(): void {
-    if (this.#keyCheckValue === undefined || this.#threads.length >= this.#size) return;
-    this.#threads.push(new ThreadLink(this.#source));
-    this.#attachThread(this.#threads.length - 1).catch(() => undefined);
+    const lost = this.#threads.findIndex((thread) => thread.lost !== undefined);
+    const index = lost === -1 ? this.#threads.length : lost;
+    if (index < this.#size) this.#renew(index);
   }
 
   #offer(thread: ThreadLink): void {
@@ -113,11 +119,12 @@ export class Crew {
     else this.#begin(thread, next);
   }
 
-  #replace(thread: ThreadLink): void {
-    const index = this.#threads.indexOf(thread);
-    if (thread.lost === "stuck") this.#stuck += 1;
+  #renew(index: number): void {
+    const former = this.#threads[index];
+    if (former !== undefined) this.#free.delete(former);
+    if (former?.lost === "stuck") this.#stuck += 1;
     this.#threads[index] = new ThreadLink(this.#source);
-    // A replacement that cannot attach stays idle; the next opening of the token attaches it.
+    // One that cannot attach stays idle until somebody waits or the token is opened again.
     if (this.#keyCheckValue !== undefined) this.#attachThread(index).catch(() => undefined);
   }
 
