@@ -1,0 +1,338 @@
+import assert from "node:assert/strict";
+import { randomBytes, randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { type Change, fact } from "../objects/types.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { aCreate, until } from "../testing/mesh.ts";
+import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { aheadMaxMs } from "./clock.ts";
+import { StoreError } from "./error.ts";
+import { envelope } from "./operation.ts";
+import { openStore } from "./store.ts";
+import type { NodeStore, Operation, StoreOptions } from "./types.ts";
+
+const keyring = testKeyring();
+let postgres: TestPostgres;
+let databases = 0;
+
+before(async () => {
+  postgres = await startPostgres();
+});
+after(() => postgres?.stop());
+
+/** A node's store in a database of its own. */
+async function aStore(t: { after(end: () => Promise<void>): void }, options: Partial<StoreOptions> = {}): Promise<NodeStore> {
+  const { socketDirectory, port } = postgres;
+  databases += 1;
+  const defaults = { socketDirectory, port, database: `node${databases}`, keyring, nowMs: () => Date.now() };
+  const store = await openStore({ ...defaults, log: () => undefined, ...options });
+  t.after(() => store.close());
+  return store;
+}
+
+async function operationsOf(store: NodeStore, origin = store.incarnation): Promise<Operation[]> {
+  const rows = await store.query("select * from keyfleet.ops where origin = $1 order by seq", [origin]);
+  return rows.map((row) => ({ ...row, seq: Number(row.seq), hlc: BigInt(row.hlc as string) }) as Operation);
+}
+
+/** Everything that two nodes must have in common. */
+async function stateOf(store: NodeStore): Promise<unknown> {
+  return [
+    await store.query("select * from keyfleet.objects order by id"),
+    await store.query("select * from keyfleet.attributes order by object, name"),
+    await store.query("select * from keyfleet.ops order by origin, seq"),
+  ];
+}
+
+function anOperation(change: Partial<Operation> = {}): Operation {
+  const unsigned = {
+    origin: randomUUID(),
+    seq: 1,
+    hlc: BigInt(Date.now()) << 16n,
+    kind: "change",
+    object: randomUUID(),
+    payload: Buffer.from('{"v":1,"facts":0,"attributes":{}}'),
+    ...change,
+  };
+  return { ...unsigned, mac: change.mac ?? keyring.mac(envelope(unsigned)) };
+}
+
+function seeded(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof StoreError && error.code === code;
+}
+
+test("reads back what was written: object, attributes, facts", async (t) => {
+  const store = await aStore(t);
+  const create = aCreate("first");
+  await store.write([create]);
+  const { id, owner, objectType, sealed } = create;
+  const attributes = new Map(Object.entries(create.attributes));
+  assert.deepEqual(await store.object(id), { id, owner, objectType, facts: 0, attributes, sealed });
+  await store.write([
+    { kind: "change", id, facts: fact.activated, attributes: { Name: null, "Contact Information": ["me"] } },
+  ]);
+  const changed = await store.object(id);
+  assert.equal(changed?.facts, fact.activated);
+  assert.deepEqual(
+    changed?.attributes,
+    new Map<string, unknown>([
+      ["Cryptographic Length", [256]],
+      ["Contact Information", ["me"]],
+    ]),
+  );
+  assert.equal(await store.object("no-uuid"), undefined);
+});
+
+test("finds by owner, type and instance, newest first", async (t) => {
+  const store = await aStore(t);
+  const [one, two, foreign] = [aCreate("same"), aCreate("same"), aCreate("same", "CN=other")];
+  for (const create of [one, two, foreign, aCreate("different")]) await store.write([create]);
+  const named = { Name: { value: "same" } };
+  assert.deepEqual(await store.locate({ owner: "CN=app", attributes: named }), [two.id, one.id]);
+  assert.deepEqual(await store.locate({ owner: undefined, attributes: named }), [foreign.id, two.id, one.id]);
+  assert.deepEqual(await store.locate({ owner: "CN=app", objectType: 3 }), []);
+  assert.deepEqual(await store.locate({ owner: "CN=app", attributes: { "Cryptographic Length": 128 } }), []);
+});
+
+test("the same operations in any order make the same state, from several seeds", async (t) => {
+  for (const seed of [1, 2, 3]) {
+    const random = seeded(seed);
+    const makers = await Promise.all([aStore(t), aStore(t), aStore(t)]);
+    const creates = Array.from({ length: 6 }, (_, index) => aCreate(`key ${index}`));
+    const logs: Operation[][] = [];
+    for (const [index, maker] of makers.entries()) {
+      const own = creates.filter((_, at) => at % makers.length === index);
+      // A change may reach a node before the create, and even be made there in a test.
+      const changes: Change[] = Array.from({ length: 25 }, () => ({
+        kind: "change",
+        id: creates[random(creates.length)]?.id ?? "",
+        facts: 1 << random(random(4) + 1),
+        attributes: { [`x-${random(3)}`]: random(5) === 0 ? null : [random(100)] },
+      }));
+      for (const change of shuffled([...own, ...changes], random)) await maker.write([change]);
+      logs.push(await operationsOf(maker));
+    }
+    const nodes = [...makers, await aStore(t)];
+    for (const node of nodes) {
+      const left = logs.filter((log) => log[0]?.origin !== node.incarnation).map((log) => [...log]);
+      while (left.some((log) => log.length > 0)) {
+        const log = left[random(left.length)] ?? [];
+        const batch = log.splice(0, 1 + random(7));
+        if (batch.length > 0) assert.equal((await node.ingest(batch)).outcome, "held");
+      }
+    }
+    const [first, ...others] = await Promise.all(nodes.map(stateOf));
+    for (const other of others) assert.deepEqual(other, first, `seed ${seed}`);
+  }
+});
+
+function shuffled<Item>(items: Item[], random: (below: number) => number): Item[] {
+  for (let at = items.length - 1; at > 0; at -= 1) {
+    const other = random(at + 1);
+    [items[at], items[other]] = [items[other] as Item, items[at] as Item];
+  }
+  return items;
+}
+
+test("a change before its create is kept, and seen with the create", async (t) => {
+  const [maker, taker] = [await aStore(t), await aStore(t)];
+  const create = aCreate();
+  const object = create.id;
+  const payload = Buffer.from('{"v":1,"facts":2,"attributes":{"x-a":[1]}}');
+  await taker.ingest([anOperation({ object, payload, hlc: BigInt(Date.now() + 1_000) << 16n })]);
+  assert.equal(await taker.object(object), undefined);
+  assert.deepEqual(await taker.locate({ owner: undefined }), []);
+  await maker.write([create]);
+  await taker.ingest(await operationsOf(maker));
+  assert.equal((await taker.object(object))?.facts, 2);
+  assert.deepEqual((await taker.object(object))?.attributes.get("x-a"), [1]);
+});
+
+test("destroyed material is gone for good, even when its create arrives later", async (t) => {
+  const [maker, taker] = [await aStore(t), await aStore(t)];
+  const create = aCreate();
+  const payload = Buffer.from('{"v":1,"facts":8,"attributes":{}}');
+  await taker.ingest([anOperation({ object: create.id, payload })]);
+  await maker.write([create]);
+  await taker.ingest(await operationsOf(maker));
+  const object = await taker.object(create.id);
+  assert.deepEqual([object?.facts, object?.sealed], [8, undefined]);
+});
+
+test("writes that wait for a transaction share the next one, gapless", async (t) => {
+  const store = await aStore(t);
+  await Promise.all(Array.from({ length: 300 }, () => store.write([aCreate()])));
+  const [row] = await store.query(
+    "select count(*)::int as ops, max(seq)::int as head, count(distinct xmin::text)::int as transactions from keyfleet.ops",
+  );
+  assert.deepEqual([row?.ops, row?.head], [300, 300]);
+  assert.ok((row?.transactions as number) <= 3, `${row?.transactions} transactions`);
+});
+
+test("a write that cannot be kept is refused alone", async (t) => {
+  const store = await aStore(t);
+  const bad: readonly [string, Change][] = [
+    ["a NUL character", { ...aCreate(), attributes: { Name: ["a\0b"] } }],
+    ["half a character", { ...aCreate(), attributes: { Name: ["\ud800"] } }],
+    ["an identifier that is no UUID", { ...aCreate(), id: "1" }],
+    ["too large", { ...aCreate(), sealed: Buffer.alloc(1024 * 1024) }],
+    ["too deep", { ...aCreate(), attributes: { Name: [JSON.parse(`${"[".repeat(50)}${"]".repeat(50)}`)] } }],
+  ];
+  for (const [sentence, change] of bad) {
+    const good = aCreate();
+    const outcome = await Promise.allSettled([store.write([good]), store.write([aCreate(), change])]);
+    assert.equal(outcome[0].status, "fulfilled", sentence);
+    assert.ok(outcome[1].status === "rejected" && hasCode("invalid")(outcome[1].reason), sentence);
+  }
+  assert.equal(store.status().head, bad.length);
+});
+
+test("more writes than the queue takes are refused, those in it succeed", async (t) => {
+  const store = await aStore(t);
+  const many = Array.from({ length: 6_000 }, () => ({ kind: "change", id: randomUUID(), facts: 0, attributes: {} }) as const);
+  const [first, second] = await Promise.allSettled([store.write(many), store.write(many)]);
+  assert.equal(first.status, "fulfilled");
+  assert.ok(second.status === "rejected" && hasCode("overloaded")(second.reason));
+  assert.equal(store.status().head, many.length);
+});
+
+test("without a master key it reads but does not write", async (t) => {
+  const store = await openStore({ ...place(), nowMs: () => Date.now(), log: () => undefined });
+  t.after(() => store.close());
+  await assert.rejects(store.write([aCreate()]), hasCode("noMasterKey"));
+  await assert.rejects(store.ingest([anOperation()]), hasCode("noMasterKey"));
+  assert.deepEqual(await store.locate({ owner: undefined }), []);
+  store.setKeyring(keyring);
+  await store.write([aCreate()]);
+});
+
+function place(): { socketDirectory: string; port: number; database: string } {
+  databases += 1;
+  return { socketDirectory: postgres.socketDirectory, port: postgres.port, database: `node${databases}` };
+}
+
+test("takes in what joins up with the log and nothing else", async (t) => {
+  const store = await aStore(t);
+  const origin = randomUUID();
+  const log = [1, 2, 3, 4, 5].map((seq) => anOperation({ origin, seq }));
+  assert.deepEqual(await store.ingest(log.slice(0, 2)), { outcome: "held", position: 2 });
+  assert.deepEqual(await store.ingest(log.slice(3)), { outcome: "held", position: 2 }, "a hole");
+  assert.deepEqual(await store.ingest(log), { outcome: "held", position: 5 }, "an overlap");
+  assert.deepEqual(await store.ingest(log), { outcome: "held", position: 5 }, "once more");
+  assert.equal(store.vector().get(origin), 5);
+});
+
+test("refuses operations that are forged, fenced, from far in the future, or its own", async (t) => {
+  const store = await aStore(t);
+  const origin = randomUUID();
+  const log = [1, 2, 3].map((seq) => anOperation({ origin, seq }));
+  const forged = [log[0], { ...log[1], payload: Buffer.from('{"v":1,"facts":1,"attributes":{}}') }, log[2]];
+  const refused = { outcome: "refused", position: 1, seq: 2 } as const;
+  assert.deepEqual(await store.ingest(forged as Operation[]), { ...refused, reason: "badMac" });
+  store.setFences(new Map([[origin, 1]]));
+  assert.deepEqual(await store.ingest(log), { ...refused, reason: "fenced" });
+  store.setFences(new Map());
+  const future = anOperation({ origin, seq: 2, hlc: BigInt(Date.now() + aheadMaxMs + 60_000) << 16n });
+  assert.deepEqual(await store.ingest([future]), { ...refused, reason: "clockTooFarAhead" });
+  const own = await store.ingest([anOperation({ origin: store.incarnation })]);
+  assert.deepEqual(own, { outcome: "refused", position: 0, seq: 1, reason: "malformed" });
+  assert.deepEqual(await store.ingest(log), { outcome: "held", position: 3 }, "the true ones");
+});
+
+test("keeps what it does not understand, unapplied, and goes on", async (t) => {
+  const store = await aStore(t);
+  const origin = randomUUID();
+  await store.ingest([
+    anOperation({ origin, seq: 1, kind: "grant" }),
+    anOperation({ origin, seq: 2, payload: Buffer.from('{"v":2,"facts":1,"attributes":{}}') }),
+    anOperation({ origin, seq: 3, payload: Buffer.from("\0no json") }),
+    anOperation({ origin, seq: 4 }),
+  ]);
+  const rows = await store.query("select seq::int from keyfleet.unapplied order by seq");
+  assert.deepEqual(rows, [{ seq: 1 }, { seq: 2 }, { seq: 3 }]);
+  assert.equal(store.vector().get(origin), 4);
+});
+
+test("applies at the next start what it has learned to understand", async () => {
+  const where = { ...place(), keyring, nowMs: () => Date.now(), log: () => undefined };
+  const create = aCreate();
+  const store = await openStore(where);
+  await store.write([create]);
+  // As older software would have left it.
+  await store.query("insert into keyfleet.unapplied select origin, seq from keyfleet.ops");
+  await store.query("insert into keyfleet.unapplied values (gen_random_uuid(), 1)");
+  await store.query("delete from keyfleet.objects");
+  await store.close();
+  const upgraded = await openStore(where);
+  assert.equal((await upgraded.object(create.id))?.owner, create.owner);
+  await upgraded.close();
+});
+
+test("its clock follows a peer that runs ahead, and says by how much", async (t) => {
+  const store = await aStore(t, { nowMs: () => 1_000_000 });
+  await store.ingest([anOperation({ hlc: 1_060_000n << 16n })]);
+  await store.write([aCreate()]);
+  const [own] = await operationsOf(store);
+  assert.ok((own?.hlc ?? 0n) > 1_060_000n << 16n);
+  assert.equal(store.status().clockAheadMs, 60_000);
+});
+
+test("keeps identity, settings and wrapped master keys over a restart", async () => {
+  const where = { ...place(), keyring, nowMs: () => Date.now(), log: () => undefined };
+  const first = await openStore(where);
+  const rows = [1, 2].map((version) => ({ version, sealed: randomBytes(40) }));
+  await first.saveMasterKeys(rows);
+  await first.setSetting("clusterId", "c-1");
+  await first.write([aCreate()]);
+  await first.close();
+  const second = await openStore(where);
+  assert.equal(second.incarnation, first.incarnation);
+  assert.deepEqual(await second.masterKeys(), rows);
+  assert.deepEqual([await second.setting("clusterId"), await second.setting("other")], ["c-1", undefined]);
+  assert.equal(second.status().head, 1);
+  await second.close();
+});
+
+test("only one key server writes to a database", async (t) => {
+  const where = { ...place(), keyring, nowMs: () => Date.now(), log: () => undefined };
+  const first = await openStore(where);
+  t.after(() => first.close());
+  const signal = AbortSignal.timeout(300);
+  await assert.rejects(openStore({ ...where, signal }));
+});
+
+test("kill -9 of PostgreSQL under writes: what was acknowledged is there, and writing goes on", async (t) => {
+  const store = await aStore(t);
+  const acknowledged: string[] = [];
+  let stop = false;
+  const lanes = Array.from({ length: 8 }, async () => {
+    while (!stop) {
+      const create = aCreate();
+      await store.write([create]).then(
+        () => acknowledged.push(create.id),
+        (error) => assert.equal(error.code, "unavailable"),
+      );
+      await new Promise(setImmediate);
+    }
+  });
+  await until("some writes are acknowledged", () => acknowledged.length > 50);
+  await postgres.kill();
+  const before = acknowledged.length;
+  await assert.rejects(store.write([aCreate()]), hasCode("unavailable"));
+  assert.equal(store.status().available, false);
+  await postgres.start();
+  await until("writes go on", () => acknowledged.length > before + 50);
+  stop = true;
+  await Promise.all(lanes);
+  assert.equal((await store.objects(acknowledged)).length, acknowledged.length);
+  const [row] = await store.query("select count(*)::int as ops, max(seq)::int as head from keyfleet.ops");
+  assert.equal(row?.ops, row?.head);
+});
