@@ -29,6 +29,7 @@ export function clusterSites(contexts: readonly string[]): Sites {
     skewTime: refuse("a time server that lies"),
     loadImages: async () =>
       console.error("existing clusters pull their images; push them to a registry that they reach"),
+    kubectlCommand: (site, args) => ["kubectl", "--context", known(site), ...args],
     kubectl: (site, args, input) =>
       run(["kubectl", "--context", known(site), ...args], input === undefined ? {} : { input }),
     exec: (command, options) => run(command, options),

@@ -22,6 +22,8 @@ export interface Sites {
   heal(): Promise<void>;
   /** Runs kubectl as administrator of a site; throws with its stderr when it fails. */
   kubectl(site: string, args: readonly string[], input?: string): Promise<Output>;
+  /** The same as a command line, to start it oneself, such as for `logs -f`. */
+  kubectlCommand(site: string, args: readonly string[]): string[];
   /** Runs a command where clients are: it reaches every LoadBalancer address. */
   exec(command: readonly string[], options?: CommandOptions): Promise<Output>;
   /** The same as a command line, to start it oneself. */

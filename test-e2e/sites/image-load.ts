@@ -1,44 +1,61 @@
 /** Brings images from the layout in the cache into containerd; only blobs that are not there travel. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { run } from "./command.ts";
-import { here, imageLayout, instance } from "./places.ts";
+import { cache, here, imageLayout, instance } from "./places.ts";
 import { launch, removeTree, until } from "./process-tree.ts";
-import { seedFolder } from "./requirements.ts";
 
 interface Index {
   readonly manifests: readonly { readonly digest: string; readonly annotations: Record<string, string> }[];
 }
+
+/** Cgroup of the containerd that a seed is made with. */
+export const seedCgroup = `${instance}-seed`;
 
 /** Brings the built images into workers, given by folder. */
 export async function loadImages(workers: readonly string[]): Promise<void> {
   await Promise.all(workers.map((worker) => load(join(worker, "run", "containerd.sock"))));
 }
 
-/** Makes the folder that a new worker's containerd begins with, when the lower layers are not those it was made of. */
+/**
+ * Makes the folder that a new worker's containerd begins with, by hard links, when the images' lower layers are not those
+ * that it was made of.
+ */
 export async function makeSeed(): Promise<void> {
-  const folder = dirname(seedFolder());
   const key = lowerLayers();
-  if (existsSync(join(folder, "key")) && readFileSync(join(folder, "key"), "utf8") === key) return;
-  console.error("preparing the images' lower layers for the sites, once");
-  const cgroup = `${instance}-seed`;
-  await removeTree(cgroup);
-  rmSync(folder, { recursive: true, force: true });
+  const folder = join(cache, "seed", key);
+  const current = join(cache, "seed", "current");
+  if (!existsSync(folder)) {
+    console.error("preparing the images' lower layers for the sites, once");
+    const part = join(cache, "seed", `part-${instance}`);
+    await removeTree(seedCgroup);
+    rmSync(part, { recursive: true, force: true });
+    await fillSeed(part);
+    renameSync(part, folder);
+  }
+  rmSync(`${current}.${instance}`, { force: true });
+  symlinkSync(key, `${current}.${instance}`);
+  renameSync(`${current}.${instance}`, current);
+  removeOthers(key);
+}
+
+async function fillSeed(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  launch(
-    cgroup,
-    ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", join(here, "seed.sh"), "make", folder],
-    join(folder, "log"),
-  );
+  const unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"];
+  launch(seedCgroup, [...unshare, "bash", join(here, "seed.sh"), "make", folder], join(folder, "log"));
   try {
     const socket = join(folder, "containerd.sock");
     await until(() => existsSync(socket), `containerd to start; see ${join(folder, "log")}`);
     await load(socket);
   } finally {
-    await removeTree(cgroup);
+    await removeTree(seedCgroup);
   }
-  writeFileSync(join(folder, "key"), key);
+}
+
+function removeOthers(key: string): void {
+  const old = readdirSync(join(cache, "seed")).filter((name) => /^[0-9a-f]{64}$/.test(name) && name !== key);
+  for (const name of old) rmSync(join(cache, "seed", name), { recursive: true, force: true });
 }
 
 async function load(socket: string): Promise<void> {

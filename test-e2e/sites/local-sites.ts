@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Output, run } from "./command.ts";
+import { run } from "./command.ts";
 import type { Sites } from "./driver.ts";
-import { loadImages, makeSeed } from "./image-load.ts";
+import { loadImages, makeSeed, seedCgroup } from "./image-load.ts";
 import { siteCgroup, siteFolder, siteNames, siteNumber, state } from "./places.ts";
 import { initProcess, killProcess, launch, processesIn, removeTree, until } from "./process-tree.ts";
 import { checkRequirements, siteEnvironment, tools } from "./requirements.ts";
@@ -43,7 +43,8 @@ export function localSites(workers: number): Sites {
       await applyCuts({ ...cuts, isolated: [...cuts.isolated.filter((name) => name !== site), site] });
     },
     heal: () => applyCuts({ pairs: [], isolated: [] }),
-    kubectl,
+    kubectl: (site, args, input) => run(kubectlCommand(site, args), input === undefined ? {} : { input }),
+    kubectlCommand,
     exec: (command, options = {}) => run(inWan(command), { ...options, env: { PATH: clientPath(), ...options.env } }),
     clientCommand: inWan,
     kubeconfig: (site) => join(siteFolder(known(site)), "super-admin.conf"),
@@ -155,30 +156,27 @@ async function kill(target: string): Promise<void> {
 }
 
 async function down(): Promise<void> {
-  await Promise.all(siteNames.map((site) => removeTree(siteCgroup(site))));
+  await Promise.all([...siteNames.map(siteCgroup), seedCgroup].map(removeTree));
   await removeWan();
   rmSync(state, { recursive: true, force: true });
+  try {
+    rmdirSync(dirname(state));
+  } catch {
+    // another set of sites has its state there, or there was none
+  }
 }
 
-async function kubectl(site: string, args: readonly string[], input?: string): Promise<Output> {
+function kubectlCommand(site: string, args: readonly string[]): string[] {
   const pid = sitePid(known(site));
   if (!pid) throw new Error(`site ${site} does not run`);
+  const kubeconfig = join(siteFolder(site), "super-admin.conf");
   // From inside the site, so that an isolated one is reached too.
-  const command = [
-    "nsenter",
-    "-t",
-    `${pid}`,
-    "-n",
-    tools("kubernetes", "kubectl"),
-    "--kubeconfig",
-    join(siteFolder(site), "super-admin.conf"),
-  ];
-  return run([...command, ...args], input === undefined ? {} : { input });
+  return ["nsenter", "-t", `${pid}`, "-n", tools("kubernetes", "kubectl"), "--kubeconfig", kubeconfig, ...args];
 }
 
 async function tryKubectl(site: string, args: readonly string[]): Promise<string> {
   try {
-    return (await kubectl(site, args)).stdout;
+    return (await run(kubectlCommand(site, args))).stdout;
   } catch {
     return ""; // not there yet
   }

@@ -42,9 +42,10 @@ async function main(words: readonly string[]): Promise<number> {
     down: () => sites.down(),
     status: () => status(sites.names),
     load: () => sites.loadImages(),
-    kubectl: async () => print(await sites.kubectl(need(first, "SITE"), rest.slice(1), await inputFor(rest))),
+    kubectl: async () => passOn(sites.kubectlCommand(need(first, "SITE"), rest.slice(1))),
     kubeconfig: () => console.log(sites.kubeconfig(need(first, "SITE"))),
-    exec: async () => (await sites.exec(rest, { inherit: true, mayFail: true })).code,
+    exec: async () =>
+      (await sites.exec([need(first, "COMMAND"), ...rest.slice(1)], { inherit: true, mayFail: true })).code,
     kill: () => sites.kill(need(first, "SITE")),
     start: () => sites.start(need(first, "SITE")),
     cut: () => sites.cut(need(first, "SITE"), need(second, "SITE")),
@@ -93,17 +94,8 @@ async function logs(site: string, name: string): Promise<void> {
   await run(["tail", "-n", "100", ...wanted], { inherit: true });
 }
 
-async function inputFor(rest: readonly string[]): Promise<string | undefined> {
-  if (!rest.some((word, index) => word === "-" || (rest[index - 1] === "-f" && word === "-") || word === "-i"))
-    return undefined;
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
-}
-
-function print(output: { readonly stdout: string; readonly stderr: string }): void {
-  process.stdout.write(output.stdout);
-  process.stderr.write(output.stderr);
+async function passOn(command: readonly string[]): Promise<number> {
+  return (await run(command, { inherit: true, mayFail: true })).code;
 }
 
 function need(word: string, name: string): string {

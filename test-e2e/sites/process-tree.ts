@@ -21,7 +21,8 @@ export function launch(
   const child = spawn("bash", [join(here, "launch.sh"), cgroup, ...command], {
     detached: true,
     stdio: ["ignore", output, output],
-    env: { ...process.env, ...env },
+    // Nothing else of the caller's environment: a proxy setting, say, would reach every program of a site.
+    env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, HOME: "/root", ...env },
   });
   child.on("error", (error) => console.error(`${command[0]}: ${error.message}`));
   child.unref();

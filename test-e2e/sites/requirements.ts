@@ -45,13 +45,8 @@ export function siteEnvironment(site: string, workers: number): Record<string, s
     KF_ETCD: tools("etcd", "").replace(/\/$/, ""),
     KF_NODE: process.execPath,
     KF_PAUSE: join(imageLayout, "pause"),
-    KF_SEED: seedFolder(),
+    KF_SEED: join(cache, "seed", "current", "containerd"),
   };
-}
-
-/** A containerd folder that already holds the images' lower layers; sites begin with a copy of it by hard links. */
-export function seedFolder(): string {
-  return join(cache, "seed", "containerd");
 }
 
 function found(program: string): boolean {
