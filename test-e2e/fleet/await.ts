@@ -25,7 +25,9 @@ export async function until<T>(look: () => Promise<T>, done: (seen: T) => boolea
     last = seen.text;
     if (seen.value !== undefined && done(seen.value)) return seen.value;
     if (performance.now() > end)
-      throw new Error(`${patience.what}: not within ${patience.deadlineMs / 1000} s; last seen: ${last.slice(0, 1500)}`);
+      throw new Error(
+        `${patience.what}: not within ${patience.deadlineMs / 1000} s; last seen: ${last.slice(0, 1500)}`,
+      );
     await pause(patience.everyMs ?? 500);
   }
 }

@@ -7,7 +7,9 @@ import { cluster, namespace, type Place } from "./places.ts";
 
 /** The KmsCluster as a site shows it. */
 export async function clusterAt(place: Place, site: string): Promise<KmsCluster> {
-  return JSON.parse((await place.sites.kubectl(site, ["-n", namespace, "get", "kmscluster", cluster, "-o", "json"])).stdout);
+  return JSON.parse(
+    (await place.sites.kubectl(site, ["-n", namespace, "get", "kmscluster", cluster, "-o", "json"])).stdout,
+  );
 }
 
 /** The nodes of a site. */
@@ -27,7 +29,10 @@ export async function statusLine(place: Place, site: string): Promise<string> {
 }
 
 /** Waits until every site says that all nodes serve. */
-export async function waitForAllServing(place: Place, options: { deadlineMs: number; sites?: readonly string[]; tell?: (seen: string) => void }) {
+export async function waitForAllServing(
+  place: Place,
+  options: { deadlineMs: number; sites?: readonly string[]; tell?: (seen: string) => void },
+) {
   const sites = options.sites ?? place.sites.names;
   const look = () => Promise.all(sites.map((site) => statusLine(place, site)));
   const done = (lines: string[]) => lines.every((line) => /^(\d+)\/\1 nodes, (\d+)\/\2 sites/.test(line));
@@ -49,7 +54,11 @@ function oneLine(text: string): string {
 
 /** KMIP endpoints (HOST:PORT) of nodes, by node name. */
 export function endpoints(nodes: readonly KmsNode[]): Map<string, string> {
-  return new Map(nodes.flatMap(({ metadata, spec }) => (spec.clientAddress === undefined ? [] : [[metadata.name, `${spec.clientAddress}:5696`] as const])));
+  return new Map(
+    nodes.flatMap(({ metadata, spec }) =>
+      spec.clientAddress === undefined ? [] : [[metadata.name, `${spec.clientAddress}:5696`] as const],
+    ),
+  );
 }
 
 /** Writes the CAs of all sites, which KMIP clients trust, to a file and answers with its path. */
@@ -73,8 +82,13 @@ export async function metricsOf(place: Place, node: KmsNode): Promise<string> {
 }
 
 /** Waits until the logs of all nodes are the same. */
-export async function waitUntilEqual(place: Place, nodes: readonly KmsNode[], deadlineMs: number): Promise<Record<string, number>> {
+export async function waitUntilEqual(
+  place: Place,
+  nodes: readonly KmsNode[],
+  deadlineMs: number,
+): Promise<Record<string, number>> {
   const look = () => Promise.all(nodes.map((node) => vectorOf(place, node)));
-  const done = (vectors: Record<string, number>[]) => new Set(vectors.map((vector) => JSON.stringify(vector))).size === 1 && Object.keys(vectors[0] ?? {}).length > 0;
+  const done = (vectors: Record<string, number>[]) =>
+    new Set(vectors.map((vector) => JSON.stringify(vector))).size === 1 && Object.keys(vectors[0] ?? {}).length > 0;
   return (await until(look, done, { what: "all nodes hold the same log", deadlineMs }))[0] ?? {};
 }

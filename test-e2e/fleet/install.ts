@@ -21,11 +21,25 @@ async function prepareSite(place: Place, site: string): Promise<void> {
   const { sites } = place;
   const authority = readFileSync(join(place.certificates, "ca.crt"), "utf8");
   await sites.kubectl(site, ["apply", "-f", "-"], manifest("Namespace", namespace, {}));
-  await sites.kubectl(site, ["apply", "-f", "-"], manifest("ConfigMap", "bank-clients", { data: { "ca.crt": authority } }));
+  await sites.kubectl(
+    site,
+    ["apply", "-f", "-"],
+    manifest("ConfigMap", "bank-clients", { data: { "ca.crt": authority } }),
+  );
   const secret = `${site}-hsm-pin`;
-  const { stdout } = await sites.kubectl(site, ["-n", namespace, "get", "secret", secret, "--ignore-not-found", "-o", "name"]);
+  const { stdout } = await sites.kubectl(site, [
+    "-n",
+    namespace,
+    "get",
+    "secret",
+    secret,
+    "--ignore-not-found",
+    "-o",
+    "name",
+  ]);
   // A PIN that a token was made with must stay: it is made once and never replaced.
-  if (stdout.trim() === "") await sites.kubectl(site, ["create", "-f", "-"], pinSecret(secret, randomBytes(12).toString("hex")));
+  if (stdout.trim() === "")
+    await sites.kubectl(site, ["create", "-f", "-"], pinSecret(secret, randomBytes(12).toString("hex")));
 }
 
 /** The Secret with a user PIN that settings.hsm.pinSecretRef names. */
@@ -41,7 +55,16 @@ function manifest(kind: string, name: string, more: Readonly<Record<string, unkn
 async function helmInstall(place: Place, site: string): Promise<void> {
   const { sites } = place;
   const settings = ["--set", `site=${site}`, "--set", "resources.requests.cpu=10m"];
-  const command = ["helm", "upgrade", "--install", "keyfleet", join(root, "helm"), "--namespace", namespace, ...settings];
+  const command = [
+    "helm",
+    "upgrade",
+    "--install",
+    "keyfleet",
+    join(root, "helm"),
+    "--namespace",
+    namespace,
+    ...settings,
+  ];
   await sites.exec([...command, "--wait", "--timeout", "3m"], { env: { KUBECONFIG: sites.kubeconfig(site) } });
 }
 

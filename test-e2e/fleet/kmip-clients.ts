@@ -40,18 +40,32 @@ export function commandOf(place: Place, call: Call, words: readonly string[]): s
     "kmip-go": [join(cache, "clients/kmip-go")],
   }[call.client];
   const who = ["--cert", `${as}.crt`, "--key", `${as}.key`, "--ca", call.ca];
-  return place.sites.clientCommand([...program, ...call.endpoints.flatMap((endpoint) => ["--endpoint", endpoint]), ...who, ...words]);
+  return place.sites.clientCommand([
+    ...program,
+    ...call.endpoints.flatMap((endpoint) => ["--endpoint", endpoint]),
+    ...who,
+    ...words,
+  ]);
 }
 
 /** Runs one command of a client to its end; what it says, errors included. */
 export async function ask(place: Place, call: Call, words: readonly string[], input = ""): Promise<Answer[]> {
-  const { stdout, stderr, code } = await run(commandOf(place, call, words), { input, mayFail: true, timeoutMs: 120_000 });
+  const { stdout, stderr, code } = await run(commandOf(place, call, words), {
+    input,
+    mayFail: true,
+    timeoutMs: 120_000,
+  });
   const answers = parse(stdout);
-  return answers.length === 0 && code !== 0 ? [{ error: stderr.trim().split("\n").at(-1) ?? `exit code ${code}` }] : answers;
+  return answers.length === 0 && code !== 0
+    ? [{ error: stderr.trim().split("\n").at(-1) ?? `exit code ${code}` }]
+    : answers;
 }
 
 function parse(text: string): Answer[] {
-  return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 /** A writer in the background: creates keys until it is told to stop. */
@@ -62,8 +76,21 @@ export interface Writer {
 }
 
 /** Starts creating keys at the given endpoints, at most `count` and for `seconds`. */
-export function startWriter(place: Place, call: Call, bounds: { name: string; count: number; seconds: number }): Writer {
-  const words = ["--name", bounds.name, "--count", String(bounds.count), "--seconds", String(bounds.seconds), "--timeout", "3"];
+export function startWriter(
+  place: Place,
+  call: Call,
+  bounds: { name: string; count: number; seconds: number },
+): Writer {
+  const words = [
+    "--name",
+    bounds.name,
+    "--count",
+    String(bounds.count),
+    "--seconds",
+    String(bounds.seconds),
+    "--timeout",
+    "3",
+  ];
   const [program = "", ...args] = commandOf(place, call, [...words, "loop"]);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const acknowledged: Answer[] = [];
