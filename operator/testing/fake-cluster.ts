@@ -86,6 +86,7 @@ export class FakeCluster implements KubernetesApi {
         else reject(error);
       };
       const entry = { kind, query, end };
+      if (query.signal.aborted) return end(new ApiError("unreachable", "aborted"));
       this.#watches.add(entry);
       query.signal.addEventListener("abort", () => end(new ApiError("unreachable", "aborted")));
       for (const object of this.#objects.values()) {

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readPeerKubeconfig } from "./peer-kubeconfig.ts";
+
+const nowMs = Date.parse("2026-11-24T00:00:00Z");
+const token = (expiresAt: string) =>
+  `e30.${Buffer.from(JSON.stringify({ exp: Date.parse(expiresAt) / 1000 })).toString("base64url")}.x`;
+
+/** A kubeconfig as helm/peer-secret.sh writes it, with changes. */
+function kubeconfig(changes: { cluster?: object; user?: object; context?: object } = {}): string {
+  const cluster = { server: "https://dc2.example:6443", "certificate-authority-data": "eA==", ...changes.cluster };
+  const user = changes.user ?? { token: token("2026-12-24T00:00:00Z") };
+  const context = { cluster: "dc2", user: "keyfleet-peer", namespace: "keyfleet", ...changes.context };
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": "dc2",
+    contexts: [{ name: "dc2", context }],
+    clusters: [{ name: "dc2", cluster }],
+    users: [{ name: "keyfleet-peer", user }],
+  });
+}
+
+test("a kubeconfig with a token is taken, with its namespace and end", () => {
+  const read = readPeerKubeconfig(kubeconfig(), nowMs);
+  assert.ok(read.ok);
+  assert.equal(read.namespace, "keyfleet");
+  assert.equal(read.expiresAtMs, Date.parse("2026-12-24T00:00:00Z"));
+});
+
+const refusals: readonly [string, string, RegExp][] = [
+  ["garbage", "users: [", /is not valid YAML/],
+  ["an empty text", "", /is not valid YAML|no current-context/],
+  ["a document without contexts", "{}", /is not valid YAML|no current-context/],
+  [
+    "a context that names no cluster",
+    kubeconfig({ context: { cluster: "other" } }),
+    /no current-context with a cluster and a user/,
+  ],
+  ["plain http", kubeconfig({ cluster: { server: "http://dc2.example" } }), /not https/],
+  [
+    "a server that is not verified",
+    kubeconfig({ cluster: { "insecure-skip-tls-verify": true } }),
+    /insecure-skip-tls-verify/,
+  ],
+  [
+    "a program to run",
+    kubeconfig({ user: { exec: { command: "sh", apiVersion: "client.authentication.k8s.io/v1" } } }),
+    /needs a token/,
+  ],
+  ["a program to run besides a token", kubeconfig({ user: { token: "x", exec: { command: "sh" } } }), /needs a token/],
+  ["files of the operator's pod", kubeconfig({ cluster: { "certificate-authority": "/etc/passwd" } }), /names files/],
+  [
+    "a token file of the operator's pod",
+    kubeconfig({ user: { tokenFile: "/var/run/secrets/token" } }),
+    /needs a token/,
+  ],
+  [
+    "an expired token",
+    kubeconfig({ user: { token: token("2026-11-23T00:00:00Z") } }),
+    /expired at 2026-11-23T00:00:00.000Z/,
+  ],
+  [
+    "a broken client certificate",
+    kubeconfig({ user: { "client-certificate-data": "eA==", "client-key-data": "eA==" } }),
+    /cannot be read/,
+  ],
+  ["a proxy", kubeconfig({ cluster: { "proxy-url": "socks5://x" } }), /names a proxy/],
+  ["far too much", " ".repeat(100_000), /larger than/],
+];
+for (const [what, text, problem] of refusals) {
+  test(`${what} is refused with the reason`, () => {
+    const read = readPeerKubeconfig(text, nowMs);
+    assert.ok(!read.ok);
+    assert.match(read.problem, problem);
+  });
+}
+
+test("a refusal never quotes the text, which has credentials in it", () => {
+  const read = readPeerKubeconfig("users: [{token: very-secret", nowMs);
+  assert.ok(!read.ok);
+  assert.ok(!read.problem.includes("very-secret"));
+});

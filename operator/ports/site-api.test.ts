@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeClock } from "../testing/fake-clock.ts";
+import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
+import { quietLog } from "../testing/quiet-log.ts";
+import { siteApi, type WriteSink } from "./site-api.ts";
+
+function aSite() {
+  const api = new FakeCluster();
+  const sink: WriteSink = {
+    known: ({ kind, metadata }) => api.peek(kind as "KmsCluster", metadata.name),
+    wrote: () => {},
+    removed: () => {},
+  };
+  const stop = new AbortController();
+  const log = quietLog();
+  const site = siteApi({ api, sink, site: "dc1", signal: stop.signal, clock: new FakeClock(), log });
+  return { api, site, stop, log };
+}
+
+test("apply makes an object in its namespace, and writes nothing when it is so already", async () => {
+  const { api, site } = aSite();
+  const service = anObject("Service", "dc1-a-mesh", { spec: { type: "LoadBalancer" } });
+  const first = await site.apply(service);
+  const second = await site.apply(service);
+  assert.equal(first.metadata.namespace, "keyfleet");
+  assert.equal(second.metadata.resourceVersion, first.metadata.resourceVersion);
+  assert.deepEqual(api.peek("Service", "dc1-a-mesh")?.spec, { type: "LoadBalancer" });
+});
+
+test("remove deletes that very object, and takes being gone for success", async () => {
+  const { api, site } = aSite();
+  const old = api.put(anObject("Pod", "dc1-a-0"));
+  api.drop("Pod", "dc1-a-0");
+  const newer = api.put(anObject("Pod", "dc1-a-0"));
+  await site.remove(old);
+  assert.ok(api.peek("Pod", "dc1-a-0"), "another pod of the same name stays");
+  await site.remove(newer);
+  await site.remove(newer);
+  assert.equal(api.peek("Pod", "dc1-a-0"), undefined);
+});
+
+test("a status is written once, and not again while it is the same", async () => {
+  const { api, site } = aSite();
+  const cluster = api.put(anObject("KmsCluster", "bank", { spec: { version: "1" } }));
+  const status = { message: "6/6 serve", blockedBy: undefined };
+  assert.equal(await site.writeStatus({ ...cluster, status }), true);
+  assert.equal(await site.writeStatus({ ...cluster, status: { message: "6/6 serve" } }), false);
+  assert.deepEqual(api.writes, ["apply KmsCluster/bank/status"]);
+});
+
+test("a Secret is created but never replaced, and read as bytes", async () => {
+  const { site } = aSite();
+  const secret = anObject("Secret", "keyfleet-bank-ca", { data: { "tls.key": Buffer.from("key").toString("base64") } });
+  assert.equal(await site.createSecret(secret), true);
+  assert.equal(await site.createSecret(secret), false);
+  assert.deepEqual(await site.readSecret("keyfleet-bank-ca"), { "tls.key": Buffer.from("key") });
+  assert.equal(await site.readSecret("other"), undefined);
+});
+
+test("an event has what kubectl describe needs, and a note that fits", async () => {
+  const { api, site } = aSite();
+  const regarding = api.put(anObject("KmsCluster", "bank"));
+  await site.event({ regarding, type: "Normal", reason: "Joined", action: "Join", note: "é".repeat(2_000) });
+  const written = api.peek("Event", api.writes[0]?.split("/")[1] ?? "") as unknown as Record<
+    string,
+    string & { uid: string }
+  >;
+  assert.equal(written.regarding?.uid, regarding.metadata.uid);
+  assert.match(written.eventTime ?? "", /^2026-11-24T00:00:00\.000000Z$/);
+  assert.ok(Buffer.byteLength(written.note ?? "") <= 1024);
+});
+
+test("an event that is refused is logged, and the pass goes on", async () => {
+  const { api, site, log } = aSite();
+  const regarding = api.put(anObject("KmsCluster", "bank"));
+  api.cut();
+  await site.event({ regarding, type: "Normal", reason: "Joined", action: "Join", note: "" });
+  assert.match(log.lines.join(), /event not written/);
+});
+
+test("after its time is over a pass changes nothing more", async () => {
+  const { api, site, stop } = aSite();
+  stop.abort(new Error("pass took more than 30000 ms"));
+  await assert.rejects(site.apply(anObject("Service", "x")), /pass took more than/);
+  await assert.rejects(site.remove(anObject("Service", "x")), /pass took more than/);
+  await assert.rejects(site.writeStatus(anObject("KmsCluster", "x")), /pass took more than/);
+  assert.deepEqual(api.writes, []);
+});

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { serveHealth } from "./health-server.ts";
+import { operatorMetrics } from "./metrics.ts";
+
+test("livez and readyz tell what is wrong, metrics show sites and locks", async () => {
+  const problems: { live?: string; ready?: string } = { ready: "not listed yet" };
+  const metrics = operatorMetrics({
+    queueDepth: () => 3,
+    sites: () => [{ site: "dc2", reachable: false, ageMs: 40_000, expiresAtMs: 1_000_000 }],
+    locks: () => [{ cluster: "bank", held: true }],
+  });
+  const server = await serveHealth(0, {
+    live: () => problems.live,
+    ready: () => problems.ready,
+    registry: metrics.registry,
+  });
+  try {
+    const ask = async (path: string) => {
+      const answer = await fetch(`http://127.0.0.1:${server.port}${path}`);
+      return { status: answer.status, text: await answer.text() };
+    };
+    assert.deepEqual(await ask("/livez"), { status: 200, text: "ok" });
+    assert.deepEqual(await ask("/readyz"), { status: 503, text: "not listed yet" });
+    const { text } = await ask("/metrics");
+    for (const line of [
+      "keyfleet_operator_queue_depth 3",
+      'keyfleet_site_reachable{site="dc2"} 0',
+      'keyfleet_site_last_answer_age_seconds{site="dc2"} 40',
+      'keyfleet_site_credentials_expire_seconds{site="dc2"} 1000',
+      'keyfleet_operator_lock_held{cluster="bank"} 1',
+    ]) {
+      assert.ok(text.includes(line), line);
+    }
+    assert.equal((await ask("/elsewhere")).status, 404);
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readSettings, usage } from "./settings.ts";
+
+test("flags win over the environment, the environment over defaults", () => {
+  const settings = readSettings(["--site", "dc1", "--log-level=debug"], {
+    KEYFLEET_SITE: "dc9",
+    KEYFLEET_NAMESPACE: "keyfleet",
+    KEYFLEET_NODE_IMAGE: "registry.example:5000/kms/node",
+    KEYFLEET_NODE_IMAGE_PULL_POLICY: "Never",
+  });
+  assert.deepEqual(settings, {
+    site: "dc1",
+    namespace: "keyfleet",
+    healthPort: 8081,
+    logLevel: "debug",
+    nodeImage: { repository: "registry.example:5000/kms/node", pullPolicy: "Never" },
+  });
+});
+
+test("help is help, whatever else is wrong", () => {
+  assert.equal(readSettings(["--help"], {}), "help");
+  for (const name of ["SITE", "NAMESPACE", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"]) {
+    assert.ok(usage.includes(`KEYFLEET_${name}`), name);
+  }
+});
+
+const refusals: readonly [string, readonly string[], RegExp][] = [
+  ["no site", [], /--site must be a name/],
+  ["a site in capitals", ["--site", "DC1"], /--site must be a name/],
+  ["an unknown flag", ["--site", "dc1", "--cluster", "x"], /Unknown option '--cluster'.*see --help/],
+  ["a port that is none", ["--site", "dc1", "--health-port", "http"], /--health-port must be a port/],
+  ["an unknown level", ["--site", "dc1", "--log-level", "loud"], /one of debug, info, warn, error/],
+  ["a tag in the nodes' image", ["--site", "dc1", "--node-image", "a/b:1"], /without tag/],
+  ["an unknown pull policy", ["--site", "dc1", "--node-image-pull-policy", "Sometimes"], /one of Always/],
+];
+for (const [what, flags, message] of refusals) {
+  test(`${what} is refused with what would do`, () => assert.throws(() => readSettings(flags, {}), message));
+}
