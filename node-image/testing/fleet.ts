@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
 import { FleetNode } from "./fleet-node.ts";
+import { connectKmip, type KmipClient } from "./kmip-client.ts";
 import { startTimeServer, type TimeServer } from "./time-server.ts";
 
 const cluster = "bank";
@@ -16,6 +17,7 @@ export class Fleet {
   /** The CA whose certificates may speak KMIP. */
   readonly clients: Authority;
   readonly #authorities = new Map<string, Authority>();
+  readonly #clients = new Map<string, Awaited<ReturnType<Authority["issue"]>>>();
   readonly #members: Member[] = [];
   readonly #folder: string;
   readonly #network: string;
@@ -66,9 +68,7 @@ export class Fleet {
   /** Signs what the node asks for in its status. */
   async certify(node: FleetNode, lifeMs?: number): Promise<void> {
     const request = await node.reached("a certificate request", (status) => status.certificateRequest);
-    const authority = this.#authorities.get(node.site);
-    if (authority === undefined) throw new Error(`no CA for ${node.site}`);
-    node.edit({ certificateChain: await authority.sign(request, [node.address], lifeMs) });
+    node.edit({ certificateChain: await this.#authority(node).sign(request, [node.address], lifeMs) });
     this.#distribute();
     await node.reachedCondition("Certificates", "True");
   }
@@ -98,6 +98,27 @@ export class Fleet {
     this.#distribute();
   }
 
+  /** A KMIP connection to a node; the same client name is the same caller everywhere. */
+  async connect(nodeName: string, clientName = "app"): Promise<KmipClient> {
+    const node = this.node(nodeName);
+    const issued = this.#clients.get(clientName) ?? (await this.clients.issue([{ CN: [clientName] }]));
+    this.#clients.set(clientName, issued);
+    const identity = { certificate: issued.certificatePem, key: issued.keyPem };
+    return connectKmip({
+      host: node.address,
+      port: node.kmipPort,
+      authority: this.#authority(node).certificatePem,
+      identity,
+    });
+  }
+
+  /** Last sequence of each origin's log that a node holds, from its metrics. */
+  async vector(nodeName: string): Promise<Readonly<Record<string, number>>> {
+    const text = await (await fetch(`${this.node(nodeName).healthUrl}/metrics`)).text();
+    const found = text.matchAll(/^keyfleet_log_sequence\{origin="([^"]+)"\} (\d+)$/gm);
+    return Object.fromEntries([...found].map((match) => [match[1], Number(match[2])]).sort());
+  }
+
   node(name: string): FleetNode {
     const node = this.nodes.get(name);
     if (node === undefined) throw new Error(`no node ${name}`);
@@ -125,6 +146,12 @@ export class Fleet {
     const { name, site, address } = node;
     const member: Member = { name, site, address, identity: `CN=${name},OU=${site},O=${cluster}`, standing };
     this.#members.push(joinPublicKey === undefined ? member : { ...member, joinPublicKey });
+  }
+
+  #authority(node: FleetNode): Authority {
+    const authority = this.#authorities.get(node.site);
+    if (authority === undefined) throw new Error(`no CA for ${node.site}`);
+    return authority;
   }
 
   /** Every node's document has the same members, trust bundle and cluster. */
