@@ -10,7 +10,11 @@ interface Phase {
   readonly counted: boolean;
 }
 
-const unitGlobs = ["*.test.ts", "{crds,operator,node-image,helm,bench}/**/*.test.ts", "test-e2e/{sites,demo,clients}/**/*.test.ts"];
+const unitGlobs = [
+  "*.test.ts",
+  "{crds,operator,node-image,helm,bench}/**/*.test.ts",
+  "test-e2e/{sites,demo,clients}/**/*.test.ts",
+];
 
 const phases: Readonly<Record<string, Phase>> = {
   check: { title: "types, lint and format", command: ["npm", "run", "--silent", "check"], counted: false },
