@@ -129,11 +129,11 @@ function clockWithinBound(view: View, { node, name }: NodeFacts): Blocked | unde
 }
 
 function clockMessage(offsetMs: number | undefined, time: { reason: string; message: string } | undefined): string {
-  if (time?.reason === "OffsetTooLarge" && offsetMs !== undefined) return `clock is off by ${seconds(offsetMs)}`;
+  if (time?.reason === "OffsetTooLarge" && offsetMs !== undefined) return `clock is off by up to ${seconds(offsetMs)}`;
   return time?.message || "the clock has not been measured yet";
 }
 
-/** Coarse on purpose: a status that follows every measurement is written for ever. */
+/** The node rounds it up to a step, because a status that follows every measurement is written for ever. */
 function seconds(offsetMs: number): string {
   return `${(Math.abs(offsetMs) / 1000).toFixed(1)} s`;
 }

@@ -77,7 +77,7 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     },
     "5/6",
     "3/3",
-    "waiting: dc3-a clock is off by 1.2 s",
+    "waiting: dc3-a clock is off by up to 1.2 s",
   ],
   [
     "a PIN is wrong",

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
+import { aCluster, anObserved, desiredInTest, fleetId, replaced, type WorldInTest } from "../testing/builders.ts";
+import { desiredObjects } from "./desired.ts";
+import { missingSettings } from "./settings.ts";
+
+function kmsNode(name: string, world: WorldInTest = {}): KmsNode {
+  return kmsNodeOf(name, anObserved(world));
+}
+
+function kmsNodeOf(name: string, observed: Observed): KmsNode {
+  const found = desiredInTest(observed).nodes.find(({ facts }) => facts.name === name);
+  assert.ok(found, `${name} is not desired`);
+  return found.kmsNode;
+}
+
+function members(world: WorldInTest, observed = anObserved(world)): string[] {
+  const list = kmsNodeOf("dc1-a", observed).spec.members;
+  return list.map(({ name, standing, address }) => `${name} ${standing} ${address ?? "-"}`);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: an object as Kubernetes knows it.
+type Pod = any;
+
+function podSpec(world: WorldInTest = {}): Pod {
+  const set = objects(world).find(({ kind }) => kind === "StatefulSet");
+  assert.ok(set);
+  return (set.spec as Pod).template.spec;
+}
+
+function objects(world: WorldInTest = {}): readonly KubernetesObject[] {
+  return desiredInTest(anObserved(world)).nodes[0]?.objects ?? [];
+}
+
+test("a node's own settings win over its site's, those over the fleet's, field by field", () => {
+  const cluster = aCluster(({ spec }) => {
+    spec.defaults = {
+      ntp: { servers: ["a"], maxOffsetMs: 100 },
+      hsm: { library: "/fleet", token: { label: "fleet" } },
+    };
+    const [site] = spec.sites;
+    if (site) site.defaults = { hsm: { token: { label: "site", serial: "1" } }, logs: { level: "warn" } };
+    if (site?.nodes[0]) site.nodes[0].settings = { ntp: { servers: ["b", "c"] }, hsm: { token: { label: "node" } } };
+  });
+  const { settings } = kmsNode("dc1-a", { cluster }).spec;
+  assert.deepEqual(settings.ntp, { servers: ["b", "c"], maxOffsetMs: 100 });
+  assert.deepEqual(settings.hsm, { keyLabel: "bank-dc1-a", library: "/fleet", token: { label: "node", serial: "1" } });
+  assert.deepEqual(settings.logs, { level: "warn", kmipActivity: false });
+  assert.equal(settings.storage?.size, "10Gi");
+  assert.deepEqual(missingSettings(settings), ["hsm.pinSecretRef"]);
+});
+
+test("the identity of a member is its site's and cannot be taken by another site's node of the same name", () => {
+  const [first] = kmsNode("dc1-a").spec.members;
+  assert.equal(first?.identity, "CN=dc1-a,OU=dc1,O=bank");
+});
+
+test("members are those that belong or are coming; one that waits is not listed", () => {
+  assert.deepEqual(members({ others: "waiting", nodes: { "dc1-a": "member", "dc2-a": "joining" } }), [
+    "dc1-a Member dc1-a.mesh",
+    "dc2-a Joining dc2-a.mesh",
+  ]);
+});
+
+test("a site that cannot be seen keeps its members and their last address", () => {
+  assert.deepEqual(members({ unreachable: ["dc2", "dc3"] }), members({}));
+});
+
+test("after a restart of the operator nothing is forgotten of a site that it never saw", () => {
+  const before = anObserved({});
+  const sites = before.sites.map((view) =>
+    view.local ? view : { ...view, reachable: false, ageMs: undefined, cluster: undefined, nodes: [] },
+  );
+  assert.deepEqual(members({}, { ...before, sites }), members({}, before));
+});
+
+test("a joiner that cannot be seen any more stays a joiner with its key", () => {
+  const before = anObserved({ others: "waiting", nodes: { "dc1-a": "member", "dc2-a": "joining" } });
+  const sites = before.sites.map((view) => (view.name === "dc2" ? { ...view, reachable: false, nodes: [] } : view));
+  const joiner = kmsNodeOf("dc1-a", { ...before, sites }).spec.members.find(({ name }) => name === "dc2-a");
+  assert.deepEqual(
+    [joiner?.standing, joiner?.joinPublicKey, joiner?.address],
+    ["Joining", "join key of dc2-a", "dc2-a.mesh"],
+  );
+});
+
+test("a member whose KmsNode was deleted gets it back as a member of the same fleet", () => {
+  const before = anObserved({});
+  const sites = before.sites.map((view) => ({
+    ...view,
+    nodes: view.nodes.filter((node) => node.metadata.name !== "dc1-b"),
+  }));
+  const { spec, metadata } = kmsNodeOf("dc1-b", { ...before, sites });
+  assert.deepEqual(spec.membership, { action: "Member" });
+  assert.equal(spec.clusterId, fleetId);
+  assert.equal(metadata.ownerReferences, undefined, "deleting the KmsCluster must not take keys along");
+});
+
+test("a node whose volume remembers the fleet is its member, one that remembers another is not", () => {
+  const returned = (clusterId: string) =>
+    kmsNode("dc1-b", { nodes: { "dc1-b": { stage: "waiting", status: { clusterId } } } }).spec.membership.action;
+  assert.equal(returned(fleetId), "Member");
+  assert.equal(returned("another"), "None");
+});
+
+test("a waiting node takes the newest version, a member keeps its own", () => {
+  const cluster = aCluster(({ spec }) => (spec.version = "0.2.0"));
+  assert.equal(kmsNode("dc1-b", { cluster, nodes: { "dc1-b": "waiting" } }).spec.version, "0.2.0");
+  assert.equal(kmsNode("dc1-a", { cluster }).spec.version, "0.1.0");
+});
+
+test("the last address stays while a Service has none", () => {
+  assert.equal(kmsNode("dc1-a", { objects: replaced("Service", "dc1-a-mesh") }).spec.address, "dc1-a.mesh");
+});
+
+test("only certificates leave a ConfigMap of clients' CAs, never a key that somebody put there", () => {
+  const pem = (kind: string) => `-----BEGIN ${kind}-----\nQUJD\n-----END ${kind}-----\n`;
+  const data = { "ca.crt": `# our CA\n${pem("PRIVATE KEY")}${pem("CERTIFICATE")}` };
+  const references = { "ConfigMap/bank-clients": { present: true, keys: ["ca.crt"], data } };
+  assert.equal(kmsNode("dc1-a", { references }).spec.clients.caBundle, pem("CERTIFICATE"));
+});
+
+test("while a ConfigMap of clients' CAs is missing, the clients trusted before stay", () => {
+  const before = anObserved({});
+  const after = { ...before, references: new Map([["ConfigMap/bank-clients", { present: false, keys: [] }]]) };
+  assert.match(kmsNodeOf("dc1-a", before).spec.clients.caBundle, /BEGIN CERTIFICATE/);
+  assert.equal(kmsNodeOf("dc1-a", after).spec.clients.caBundle, kmsNodeOf("dc1-a", before).spec.clients.caBundle);
+});
+
+test("a CA that could speak for another site is not trusted, even if its site publishes it", () => {
+  const image = { repository: "r", pullPolicy: "Never" } as const;
+  const isCaOfSite = (pem: string, { site }: { site: string }) => site !== "dc2" && pem !== "";
+  const { nodes, cas } = desiredObjects(anObserved({}), { image, isCaOfSite });
+  assert.deepEqual([...cas.keys()], ["dc1", "dc3"]);
+  assert.equal(nodes[0]?.kmsNode.spec.trustBundle, "CA of this site\nCA of dc3\n");
+});
+
+test("only the hsm container has the PIN, only the key server a token of the API", () => {
+  const pod = podSpec();
+  const mounts = (volume: string) =>
+    pod.containers.filter((c: Pod) => c.volumeMounts.some((m: Pod) => m.name === volume)).map((c: Pod) => c.name);
+  assert.deepEqual(
+    pod.containers.map((c: Pod) => c.name),
+    ["keyserver", "hsm", "postgres", "chrony"],
+  );
+  assert.deepEqual(mounts("pin"), ["hsm"]);
+  assert.deepEqual(mounts("api"), ["keyserver"]);
+  assert.deepEqual(mounts("run"), ["keyserver", "hsm", "postgres", "chrony"]);
+  assert.equal(pod.automountServiceAccountToken, false);
+});
+
+test("every container is locked down", () => {
+  const pod = podSpec();
+  for (const { name, securityContext, image } of pod.containers) {
+    assert.equal(image, "localhost/keyfleet-node:0.1.0");
+    assert.deepEqual(
+      securityContext,
+      {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        runAsNonRoot: true,
+        capabilities: { drop: ["ALL"] },
+      },
+      name,
+    );
+  }
+  assert.deepEqual(pod.securityContext.seccompProfile, { type: "RuntimeDefault" });
+  assert.equal(pod.securityContext.runAsUser, 10001);
+});
+
+test("Kubernetes never replaces a pod or deletes a volume by itself", () => {
+  const set = objects().find(({ kind }) => kind === "StatefulSet")?.spec as Pod;
+  assert.deepEqual(set.updateStrategy, { type: "OnDelete" });
+  assert.deepEqual(set.persistentVolumeClaimRetentionPolicy, { whenDeleted: "Retain", whenScaled: "Retain" });
+});
+
+test("a node's account may read its own KmsNode and write its status, nothing else", () => {
+  const role = objects().find(({ kind }) => kind === "Role") as Pod;
+  assert.deepEqual(role.rules, [
+    { apiGroups: ["keyfleet.io"], resourceNames: ["dc1-a"], resources: ["kmsnodes"], verbs: ["get", "list", "watch"] },
+    {
+      apiGroups: ["keyfleet.io"],
+      resourceNames: ["dc1-a"],
+      resources: ["kmsnodes/status"],
+      verbs: ["get", "patch", "update"],
+    },
+  ]);
+});
+
+test("clients reach a node only when it is ready, peers always", () => {
+  const services = objects().filter(({ kind }) => kind === "Service") as Pod[];
+  const shown = services.map(({ metadata, spec }) => [
+    metadata.name,
+    spec.ports[0].port,
+    spec.publishNotReadyAddresses,
+  ]);
+  assert.deepEqual(shown, [
+    ["dc1-a-mesh", 5432, true],
+    ["dc1-a-kmip", 5696, false],
+  ]);
+});
+
+test("the HSM sidecar gets its token, key and options by flags, never the PIN", () => {
+  const hsm = { token: { serial: "42" }, softToken: { initialise: true }, environment: [{ name: "A", value: "b" }] };
+  const cluster = aCluster(({ spec }) => {
+    spec.defaults = { hsm: { ...hsm, library: "/lib/p.so", pinSecretRef: { name: "s", key: "k" } } };
+  });
+  const pod = podSpec({ cluster });
+  const container = pod.containers.find((c: Pod) => c.name === "hsm");
+  const command = container.command.join(" ");
+  assert.match(command, /--library \/lib\/p\.so --token-serial 42 --key-label bank-dc1-a --pin-file/);
+  assert.match(
+    command,
+    /--state \/var\/lib\/keyfleet\/hsm --socket \/run\/keyfleet\/hsm\/hsm\.sock --soft-token-initialise$/,
+  );
+  assert.deepEqual(container.env, [{ name: "A", value: "b" }]);
+  const secret = pod.volumes.find((v: Pod) => v.name === "pin").secret;
+  assert.deepEqual([secret.secretName, secret.items], ["s", [{ key: "k", path: "pin" }]]);
+});
