@@ -128,11 +128,15 @@ async function ready(site: string, workers: readonly string[], begin: number): P
   const reported = async (): Promise<boolean> => {
     if (!sitePid(site)) throw new Error(`site ${site} ended; see ${join(siteFolder(site), "init.log")}`);
     if (!existsSync(join(siteFolder(site), "api-ready"))) return false;
-    const rows = (await tryKubectl(site, ["get", "nodes", "-o", template])).split("\n").map((line) => line.split(" "));
+    const rows = (await tryKubectl(site, ["-n", "default", "get", "nodes,serviceaccounts", "-o", template]))
+      .split("\n")
+      .map((line) => line.split(" "));
     // Heartbeats are in whole seconds.
     const fresh = (time = "") => Date.parse(time) > begin - 1000;
-    return names.every((name) =>
-      rows.some(([node, status, time]) => node === name && status === "True" && fresh(time)),
+    const pods = rows.some(([name]) => name === "default"); // without that account no pod is made
+    return (
+      pods &&
+      names.every((name) => rows.some(([node, status, time]) => node === name && status === "True" && fresh(time)))
     );
   };
   const what = `${names.join(", ")} to be Ready; see the logs in ${siteFolder(site)}`;

@@ -99,10 +99,11 @@ control_plane() {
   touch api-ready
   keep controller-manager "$bin/kube-controller-manager" --kubeconfig=controller-manager.conf \
     --authentication-kubeconfig=controller-manager.conf --authorization-kubeconfig=controller-manager.conf \
-    --leader-elect=false --allocate-node-cidrs=false --service-cluster-ip-range="$services" \
+    --leader-elect=false --kube-api-qps=200 --kube-api-burst=400 --allocate-node-cidrs=false --service-cluster-ip-range="$services" \
     --cluster-signing-cert-file=pki/ca.crt --cluster-signing-key-file=pki/ca.key --root-ca-file=pki/ca.crt \
     --service-account-private-key-file=pki/sa.key --use-service-account-credentials=true --client-ca-file=pki/ca.crt \
-    --node-monitor-grace-period=8s --node-monitor-period=2s --profiling=false
+    --node-monitor-grace-period=8s --node-monitor-period=2s --profiling=false \
+    --controllers=*,-horizontal-pod-autoscaler-controller,-resourcequota-controller,-cronjob-controller,-ttl-controller,-service-lb-controller,-resourceclaim-controller
   keep scheduler "$bin/kube-scheduler" --kubeconfig=scheduler.conf --leader-elect=false --profiling=false
   keep services "$KF_NODE" "$here/site-services.ts"
 }

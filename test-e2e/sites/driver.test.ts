@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { clusterSites } from "./cluster-sites.ts";
+import { run } from "./command.ts";
+import { readRecipe } from "./containerfile.ts";
+import { localSites } from "./local-sites.ts";
+import { checkout } from "./places.ts";
+
+const existing = clusterSites(["berlin", "paris"]);
+const local = localSites(1);
+
+const refusals: readonly { it: string; call: () => unknown; says: RegExp }[] = [
+  {
+    it: "killing an existing cluster",
+    call: () => existing.kill("berlin"),
+    says: /not possible with existing clusters/,
+  },
+  { it: "cutting existing clusters", call: () => existing.cut("berlin", "paris"), says: /not possible with existing/ },
+  { it: "isolating an existing cluster", call: () => existing.isolate("berlin"), says: /not possible with existing/ },
+  { it: "a lying clock for existing clusters", call: () => existing.skewTime(3), says: /not possible with existing/ },
+  {
+    it: "a context that SITES does not list",
+    call: () => existing.kubeconfig("rome"),
+    says: /SITES lists berlin, paris/,
+  },
+  { it: "a site that does not exist", call: () => local.kubeconfig("dc9"), says: /the sites are dc1, dc2, dc3/ },
+  { it: "cutting a site from itself", call: () => local.cut("dc1", "dc1"), says: /two different sites/ },
+  { it: "a worker that does not exist", call: () => local.kill("dc1/9"), says: /has no worker "9"/ },
+  { it: "no workers", call: () => localSites(0), says: /WORKERS must be 1 to 4/ },
+  { it: "half a worker", call: () => localSites(1.5), says: /WORKERS must be 1 to 4/ },
+];
+
+for (const { it, call, says } of refusals) {
+  test(`${it} is refused with a sentence`, async () => {
+    await assert.rejects(async () => call(), says);
+  });
+}
+
+test("a failed command says what it wrote to stderr", async () => {
+  await assert.rejects(run(["sh", "-c", "echo lost >&2; exit 3"]), /exit code 3: lost/);
+});
+
+test("a command that may fail answers with its exit code and output", async () => {
+  assert.deepEqual(await run(["sh", "-c", "cat; exit 3"], { input: "in", mayFail: true }), {
+    stdout: "in",
+    stderr: "",
+    code: 3,
+  });
+});
+
+test("a command is ended at its deadline", async () => {
+  await assert.rejects(run(["sleep", "60"], { timeoutMs: 50 }), /ended after 50 ms/);
+});
+
+for (const room of ["node-image", "operator"]) {
+  test(`the Containerfile of ${room} names sources that exist, and no root user`, () => {
+    const recipe = readRecipe(join(checkout, room, "Containerfile"));
+    assert.deepEqual(recipe.sources, ["package.json", "LICENSE", "crds", room]);
+    assert.deepEqual(
+      recipe.sources.filter((source) => !existsSync(join(checkout, source))),
+      [],
+    );
+    assert.equal(recipe.user, "10001:10001");
+    assert.ok(recipe.environment.includes("NODE_ENV=production"));
+  });
+}
