@@ -26,6 +26,7 @@ export async function connectPeer(options: {
 }): Promise<PeerConnection> {
   const { peer, tls, notified, lost } = options;
   const pipelined = { pipeline: true };
+  let watch: NodeJS.Timeout | undefined;
   const client = await connect(
     {
       ...pipelined,
@@ -55,7 +56,7 @@ export async function connectPeer(options: {
   );
   const socket = (client as unknown as { connection: { stream: TLSSocket } }).connection.stream;
   const pending = { count: 0 };
-  const watch = watchSilence(socket, pending, () => close(client));
+  watch = watchSilence(socket, pending, () => close(client));
   client.on("notification", (message) => notified(message.payload ?? ""));
   return {
     query: (text, values) => counted(client, pending, { text, values }),

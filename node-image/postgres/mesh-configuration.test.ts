@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import pg from "pg";
+import type { MeshTls } from "../replication/types.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { applyMeshConfiguration } from "./mesh-configuration.ts";
+
+let fleet: MeshFleet;
+let node: MeshNode;
+const sponsor = { name: "dc1-b", site: "dc1", identity: "CN=dc1-b,OU=dc1,O=bank", standing: "Member" } as const;
+let tls: MeshTls;
+
+before(async () => {
+  fleet = await meshFleet(["dc1"], testKeyring());
+  node = await fleet.start("dc1-a", "dc1");
+  tls = await fleet.certificate("dc1", { site: "dc1", name: "dc1-b" });
+});
+after(() => fleet?.stop());
+
+/** A connection as a peer makes it, with changes. */
+async function connected(change: pg.ClientConfig = {}): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port: node.postgres.port,
+    user: "mesh",
+    database: "keyfleet",
+    ssl: {
+      ca: tls.trustBundlePem,
+      cert: tls.certificateChainPem,
+      key: tls.privateKeyPem,
+      checkServerIdentity: () => undefined,
+    },
+    ...change,
+  });
+  client.on("error", () => undefined);
+  await client.connect();
+  return client;
+}
+
+test("before the key server has written anything, nobody is let in over the network", async () => {
+  for (const [sentence, change] of [
+    ["without TLS", { ssl: false }],
+    ["with a certificate", {}],
+    ["as the key server", { ssl: false, user: "keyfleet" }],
+  ] as const)
+    await assert.rejects(connected(change), sentence);
+});
+
+test("members are let in, with TLS 1.3, their certificate and the role mesh alone", async () => {
+  await node.join([node.member, sponsor]);
+  await until("the doors are open", () =>
+    connected().then(
+      (client) => client.end().then(() => true),
+      () => false,
+    ),
+  );
+  const { ca, cert, key } = { ca: tls.trustBundlePem, cert: tls.certificateChainPem, key: tls.privateKeyPem };
+  const checkServerIdentity = () => undefined;
+  for (const [sentence, change] of [
+    ["no TLS", { ssl: false }],
+    ["no certificate", { ssl: { ca, checkServerIdentity } }],
+    ["TLS 1.2", { ssl: { ca, cert, key, checkServerIdentity, maxVersion: "TLSv1.2" } }],
+    ["the key server's role", { user: "keyfleet" }],
+    ["the role that owns the doors", { user: "mesh_door" }],
+    ["another database", { database: "postgres" }],
+    ["a template database", { database: "template1" }],
+  ] as const)
+    await assert.rejects(connected(change as pg.ClientConfig), sentence);
+});
+
+test("configuring again changes nothing, and a wrong pair of certificate and key is refused before it is written", async () => {
+  const { socketDirectory, port, confDirectory: directory } = node.postgres;
+  const configuration = { directory, socketDirectory, port, tls: node.tls, members: [node.member, sponsor] };
+  assert.deepEqual(await applyMeshConfiguration(configuration), { changed: false });
+  const wrong = { ...node.tls, privateKeyPem: tls.privateKeyPem };
+  await assert.rejects(applyMeshConfiguration({ ...configuration, tls: wrong }), /private key/);
+  const injected = { ...sponsor, identity: 'CN=x" mesh\nmesh "CN=y,OU=dc1,O=bank' };
+  await assert.rejects(applyMeshConfiguration({ ...configuration, members: [injected] }), /not of the form/);
+  assert.deepEqual(await applyMeshConfiguration(configuration), { changed: false });
+});
+
+test("a member's functions answer", async () => {
+  await node.store.write([aCreate()]);
+  const client = await connected();
+  const { rows: vector } = await client.query("select * from mesh.vector()");
+  assert.deepEqual(vector, [{ origin: node.store.incarnation, seq: "1", own: true }]);
+  const { rows: pulled } = await client.query("select mesh.pull($1, $2, $3)", [node.store.incarnation, 0, 10]);
+  assert.equal(pulled.length, 1);
+  await client.query("select mesh.acknowledge($1)", [1_000]);
+  const positions = await node.store.query("select identity, seq::int from mesh.positions");
+  assert.deepEqual(
+    positions,
+    [{ identity: sponsor.identity, seq: 1 }],
+    "no further than the log goes, under its own name",
+  );
+  await client.end();
+});
+
+const forbidden: readonly (readonly [string, string])[] = [
+  ["read the log", "select * from keyfleet.ops"],
+  ["read objects", "select * from keyfleet.objects"],
+  ["read wrapped master keys", "select * from keyfleet.master_keys"],
+  ["read others' handovers", "select * from mesh.handovers"],
+  ["write acknowledgements of others", "insert into mesh.positions values ('CN=x', 1)"],
+  ["append to the log", "select keyfleet.append('{}','{}','{}','{}','{}','{}','{}','{}','{}')"],
+  ["copy a table", "copy keyfleet.ops to stdout"],
+  ["run a program", "copy (select 1) to program 'id'"],
+  ["write a file", "copy (select 1) to '/tmp/x'"],
+  ["create a table", "create table public.t (a int)"],
+  ["create a table beside the functions", "create table mesh.t (a int)"],
+  ["create a temporary table", "create temp table t (a int)"],
+  ["create a schema", "create schema s"],
+  ["create a function", "create function pg_temp.f() returns int language sql as 'select 1'"],
+  ["run a block of code", "do $$ begin end $$"],
+  ["make a large object", "select lo_create(0)"],
+  ["write a large object", "select lo_from_bytea(0, 'x')"],
+  ["read a file", "select pg_read_file('/etc/passwd')"],
+  ["list a folder", "select pg_ls_dir('.')"],
+  ["see the settings", "select * from pg_settings"],
+  ["see other sessions", "select * from pg_stat_activity"],
+  ["end other sessions", "select pg_terminate_backend(1)"],
+  ["read passwords", "select * from pg_authid"],
+  ["take the writer's lock", "select pg_advisory_lock(5696001)"],
+  ["sleep", "select pg_sleep(1)"],
+  ["burn time", "select count(*) from generate_series(1, 1000000000)"],
+  ["become the key server", "set role keyfleet"],
+  ["become the owner of the doors", "set role mesh_door"],
+  ["change its own rights", "alter role mesh superuser"],
+  ["reload the configuration", "select pg_reload_conf()"],
+  ["ask who is calling", "select mesh.caller()"],
+  ["prepare a transaction", "begin; prepare transaction 'x'"],
+  ["stop a checkpoint", "checkpoint"],
+];
+
+test("role mesh may do nothing else", async (t) => {
+  const client = await connected();
+  t.after(() => client.end());
+  for (const [sentence, statement] of forbidden) {
+    const outcome = await client.query(statement).then(
+      () => "done",
+      (error: { code: string }) => error.code,
+    );
+    // 42501 insufficient_privilege; 55000: prepared transactions are switched off.
+    assert.ok(outcome === "42501" || outcome === "55000", `${sentence}: ${outcome}`);
+    await client.query("rollback");
+  }
+  await client.query("listen ops");
+});
