@@ -182,11 +182,13 @@ async function runItem(
   const named = nameOf(item);
   const head = { ...(named.operation === undefined ? {} : { operation: named.operation }), ...named.id };
   let result = "success";
+  let answer: Answer | undefined;
   try {
-    const answer = await run(item, placeholder, batch);
+    answer = await run(item, placeholder, batch);
     const payload = answer.write(context.version);
     return { response: { ...head, status: 0, payload }, answer };
   } catch (error) {
+    answer?.secret?.fill(0);
     const response = { ...head, ...failed(error, { log: context.log, version: context.version }) };
     result = resultReason(error);
     return { response, answer: undefined };

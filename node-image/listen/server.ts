@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { KmipHandler } from "../kmip/handler.ts";
 import { type Connection, serveConnection } from "./connection.ts";
-import { type HalfOpen, halfOpen } from "./half-open.ts";
+import { type Front, handshakeFront } from "./front.ts";
 import { defaultLimits, type ListenLimits } from "./limits.ts";
 import { type LogFields, logBudget } from "./log-budget.ts";
 import { peerOf } from "./peer.ts";
@@ -56,7 +56,7 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
     rejectUnauthorized: false, // judged in peerOf, so that the reason can be logged
     handshakeTimeout: limits.handshakeTimeoutMs,
   });
-  const handshakes = watchHandshakes(server, { limits, log, metrics: parts.metrics });
+  const front = handshakeFront(server, { limits, log, onRejected: (reason) => parts.metrics?.rejected(reason) });
   const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log };
   server.on("secureConnection", (socket) => {
     const refusal = accept(socket, { connections, shared, metrics: parts.metrics });
@@ -67,8 +67,11 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
     socket.end();
     socket.destroySoon();
   });
-  return controls(server, { connections, handshakes, drainTimeoutMs: limits.drainTimeoutMs });
+  return controls(server, { connections, front, drainTimeoutMs: limits.drainTimeoutMs });
 }
+
+/** Connections that the kernel keeps while this process is busy: beyond it a client waits a second and tries again. */
+const acceptBacklog = 4096;
 
 /** X25519MLKEM768 first: recorded traffic must not fall to a later quantum computer. */
 function contextOf(tls: TlsParts) {
@@ -81,28 +84,6 @@ function contextOf(tls: TlsParts) {
     // No tickets: a resumed session would carry a judgement on a certificate that may no longer be trusted.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   } as const;
-}
-
-interface Handshakes {
-  readonly limits: ListenLimits;
-  readonly log: (fields: LogFields) => void;
-  readonly metrics: ListenMetrics | undefined;
-}
-
-function watchHandshakes(server: Server, { limits, log, metrics }: Handshakes): HalfOpen {
-  const open = halfOpen(limits.handshakesMax, (address) => {
-    log({ level: "warn", event: "half-open-evicted", address });
-    metrics?.rejected("too many half-open connections");
-  });
-  server.on("connection", (socket) => open.add(socket));
-  server.on("secureConnection", (socket) => open.remove(socket));
-  server.on("tlsClientError", (error, socket) => {
-    const code = (error as NodeJS.ErrnoException).code ?? error.name;
-    log({ level: "info", event: "handshake-failed", address: socket.remoteAddress ?? "unknown", reason: code });
-    metrics?.rejected("handshake failed");
-    socket.destroy();
-  });
-  return open;
 }
 
 interface Accepting {
@@ -130,16 +111,16 @@ function accept(socket: TLSSocket, { connections, shared, metrics }: Accepting):
 
 interface Open {
   readonly connections: ReadonlyMap<TLSSocket, Connection>;
-  readonly handshakes: HalfOpen;
+  readonly front: Front;
   readonly drainTimeoutMs: number;
 }
 
 function controls(server: Server, open: Open): KmipServer {
-  const { connections, handshakes } = open;
-  const portOf = () => (server.address() as AddressInfo | null)?.port ?? 0;
+  const { connections, front } = open;
+  const portOf = () => (front.server.address() as AddressInfo | null)?.port ?? 0;
   const stop = () => {
-    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
-    handshakes.destroy();
+    const stopped = new Promise<void>((resolve) => front.server.close(() => resolve()));
+    front.destroy();
     return stopped;
   };
   return {
@@ -148,8 +129,10 @@ function controls(server: Server, open: Open): KmipServer {
     },
     listen: (port, host) =>
       new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve(portOf()));
+        front.server.once("error", reject);
+        front.server.listen({ port, backlog: acceptBacklog, ...(host === undefined ? {} : { host }) }, () =>
+          resolve(portOf()),
+        );
       }),
     updateTls: (tls) => server.setSecureContext(contextOf(tls)),
     drain: async () => {

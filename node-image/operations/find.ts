@@ -5,12 +5,14 @@ import type { Context } from "./context.ts";
 
 /** The caller's object. One path and one message for what is absent and what is another's, so that neither can be told apart. */
 export async function find(id: string, context: Context): Promise<ManagedObject> {
-  const object = await context.store.object(id);
+  const object = uuid.test(id) ? await context.store.object(id) : undefined;
   if (object === undefined || !maySee(context.caller, object)) {
     throw new Refusal("ItemNotFound", `There is no object with Unique Identifier "${printable(id)}"`);
   }
   return object;
 }
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Finds the object and lets one change of it at a time through. */
 export function change<Result>(

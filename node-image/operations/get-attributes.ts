@@ -7,7 +7,6 @@ import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
 import { openMaterial } from "./get.ts";
-import { hasStoredDigest } from "./new-object.ts";
 
 /** KMIP Get Attributes (4.12); no names means all. */
 export interface GetAttributesRequest {
@@ -58,10 +57,11 @@ function instancesOf(name: string, instances: Instances): AttributeInstance[] {
   );
 }
 
+/** Attributes that are made when asked for, from the object itself. */
 function computed(object: ManagedObject, context: Context): string[] {
   const current = stateOf(object, context.now());
   const gone = object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised;
-  return gone || hasStoredDigest(object.objectType) ? [] : ["Digest"];
+  return gone || object.attributes.has("Digest") ? [] : ["Digest"];
 }
 
 function compute(name: string, object: ManagedObject, context: Context): Instances {

@@ -22,8 +22,8 @@ export interface LocateResponse {
   readonly uniqueIdentifiers: readonly string[];
 }
 
-/** Identifiers of one answer: the caller pages on with Offset Items. */
-const itemsMax = 1000;
+/** Identifiers of one answer, well below the message limit: the caller pages on with Offset Items. */
+const itemsMax = 10_000;
 /** Objects that one request may look through one by one. */
 const candidatesMax = 100_000;
 const pageSize = 500;

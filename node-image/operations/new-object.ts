@@ -62,14 +62,10 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
   };
 }
 
-/** Secret data and opaque objects may be guessable, like passwords: their digest is never stored, it is made when asked for. */
-function digest(created: NewObject): Record<string, Json[]> {
-  return hasStoredDigest(created.objectType) ? { Digest: [digestOf(created.material)] } : {};
-}
-
-/** Whether the Digest attribute of such objects is stored. */
-export function hasStoredDigest(type: number): boolean {
-  return type !== objectType.secretData && type !== objectType.opaqueObject;
+/** What may be guessed, like passwords or short keys, could be found by its digest: that is not stored, it is made when asked for. */
+function digest({ objectType: type, material }: NewObject): Record<string, Json[]> {
+  const guessable = type === objectType.secretData || type === objectType.opaqueObject || material.bytes.length < 16;
+  return guessable ? {} : { Digest: [digestOf(material)] };
 }
 
 function isSecret(type: number): boolean {

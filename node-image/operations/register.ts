@@ -1,5 +1,10 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { certificateType, keyFormatType as format, objectType } from "../objects/enumerations.ts";
+import {
+  certificateType,
+  cryptographicAlgorithm,
+  keyFormatType as format,
+  objectType,
+} from "../objects/enumerations.ts";
 import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
@@ -54,8 +59,17 @@ function normalised({ objectType: type, material }: RegisterRequest): Material {
     throw new Refusal("KeyFormatTypeNotSupported", "This Key Format Type is not taken for this object type");
   }
   if (material.bytes.length === 0) throw new Refusal("InvalidField", "The object is empty");
-  const raw = material.format === format.transparentSymmetricKey;
-  return raw ? { ...material, format: format.raw } : material;
+  return type === objectType.symmetricKey ? symmetric(material) : material;
+}
+
+/** Raw and transparent keys are the same bytes; their length is known, so it is checked, or filled in. */
+function symmetric(material: Material): Material {
+  if (material.format === format.opaque) return material;
+  const lengthBits = material.bytes.length * 8;
+  if (material.algorithm === cryptographicAlgorithm.aes && ![0, lengthBits].includes(material.lengthBits)) {
+    throw new Refusal("InvalidField", `Cryptographic Length is ${material.lengthBits}, the key has ${lengthBits} bits`);
+  }
+  return { ...material, format: format.raw, lengthBits: material.lengthBits || lengthBits };
 }
 
 /** Algorithm and length may stand in the Key Block, among the attributes, or in both; then they must agree (4.3). */

@@ -108,6 +108,8 @@ function boolean(value: Buffer, tag: number, at: number): boolean {
 }
 
 function text(value: Buffer, tag: number, at: number): string {
+  // 9.1.1.4 knows no null-termination, and a null inside a text is cut or refused by what stores it.
+  if (value.includes(0)) throw new DecodeError("A text string contains a null byte", at, tag);
   try {
     return utf8.decode(value);
   } catch (cause) {

@@ -67,6 +67,7 @@ const hostile: readonly (readonly [string, string, RegExp])[] = [
   ["a length of four gigabytes", "420020 08 FFFFFFFF 00", /reaches beyond its parent/],
   ["a text whose padding is cut off", "420020 07 00000003 616263", /reaches beyond its parent/],
   ["a text that is not UTF-8", "420020 07 00000002 C328000000000000", /not UTF-8/],
+  ["a text with a null byte", "420020 07 00000002 6100000000000000", /contains a null byte/],
   ["a structure of 4 bytes", "420020 01 00000004 0000000000000000", /not a multiple of eight/],
   ["an empty big integer", "420020 04 00000000", /is empty/],
   [
