@@ -43,6 +43,7 @@ export class References {
   readonly #known = new Map<string, Known>();
   #wanted: readonly string[] = [];
   #cancel: (() => void) | undefined;
+  #stopped = false;
 
   constructor(options: ReferencesOptions) {
     this.#options = options;
@@ -58,6 +59,7 @@ export class References {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#cancel?.();
   }
 
@@ -67,6 +69,7 @@ export class References {
   }
 
   #lookAgainLater(): void {
+    if (this.#stopped) return;
     this.#cancel = this.#options.clock.after(missingEveryMs, () => void this.#lookAgain());
   }
 

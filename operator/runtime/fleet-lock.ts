@@ -53,6 +53,7 @@ export class LeaseFleetLock implements FleetLock {
   readonly #mineUntilMs = new Map<string, number>();
   #work: Work | undefined;
   #cancelRenewal = () => {};
+  #stopped = false;
 
   constructor(options: FleetLockOptions) {
     this.#options = options;
@@ -112,6 +113,7 @@ export class LeaseFleetLock implements FleetLock {
 
   /** Stops renewing; what is held lapses by itself. */
   stop(): void {
+    this.#stopped = true;
     this.#cancelRenewal();
   }
 
@@ -202,6 +204,7 @@ export class LeaseFleetLock implements FleetLock {
 
   #renewLater(): void {
     this.#cancelRenewal();
+    if (this.#stopped) return;
     this.#cancelRenewal = this.#options.clock.after(renewEveryMs, () => void this.#renew());
   }
 
