@@ -17,7 +17,8 @@ templates=$(dirname "$0")
 say() { printf '{"level":"info","room":"postgres","message":"%s"}\n' "$1"; }
 
 mkdir -p "$data" "$run/conf"
-chmod 0700 "$data" "$run" "$run/conf"
+# The database's folder may be the root of a mounted volume, which is not ours to change; the cluster inside is 0700.
+chmod 0700 "$run" "$run/conf"
 
 # Every process of PostgreSQL stands in its database's folder; after a kill -9 of the first the others need a moment.
 runs_in() {
