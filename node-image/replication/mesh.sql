@@ -76,7 +76,7 @@ begin
       from keyfleet.node_self n;
 end $$;
 
--- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 4 MiB.
+-- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 1 MiB.
 create or replace function mesh.pull(from_origin uuid, after_seq bigint, amount integer) returns setof text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
@@ -88,7 +88,7 @@ begin
       from (select * from keyfleet.ops s where s.origin = from_origin and s.seq > after_seq order by s.seq
             limit least(greatest(amount, 0), 1000)) o
     ) p
-    where p.bytes <= 4194304 or p.seq = after_seq + 1
+    where p.bytes <= 1048576 or p.seq = after_seq + 1
     order by p.seq;
 end $$;
 

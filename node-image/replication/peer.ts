@@ -142,6 +142,7 @@ export class Peer {
       } catch (cause) {
         // Our own database is away or the master key not there yet: the peer is not to blame.
         if (!(cause instanceof StoreError)) throw cause;
+        this.#problem = `connected, but this node takes nothing in: ${cause.message}`;
         this.#inbox.ask();
         await this.#inboxPause(pollAtMs);
         continue;
@@ -160,6 +161,7 @@ export class Peer {
     const vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
     this.#theirs = vector;
+    this.#problem = undefined;
     this.#acknowledge(connection);
     for (const [origin, theirs] of vector) {
       if (origin === store.incarnation) continue;
@@ -208,14 +210,16 @@ export class Peer {
     if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
     this.#acknowledging += 1;
     const position = this.#options.store.vector().get(this.#origin) ?? 0;
-    connection
+    void connection
       .query("select mesh.acknowledge($1)", [position])
+      .catch(() => undefined)
       .then(() => {
+        // The count of a connection that is gone says nothing of the one that followed.
+        if (this.#connection !== connection) return;
         this.#acknowledging -= 1;
         const now = this.#options.store.vector().get(this.#origin ?? "") ?? 0;
         if (now > position && this.#acknowledging === 0) this.#acknowledge(connection);
-      })
-      .catch(() => undefined);
+      });
   }
 
   #refuse(origin: string, reason: string): void {
