@@ -17,13 +17,23 @@ export interface SpecWrite {
  */
 export async function writeSpecCopy(api: KubernetesApi, write: SpecWrite): Promise<KubernetesObject | undefined> {
   try {
-    return write.local === undefined
-      ? await api.create(newCopy(api, write))
-      : await api.update(nextCopy(write.local, write));
+    if (write.local === undefined) return await api.create(newCopy(api, write));
+    return await stampedAsItIs(api, await api.update(nextCopy(write.local, write)), write.annotations.generation);
   } catch (error) {
     if (isApiError(error, "conflict", "alreadyExists")) return undefined;
     throw error;
   }
+}
+
+/**
+ * An API server drops what its CRD does not know (an older chart): then the specification, and its generation, may be
+ * other than what was stamped, and the next edit here would not be seen as one.
+ */
+async function stampedAsItIs(api: KubernetesApi, copy: KubernetesObject, mark: string): Promise<KubernetesObject> {
+  const generation = String(copy.metadata.generation);
+  if (copy.metadata.annotations?.[mark] === generation) return copy;
+  const annotations = { ...copy.metadata.annotations, [mark]: generation };
+  return await api.update({ ...copy, metadata: { ...copy.metadata, annotations } });
 }
 
 function newCopy(api: KubernetesApi, { name, version, spec, annotations }: SpecWrite): KubernetesObject {

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
+import { writeSpecCopy } from "./spec-copy.ts";
+import type { KmsCluster } from "./types.ts";
+
+const annotations = { version: "v", generation: "g" };
+const specOf = (version: string): KmsCluster["spec"] => ({ version, sites: [] });
+const marks = (api: FakeCluster) => api.peek("KmsCluster", "bank")?.metadata.annotations;
+
+function aSite(version?: string) {
+  const api = new FakeCluster();
+  const local =
+    version === undefined
+      ? undefined
+      : api.put(anObject("KmsCluster", "bank", { spec: specOf(version), status: { nodes: "6/6" } }));
+  return { api, local: local as unknown as KmsCluster | undefined };
+}
+
+test("a missing copy is made with its version", async () => {
+  const { api, local } = aSite();
+  await writeSpecCopy(api, { name: "bank", local, version: "3@dc2", spec: specOf("1"), annotations });
+  assert.deepEqual([api.peek("KmsCluster", "bank")?.spec, marks(api)], [specOf("1"), { v: "3@dc2", g: "1" }]);
+});
+
+test("a stamp changes nothing but the annotations", async () => {
+  const { api, local } = aSite("1");
+  await writeSpecCopy(api, { name: "bank", local, version: "1@dc1", annotations });
+  const after = api.peek("KmsCluster", "bank");
+  assert.deepEqual([after?.spec, after?.status, marks(api)], [specOf("1"), { nodes: "6/6" }, { v: "1@dc1", g: "1" }]);
+});
+
+test("another specification raises the generation, and is stamped with the one that it gets", async () => {
+  const { api, local } = aSite("1");
+  await writeSpecCopy(api, { name: "bank", local, version: "2@dc2", spec: specOf("2"), annotations });
+  const after = api.peek("KmsCluster", "bank");
+  assert.deepEqual([after?.spec, String(after?.metadata.generation)], [specOf("2"), marks(api)?.g]);
+});
+
+test("an edit that came in between is never overwritten", async () => {
+  const { api, local } = aSite("1");
+  api.put(anObject("KmsCluster", "bank", { spec: specOf("edited") }));
+  assert.equal(
+    await writeSpecCopy(api, { name: "bank", local, version: "2@dc2", spec: specOf("2"), annotations }),
+    undefined,
+  );
+  assert.deepEqual(api.peek("KmsCluster", "bank")?.spec, specOf("edited"));
+});
+
+test("what an older CRD drops is stamped as it is, so that the next edit here still counts", async () => {
+  const { api, local } = aSite("1");
+  const update = api.update.bind(api);
+  api.update = (object) => update({ ...object, spec: specOf("1") });
+  await writeSpecCopy(api, { name: "bank", local, version: "2@dc2", spec: specOf("2"), annotations });
+  assert.equal(marks(api)?.g, String(api.peek("KmsCluster", "bank")?.metadata.generation));
+});
