@@ -68,6 +68,18 @@ export async function makeSiteCa(owner: SiteCaOwner, nowMs: number): Promise<Sit
  * constraint could make certificates of other sites' nodes, so such a one is never trusted.
  */
 export function isCaOfSite(pem: string, owner: SiteCaOwner): boolean {
+  const key = `${owner.cluster}/${owner.site}/${pem}`;
+  const known = judged.get(key) ?? judge(pem, owner);
+  if (judged.size >= judgedMost) judged.clear();
+  judged.set(key, known);
+  return known;
+}
+
+/** Every pass asks about the same few certificates; a signature costs a good part of a pass. */
+const judged = new Map<string, boolean>();
+const judgedMost = 256;
+
+function judge(pem: string, owner: SiteCaOwner): boolean {
   if (pem.match(/-----BEGIN /g)?.length !== 1) return false;
   try {
     const parsed = new x509.X509Certificate(pem);

@@ -142,9 +142,10 @@ interface Hearsay {
 function standingOf(node: KmsNode | undefined, { listed, clusterIds, siteReachable }: Hearsay): Standing {
   const action = node?.spec.membership.action;
   if (action === "Member" || action === "Leave") return "Member";
+  // Once listed as a member it stays one: a view of another site may lag behind what it said before.
+  if (listed?.standing === "Member" && action !== "Found") return "Member";
   if (action === "Join") return "Joining";
   if (action === "Found") return "Founding";
-  if (listed?.standing === "Member") return "Member";
   // It may have become a member by now; nobody is forgotten because his site cannot be seen.
   if (!node) return listed?.standing === "Joining" && !siteReachable ? "Joining" : "Absent";
   // Its KmsNode was lost and made anew, but its volume remembers the fleet.
