@@ -130,8 +130,9 @@ test("ten thousand half-open connections push out only each other", async () => 
   for (const socket of sockets) socket.destroy();
 });
 
-test("a new certificate and new authorities serve new connections, old ones go on", async () => {
+test("a new certificate and new authorities serve new connections, old ones go on", async (context) => {
   const own = await kmipSite();
+  context.after(() => own.close());
   const old = await own.connect("O=bank, CN=app");
   const clients = await testAuthority("O=bank, CN=new clients");
   const server = await own.serverAuthority.issue("O=bank, OU=dc1, CN=dc1-b", { usage: "server" });
@@ -142,13 +143,13 @@ test("a new certificate and new authorities serve new connections, old ones go o
   assert.equal(findItem(await renewed.exchange(query()), tag.ResultStatus)?.value, 0);
   await assert.rejects(own.connect("O=bank, CN=app").then((client) => client.exchange(query())));
   assert.equal(findItem(await old.exchange(query()), tag.ResultStatus)?.value, 0);
-  await own.close();
 });
 
-test("drain answers what is being worked on, then closes; nothing new is let in", async () => {
+test("drain answers what is being worked on, then closes; nothing new is let in", async (context) => {
   const gate = Promise.withResolvers<void>();
   const store = { ...memoryStore(), locate: () => gate.promise.then(() => []) };
   const own = await kmipSite({ store });
+  context.after(() => own.close());
   const [busy, idle] = [await own.connect("O=bank, CN=busy"), await own.connect("O=bank, CN=idle")];
   const answer = busy.locate();
   // The idle client's answer shows that the server has read the busy one's request before it.
@@ -161,8 +162,9 @@ test("drain answers what is being worked on, then closes; nothing new is let in"
   await drained;
 });
 
-test("an address has its maximum of connections, and gets a place back when one closes", async () => {
+test("an address has its maximum of connections, and gets a place back when one closes", async (context) => {
   const own = await kmipSite({ limits: { connectionsPerAddressMax: 2 } });
+  context.after(() => own.close());
   const first = await own.connect("O=bank, CN=a");
   await own.connect("O=bank, CN=b");
   const third = own.connect("O=bank, CN=c").then((client) => client.exchange(query()));
@@ -174,7 +176,6 @@ test("an address has its maximum of connections, and gets a place back when one 
     await client.exchange(query()).catch(() => again());
   };
   await again();
-  await own.close();
 });
 
 function openTcp(port: number): Promise<Socket> {

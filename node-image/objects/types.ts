@@ -43,6 +43,8 @@ export type Change =
 export interface ObjectFilter {
   readonly owner: string | undefined;
   readonly objectType?: number;
+  /** `fact` bits of which the object must have none. A store may ignore it: who asks checks what comes. */
+  readonly withoutFacts?: number;
   /** Attribute name → an instance that must be among its instances (whole value, or for objects the given members). */
   readonly attributes?: Readonly<Record<string, Json>>;
 }

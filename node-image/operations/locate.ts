@@ -4,7 +4,7 @@ import { attributeRule } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
-import type { Json, ObjectFilter } from "../objects/types.ts";
+import { fact, type Json, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
 /** KMIP Locate (4.9). */
@@ -39,7 +39,7 @@ export async function locate(request: LocateRequest, context: Context): Promise<
   }
   const { filter, rest } = split(request, context);
   const candidates = await context.store.locate(filter);
-  const found = rest.length === 0 ? candidates : await matching(candidates, rest, context);
+  const found = await matching(candidates, { rest, filter }, context);
   const from = request.offsetItems ?? 0;
   const count = Math.min(request.maximumItems ?? itemsMax, itemsMax);
   return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, from + count) };
@@ -56,8 +56,14 @@ function checkKnown(request: LocateRequest, context: Context): void {
   }
 }
 
+/** What the store compares, and what is compared here. */
+interface Search {
+  readonly filter: ObjectFilter;
+  readonly rest: readonly AttributeInstance[];
+}
+
 /** Parts what the store can compare by itself from the rest. */
-function split(request: LocateRequest, context: Context): { filter: ObjectFilter; rest: AttributeInstance[] } {
+function split(request: LocateRequest, context: Context): Search {
   const simple: Record<string, Json> = Object.create(null);
   const rest: AttributeInstance[] = [];
   let type: number | undefined;
@@ -71,10 +77,14 @@ function split(request: LocateRequest, context: Context): { filter: ObjectFilter
   if (request.objectGroupMember === objectGroupMember.fresh) simple.Fresh = true;
   const attributes = Object.keys(simple).length === 0 ? {} : { attributes: simple };
   const objectType = type === undefined ? {} : { objectType: type };
-  return { filter: { owner: context.caller.identity, ...objectType, ...attributes }, rest };
+  // What was destroyed is history: it is found only by those who ask for it.
+  const history = request.attributes.some(({ name }) => name === "State" || name === "Destroy Date");
+  const withoutFacts = history ? {} : { withoutFacts: fact.destroyed };
+  return { filter: { owner: context.caller.identity, ...objectType, ...withoutFacts, ...attributes }, rest };
 }
 
-async function matching(candidates: readonly string[], rest: AttributeInstance[], context: Context): Promise<string[]> {
+async function matching(candidates: readonly string[], search: Search, context: Context): Promise<string[]> {
+  const { rest, filter } = search;
   const found: string[] = [];
   const wanted = Map.groupBy(rest, ({ name }) => name);
   for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
@@ -83,6 +93,7 @@ async function matching(candidates: readonly string[], rest: AttributeInstance[]
     for (const id of candidates.slice(at, at + pageSize)) {
       const object = byId.get(id);
       if (object === undefined || !maySee(context.caller, object)) continue;
+      if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) continue;
       const visible = visibleAttributes(object, context.now(), context.version);
       if ([...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []))) found.push(id);
     }

@@ -1,7 +1,5 @@
-import { state } from "../objects/enumerations.ts";
-import { stateOf } from "../objects/lifecycle.ts";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
-import type { Json } from "../objects/types.ts";
+import { fact, type Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -25,10 +23,8 @@ export async function withFreeNames<Result>(
 }
 
 async function inUse(name: Json, context: Context, except: string | undefined): Promise<boolean> {
-  const ids = await context.store.locate({ owner: context.caller.identity, attributes: { Name: name } });
+  const { identity: owner } = context.caller;
+  const ids = await context.store.locate({ owner, withoutFacts: fact.destroyed, attributes: { Name: name } });
   const objects = await context.store.objects(ids.filter((id) => id !== except));
-  return objects.some((object) => {
-    const current = stateOf(object, context.now());
-    return current !== state.destroyed && current !== state.destroyedCompromised;
-  });
+  return objects.some(({ facts }) => (facts & fact.destroyed) === 0);
 }

@@ -420,6 +420,15 @@ for (const [how, attributes, expected] of searches) {
   });
 }
 
+test("Locate leaves out what was destroyed, unless its state or date is asked for", async () => {
+  const app = await client(14, "historian");
+  const [kept, gone] = [await app.create(), await app.create()];
+  await app.destroy(gone);
+  assert.deepEqual(await app.locate(), [kept]);
+  assert.deepEqual(await app.locate({ State: 5 }), [gone]);
+  assert.deepEqual(await app.locate({ "Destroy Date": clock }), [gone]);
+});
+
 test("Locate pages with Maximum Items and Offset Items, and says how many there are since 1.3", async () => {
   const app = await client(14, "pager");
   const keys = [await app.create(), await app.create(), await app.create()].toReversed();
@@ -478,19 +487,19 @@ test("a protocol version of another age is refused with the versions that are sp
   await fails(future.call(operation.query), reason.invalidMessage, /KMIP 2.0 is not spoken here: use 1.0 to 1.4/);
 });
 
-test("an unforeseen failure is told by a number only, which the log explains", async () => {
+test("an unforeseen failure is told by a number only, which the log explains", async (context) => {
   const { memoryStore } = await import("../testing/memory-store.ts");
   const store = { ...memoryStore(), object: () => Promise.reject(new Error("relation kms.objects does not exist")) };
   const own = await kmipSite({ store });
+  context.after(() => own.close());
   const app = await own.connect("O=bank, CN=app");
-  const error = await app.get("x").catch((failure: KmipFailure) => failure);
+  const error = await app.get("00000000-0000-0000-0000-000000000000").catch((failure: KmipFailure) => failure);
   assert.ok(error instanceof KmipFailure);
   assert.equal(error.reason, 0x100);
   assert.doesNotMatch(error.message, /relation/);
   const line = own.log.find(({ event }) => event === "request-failed");
   assert.ok(error.message.includes(String(line?.correlation)));
   assert.match(String(line?.message), /relation kms.objects/);
-  await own.close();
 });
 
 test("no key byte is ever in the log", async () => {

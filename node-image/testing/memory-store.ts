@@ -40,6 +40,7 @@ function merge(before: ManagedObject | undefined, change: Change): ManagedObject
 
 function matches(object: ManagedObject, filter: ObjectFilter): boolean {
   if (filter.owner !== undefined && object.owner !== filter.owner) return false;
+  if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) return false;
   if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
   return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
     (object.attributes.get(name) ?? []).some((instance) => holds(instance, wanted)),
