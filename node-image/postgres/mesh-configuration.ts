@@ -3,8 +3,7 @@ import { chownSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import type { MeshMember, MeshTls } from "../replication/types.ts";
-import type { MeshConfiguration } from "./types.ts";
+import type { MeshConfiguration, ServerCertificate } from "./types.ts";
 
 const activationDeadlineMs = 5_000;
 // What Kubernetes names may be made of; nothing that means something in pg_ident.conf.
@@ -37,13 +36,13 @@ export async function applyMeshConfiguration(configuration: MeshConfiguration): 
   return { changed };
 }
 
-function checkPair(tls: MeshTls): void {
+function checkPair(tls: ServerCertificate): void {
   const certificate = new X509Certificate(tls.certificateChainPem);
   if (!certificate.checkPrivateKey(createPrivateKey(tls.privateKeyPem)))
     throw new Error("the mesh certificate does not belong to this node's private key; request a new certificate");
 }
 
-function admitted(members: readonly MeshMember[]): readonly string[] {
+function admitted(members: MeshConfiguration["members"]): readonly string[] {
   const identities = members.filter(({ standing }) => standing !== "Departed").map(({ identity }) => identity);
   const odd = identities.find((identity) => !identityForm.test(identity));
   if (odd !== undefined)

@@ -1,4 +1,11 @@
-import type { MeshMember, MeshTls } from "../replication/types.ts";
+import type { Member } from "@keyfleet/crds/kms-node.ts";
+
+/** PEM texts of the certificate with which PostgreSQL serves peers, and of the authorities that theirs must come from. */
+export interface ServerCertificate {
+  readonly certificateChainPem: string;
+  readonly privateKeyPem: string;
+  readonly trustBundlePem: string;
+}
 
 /** Options of `applyMeshConfiguration`. */
 export interface MeshConfiguration {
@@ -7,12 +14,7 @@ export interface MeshConfiguration {
   /** Folder of the unix socket and the port that names it. */
   readonly socketDirectory: string;
   readonly port: number;
-  readonly tls: MeshTls;
+  readonly tls: ServerCertificate;
   /** All members, this node included or not; Joining and Member may connect. */
-  readonly members: readonly MeshMember[];
+  readonly members: readonly Readonly<Pick<Member, "identity" | "standing">>[];
 }
-// import { applyMeshConfiguration } from "./mesh-configuration.ts"
-//   applyMeshConfiguration(configuration: MeshConfiguration): Promise<{ readonly changed: boolean }>
-// import { openStore } from "../store/store.ts"                 openStore(options: StoreOptions): Promise<NodeStore>
-// import { startReplication } from "../replication/replication.ts"   startReplication(options: ReplicationOptions): Replication
-// import { requestMasterKey } from "../replication/handover.ts" requestMasterKey(request: HandoverRequest): Promise<Buffer>

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -25,13 +25,14 @@ export interface TestPostgres {
 
 const START_DEADLINE_MS = 20_000;
 const OUTPUT_MAX = 20_000;
+const MEMORY_MIN = 2 * 1024 ** 3;
 // The user of the images; PostgreSQL refuses root.
 const USER = 10_001;
 
 /** Starts one; rejects with what to do when the node image's file system is not there. */
 export async function startPostgres(): Promise<TestPostgres> {
   const rootfs = nodeRootfs();
-  const folder = mkdtempSync("/tmp/kf-pg-");
+  const folder = mkdtempSync(join(roomyFolder(), "kf-pg-"));
   for (const name of ["data", "run"]) mkdirSync(join(folder, name));
   for (const path of [folder, join(folder, "data"), join(folder, "run")]) chownSync(path, USER, USER);
   const port = await freePort();
@@ -86,9 +87,16 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+// In memory when there is room: a killed process loses nothing of it, and the disk's speed is not what is tested.
+function roomyFolder(): string {
+  const memory = "/dev/shm";
+  if (!existsSync(memory)) return "/tmp";
+  const { bavail, bsize } = statfsSync(memory);
+  return bavail * bsize > MEMORY_MIN ? memory : "/tmp";
+}
+
 function nodeRootfs(): string {
-  const cache =
-    process.env.KEYFLEET_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyfleet");
+  const cache = process.env.KEYFLEET_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyfleet");
   const rootfs = join(cache, "rootfs/node");
   if (existsSync(join(rootfs, "usr/lib/postgresql/18/bin/postgres"))) return rootfs;
   throw new Error(`no PostgreSQL 18 in ${rootfs}: run "make images" first`);
