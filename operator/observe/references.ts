@@ -6,7 +6,7 @@ import type { Clock, KmsCluster, KubernetesObject, Log, Reference } from "../por
 const missingEveryMs = 4_000;
 /** How often what is there is looked at again. */
 const presentEveryMs = 30_000;
-/** References of one KmsCluster in one site that are followed; 20 nodes have at most some 80. */
+/** References of one KmsCluster in one site that are followed; 20 nodes have at most some 80. More count as missing. */
 const maxReferences = 256;
 
 interface Known {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { kindOf } from "./kinds.ts";
 import { isApiError, type KubernetesApi } from "./kubernetes-api.ts";
@@ -94,15 +95,13 @@ function decoded(data: unknown): Record<string, Buffer> {
   return Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value, "base64")]));
 }
 
-let eventsMade = 0;
-
 function eventObject(
   event: OperatorEvent,
   options: { readonly site: string; readonly namespace: string; readonly clock: Clock },
 ): KubernetesObject {
   const { metadata, apiVersion, kind } = event.regarding;
   const now = options.clock.nowMs();
-  const suffix = `${now.toString(16)}${(eventsMade++ % 0x1000).toString(16).padStart(3, "0")}`;
+  const suffix = `${now.toString(16)}${randomUUID().slice(0, 4)}`;
   const { name, uid, resourceVersion } = metadata;
   return {
     apiVersion: "events.k8s.io/v1",
