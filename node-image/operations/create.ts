@@ -60,8 +60,8 @@ export async function create(request: CreateRequest, context: Context): Promise<
   return { objectType: request.objectType, uniqueIdentifier };
 }
 
-/** Keys, certificates and secret data are made with a Cryptographic Usage Mask (3.19); it may be 0. */
-export function requireUsageMask(attributes: readonly AttributeInstance[]): void {
+/** A key is made for something (3.19). */
+function requireUsageMask(attributes: readonly AttributeInstance[]): void {
   if (!attributes.some(({ name }) => name === "Cryptographic Usage Mask")) {
     throw new Refusal("InvalidField", 'Attribute "Cryptographic Usage Mask" is missing: say what the key is for');
   }

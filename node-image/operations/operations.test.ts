@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { after, before, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
@@ -227,15 +228,6 @@ const registrations: readonly (readonly [string, readonly Item[], Buffer])[] = [
     der,
   ],
   [
-    "a certificate",
-    typed(
-      1,
-      mask,
-      item.structure(tag.Certificate, item.enumeration(tag.CertificateType, 1), item.bytes(tag.CertificateValue, der)),
-    ),
-    der,
-  ],
-  [
     "an opaque object",
     typed(
       8,
@@ -261,6 +253,23 @@ for (const [what, children, bytes] of registrations) {
     assert.equal((digest as { digestValue: string }).digestValue.length, 64);
   });
 }
+
+test("Register takes a certificate and tells its names", async () => {
+  const app = await client();
+  const { raw } = new X509Certificate(site.clients.certificate);
+  const block = (bytes: Buffer) =>
+    item.structure(tag.Certificate, item.enumeration(tag.CertificateType, 1), item.bytes(tag.CertificateValue, bytes));
+  const registered = await app.call(operation.register, ...typed(1, block(raw)));
+  const key = String(findItem(registered, tag.UniqueIdentifier)?.value);
+  assert.deepEqual(findItem(await app.call(operation.get, id(key)), tag.CertificateValue)?.value, raw);
+  const attributes = await app.attributes(key);
+  assert.equal(attributes["Certificate Length"], raw.length);
+  const subject = attributes["X.509 Certificate Subject"] as { subjectDistinguishedName: string };
+  assert.ok(subject.subjectDistinguishedName.includes(Buffer.from("clients").toString("hex")));
+  for (const cut of [0, 1, 4, 60, raw.length - 1]) {
+    await fails(app.call(operation.register, ...typed(1, block(raw.subarray(0, cut)))), reason.invalidField);
+  }
+});
 
 const refusedRegistrations: readonly (readonly [string, readonly Item[], number])[] = [
   [

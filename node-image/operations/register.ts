@@ -1,4 +1,5 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
+import { certificateAttributes } from "../objects/certificate.ts";
 import {
   certificateType,
   cryptographicAlgorithm,
@@ -9,7 +10,6 @@ import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { requireUsageMask } from "./create.ts";
 import { storeNew } from "./new-object.ts";
 
 /** KMIP Register (4.3); the material's bytes are zeroed afterwards. */
@@ -37,17 +37,26 @@ const formats: Readonly<Record<number, readonly number[]>> = {
 /** Stores an object that the client brings. */
 export async function register(request: RegisterRequest, context: Context): Promise<RegisterResponse> {
   const material = normalised(request);
-  if (request.objectType !== objectType.opaqueObject) requireUsageMask(request.attributes);
   const uniqueIdentifier = await storeNew(
     {
       objectType: request.objectType,
       requested: request.attributes,
-      given: { ...agreed(request.attributes, material, context.version), ...certificateAttributes(request) },
+      given: {
+        ...agreed(request.attributes, material, context.version),
+        ...certificateFacts(request),
+        ...usage(request),
+      },
       material,
     },
     context,
   );
   return { uniqueIdentifier };
+}
+
+/** Everything but opaque objects has a Cryptographic Usage Mask (3.19); many clients leave it out for what they bring. */
+function usage({ objectType: type, attributes }: RegisterRequest): Record<string, Json[]> {
+  const given = attributes.some(({ name }) => name === "Cryptographic Usage Mask");
+  return given || type === objectType.opaqueObject ? {} : { "Cryptographic Usage Mask": [0] };
 }
 
 function normalised({ objectType: type, material }: RegisterRequest): Material {
@@ -92,10 +101,10 @@ function agreed(attributes: readonly AttributeInstance[], material: Material, ve
   );
 }
 
-function certificateAttributes({ objectType: type, material }: RegisterRequest): Record<string, Json[]> {
+function certificateFacts({ objectType: type, material }: RegisterRequest): Record<string, Json[]> {
   if (type !== objectType.certificate) return {};
   if (material.subtype !== certificateType.x509) {
     throw new Refusal("InvalidField", "Certificates are taken as X.509 (DER) only");
   }
-  return { "Certificate Type": [material.subtype], "Certificate Length": [material.bytes.length] };
+  return { "Certificate Type": [material.subtype], ...certificateAttributes(material.bytes) };
 }
