@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { aCluster } from "./testing/builders.ts";
-import { requestsFor, Simulation } from "./testing/simulation.ts";
+import { requestsFor } from "./testing/certificate-requests.ts";
+import { Simulation } from "./testing/simulation.ts";
 
 /** Set KEYFLEET_SEEDS to run more; a failing seed is named by its test. */
 const seeds = Number(process.env.KEYFLEET_SEEDS ?? 3);
@@ -9,7 +10,7 @@ const faultySteps = 400;
 const mostHealthySteps = 3_000;
 
 const cluster = aCluster();
-const requests = await requestsFor(cluster);
+const requests = requestsFor(cluster);
 
 for (let seed = 1; seed <= seeds; seed++) {
   test(`seed ${seed}: whatever crashes and is cut off, six nodes serve in the end, one joined at a time, and then nothing is written`, async () => {

@@ -24,7 +24,7 @@ export interface ApiServer extends AsyncDisposable {
   readonly certificateAuthority: string;
   /** A kubeconfig (JSON) of an administrator. */
   readonly kubeconfig: string;
-  /** One request; a body is sent as JSON, with PATCH as server-side apply. */
+  /** One request; an object is sent as JSON, a text as YAML, PATCH as server-side apply. */
   request(method: string, path: string, body?: unknown): Promise<ApiAnswer>;
   /** Applies the CRD manifests of this package and waits until they are served. */
   installCrds(): Promise<void>;
@@ -93,27 +93,26 @@ async function whenReady(folder: string, { url, processes, stop }: Started): Pro
     return {
       ...{ url, token, certificateAuthority, request, stop },
       kubeconfig: kubeconfig(url, certificateAuthority),
-      installCrds: () => installCrds(request),
+      installCrds: () => installCrds(call),
       [Symbol.asyncDispose]: stop,
     };
   }
 }
 
-async function installCrds(request: ApiServer["request"]): Promise<void> {
-  const { parse } = await import("yaml");
+/** The manifests go to the server as they are written, in YAML. */
+async function installCrds(call: Target): Promise<void> {
   const manifests = new URL("../manifests/", import.meta.url);
-  const collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldValidation=Strict";
   for (const file of readdirSync(manifests)) {
-    const manifest = parse(await readFile(new URL(file, manifests), "utf8"));
-    const answer = await request("POST", `${collection}?fieldValidation=Strict`, manifest);
+    const answer = await send(call, "POST", collection, await readFile(new URL(file, manifests), "utf8"));
     if (answer.status !== 201) throw new Error(`${file} is refused: ${answer.body.message}`);
-    await untilServed(request, `/apis/keyfleet.io/v1alpha1/${manifest.spec.names.plural}`);
+    await untilServed(call, `/apis/keyfleet.io/v1alpha1/${file.replace(".yaml", "")}`);
   }
 }
 
-async function untilServed(request: ApiServer["request"], path: string): Promise<void> {
+async function untilServed(call: Target, path: string): Promise<void> {
   const deadlineMs = performance.now() + startTimeoutMs;
-  while ((await request("GET", path)).status !== 200) {
+  while ((await send(call, "GET", path)).status !== 200) {
     if (performance.now() > deadlineMs) throw new Error(`${path} is not served`);
     await delay(pollMs);
   }
@@ -193,7 +192,8 @@ interface Target {
 }
 
 function send(target: Target, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
-  const contentType = method === "PATCH" ? "application/apply-patch+yaml" : "application/json";
+  const plain = typeof body === "string" ? "application/yaml" : "application/json";
+  const contentType = method === "PATCH" ? "application/apply-patch+yaml" : plain;
   const headers = { authorization: `Bearer ${token}`, "content-type": contentType };
   const options = { method, headers, ca: target.certificateAuthority, agent: false as const, timeout: startTimeoutMs };
   return new Promise((resolve, reject) => {
@@ -206,6 +206,6 @@ function send(target: Target, method: string, path: string, body?: unknown): Pro
         reject(error);
       }
     });
-    outgoing.on("error", reject).end(body === undefined ? undefined : JSON.stringify(body));
+    outgoing.on("error", reject).end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
   });
 }

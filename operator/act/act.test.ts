@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
 import { aCluster, aNode, nowMs } from "../testing/builders.ts";
+import { requestsFor } from "../testing/certificate-requests.ts";
 import { SimulatedSite } from "../testing/simulated-site.ts";
-import { requestsFor } from "../testing/simulation.ts";
 import { type ActPorts, act } from "./act.ts";
 import { certificateNeed } from "./certificates.ts";
 import { isCaOfSite } from "./site-ca.ts";
@@ -114,7 +114,7 @@ test("makes the site's CA once, and never replaces it", async () => {
 test("signs a node's request with the site's CA and puts the chain into its KmsNode", async () => {
   const { site, ports } = aScene();
   await act([{ kind: "makeSiteCa", because: "none yet" }], ports);
-  const request = (await requestsFor(cluster)).get("dc1-a") ?? "";
+  const request = requestsFor(cluster).get("dc1-a") ?? "";
   const node = aNode("dc1-a", "dc1", { stage: "waiting", status: { certificateRequest: request } });
   const object = node as unknown as KubernetesObject;
   const outcome = await act([{ kind: "signCertificate", node: "dc1-a", request, object, because: "none yet" }], ports);
@@ -129,7 +129,7 @@ test("signs a node's request with the site's CA and puts the chain into its KmsN
 test("says why a request was not signed", async () => {
   const { ports } = aScene();
   await act([{ kind: "makeSiteCa", because: "none yet" }], ports);
-  const request = (await requestsFor(cluster)).get("dc1-b") ?? "";
+  const request = requestsFor(cluster).get("dc1-b") ?? "";
   const object = aNode("dc1-a", "dc1", {
     stage: "waiting",
     status: { certificateRequest: request },

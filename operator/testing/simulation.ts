@@ -1,8 +1,4 @@
-import "reflect-metadata";
 import assert from "node:assert/strict";
-import { webcrypto } from "node:crypto";
-import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
-import { keyAlgorithm, signingAlgorithm } from "../act/site-ca.ts";
 import type {
   FleetLock,
   KmsCluster,
@@ -278,25 +274,6 @@ export class Simulation {
   #pick<Value>(from: readonly Value[]): Value {
     return from[Math.floor(this.#random() * from.length)] as Value;
   }
-}
-
-/** Certificate requests for the nodes of a simulation, made once because keys cost time. */
-export async function requestsFor(cluster: KmsCluster): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (const { nodes, name: site } of cluster.spec.sites) {
-    for (const { name } of nodes) {
-      const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, false, [
-        "sign",
-        "verify",
-      ])) as webcrypto.CryptoKeyPair;
-      const subject = `O=${cluster.metadata.name}, OU=${site}, CN=${name}`;
-      found.set(
-        name,
-        (await Pkcs10CertificateRequestGenerator.create({ name: subject, keys, signingAlgorithm })).toString("pem"),
-      );
-    }
-  }
-  return found;
 }
 
 const pem = "-----BEGIN CERTIFICATE-----\nQ0xJRU5UUw==\n-----END CERTIFICATE-----\n";
