@@ -31,7 +31,9 @@ export async function applyMeshConfiguration(configuration: MeshConfiguration): 
   const written = files.map(([file, text]) => writeIfDifferent(directory, file, text));
   const changed = written.includes(true);
   const removed = before.some((identity) => !identities.includes(identity));
-  if (changed || removed) await activate(configuration, removed);
+  // Files that an earlier call wrote and could not activate: who was removed then is not known any more.
+  const pending = !changed && !(await isLoaded(configuration, lastWritten(directory, files)));
+  if (changed || pending) await activate(configuration, removed || pending);
   removeOld(directory, name);
   return { changed };
 }
@@ -82,6 +84,11 @@ function writeIfDifferent(directory: string, name: string, text: string): boolea
   if (process.getuid?.() === 0) chownSync(`${path}.new`, uid, gid);
   renameSync(`${path}.new`, path);
   return true;
+}
+
+function lastWritten(directory: string, files: readonly (readonly [string, string])[]): string {
+  const timesMs = files.map(([file]) => statSync(join(directory, file)).mtimeMs);
+  return new Date(Math.max(...timesMs)).toISOString();
 }
 
 function readOrEmpty(directory: string, name: string): string {
