@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { HsmStatus } from "./hsm/types.ts";
+import { harden } from "./membership/hardening.ts";
 import { Custodian } from "./pkcs11/custodian.ts";
 import { limits } from "./pkcs11/limits.ts";
 import { listenOnSocket } from "./pkcs11/socket-server.ts";
@@ -94,10 +95,13 @@ function logStatus({ ready, reason, message, ...token }: HsmStatus): void {
   log(ready ? "info" : "warn", "token", { ready, reason, detail: message, ...token });
 }
 
-/** process.exit would wait for the very thread that hangs. */
+/**
+ * process.exit would wait for the very thread that hangs, and a container's first process cannot even kill itself with
+ * SIGKILL: the kernel only lets it abort. Core files are off (harden), so nothing of it lands on a disk.
+ */
 function endForRestart(message: string): void {
   log("error", "hopeless", { detail: message });
-  process.kill(process.pid, "SIGKILL");
+  process.abort();
 }
 
 function log(level: "info" | "warn" | "error", message: string, fields: Record<string, unknown>): void {
@@ -107,6 +111,7 @@ function log(level: "info" | "warn" | "error", message: string, fields: Record<s
 }
 
 try {
+  harden();
   await main();
 } catch (error) {
   log("error", "cannot start", { detail: error instanceof Error ? error.message : "unknown error" });
