@@ -24,12 +24,16 @@ export interface ConnectionParts {
   readonly expiresAt: number;
 }
 
+/** How long a connection that was ended may take to close. */
+const lingerMs = 2000;
+
 /** Reads messages one after another and writes their answers, in order, one request at a time. */
 export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Connection {
   const { limits, log, caller } = parts;
   const reader = messageReader(limits.messageBytesMax);
   let busy = false;
   let draining = false;
+  let over = false;
   let deadline: NodeJS.Timeout | undefined;
 
   const close = (reason: string) => {
@@ -40,22 +44,32 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     busy = true;
     socket.pause();
     for (let message = reader.next(); message !== undefined; message = draining ? undefined : reader.next()) {
-      if (!(await serveOne(message, socket, parts))) break;
+      clearTimeout(deadline);
+      deadline = undefined;
+      over = !(await serveOne(message, socket, parts));
+      if (over) break;
     }
     busy = false;
-    if (draining) socket.end();
-    else if (!socket.destroyed) socket.resume();
+    if (draining || over) leave();
+    if (!socket.destroyed) socket.resume();
   };
+  /** Says goodbye; what still comes is thrown away, so that the last answer is not lost to a reset. */
+  const leave = () => {
+    over = true;
+    socket.end();
+    const cut = setTimeout(() => socket.destroy(), lingerMs);
+    socket.once("close", () => clearTimeout(cut));
+  };
+  /** The deadline runs from a message's first byte: bytes that trickle in do not move it. */
   const watchMessage = () => {
-    clearTimeout(deadline);
-    deadline = undefined;
-    if (reader.partial())
-      deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
+    if (!reader.partial() || over || deadline !== undefined) return;
+    deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
   };
 
   socket.setNoDelay(true);
   socket.setTimeout(limits.idleTimeoutMs, () => close("idle"));
   socket.on("data", (bytes) => {
+    if (over) return void bytes.fill(0);
     reader.push(bytes);
     if (busy) return;
     serve().then(watchMessage, (error: Error) => close(error.name));
@@ -68,7 +82,7 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   return {
     drain: () => {
       draining = true;
-      if (!busy) socket.end();
+      if (!busy) leave();
     },
     destroy: () => socket.destroy(),
   };
@@ -79,21 +93,16 @@ async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: Conne
   const { caller, log, permits } = parts;
   if (message instanceof Error) {
     log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message });
-    socket.end(invalidMessage(message));
+    socket.write(invalidMessage(message));
     return false;
   }
   if (Date.now() > parts.expiresAt) {
     log({ level: "warn", event: "certificate-expired", caller: caller.subject });
-    socket.end();
     return false;
   }
   await permits.take();
-  try {
-    const answer = await parts.handler(message, caller);
-    return await send(answer, socket, parts.limits.writeTimeoutMs);
-  } finally {
-    permits.give();
-  }
+  const answer = await parts.handler(message, caller).finally(permits.give);
+  return send(answer, socket, parts.limits.writeTimeoutMs);
 }
 
 /** Writes and zeroes an answer; waits only for a client that reads slowly, and not for ever. */

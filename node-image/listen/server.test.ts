@@ -116,6 +116,18 @@ test("a message that is begun and not finished is cut, an idle connection is not
   assert.equal(findItem(await idle.exchange(query()), tag.ResultStatus)?.value, 0);
 });
 
+test("a message that trickles in is cut by the same deadline", async () => {
+  const client = await site.connect("O=bank, CN=trickle");
+  const closed = new Promise((resolve) => client.socket.once("close", resolve));
+  const bytes = query();
+  let at = 0;
+  const trickle = setInterval(() => client.socket.write(bytes.subarray(at, ++at)), 50);
+  const started = performance.now();
+  await closed;
+  clearInterval(trickle);
+  assert.ok(performance.now() - started < 2000 && at < bytes.length);
+});
+
 test("ten thousand half-open connections push out only each other", async () => {
   const sockets: Socket[] = [];
   const good = await site.connect("O=bank, CN=app");
