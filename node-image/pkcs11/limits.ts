@@ -7,7 +7,7 @@ export const limits = {
   /** RSA key generation searches primes; slow tokens take half a minute. */
   keyGenerationDeadlineMs: 60_000,
   /** Loading the library, login, finding the key. */
-  openDeadlineMs: 30_000,
+  openDeadlineMs: 60_000,
   probeDeadlineMs: 10_000,
   /** How often the token is looked at: mending is noticed after this long, and so is loss. */
   recheckMs: 2_000,
