@@ -37,6 +37,7 @@ export class Peer {
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
   #acknowledging = 0;
+  readonly #pulling = new Set<string>();
   readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
 
   constructor(options: PeerOptions) {
@@ -127,27 +128,40 @@ export class Peer {
     }
   }
 
+  /** Two loops, so that the answer to a look, which takes a round trip, never holds up what the peer sends by itself. */
   async #exchange(connection: PeerConnection, lost: () => Error | undefined): Promise<void> {
-    let pollAtMs = 0;
-    while (!this.#stopped) {
+    await this.#orLater(() => this.#poll(connection));
+    const check = () => {
       const error = lost();
       if (error !== undefined) throw error;
-      const now = this.#options.nowMs();
-      try {
-        if (now >= pollAtMs) {
-          pollAtMs = now + pollMs;
-          await this.#poll(connection);
-        }
-        await this.#takeInbox(connection);
-      } catch (cause) {
-        // Our own database is away or the master key not there yet: the peer is not to blame.
-        if (!(cause instanceof StoreError)) throw cause;
-        this.#problem = `connected, but this node takes nothing in: ${cause.message}`;
-        this.#inbox.ask();
-        await this.#inboxPause(pollAtMs);
-        continue;
+      return !this.#stopped;
+    };
+    const look = async () => {
+      while (check()) {
+        await this.#pause(pollMs);
+        if (check()) await this.#orLater(() => this.#poll(connection));
       }
-      await this.#inbox.something(pollAtMs - this.#options.nowMs());
+    };
+    const take = async () => {
+      while (check()) {
+        const taken = await this.#orLater(() => this.#takeInbox(connection));
+        if (taken) await this.#inbox.something(pollMs);
+        else await this.#pause(pollMs);
+      }
+    };
+    await Promise.all([look(), take()]);
+  }
+
+  /** Runs the work; false when our own database is away or the master key not there yet, for which the peer is not to blame. */
+  async #orLater(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#problem = `connected, but this node takes nothing in: ${error.message}`;
+      this.#inbox.ask();
+      return false;
     }
   }
 
@@ -171,8 +185,18 @@ export class Peer {
     }
   }
 
-  /** Asks until this node holds the origin's log up to `until`. */
+  /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */
   async #pull(connection: PeerConnection, origin: string, until: number): Promise<void> {
+    if (this.#pulling.has(origin)) return;
+    this.#pulling.add(origin);
+    try {
+      await this.#pullAll(connection, origin, until);
+    } finally {
+      this.#pulling.delete(origin);
+    }
+  }
+
+  async #pullAll(connection: PeerConnection, origin: string, until: number): Promise<void> {
     const { store } = this.#options;
     while (!this.#stopped && !this.#isRefused(origin)) {
       const mine = store.vector().get(origin) ?? 0;
@@ -243,10 +267,6 @@ export class Peer {
     if (this.#stopped) return;
     if (before !== undefined) log({ level: "warn", event: "peerLost", peer: this.member.name, problem: error.message });
     this.#problem = error.message;
-  }
-
-  #inboxPause(untilMs: number): Promise<void> {
-    return this.#pause(Math.max(100, untilMs - this.#options.nowMs()));
   }
 
   #pause(forMs: number): Promise<void> {
