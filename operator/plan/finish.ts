@@ -1,5 +1,5 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { takeLock, waitForLock } from "./lock-steps.ts";
+import { releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { chooseSponsor } from "./sponsor.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -10,8 +10,10 @@ export const finish: FleetPolicy = (view) => {
   if (node === undefined) return undefined;
   const operation = node.standing === "Founding" ? "found" : "join";
   const doing = operation === "found" ? `founding with ${node.name}` : `joining ${node.name}`;
-  if (!node.local || node.node === undefined) return stillGoing(node, doing);
   const { lock } = view.observed;
+  // The site of that node needs the lock to bring it to its end.
+  if (lock.heldByMe && lock.node !== node.name) return releaseLock(`${node.name} has to be finished first`);
+  if (!node.local || node.node === undefined) return stillGoing(node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
   if (isThrough(node)) return { kind: "membership", node: node.name, membership: { action: "Member" }, doing };

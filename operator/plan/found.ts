@@ -1,6 +1,6 @@
 import { nextCandidate, waitingNodes } from "./candidate.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock } from "./lock-steps.ts";
+import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** Makes the fleet: the first node of the specification that can, once, when all sites say that there is none yet. */
@@ -10,14 +10,15 @@ export const found: FleetPolicy = (view) => {
   if (waitingNodes(view).length === 0) return undefined;
   if (fleet.clusterIds.length > 0) return fleetIsGone(view);
   const { candidate, closed } = nextCandidate(view);
+  const { lock } = view.observed;
+  if (lock.heldByMe && (lock.node !== candidate?.name || lock.operation !== "found"))
+    return releaseLock("its node is not the one to found");
   if (candidate === undefined) return { kind: "wait", doing: "waiting for the first node to start", blocked: closed };
   const doing = `founding with ${candidate.name}`;
   const blocked = closedFleetGates(view, candidate);
-  if (blocked.length > 0) return { kind: "wait", doing: "waiting to found", blocked: [...blocked, ...closed] };
+  if (blocked.length > 0) return waitUnlocked(view, "waiting to found", [...blocked, ...closed]);
   if (!candidate.local) return { kind: "wait", doing, blocked: closed };
-  const { lock } = view.observed;
   if (!lock.heldByMe) return takeLock("found", candidate.name, doing);
-  if (lock.node !== candidate.name || lock.operation !== "found") return releaseLock("it was taken for another step");
   return { kind: "membership", node: candidate.name, membership: { action: "Found" }, doing };
 };
 

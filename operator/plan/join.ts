@@ -1,30 +1,31 @@
 import { nextCandidate, waitingNodes } from "./candidate.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock } from "./lock-steps.ts";
+import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import { chooseSponsor } from "./sponsor.ts";
-import type { Blocked, FleetPolicy, View } from "./types.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** Lets one node join, in the order of the specification; the operator of its site acts, the others wait. */
 export const join: FleetPolicy = (view) => {
   if (waitingNodes(view).length === 0 || view.desired.fleet.clusterIds.length === 0) return undefined;
   const { candidate, closed } = nextCandidate(view);
   const { lock } = view.observed;
-  if (candidate === undefined) {
-    if (lock.heldByMe) return releaseLock("no node can join now");
-    const coming = closed.find(({ passing }) => passing);
-    const doing = coming ? `waiting until ${coming.subject} has started` : "waiting for nodes that cannot join yet";
-    return { kind: "wait", doing, blocked: closed };
-  }
+  if (lock.heldByMe && (lock.node !== candidate?.name || lock.operation !== "join"))
+    return releaseLock("its node is not the next to join");
+  if (candidate === undefined) return nobodyCan(closed);
   const doing = `joining ${candidate.name}`;
   const sponsor = chooseSponsor(view, candidate);
   const blocked = [...closedFleetGates(view, candidate), ...(sponsor === undefined ? [noSponsor(view)] : [])];
-  if (blocked.length > 0)
-    return { kind: "wait", doing: `waiting to join ${candidate.name}`, blocked: [...blocked, ...closed] };
+  if (blocked.length > 0) return waitUnlocked(view, `waiting to join ${candidate.name}`, [...blocked, ...closed]);
   if (!candidate.local || sponsor === undefined) return { kind: "wait", doing, blocked: closed };
   if (!lock.heldByMe) return takeLock("join", candidate.name, doing);
-  if (lock.node !== candidate.name || lock.operation !== "join") return releaseLock("it was taken for another step");
   return { kind: "membership", node: candidate.name, membership: { action: "Join", sponsor: sponsor.name }, doing };
 };
+
+function nobodyCan(closed: readonly Blocked[]): FleetStep {
+  const coming = closed.find(({ passing }) => passing);
+  if (coming) return { kind: "wait", doing: `waiting until ${coming.subject} has started`, blocked: closed };
+  return { kind: "wait", doing: "waiting for nodes that cannot join yet", blocked: closed, yields: true };
+}
 
 function noSponsor(view: View): Blocked {
   return {

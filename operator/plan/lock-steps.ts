@@ -17,3 +17,8 @@ export function waitForLock(view: View, doing: string): FleetStep {
   const blocked: Blocked = { gate: "lockHeld", subject: holder, message, remedy: "wait", passing: true };
   return { kind: "wait", doing, blocked: [blocked] };
 }
+
+/** Waits for gates of the fleet to open; the lock is not kept meanwhile, so that nobody is held up by who waits. */
+export function waitUnlocked(view: View, doing: string, blocked: readonly Blocked[]): FleetStep {
+  return view.observed.lock.heldByMe ? releaseLock(doing) : { kind: "wait", doing, blocked };
+}

@@ -155,7 +155,7 @@ const joining: readonly Case[] = [
   [
     "never lets a second node join while one joins elsewhere, even with the lock in hand",
     { others: "waiting", nodes: { "dc1-a": "member", "dc2-a": "joining" }, lock: heldFor("join", "dc1-b") },
-    [],
+    ["unlock"],
   ],
   [
     "waits until the joiner has caught up",
@@ -225,8 +225,7 @@ const joining: readonly Case[] = [
   [
     "gives the lock back when its node cannot join any more, so that others can",
     { others: "waiting", nodes: { "dc1-a": "member", "dc1-b": wrongPin }, lock: heldFor("join", "dc1-b") },
-    [],
-    ["hsmReady dc1-b"],
+    ["unlock"],
   ],
   ["does not join while a site cannot be seen", { ...oneMember, unreachable: ["dc2"] }, [], ["allSitesObserved dc2"]],
   [
@@ -246,6 +245,11 @@ const joining: readonly Case[] = [
     { others: "waiting", nodes: { "dc1-a": "member", "dc2-a": { stage: "member", spec: { clusterId: "another" } } } },
     [],
     ["oneFleet bank"],
+  ],
+  [
+    "keeps no lock while it waits for a site",
+    { ...oneMember, unreachable: ["dc2"], lock: heldFor("join", "dc1-b") },
+    ["unlock"],
   ],
   ["joins the 20th node", { cluster: manyNodes(20), nodes: { "dc1-19": "waiting" } }, ["lock for join of dc1-19"]],
 ];

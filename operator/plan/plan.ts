@@ -34,12 +34,12 @@ const localPolicies: readonly LocalPolicy[] = [
 /** What shall be and what is → what to do now. Pure; the same facts give the same plan in every site. */
 export function planNext(desired: Desired, observed: Observed, certificateNeed: CertificateNeed): Plan {
   const view: View = { desired, observed, certificateNeed };
-  const step = firstOpinion(view);
+  const { step, closed } = firstOpinion(view);
   const actions = [
     ...localPolicies.flatMap((policy) => policy(view, step)),
     ...(step?.kind === "actions" ? step.actions : []),
   ];
-  const blocked = unique([...(step?.kind === "wait" ? step.blocked : []), ...complaints(view)]);
+  const blocked = unique([...closed, ...complaints(view)]);
   const shared = { doing: step?.doing, blocked: blocked.filter(({ passing }) => !passing) };
   if (actions.length > 0) return { kind: "act", actions, ...shared };
   if (blocked.some(({ passing }) => passing)) return { kind: "wait", recheckAfterMs, ...shared };
@@ -47,12 +47,18 @@ export function planNext(desired: Desired, observed: Observed, certificateNeed: 
   return step === undefined ? { kind: "settled", ...shared } : { kind: "wait", recheckAfterMs, ...shared };
 }
 
-function firstOpinion(view: View): FleetStep | undefined {
+/** The first opinion decides, but what only a person can mend does not hold up what comes after it. */
+function firstOpinion(view: View): { step: FleetStep | undefined; closed: readonly Blocked[] } {
+  let yielded: FleetStep | undefined;
+  const closed: Blocked[] = [];
   for (const policy of fleetPolicies) {
     const step = policy(view);
-    if (step !== undefined) return step;
+    if (step === undefined) continue;
+    if (step.kind === "wait") closed.push(...step.blocked);
+    if (step.kind !== "wait" || !step.yields) return { step, closed };
+    yielded ??= step;
   }
-  return undefined;
+  return { step: yielded, closed };
 }
 
 function unique(blocked: readonly Blocked[]): Blocked[] {

@@ -1,7 +1,7 @@
 import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { takeLock } from "./lock-steps.ts";
+import { takeLock, waitUnlocked } from "./lock-steps.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
 
 /** A node that does not serve gets a pod of the newest specification at once, so that a bad one can always be corrected. */
@@ -16,7 +16,7 @@ export const restartOne: FleetPolicy = (view) => {
   if (node === undefined) return undefined;
   const doing = `restarting ${node.name}`;
   const blocked = [...closedFleetGates(view, node), ...othersServe(view, node)];
-  if (blocked.length > 0) return { kind: "wait", doing: `waiting to restart ${node.name}`, blocked };
+  if (blocked.length > 0) return waitUnlocked(view, `waiting to restart ${node.name}`, blocked);
   const { lock } = view.observed;
   if (!lock.heldByMe) return takeLock("restart", node.name, doing);
   const actions = deletePod(view, node).map((action) => ({ ...action, needsLock: true as const }));

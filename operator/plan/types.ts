@@ -34,7 +34,13 @@ export type FleetStep =
       readonly doing: string;
     }
   | { readonly kind: "actions"; readonly actions: readonly Action[]; readonly doing: string }
-  | { readonly kind: "wait"; readonly doing: string; readonly blocked: readonly Blocked[] };
+  | {
+      readonly kind: "wait";
+      readonly doing: string;
+      readonly blocked: readonly Blocked[];
+      /** Only a person can change that, so policies below may go ahead meanwhile. */
+      readonly yields?: true;
+    };
 
 /** Has an opinion on the next step of the fleet, or leaves it to the policies below it. Pure. */
 export type FleetPolicy = (view: View) => FleetStep | undefined;
