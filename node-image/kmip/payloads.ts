@@ -61,10 +61,12 @@ const create = structure({
   template: one(tag.TemplateAttribute, templateAttribute),
 });
 const createResponse = structure({ objectType: one(tag.ObjectType, enumeration(known.objectType)), uniqueIdentifier });
+/** Reads a Create request (4.1). */
 export const readCreate: Reader<CreateRequest> = (payload) => {
   const { objectType, template } = create.read(payload);
   return { objectType, attributes: attributesOf(template) };
 };
+/** Writes a Create answer (4.1). */
 export const writeCreate: Writer<CreateResponse> = (response, version) =>
   createResponse.write(responseTag, response, version);
 
@@ -73,6 +75,7 @@ const register = structure({
   template: optional(tag.TemplateAttribute, templateAttribute),
 });
 const objectTags = new Set(Object.values(objectTag));
+/** Reads a Register request (4.3). */
 export const readRegister: Reader<RegisterRequest> = (payload) => {
   const children = payload.type === itemType.structure ? payload.value : [];
   const objects = children.filter((child) => objectTags.has(child.tag));
@@ -87,10 +90,12 @@ export const readRegister: Reader<RegisterRequest> = (payload) => {
 };
 
 const identifiedResponse = structure({ uniqueIdentifier });
+/** Writes an answer that names an object and nothing else. */
 export const writeIdentified: Writer<IdentifiedResponse | RegisterResponse> = (response, version) =>
   identifiedResponse.write(responseTag, response, version);
 
 const identifiedRequest = structure({ uniqueIdentifier: placeableIdentifier });
+/** Reads a request that names an object and nothing else. */
 export const readIdentified: Reader<IdentifiedRequest> = (payload, placeholder) => ({
   uniqueIdentifier: identified(identifiedRequest.read(payload).uniqueIdentifier, placeholder),
 });
@@ -102,6 +107,7 @@ const get = structure({
   keyCompressionType: optional(tag.KeyCompressionType, enumeration(known.keyCompressionType)),
   wrapping: optional(tag.KeyWrappingSpecification, anyItem),
 });
+/** Reads a Get request (4.11). */
 export const readGet: Reader<GetRequest> = (payload, placeholder) => {
   const { wrapping, keyWrapType, ...rest } = get.read(payload);
   // Key Wrap Type 1 is "Not Wrapped" (9.1.3.2.48), which is what is given anyway.
@@ -112,6 +118,7 @@ const getResponse = structure({
   objectType: one(tag.ObjectType, enumeration(known.objectType)),
   uniqueIdentifier,
 });
+/** Writes a Get answer (4.11). */
 export const writeGet: Writer<GetResponse> = (response, version) => {
   const head = getResponse.write(responseTag, response, version);
   const object = writeObject(response.objectType, response.material, version);
@@ -129,28 +136,35 @@ const locateResponse = structure({
   locatedItems: optional(tag.LocatedItems, integer, 13),
   uniqueIdentifiers: list(tag.UniqueIdentifier, text),
 });
+/** Reads a Locate request (4.9). */
 export const readLocate: Reader<LocateRequest> = (payload) => locate.read(payload);
+/** Writes a Locate answer (4.9). */
 export const writeLocate: Writer<LocateResponse> = (response, version) =>
   locateResponse.write(responseTag, response, version);
 
 const getAttributes = structure({ uniqueIdentifier: placeableIdentifier, names: list(tag.AttributeName, text) });
 const getAttributesResponse = structure({ uniqueIdentifier, attributes: list(tag.Attribute, attribute) });
 const getAttributeListResponse = structure({ uniqueIdentifier, names: list(tag.AttributeName, text) });
+/** Reads a Get Attributes request (4.12). */
 export const readGetAttributes: Reader<GetAttributesRequest> = (payload, placeholder) => {
   const { uniqueIdentifier: id, names } = getAttributes.read(payload);
   return { uniqueIdentifier: identified(id, placeholder), names };
 };
+/** Writes a Get Attributes answer (4.12). */
 export const writeGetAttributes: Writer<GetAttributesResponse> = (response, version) =>
   getAttributesResponse.write(responseTag, response, version);
+/** Writes a Get Attribute List answer (4.13). */
 export const writeGetAttributeList: Writer<GetAttributeListResponse> = (response, version) =>
   getAttributeListResponse.write(responseTag, response, version);
 
 const changeAttribute = structure({ uniqueIdentifier: placeableIdentifier, attribute: one(tag.Attribute, attribute) });
 const changeAttributeResponse = structure({ uniqueIdentifier, attribute: one(tag.Attribute, attribute) });
+/** Reads an Add Attribute or Modify Attribute request (4.14, 4.15). */
 export const readChangeAttribute: Reader<ChangeAttributeRequest> = (payload, placeholder) => {
   const { uniqueIdentifier: id, attribute: changed } = changeAttribute.read(payload);
   return { uniqueIdentifier: identified(id, placeholder), attribute: changed };
 };
+/** Writes the answer of Add, Modify and Delete Attribute (4.14–4.16). */
 export const writeChangeAttribute: Writer<ChangeAttributeResponse> = (response, version) =>
   changeAttributeResponse.write(responseTag, response, version);
 
@@ -159,6 +173,7 @@ const deleteAttribute = structure({
   name: one(tag.AttributeName, text),
   index: optional(tag.AttributeIndex, integer),
 });
+/** Reads a Delete Attribute request (4.16). */
 export const readDeleteAttribute: Reader<DeleteAttributeRequest> = (payload, placeholder) => {
   const request = deleteAttribute.read(payload);
   return { ...request, uniqueIdentifier: identified(request.uniqueIdentifier, placeholder) };
@@ -175,6 +190,7 @@ const revoke = structure({
   ),
   compromiseOccurrenceDate: optional(tag.CompromiseOccurrenceDate, dateTime),
 });
+/** Reads a Revoke request (4.20). */
 export const readRevoke: Reader<RevokeRequest> = (payload, placeholder) => {
   const request = revoke.read(payload);
   return { ...request, uniqueIdentifier: identified(request.uniqueIdentifier, placeholder) };
@@ -186,7 +202,9 @@ const queryResponse = structure({
   objectTypes: list(tag.ObjectType, enumeration(known.objectType)),
   vendor: optional(tag.VendorIdentification, text),
 });
+/** Reads a Query request (4.25). */
 export const readQuery: Reader<QueryRequest> = (payload) => query.read(payload);
+/** Writes a Query answer (4.25). */
 export const writeQuery: Writer<QueryResponse> = (response, version) =>
   queryResponse.write(responseTag, response, version);
 
@@ -196,9 +214,11 @@ export const protocolVersion = structure({
   minor: one(tag.ProtocolVersionMinor, integer),
 });
 const discoverVersions = structure({ versions: list(tag.ProtocolVersion, protocolVersion) });
+/** Reads a Discover Versions request (4.26). */
 export const readDiscoverVersions: Reader<DiscoverVersionsRequest> = (payload) => ({
   versions: discoverVersions.read(payload).versions.map(({ major, minor }) => major * 10 + minor),
 });
+/** Writes a Discover Versions answer (4.26). */
 export const writeDiscoverVersions: Writer<DiscoverVersionsResponse> = ({ versions }, version) =>
   discoverVersions.write(
     responseTag,

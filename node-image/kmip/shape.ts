@@ -16,9 +16,13 @@ export type ValueOf<S> = S extends Shape<infer Value> ? Value : never;
 /** A value that the request's protocol version has no word for: it must not be sent. */
 export class NotInVersion extends Error {}
 
+/** A 32-bit signed number. */
 export const integer: Shape<number> = simple(itemType.integer);
+/** A length of time in seconds. */
 export const interval: Shape<number> = simple(itemType.interval);
+/** UTF-8 text. */
 export const text: Shape<string> = simple(itemType.textString);
+/** True or false. */
 export const boolean: Shape<boolean> = simple(itemType.boolean);
 
 /** Bytes as a view into the message: for secrets, which must not become strings. */
@@ -122,11 +126,11 @@ export function structure<const F extends Fields>(fields: F): Shape<Structure<F>
   return {
     read: (item) =>
       readStructure(expect(item, itemType.structure).value, { rows, byTag, parent: item.tag }) as Structure<F>,
-    write: (tag, value, version) => ({
-      tag,
-      type: itemType.structure,
-      value: rows.flatMap(([key, field]) => writeField(field, (value as Record<string, unknown>)[key], version)),
-    }),
+    write: (tag, value, version) => {
+      const items: Item[] = [];
+      for (const [key, field] of rows) writeField(items, field, (value as Record<string, unknown>)[key], version);
+      return { tag, type: itemType.structure, value: items };
+    },
   };
 }
 
@@ -157,18 +161,17 @@ function readStructure(items: readonly Item[], { rows, byTag, parent }: Rows): R
   return result;
 }
 
-function writeField(field: Field<unknown>, value: unknown, version: number): Item[] {
-  if (value === undefined || field.since > version) return [];
-  const values = field.presence === "list" ? (value as readonly unknown[]) : [value];
-  return values.flatMap((value) => {
+function writeField(into: Item[], field: Field<unknown>, value: unknown, version: number): void {
+  if (value === undefined || field.since > version) return;
+  if (field.presence === "one") return void into.push(field.shape.write(field.tag, value, version));
+  for (const each of field.presence === "list" ? (value as readonly unknown[]) : [value]) {
     try {
-      return [field.shape.write(field.tag, value, version)];
+      into.push(field.shape.write(field.tag, each, version));
     } catch (error) {
       // What the client's version has no word for is left out, unless the structure means nothing without it.
-      if (error instanceof NotInVersion && field.presence !== "one") return [];
-      throw error;
+      if (!(error instanceof NotInVersion)) throw error;
     }
-  });
+  }
 }
 
 function simple<Value extends Json | Buffer>(type: number): Shape<Value> {
