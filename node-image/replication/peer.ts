@@ -37,6 +37,7 @@ export class Peer {
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
   #acknowledging = 0;
+  #ownLogAtPeer = 0;
   readonly #pulling = new Set<string>();
   readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
 
@@ -178,11 +179,24 @@ export class Peer {
     this.#problem = undefined;
     this.#acknowledge(connection);
     for (const [origin, theirs] of vector) {
-      if (origin === store.incarnation) continue;
+      if (origin === store.incarnation) {
+        this.#watchOwnLog(theirs);
+        continue;
+      }
       const mine = store.vector().get(origin) ?? 0;
       if (origin === this.#origin) await this.#pull(connection, origin, theirs);
       else await gossip.consider(origin, { mine, theirs }, () => this.#pull(connection, origin, theirs));
     }
+  }
+
+  /** A peer that held more of this node's own log a look ago than this node holds now: the database is an older one. */
+  #watchOwnLog(theirs: number): void {
+    const { store, log } = this.#options;
+    const before = this.#ownLogAtPeer;
+    this.#ownLogAtPeer = theirs;
+    if (before <= (store.vector().get(store.incarnation) ?? 0)) return;
+    this.#problem = `holds ${before} operations of this node, more than its own database: that was restored or has lost writes; remove this node from the fleet and join it again`;
+    log({ level: "error", event: "ownLogLost", peer: this.member.name, held: before });
   }
 
   /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */
