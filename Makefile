@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup tools images demo demo-down test unit check stories bench clean
+.PHONY: help setup tools images demo demo-down test unit check stories clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,9 +33,6 @@ stories: tools images ## User stories on three real Kubernetes sites
 
 test: tools images ## Everything: types, lint, unit tests, stories; prints the total last
 	@node test-e2e/run.ts check unit stories
-
-bench: setup ## Benchmarks (ratios against a baseline measured in the same run)
-	@node bench/run.ts
 
 clean: demo-down ## End the sites and delete what was built outside the checkout
 	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

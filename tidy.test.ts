@@ -11,7 +11,7 @@ import { test } from "node:test";
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   crds: ["yaml", "json-schema-to-typescript"],
   "crds/types": [],
-  "crds/testing": [],
+  "crds/testing": ["yaml"],
 
   operator: ["crds", "operator/*", "@dot-i/k8s-operator", "@kubernetes/client-node", "prom-client"],
   "operator/observe": ["crds", "operator/ports"],
@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "operator/status": ["crds", "operator/ports", "operator/plan"],
   "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
   "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
-  "operator/testing": ["crds", "operator/*"],
+  "operator/testing": ["crds", "operator/*", "@peculiar/x509", "reflect-metadata"],
 
   "node-image": ["crds", "node-image/*", "prom-client", "yaml"],
   "node-image/listen": ["node-image/kmip", "node-image/ttlv", "node-image/access"],
@@ -46,7 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   helm: ["yaml"],
   "test-e2e": ["crds", "test-e2e/*"],
   "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
-  "test-e2e/clients": ["test-e2e/sites"],
+  "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*", "node-image/*", "operator/*", "crds"],

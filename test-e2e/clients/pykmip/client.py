@@ -5,12 +5,15 @@ usage: client.py --endpoint HOST:PORT [--endpoint ...] --cert FILE --key FILE --
 import argparse
 import hashlib
 import json
+import logging
 import sys
 import time
 
 from kmip import enums
 from kmip.pie.client import ProxyKmipClient
 
+# The library logs what the lines on stdout tell already, and that it found no configuration file, which it needs not.
+logging.disable(logging.CRITICAL)
 VERSIONS = {version.name: version for version in enums.KMIPVersion}
 
 
@@ -94,6 +97,11 @@ def get(options, client):
     say(id=options.id, digest=digest(client.get(options.id)))
 
 
+def material(options, client):
+    """The bytes themselves, for the story that makes sure that nothing else ever shows them."""
+    say(id=options.id, hex=client.get(options.id).value.hex())
+
+
 def locate(options, client):
     factory = client.attribute_factory
     for identifier in client.locate(attributes=[factory.create_attribute(
@@ -126,7 +134,7 @@ def destroy(options, client):
     say(id=options.id, done="destroy")
 
 
-COMMANDS = {f.__name__: f for f in (create, read, get, locate, attributes, activate, revoke, destroy)}
+COMMANDS = {f.__name__: f for f in (create, read, get, material, locate, attributes, activate, revoke, destroy)}
 
 
 def parse():
