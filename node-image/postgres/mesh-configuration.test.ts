@@ -97,6 +97,16 @@ test("a member's functions answer", async () => {
   await client.end();
 });
 
+test("the end of the container ends it at once and in order, although a peer is connected", async () => {
+  const client = await connected();
+  await node.postgres.terminate();
+  await node.postgres.start();
+  assert.match(node.postgres.output(), /database system is shut down/);
+  assert.doesNotMatch(node.postgres.output(), /not properly shut down/);
+  await client.end().catch(() => undefined);
+  await until("the store is back", () => node.store.ping());
+});
+
 const forbidden: readonly (readonly [string, string])[] = [
   ["read the log", "select * from keyfleet.ops"],
   ["read objects", "select * from keyfleet.objects"],

@@ -37,8 +37,11 @@ if [ ! -f "$cluster/PG_VERSION" ]; then
   mv "$data/making" "$cluster"
 fi
 
+# A server whose start.sh was killed still runs: it is ended, and so are the rest of one that was killed itself.
 waited=0
 while runs_in "$cluster"; do
+  left=$(head -n 1 "$cluster/postmaster.pid" 2>/dev/null || :)
+  if [ -n "$left" ] && [ "$(readlink "/proc/$left/cwd" 2>/dev/null)" = "$cluster" ]; then kill -INT "$left" || :; fi
   [ "$waited" -lt 30 ] || { say "another PostgreSQL still runs in $cluster"; exit 1; }
   waited=$((waited + 1))
   sleep 1
@@ -58,4 +61,12 @@ printf 'include_if_exists %s/conf/pg_ident.mesh\n' "$run" >>"$cluster/pg_ident.c
 printf 'local "%s" keyfleet\n' "$(id -un)" >>"$cluster/pg_ident.conf"
 : >"$cluster/postgresql.auto.conf"
 
-exec "$bin/postgres" -D "$cluster"
+# Containers are ended with TERM, at which PostgreSQL would wait for its clients, and peers never leave; INT ends it at once.
+trap 'kill -INT "$server" 2>/dev/null || :' TERM INT
+"$bin/postgres" -D "$cluster" &
+server=$!
+while kill -0 "$server" 2>/dev/null; do
+  code=0
+  wait "$server" || code=$?
+done
+exit "$code"

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ export interface TestPostgres {
   readonly port: number;
   /** SIGKILL to every process at once; the data stays. */
   kill(): Promise<void>;
+  /** SIGTERM to start.sh as at the end of a container; resolves when all of it has ended. */
+  terminate(): Promise<void>;
   /** Starts it again on the same data. */
   start(): Promise<void>;
   /** Ends it and removes its folder. */
@@ -55,6 +57,14 @@ export async function startPostgres(): Promise<TestPostgres> {
     // "close", not "exit": the last process of the namespace has let go of its output.
     await once(child, "close");
   };
+  const terminate = async () => {
+    // unshare, the shell of root, start.sh
+    const [shell] = childrenOf(child?.pid ?? 0);
+    const [script] = childrenOf(shell ?? 0);
+    if (child === undefined || script === undefined) throw new Error("PostgreSQL does not run");
+    process.kill(script, "SIGTERM");
+    await once(child, "close");
+  };
   const stop = async () => {
     await kill();
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -70,6 +80,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     confDirectory: join(socketDirectory, "conf"),
     port,
     kill,
+    terminate,
     start,
     stop,
     output: () => output,
@@ -85,6 +96,10 @@ export async function freePort(): Promise<number> {
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no port");
   return address.port;
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
 }
 
 // In memory when there is room: a killed process loses nothing of it, and the disk's speed is not what is tested.
