@@ -6,9 +6,14 @@ import { siteCaName } from "./desired/trust.ts";
 import { failures } from "./plan/failures.ts";
 import { planNext } from "./plan/plan.ts";
 import type { Plan, View } from "./plan/types.ts";
-import type { KubernetesObject, PassPorts, PassResult, Reconcile } from "./ports/types.ts";
+import type { Action, KubernetesObject, PassPorts, PassResult, Reconcile } from "./ports/types.ts";
 import { eventsOf } from "./status/events.ts";
 import { fleetStatus } from "./status/fleet-status.ts";
+
+/** No watch tells this process of its own lock, and the next step waits for it only. */
+const afterLockMs = 50;
+/** What was written comes back by the watch; this is for what does not. */
+const afterActionMs = 1_000;
 
 /** One pass over one KmsCluster: look, think, do at most one step on the fleet, say so. */
 export const reconcile: Reconcile = async (_name, ports) => {
@@ -21,6 +26,10 @@ export const reconcile: Reconcile = async (_name, ports) => {
   await report(failures(plan, outcome.failed), view, { outcome, ports });
   return result(plan, outcome);
 };
+
+function isOfLock({ kind }: Action): boolean {
+  return kind === "takeLock" || kind === "releaseLock";
+}
 
 async function carryOut(plan: Plan, { observed }: View, ports: PassPorts): Promise<Outcome> {
   if (plan.kind !== "act") return { done: [], failed: [] };
@@ -48,7 +57,7 @@ function result(plan: Plan, outcome: Outcome): PassResult {
   if (outcome.failed.length > 0) throw new Error(outcome.failed.map(({ message }) => message).join("; "));
   switch (plan.kind) {
     case "act":
-      return { outcome: "acted", requeueAfterMs: 1_000 };
+      return { outcome: "acted", requeueAfterMs: outcome.done.some(isOfLock) ? afterLockMs : afterActionMs };
     case "wait":
       return { outcome: "waiting", requeueAfterMs: plan.recheckAfterMs };
     default:

@@ -5,7 +5,7 @@ import { requestsFor } from "./testing/certificate-requests.ts";
 import { Simulation } from "./testing/simulation.ts";
 
 /** Set KEYFLEET_SEEDS to run more; a failing seed is named by its test. */
-const seeds = Number(process.env.KEYFLEET_SEEDS ?? 3);
+const seeds = Number(process.env.KEYFLEET_SEEDS ?? 2);
 const faultySteps = 400;
 const mostHealthySteps = 3_000;
 
