@@ -11,6 +11,9 @@ export interface Answer {
   readonly error?: string;
   readonly endpoint?: string;
   readonly ms?: number;
+  readonly done?: string;
+  /** Bytes of a key; only the command `material` of PyKMIP says them. */
+  readonly hex?: string;
   readonly attributes?: readonly string[];
 }
 

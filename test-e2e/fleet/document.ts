@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
+import { parse } from "yaml";
+import { until } from "./await.ts";
+import { clusterAt } from "./fleet.ts";
+import { cluster, namespace, type Place, root } from "./places.ts";
+
+/** What of a KmsCluster people write. */
+export type Document = Pick<KmsCluster, "apiVersion" | "kind" | "metadata" | "spec">;
+
+/** The document in examples/, unchanged. */
+export function exampleDocument(): Document {
+  return parse(readFileSync(join(root, "examples/kmscluster.yaml"), "utf8"));
+}
+
+/** `kubectl apply` in one site, as a user does; throws with what the API server says when it refuses. */
+export async function applyDocument(place: Place, site: string, document: Document): Promise<void> {
+  await place.sites.kubectl(site, ["apply", "-f", "-"], JSON.stringify(document));
+}
+
+/** Waits until the operators of all sites hold the document that was applied in one. */
+export async function waitForCopies(place: Place, deadlineMs = 30_000): Promise<void> {
+  const look = () => Promise.all(place.sites.names.map(async (site) => (await clusterAt(place, site)).spec));
+  const same = (specs: readonly unknown[]) => new Set(specs.map((spec) => JSON.stringify(spec))).size === 1;
+  await until(look, same, { what: "every site has the document", deadlineMs });
+}
+
+/** `kubectl edit` in one site: changes the document as it stands there. */
+export async function editDocument(
+  place: Place,
+  site: string,
+  change: (spec: KmsCluster["spec"]) => void,
+): Promise<void> {
+  const { apiVersion, kind, metadata, spec } = await clusterAt(place, site);
+  change(spec);
+  const { labels = {}, annotations = {} } = metadata;
+  const edited = { apiVersion, kind, metadata: { name: cluster, namespace, labels, annotations }, spec };
+  await place.sites.kubectl(site, ["replace", "-f", "-"], JSON.stringify(edited));
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { applyDocument, type Document, editDocument, exampleDocument } from "../fleet/document.ts";
+import { waitForAllServing } from "../fleet/fleet.ts";
+import { introducePeer } from "../fleet/install.ts";
+import { namespace } from "../fleet/places.ts";
+import { waitUntilTold } from "../fleet/say.ts";
+import { aRunningFleet, first, place, second } from "./world.ts";
+
+before(aRunningFleet);
+
+const refused: readonly {
+  readonly what: string;
+  readonly change: (document: Document) => void;
+  readonly said: RegExp;
+}[] = [
+  {
+    what: "a 21st node",
+    change: ({ spec }) => spec.sites[0]?.nodes.push(...Array.from({ length: 15 }, (_, n) => ({ name: `more-${n}` }))),
+    said: /a fleet has at most 20 nodes, 4 to 6 are recommended/,
+  },
+  {
+    what: "a node's name used in two sites",
+    change: ({ spec }) => spec.sites[1]?.nodes.push({ name: spec.sites[0]?.nodes[0]?.name ?? "" }),
+    said: /a node's name is used in one site only; rename/,
+  },
+  {
+    what: "a node's name used twice in a site",
+    change: ({ spec }) => spec.sites[0]?.nodes.push({ name: spec.sites[0]?.nodes[0]?.name ?? "" }),
+    said: /Duplicate value/,
+  },
+  {
+    what: "a node that moves to another site",
+    change: ({ spec }) => spec.sites[1]?.nodes.push(...(spec.sites[0]?.nodes.splice(0, 1) ?? [])),
+    said: /a node cannot move to another site/,
+  },
+  {
+    what: "a field that this version does not act on",
+    change: ({ spec }) => {
+      spec.pause = "Orchestration";
+    },
+    said: /not supported in 0\.1\.0: pause/,
+  },
+  {
+    what: "a field that nobody knows",
+    change: ({ spec }) => Object.assign(spec, { replicas: 6 }),
+    said: /unknown field "spec\.replicas"/,
+  },
+];
+
+for (const { what, change, said } of refused) {
+  test(`${what} is refused with a sentence`, async () => {
+    const document = exampleDocument();
+    change(document);
+    await assert.rejects(applyDocument(place, first, document), said);
+  });
+}
+
+test("a site that nobody knows is told, and taking it out is enough", async () => {
+  await editDocument(place, first, (spec) => {
+    spec.sites.push({ name: "dc9", environment: "Cloud", nodes: [{ name: "dc9-a" }] });
+  });
+  await waitUntilTold(place, first, {
+    status: /dc9/,
+    remedy: /correct the name in spec\.sites, or make the kubeconfig/,
+  });
+  await editDocument(place, first, (spec) => {
+    spec.sites = spec.sites.filter(({ name }) => name !== "dc9");
+  });
+  await waitForAllServing(place, { deadlineMs: 60_000 });
+});
+
+test("another version is told, nothing is torn down, and setting it back is enough", async () => {
+  let before = "";
+  await editDocument(place, first, (spec) => {
+    before = spec.version;
+    spec.version = "0.9.0";
+  });
+  await waitUntilTold(place, first, { status: /rolling upgrade to 0\.9\.0/, remedy: /set spec\.version back to/ });
+  await editDocument(place, first, (spec) => {
+    spec.version = before;
+  });
+  await waitForAllServing(place, { deadlineMs: 60_000 });
+});
+
+test("an expired kubeconfig of a peer is told, and a new one is enough, without a restart", async () => {
+  await place.sites.kubectl(first, [
+    "-n",
+    namespace,
+    "patch",
+    "secret",
+    `keyfleet-site-${second}`,
+    "-p",
+    await expired(),
+  ]);
+  await waitUntilTold(place, first, {
+    status: new RegExp(`${second}.*expired`),
+    remedy: /renew the kubeconfig|keyfleet\.io\/site/,
+  });
+  await introducePeer(place, second);
+  await waitForAllServing(place, { deadlineMs: 60_000 });
+});
+
+/** The kubeconfig in the Secret, with a token whose time is over. */
+async function expired(): Promise<string> {
+  const words = ["-n", namespace, "get", "secret", `keyfleet-site-${second}`, "-o", "jsonpath={.data.kubeconfig}"];
+  const kubeconfig = Buffer.from((await place.sites.kubectl(first, words)).stdout, "base64").toString();
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = [part({ alg: "RS256" }), part({ exp: 1_600_000_000 }), "c2lnbmF0dXJl"].join(".");
+  return JSON.stringify({ stringData: { kubeconfig: kubeconfig.replace(/token: \S+\}/, `token: ${token}}`) } });
+}
