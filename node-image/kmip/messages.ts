@@ -27,6 +27,7 @@ export const requestHeader = structure({
   asynchronousIndicator: optional(tag.AsynchronousIndicator, boolean),
   attestationCapableIndicator: optional(tag.AttestationCapableIndicator, boolean),
   attestationTypes: list(tag.AttestationType, anyEnumeration),
+  // Who calls is known by the client certificate alone (8); a credential adds nothing and is not looked at.
   authentication: optional(tag.Authentication, anyItem),
   batchErrorContinuation: optional(tag.BatchErrorContinuationOption, enumeration(known.batchErrorContinuation)),
   batchOrder: optional(tag.BatchOrderOption, boolean),

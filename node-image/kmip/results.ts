@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
-import { enumerations, knows } from "./enumerations.ts";
+import { knows } from "./enumeration.ts";
+import { enumerations } from "./enumerations.ts";
 import type { ResponseItem } from "./messages.ts";
 import { NotInVersion } from "./shape.ts";
 

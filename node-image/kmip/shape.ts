@@ -1,7 +1,7 @@
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { type Enumeration, knows } from "./enumerations.ts";
+import { type Enumeration, knows } from "./enumeration.ts";
 import { tagName } from "./tags.ts";
 
 /** How a value of one kind is read from an item and written to one. */

@@ -17,7 +17,7 @@ export interface AttributeInstance {
 export type Instances = readonly Json[];
 
 /** Bounds of what one object may carry. */
-export const attributeLimits = { instances: 100, names: 200 } as const;
+export const attributeLimits = { instances: 100, names: 200, characters: 262_144 } as const;
 
 /** All attributes that an object has in a protocol version, those that follow from facts included. */
 export function visibleAttributes(object: ManagedObject, now: Date, version: number): ReadonlyMap<string, Instances> {
@@ -56,6 +56,7 @@ export function firstAttributes(
     checkCount(name, instances);
   }
   checkCountOfNames(Object.keys(attributes).length);
+  checkSize(Object.entries(attributes));
   checkDates(attributes);
   return attributes;
 }
@@ -78,6 +79,7 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
   const result = [...instances, value];
   checkCount(name, result);
   checkCountOfNames(object.attributes.size + (object.attributes.has(name) ? 0 : 1));
+  checkSize([...object.attributes, [name, result]]);
   checkChangedDate(object, name, value, now);
   return result;
 }
@@ -93,7 +95,9 @@ export function afterModifying(object: ManagedObject, modified: AttributeInstanc
   }
   checkInstance(name, instances, index);
   checkChangedDate(object, name, value, now);
-  return instances.map((old, at) => (at === index ? value : old));
+  const result = instances.map((old, at) => (at === index ? value : old));
+  checkSize([...object.attributes, [name, result]]);
+  return result;
 }
 
 /** The instances after one was deleted; null when none is left. Throws Refusal. */
@@ -169,6 +173,14 @@ function checkCount(name: string, instances: Instances): void {
 function checkCountOfNames(count: number): void {
   if (count > attributeLimits.names) {
     throw new Refusal("IndexOutOfBounds", `An object has at most ${attributeLimits.names} attributes`);
+  }
+}
+
+/** All attributes of an object must fit an answer, and nobody may fill the disk with them. */
+function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
+  const size = JSON.stringify([...new Map(attributes)]).length;
+  if (size > attributeLimits.characters) {
+    throw new Refusal("InvalidField", `An object's attributes have at most ${attributeLimits.characters} characters in all`);
   }
 }
 
