@@ -1,5 +1,6 @@
+import { join } from "node:path";
 import type { Call } from "../fleet/kmip-clients.ts";
-import { namespace, type Place } from "../fleet/places.ts";
+import { cache, namespace, type Place } from "../fleet/places.ts";
 
 const begin = performance.now();
 const elapsed = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
@@ -32,18 +33,20 @@ export interface Shown {
 /** Ends the demo in plain words. */
 export function summary(shown: Shown): void {
   const { certificates, sites } = shown.place;
+  const [first] = sites.names;
+  const loss = `${shown.lost.join(" and ")} were lost outright in the middle of
+writes; every acknowledged key was read on the site that was left, which went on creating keys; the lost sites came back;`;
   console.log(`
-In ${elapsed(begin)}: ${shown.nodes} key servers in ${sites.names.length} sites were founded and joined; ${shown.lost.join(" and ")} were
-lost in the middle of writes; every one of the acknowledged keys was read on the site that was left, which went on
-creating keys; then the lost sites came back and all ${shown.nodes} nodes hold the same ${shown.operations} operations and ${shown.keys} keys of this run.
+In ${elapsed(begin)}: ${shown.nodes} key servers in ${sites.names.length} sites were founded and joined one by one; ${shown.lost.length === 0 ? "" : loss}
+and all ${shown.nodes} nodes hold the same ${shown.operations} operations, with each of the ${shown.keys} keys of this run.
 
 Go on by hand:
-  test-e2e/sites/sites kubectl dc1 -n ${namespace} get kms,kmsn
-  test-e2e/sites/sites kubectl dc1 -n ${namespace} describe kms bank
+  test-e2e/sites/sites kubectl ${first} -n ${namespace} get kms,kmsn
+  test-e2e/sites/sites kubectl ${first} -n ${namespace} describe kms bank
   test-e2e/sites/sites kill dc2      (and: start, cut, isolate, heal; see --help)
-  a KMIP client in the clients' network (test-e2e/sites/sites exec COMMAND...):
-    endpoint ${shown.endpoint}, CA ${shown.call.ca},
-    certificate ${certificates}/app1.crt, key ${certificates}/app1.key
+  a KMIP client, in the network of the clients (any other takes the same endpoint, CA, certificate and key):
+    test-e2e/sites/sites exec ${join(cache, "clients/kmip-go")} --endpoint ${shown.endpoint} \\
+      --ca ${shown.call.ca} --cert ${certificates}/app1.crt --key ${certificates}/app1.key --name my-key create
   make demo-down                     ends the sites; nothing is left behind
 `);
 }

@@ -9,9 +9,21 @@ import { cluster, namespace, type Place, root } from "./places.ts";
 /** What of a KmsCluster people write. */
 export type Document = Pick<KmsCluster, "apiVersion" | "kind" | "metadata" | "spec">;
 
-/** The document in examples/, unchanged. */
-export function exampleDocument(): Document {
-  return parse(readFileSync(join(root, "examples/kmscluster.yaml"), "utf8"));
+/**
+ * The document in examples/. On the local sites it is applied as it is; existing clusters (SITES) give their own names to
+ * the sites and nodes, and NTP_SERVERS names their time servers.
+ */
+export function exampleText(place: Place): string {
+  const text = readFileSync(join(root, "examples/kmscluster.yaml"), "utf8");
+  if (process.env.SITES === undefined) return text;
+  const named = place.sites.names.reduce((so, site, index) => so.replaceAll(`dc${index + 1}`, site), text);
+  const servers = process.env.NTP_SERVERS;
+  return servers === undefined ? named : named.replace(/servers: \[[^\]]*\]/, `servers: [${servers}]`);
+}
+
+/** The same, read. */
+export function exampleDocument(place: Place): Document {
+  return parse(exampleText(place));
 }
 
 /** `kubectl apply` in one site, as a user does; throws with what the API server says when it refuses. */

@@ -14,7 +14,7 @@ test("an operator is installed in each site by Helm", async () => {
 });
 
 test("a version whose image is missing is told, and correcting it is enough", async () => {
-  const document = exampleDocument();
+  const document = exampleDocument(place);
   await applyDocument(place, first, { ...document, spec: { ...document.spec, version: "0.0.9" } });
   await waitUntilTold(place, first, { status: /image missing/, remedy: /correct spec\.version/, deadlineMs: 90_000 });
   await editDocument(place, first, (spec) => {

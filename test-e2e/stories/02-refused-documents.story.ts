@@ -50,7 +50,7 @@ const refused: readonly {
 
 for (const { what, change, said } of refused) {
   test(`${what} is refused with a sentence`, async () => {
-    const document = exampleDocument();
+    const document = exampleDocument(place);
     change(document);
     await assert.rejects(applyDocument(place, first, document), said);
   });

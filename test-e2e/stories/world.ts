@@ -34,7 +34,7 @@ export async function aRunningFleet(): Promise<Fleet> {
   await powerOn();
   if (!(await isInstalled())) {
     await installOperators(place);
-    await applyDocument(place, first, exampleDocument());
+    await applyDocument(place, first, exampleDocument(place));
     await waitForCopies(place, 60_000);
   }
   await waitForAllServing(place, { deadlineMs: 300_000 });

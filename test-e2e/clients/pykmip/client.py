@@ -14,6 +14,8 @@ from kmip.pie.client import ProxyKmipClient
 
 # The library logs what the lines on stdout tell already, and that it found no configuration file, which it needs not.
 logging.disable(logging.CRITICAL)
+# What goes wrong is said in the answers; the library would say it once more, and that it found no settings of its own.
+logging.disable(logging.CRITICAL)
 VERSIONS = {version.name: version for version in enums.KMIPVersion}
 
 
