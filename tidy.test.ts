@@ -17,7 +17,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "operator/observe": ["crds", "operator/ports"],
   "operator/desired": ["crds", "operator/ports"],
   "operator/plan": ["crds", "operator/ports", "operator/desired"],
-  "operator/act": ["crds", "operator/ports", "@peculiar/x509", "@peculiar/asn1-x509", "@peculiar/asn1-schema", "reflect-metadata"],
+  "operator/act": [
+    "crds",
+    "operator/ports",
+    "@peculiar/x509",
+    "@peculiar/asn1-x509",
+    "@peculiar/asn1-schema",
+    "reflect-metadata",
+  ],
   "operator/status": ["crds", "operator/ports", "operator/plan"],
   "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
   "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
@@ -41,7 +48,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "node-image/config": ["crds", "yaml"],
   "node-image/membership": ["crds", "node-image/*", "@peculiar/x509", "reflect-metadata"],
   "node-image/health": ["crds", "express", "prom-client", "node-image/*"],
-  "node-image/testing": ["crds", "node-image/*", "@peculiar/x509", "@peculiar/asn1-x509", "@peculiar/asn1-schema", "reflect-metadata", "pg", "yaml"],
+  "node-image/testing": [
+    "crds",
+    "node-image/*",
+    "@peculiar/x509",
+    "@peculiar/asn1-x509",
+    "@peculiar/asn1-schema",
+    "reflect-metadata",
+    "pg",
+    "yaml",
+  ],
 
   helm: ["yaml"],
   "test-e2e": ["crds", "test-e2e/*"],
@@ -56,7 +72,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Limits in lines; a file beyond the first is too long to read at a sitting. */
 const limits = { file: 400, testFile: 600 } as const;
 
-const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts"], { encoding: "utf8" })
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts"], {
+  encoding: "utf8",
+})
   .split("\n")
   .filter((file) => file !== "" && existsSync(file));
 const text = (file: string) => readFileSync(file, "utf8");
@@ -79,7 +97,10 @@ function target(file: string, specifier: string): string {
   if (specifier.startsWith("node:")) return "";
   if (specifier.startsWith("@keyfleet/crds")) return "crds/types";
   if (specifier.startsWith(".")) return room(relative(".", join(dirname(file), specifier)));
-  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+  return specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
 }
 
 /** Whether an import of `wanted` from `from` is in the table. */
@@ -88,7 +109,13 @@ function allowed(from: string, wanted: string, test: boolean): boolean {
   const list = mayImport[from] ?? [];
   if (wanted === from || list.includes(wanted) || list.includes(`${wanted.split("/")[0]}/*`)) return true;
   if (list.includes("crds") && wanted.split("/")[0] === "crds") return true;
-  return test && (wanted.startsWith(`${top}/`) || wanted === top || (mayImport[`${top}/testing`] ?? []).includes(wanted) || wanted.startsWith("crds"));
+  return (
+    test &&
+    (wanted.startsWith(`${top}/`) ||
+      wanted === top ||
+      (mayImport[`${top}/testing`] ?? []).includes(wanted) ||
+      wanted.startsWith("crds"))
+  );
 }
 
 test("every room imports only what the table allows", () => {
@@ -106,7 +133,9 @@ test("every room with code is in the table", () => {
 });
 
 test("operator and node meet only in the contract", () => {
-  const wrong = files.filter((file) => file.startsWith("operator/") && imports(file).some((name) => name.startsWith("node-image")));
+  const wrong = files.filter(
+    (file) => file.startsWith("operator/") && imports(file).some((name) => name.startsWith("node-image")),
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -138,7 +167,10 @@ test("names are kebab-case and nothing is exported by default", () => {
 
 test("no test is skipped, left for later or run alone", () => {
   const marks = /\b(?:test|it|describe)\.(?:skip|todo|only)\(|\{\s*(?:skip|todo|only)\s*:/;
-  assert.deepEqual(files.filter((file) => isTest(file) && file !== "tidy.test.ts" && marks.test(text(file))), []);
+  assert.deepEqual(
+    files.filter((file) => isTest(file) && file !== "tidy.test.ts" && marks.test(text(file))),
+    [],
+  );
 });
 
 test("every dependency has its reason in docs/dependencies.md, pinned exactly", () => {
@@ -147,14 +179,19 @@ test("every dependency has its reason in docs/dependencies.md, pinned exactly", 
   for (const folder of [".", "crds", "operator", "node-image", "test-e2e"]) {
     const manifest = JSON.parse(text(join(folder, "package.json")));
     for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
-      if (!name.startsWith("@keyfleet/") && !table.includes(`| ${name} | ${version} |`)) missing.push(`${folder}: ${name} ${version}`);
+      if (!name.startsWith("@keyfleet/") && !table.includes(`| ${name} | ${version} |`))
+        missing.push(`${folder}: ${name} ${version}`);
     }
   }
   assert.deepEqual(missing, []);
 });
 
 test("documents name only files that exist", () => {
-  const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], { encoding: "utf8" }).trim().split("\n");
+  const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], {
+    encoding: "utf8",
+  })
+    .trim()
+    .split("\n");
   const broken = documents.flatMap((document) =>
     [...text(document).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]
       .map((match) => join(dirname(document), match[1] ?? ""))
