@@ -5,6 +5,7 @@ import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { fileSource } from "./config/file-source.ts";
 import { jsonLog } from "./config/json-log.ts";
 import { type LocalNode, type ProgramName, programNames, readLocalFile } from "./config/local-node.ts";
+import { strictFlags } from "./membership/hardening.ts";
 import { type Program, Supervised } from "./supervisor.ts";
 
 const help = `A whole keyfleet node outside Kubernetes: key server, HSM sidecar, PostgreSQL, chrony.
@@ -114,7 +115,7 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
     ["--health-port", String(local.healthPort)],
     ["--postgres-port", String(meshPort(node))],
   ];
-  const command = [process.execPath, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
+  const command = [process.execPath, ...strictFlags, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
   return { command, environment: {}, endSignal: "SIGTERM" };
 }
 

@@ -45,8 +45,8 @@ export function nodeStatus(
   });
 }
 
-const offsetStepsMs = [1, 10, 50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000, 60_000, 3_600_000];
-const roundTripStepsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000];
+const offsetStepsMs = [10, 50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000, 60_000, 3_600_000];
+const roundTripStepsMs = [10, 50, 100, 200, 500, 1_000, 5_000];
 const diskSteps = [50, 70, 80, 85, 90, 95, 100];
 const lagSteps = [0, 1_000, 10_000, 100_000, 1_000_000];
 

@@ -18,10 +18,10 @@ const ports = { kmip: 5696, mesh: 5432, health: 8080 } as const;
 
 /** How the processes of a node are told apart by what stands in their command lines. */
 const commandLines: Readonly<Record<ProgramName, RegExp>> = {
-  keyServer: /\/key-server\.ts /,
-  hsm: /\/hsm-sidecar\.ts /,
-  postgres: /\/postgres\0-D/,
-  time: /chronyd/,
+  keyServer: /^[^\0]*node\0.*\/key-server\.ts\0/,
+  hsm: /^[^\0]*node\0.*\/hsm-sidecar\.ts\0/,
+  postgres: /^[^\0]*\/postgres\0-D/,
+  time: /^chronyd\0/,
 };
 
 export interface FleetNodeOptions {
@@ -119,15 +119,15 @@ export class FleetNode {
 
   /** Asks the whole node to end and waits. */
   async stop(): Promise<void> {
-    this.signal(/standalone\.ts/, "SIGTERM");
+    this.signal(/^node\0.*\/standalone\.ts\0/, "SIGTERM");
     await Promise.race([this.#child?.ended, pause(20_000, undefined, { ref: false })]);
     await this.killAll();
   }
 
   /** SIGKILL to everything at once, as a power cut. */
   async killAll(): Promise<void> {
-    this.#child?.signal("SIGKILL");
-    for (const pid of this.pids(/./)) killQuietly(pid, "SIGKILL");
+    const pids = this.pids(/./); // Before the first one dies: orphans have another parent.
+    for (const pid of pids) killQuietly(pid, "SIGKILL");
     await this.#child?.ended;
   }
 
@@ -157,7 +157,7 @@ export class FleetNode {
   async reached<Value>(
     what: string,
     look: (status: KmsNodeStatus) => Value | undefined | false,
-    deadlineMs = 20_000,
+    deadlineMs = 60_000,
   ): Promise<Value> {
     const end = performance.now() + deadlineMs;
     while (performance.now() < end) {
@@ -179,7 +179,8 @@ export class FleetNode {
   }
 }
 
-// The layout of a machine with the image's content: code in /opt, state in /var/lib, the rest from the image.
+// The shell stays the namespace's first process: it is told of its parent's death, which a program that has changed its
+// user is not, and its end is the end of all. The layout is a machine's with the image's content.
 const inside = `
   mount --rbind /dev "$1/dev"
   mount -t proc proc "$1/proc"
@@ -187,7 +188,7 @@ const inside = `
   mount --bind -o ro "$3" "$1/opt/keyfleet"
   mount --bind "$2/data" "$1/var/lib/keyfleet"
   mount --bind "$2/run" "$1/run/keyfleet"
-  exec chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
     node /opt/keyfleet/node-image/standalone.ts /var/lib/keyfleet/node.yaml`;
 
 function firstSpec(options: FleetNodeOptions): KmsNodeSpec {
