@@ -180,7 +180,10 @@ function checkCountOfNames(count: number): void {
 function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
   const size = JSON.stringify([...new Map(attributes)]).length;
   if (size > attributeLimits.characters) {
-    throw new Refusal("InvalidField", `An object's attributes have at most ${attributeLimits.characters} characters in all`);
+    throw new Refusal(
+      "InvalidField",
+      `An object's attributes have at most ${attributeLimits.characters} characters in all`,
+    );
   }
 }
 

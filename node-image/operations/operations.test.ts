@@ -492,7 +492,8 @@ test("an object takes a bounded amount of attributes, in whatever portions they 
   const app = await client();
   const key = await app.create();
   const large = (letter: string): Json => ({ type: 7, value: letter.repeat(100_000) });
-  const add = (attribute: string, value: Json) => app.call(operation.addAttribute, id(key), attributeItem(attribute, value));
+  const add = (attribute: string, value: Json) =>
+    app.call(operation.addAttribute, id(key), attributeItem(attribute, value));
   await add("x-a", large("a"));
   await add("x-a", large("b"));
   await fails(add("x-b", large("c")), reason.invalidField, /at most 262144 characters/);
