@@ -32,6 +32,7 @@ export async function locateObjects(query: Query, filter: ObjectFilter): Promise
   const bind = (value: unknown) => `$${values.push(value)}`;
   if (filter.owner !== undefined) conditions.push(`o.owner = ${bind(filter.owner)}`);
   if (filter.objectType !== undefined) conditions.push(`o.object_type = ${bind(filter.objectType)}`);
+  if (filter.withoutFacts !== undefined) conditions.push(`o.facts & ${bind(filter.withoutFacts)} = 0`);
   for (const [name, instance] of Object.entries(filter.attributes ?? {})) {
     // The name as a literal lets PostgreSQL use the index that is for one name only.
     conditions.push(

@@ -146,6 +146,9 @@ test("finds by owner, type and instance, newest first", async () => {
   assert.deepEqual(await store.locate({ owner: undefined, attributes: named }), [foreign.id, two.id, one.id]);
   assert.deepEqual(await store.locate({ owner: "CN=app", objectType: 3 }), []);
   assert.deepEqual(await store.locate({ owner: "CN=app", attributes: { "Cryptographic Length": 128 } }), []);
+  await store.write([{ kind: "change", id: one.id, facts: fact.destroyed, attributes: {} }]);
+  const alive = { owner: "CN=app", attributes: named, withoutFacts: fact.destroyed };
+  assert.deepEqual(await store.locate(alive), [two.id], "a destroyed object does not keep its name");
 });
 
 test("a change before its create is kept, and seen with the create", async () => {

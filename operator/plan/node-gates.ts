@@ -91,9 +91,12 @@ function podRuns(view: View, node: NodeFacts): Blocked | undefined {
 
 function nodeStarted(view: View, { node, name, site }: NodeFacts): Blocked | undefined {
   const { certificateRequest, joinPublicKey, conditions } = node?.status ?? {};
-  if (conditions !== undefined && certificateRequest !== undefined && joinPublicKey !== undefined) return undefined;
-  if (conditionOf(node, "RootOfTrust")?.status === "False") return undefined;
   const serving = conditionOf(node, "Serving");
+  // Without its database a node could not keep what it founds or joins, and everybody would wait for it.
+  const hasDatabase = serving?.reason !== "DatabaseUnavailable";
+  const reported = conditions !== undefined && certificateRequest !== undefined && joinPublicKey !== undefined;
+  if (reported && hasDatabase) return undefined;
+  if (conditionOf(node, "RootOfTrust")?.status === "False") return undefined;
   return {
     gate: "nodeStarted",
     subject: name,

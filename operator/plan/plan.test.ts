@@ -316,6 +316,18 @@ const gatesOfNodes: readonly Case[] = [
     ["nodeStarted dc1-b"],
   ],
   [
+    "passes over a node whose database does not come up",
+    {
+      others: "waiting",
+      nodes: {
+        "dc1-a": "member",
+        "dc1-b": { stage: "waiting", bad: { Serving: ["DatabaseUnavailable", "waits for PostgreSQL"] } },
+      },
+    },
+    [],
+    ["nodeStarted dc1-b"],
+  ],
+  [
     "passes over a node that has not reported for two minutes",
     { others: "waiting", nodes: { "dc1-a": "member", "dc1-b": "new" } },
     [],
