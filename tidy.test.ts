@@ -62,6 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   helm: ["yaml"],
   "test-e2e": ["crds", "test-e2e/*"],
   "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
+  "test-e2e/clients": [],
   "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
