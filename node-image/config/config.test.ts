@@ -57,7 +57,7 @@ test("the example of a standalone node is understood", () => {
   const { node, local } = readLocalFile(fileURLToPath(new URL("../examples/node.yaml", import.meta.url)));
   assert.equal(node.metadata.name, "dc1-a");
   assert.equal(local.runFolder, "/run/keyfleet");
-  assert.equal(local.programs.postgres.environment["KEYFLEET_POSTGRES_BIN"], "/usr/lib/postgresql/18/bin");
+  assert.equal(local.programs.postgres.environment.KEYFLEET_POSTGRES_BIN, "/usr/lib/postgresql/18/bin");
 });
 
 test("a local document with an unknown field is refused", () => {

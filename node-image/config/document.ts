@@ -11,24 +11,24 @@ export class DocumentError extends Error {
 /** Checks what came from outside and fills what may be left out; throws DocumentError. */
 export function readDocument(value: unknown): KmsNode {
   const document = asRecord(value, "the document");
-  if (document["kind"] !== "KmsNode") throw new DocumentError(`kind is ${String(document["kind"])}, must be KmsNode`);
-  const metadata = asRecord(document["metadata"], "metadata");
-  asText(metadata["name"], "metadata.name");
-  return { ...document, spec: readSpec(asRecord(document["spec"], "spec")) } as unknown as KmsNode;
+  if (document.kind !== "KmsNode") throw new DocumentError(`kind is ${String(document.kind)}, must be KmsNode`);
+  const metadata = asRecord(document.metadata, "metadata");
+  asText(metadata.name, "metadata.name");
+  return { ...document, spec: readSpec(asRecord(document.spec, "spec")) } as unknown as KmsNode;
 }
 
 function readSpec(spec: Record<string, unknown>): KmsNodeSpec {
   for (const field of ["cluster", "site", "version"]) asText(spec[field], `spec.${field}`);
-  const membership = asRecord(spec["membership"] ?? { action: "None" }, "spec.membership");
-  const durability = spec["durability"] ?? "EverySite";
-  oneOf(membership["action"], actions, "spec.membership.action");
+  const membership = asRecord(spec.membership ?? { action: "None" }, "spec.membership");
+  const durability = spec.durability ?? "EverySite";
+  oneOf(membership.action, actions, "spec.membership.action");
   oneOf(durability, durabilities, "spec.durability");
   return {
-    featureLevel: spec["version"],
+    featureLevel: spec.version,
     ...spec,
-    settings: asRecord(spec["settings"] ?? {}, "spec.settings"),
-    clients: { caBundle: "", administrators: [], ...asRecord(spec["clients"] ?? {}, "spec.clients") },
-    members: readMembers(spec["members"] ?? []),
+    settings: asRecord(spec.settings ?? {}, "spec.settings"),
+    clients: { caBundle: "", administrators: [], ...asRecord(spec.clients ?? {}, "spec.clients") },
+    members: readMembers(spec.members ?? []),
     membership,
     durability,
   } as unknown as KmsNodeSpec;
@@ -39,7 +39,7 @@ function readMembers(value: unknown): unknown[] {
   for (const [index, entry] of value.entries()) {
     const member = asRecord(entry, `spec.members[${index}]`);
     for (const field of ["name", "site", "identity"]) asText(member[field], `spec.members[${index}].${field}`);
-    oneOf(member["standing"], ["Joining", "Member", "Departed"], `spec.members[${index}].standing`);
+    oneOf(member.standing, ["Joining", "Member", "Departed"], `spec.members[${index}].standing`);
   }
   return value;
 }

@@ -30,10 +30,10 @@ export class ApiError extends Error {
 /** The access that every pod has by its service account. */
 export function clusterAccess(environment: NodeJS.ProcessEnv): ClusterAccess {
   const folder = "/var/run/secrets/kubernetes.io/serviceaccount";
-  const host = environment["KUBERNETES_SERVICE_HOST"];
+  const host = environment.KUBERNETES_SERVICE_HOST;
   if (host === undefined)
     throw new Error("--source kubernetes works only in a pod: KUBERNETES_SERVICE_HOST is not set");
-  const port = Number(environment["KUBERNETES_SERVICE_PORT"] ?? 443);
+  const port = Number(environment.KUBERNETES_SERVICE_PORT ?? 443);
   return { host, port, caFile: `${folder}/ca.crt`, tokenFile: `${folder}/token` };
 }
 

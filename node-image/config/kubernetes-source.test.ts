@@ -61,7 +61,7 @@ function open(): { source: NodeSource; seen: string[]; problems: string[] } {
   const problems: string[] = [];
   const client = kubernetesClient({ host: "127.0.0.1", port, caFile, tokenFile });
   const log = (_level: string, _message: string, fields?: Record<string, unknown>) =>
-    void problems.push(String(fields?.["problem"]));
+    void problems.push(String(fields?.problem));
   const source = kubernetesSource(
     { source: "kubernetes", node: "dc1-a", namespace: "keyfleet", cacheFile, log },
     client,

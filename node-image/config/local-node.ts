@@ -35,18 +35,18 @@ const fields = ["apiVersion", "kind", "dataFolder", "runFolder", "listen", "heal
 function readLocalNode(document: Record<string, unknown>): LocalNode {
   const unknown = Object.keys(document).find((key) => !fields.includes(key));
   if (unknown !== undefined) throw new DocumentError(`LocalNode has no field ${unknown}; it has ${fields.join(", ")}`);
-  const programs = (document["programs"] ?? {}) as Record<string, Record<string, unknown> | undefined>;
+  const programs = (document.programs ?? {}) as Record<string, Record<string, unknown> | undefined>;
   return Object.freeze({
     dataFolder: text(document, "dataFolder", "/var/lib/keyfleet"),
     runFolder: text(document, "runFolder", "/run/keyfleet"),
     listen: text(document, "listen", "::"),
-    healthPort: Number(document["healthPort"] ?? 8080),
+    healthPort: Number(document.healthPort ?? 8080),
     pinFile: text(document, "pinFile", "/etc/keyfleet/pin"),
     programs: {
-      postgres: readProgram(programs["postgres"]),
-      time: readProgram(programs["time"]),
-      hsm: readProgram(programs["hsm"]),
-      keyServer: readProgram(programs["keyServer"]),
+      postgres: readProgram(programs.postgres),
+      time: readProgram(programs.time),
+      hsm: readProgram(programs.hsm),
+      keyServer: readProgram(programs.keyServer),
     },
   });
 }
@@ -58,10 +58,10 @@ function text(document: Record<string, unknown>, field: string, otherwise: strin
 }
 
 function readProgram(program: Record<string, unknown> = {}): LocalProgram {
-  const command = program["command"] as string[] | undefined;
+  const command = program.command as string[] | undefined;
   if (command !== undefined && (!Array.isArray(command) || command.length === 0)) {
     throw new DocumentError("LocalNode programs.*.command must be a list: the program, then its parameters");
   }
-  const environment = (program["environment"] ?? {}) as Record<string, string>;
-  return { run: program["run"] !== false, command, environment };
+  const environment = (program.environment ?? {}) as Record<string, string>;
+  return { run: program.run !== false, command, environment };
 }

@@ -107,6 +107,6 @@ test("a condition keeps its time while its status stays, and takes the new one w
   const before = conditions(someFacts(), [], "first");
   const after = conditions({ ...someFacts(), ...loaded, serving: true }, before, "second");
   const times = Object.fromEntries(after.map((condition) => [condition.type, condition.lastTransitionTime]));
-  assert.equal(times["RootOfTrust"], "first");
-  assert.equal(times["Serving"], "second");
+  assert.equal(times.RootOfTrust, "first");
+  assert.equal(times.Serving, "second");
 });

@@ -76,7 +76,7 @@ export class Database {
 export function fieldsLog(log: Log, room: string): (fields: Readonly<Record<string, unknown>>) => void {
   return ({ level, message, ...fields }) => {
     const severity = level === "debug" || level === "warn" || level === "error" ? level : "info";
-    log(severity, String(message ?? fields["event"] ?? room), { room, ...fields });
+    log(severity, String(message ?? fields.event ?? room), { room, ...fields });
   };
 }
 

@@ -7,6 +7,7 @@ import type { NodeStore } from "../store/types.ts";
 import { fieldsLog } from "./database.ts";
 import type { ReplicationFacts } from "./facts.ts";
 import { identityOfNode } from "./identity.ts";
+import { RollingLow } from "./rolling-low.ts";
 
 export interface MeshOptions {
   readonly runFolder: string;
@@ -19,6 +20,7 @@ export interface MeshOptions {
 /** This node's links with its peers: PostgreSQL's door for them, and the exchange of the log. */
 export class Mesh {
   readonly #options: MeshOptions;
+  readonly #roundTrips = new RollingLow();
   #replication: Replication | undefined;
   #startedAtMs = 0;
   #doorFor = "";
@@ -35,7 +37,9 @@ export class Mesh {
     const peers = status.peers.map(({ name, connected, roundTripMs, lagOperations, tlsGroup }) => ({
       name,
       connected,
-      ...(roundTripMs === undefined ? {} : { roundTripMs }),
+      ...(roundTripMs === undefined
+        ? {}
+        : { roundTripMs: this.#roundTrips.take(name, roundTripMs, this.#options.nowMs()) }),
       ...(lagOperations === undefined ? {} : { lagOperations }),
       ...(tlsGroup === undefined ? {} : { tlsGroup }),
     }));

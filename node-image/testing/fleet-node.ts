@@ -157,7 +157,7 @@ export class FleetNode {
   async reached<Value>(
     what: string,
     look: (status: KmsNodeStatus) => Value | undefined | false,
-    deadlineMs = 60_000,
+    deadlineMs = 120_000,
   ): Promise<Value> {
     const end = performance.now() + deadlineMs;
     while (performance.now() < end) {
@@ -189,6 +189,7 @@ const inside = `
   mount --bind "$2/data" "$1/var/lib/keyfleet"
   mount --bind "$2/run" "$1/run/keyfleet"
   chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    NODE_COMPILE_CACHE=/var/lib/keyfleet/compiled \
     node /opt/keyfleet/node-image/standalone.ts /var/lib/keyfleet/node.yaml`;
 
 function firstSpec(options: FleetNodeOptions): KmsNodeSpec {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Fleet } from "./fleet.ts";
 import type { KmipClient } from "./kmip-client.ts";
 
-const deadlineMs = 60_000;
+const deadlineMs = 120_000;
 
 /** Clients that create keys on several nodes without pause, connect again after every failure, and remember what was acknowledged. */
 export class Writers {

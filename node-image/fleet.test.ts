@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Fleet } from "./testing/fleet.ts";
+import type { FleetNode } from "./testing/fleet-node.ts";
+
+/** One node as processes: key server, sidecar with SoftHSM, PostgreSQL 18, chrony. The long story has three (test-e2e/stories). */
+let fleet: Fleet;
+let node: FleetNode;
+let key = "";
+before(async () => {
+  fleet = await Fleet.start();
+  node = await fleet.add("dc1-a");
+});
+after(() => fleet.stop());
+
+test("a node that nobody has told anything reports all it has and serves nobody", async () => {
+  const { conditions } = await node.reached("its parts", (status) => status.joinPublicKey !== undefined && status);
+  assert.equal(conditions?.length, 6);
+  await node.reachedCondition("Serving", "False", "AwaitingMembership");
+  const ready = await fetch(`${node.healthUrl}/readyz`);
+  assert.deepEqual([ready.status, await ready.text()], [503, "ready; waits to be told to found or to join\n"]);
+  await assert.rejects(fleet.connect("dc1-a"));
+});
+
+test("it founds a fleet of its own and serves KMIP", async () => {
+  await fleet.found("dc1-a");
+  const client = await fleet.connect("dc1-a");
+  key = await client.create();
+  assert.equal((await client.get(key)).length, 32);
+  client.close();
+  assert.deepEqual(node.status?.interfaces, [{ name: "kmip", port: 5696 }]);
+});
+
+test("it stops at once when its HSM is gone, and serves again when it is back", async () => {
+  const { hsm } = node.spec.settings;
+  const client = await fleet.connect("dc1-a");
+  const cut = new Promise((resolve) => client.socket.once("close", resolve));
+  node.edit({ settings: { ...node.spec.settings, hsm: { ...hsm, library: "/usr/lib/no-such-hsm.so" } } });
+  await cut;
+  await node.reachedCondition("Serving", "False", "RootOfTrustUnavailable");
+  await assert.rejects(fleet.connect("dc1-a"));
+  node.edit({ settings: { ...node.spec.settings, hsm: hsm ?? {} } });
+  await node.reachedCondition("Serving", "True");
+  const again = await fleet.connect("dc1-a");
+  assert.equal((await again.get(key)).length, 32);
+  again.close();
+});
+
+test("it says which settings it has no code for", async () => {
+  node.edit({ settings: { ...node.spec.settings, proxy: { https: "http://proxy" } } });
+  const condition = await node.reachedCondition("SettingsApplied", "False", "NotSupported");
+  assert.match(condition.message, /no proxy; take it out/);
+});
+
+test("its metrics name versions, sequence, clock, and operations", async () => {
+  const text = await (await fetch(`${node.healthUrl}/metrics`)).text();
+  assert.match(text, /^keyfleet_serving 1$/m);
+  assert.match(text, /^keyfleet_build_info\{version="\d+\.\d+\.\d+",node="v24/m);
+  assert.match(text, /^keyfleet_kmip_operations_total\{operation="Create",result="success"\} 1$/m);
+  assert.match(text, /^keyfleet_clock_offset_milliseconds\{server="127\./m);
+  assert.match(text, /^keyfleet_hsm_ready 1$/m);
+});
