@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 import { applyDocument, type Document, editDocument, exampleDocument } from "../fleet/document.ts";
-import { waitForAllServing } from "../fleet/fleet.ts";
+import { clusterAt, waitForAllServing } from "../fleet/fleet.ts";
 import { introducePeer } from "../fleet/install.ts";
 import { namespace } from "../fleet/places.ts";
 import { waitUntilTold } from "../fleet/say.ts";
 import { aRunningFleet, first, place, second } from "./world.ts";
 
-before(aRunningFleet);
+/** What a story changed and did not set back, because it failed. */
+let original: Document["spec"];
+before(async () => {
+  await aRunningFleet();
+  original = (await clusterAt(place, first)).spec;
+});
+after(async () => {
+  await editDocument(place, first, (spec) => Object.assign(spec, original));
+  await introducePeer(place, second);
+});
 
 const refused: readonly {
   readonly what: string;
@@ -107,5 +116,5 @@ async function expired(): Promise<string> {
   const kubeconfig = Buffer.from((await place.sites.kubectl(first, words)).stdout, "base64").toString();
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const token = [part({ alg: "RS256" }), part({ exp: 1_600_000_000 }), "c2lnbmF0dXJl"].join(".");
-  return JSON.stringify({ stringData: { kubeconfig: kubeconfig.replace(/token: \S+\}/, `token: ${token}}`) } });
+  return JSON.stringify({ stringData: { kubeconfig: kubeconfig.replace(/token: [^\s}]+/, `token: ${token}`) } });
 }

@@ -92,13 +92,19 @@ func loop(o options) {
 		}
 		if err != nil {
 			say(line{"error": err.Error(), "endpoint": endpoint})
-			if client != nil {
-				_ = client.Close()
-			}
+			hangUp(client)
 			client, at = nil, at+1
 			continue
 		}
 		say(line{"id": id, "endpoint": endpoint, "ms": time.Since(begin).Milliseconds()})
+	}
+}
+
+// hangUp forgets a client whose connection failed. kmip-go v0.6.0 panics in Close when it could not connect again by itself.
+func hangUp(client *kmipclient.Client) {
+	defer func() { _ = recover() }()
+	if client != nil {
+		_ = client.Close()
 	}
 }
 
