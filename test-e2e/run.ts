@@ -8,7 +8,12 @@ interface Phase {
   readonly title: string;
   readonly command: readonly string[];
   readonly counted: boolean;
+  /** What ends all that the phase started, whatever became of it. */
+  readonly cleanUp?: readonly string[];
 }
+
+/** The stories' sites are their own: a demo that somebody has up is left alone. */
+const storiesInstance = "stories";
 
 const unitGlobs = [
   "*.test.ts",
@@ -24,6 +29,7 @@ const phases: Readonly<Record<string, Phase>> = {
     // One at a time: the stories share the sites, and two of them cannot both take a data centre down.
     command: ["node", "--test", "--test-concurrency=1", "test-e2e/stories/**/*.story.ts"],
     counted: true,
+    cleanUp: ["env", `KEYFLEET_SITES_INSTANCE=${storiesInstance}`, "test-e2e/sites/sites", "down"],
   },
 };
 
@@ -39,6 +45,8 @@ function run(name: string, phase: Phase): void {
   const [program, ...rest] = phase.command;
   const args = phase.counted ? [...reporters, `--test-reporter-destination=${report}`, ...rest] : rest;
   const { status } = spawnSync(program ?? "", args, { stdio: "inherit" });
+  const [cleaner, ...words] = phase.cleanUp ?? [];
+  if (cleaner !== undefined) spawnSync(cleaner, words, { stdio: "inherit" });
   count(status, phase.counted ? readFileSync(report, { encoding: "utf8", flag: "a+" }) : "");
   const seconds = Number((process.hrtime.bigint() - begin) / 1_000_000n) / 1000;
   console.log(`== ${name}: ${status === 0 ? "passed" : "FAILED"} in ${seconds.toFixed(1)} s`);
