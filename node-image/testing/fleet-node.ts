@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Condition, KmsNode, KmsNodeSpec, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import { stringify } from "yaml";
 import { replaceFile } from "../config/durable-file.ts";
-import { readStatusFile } from "../config/file-source.ts";
+import { readStatusFile, statusFileOf } from "../config/file-source.ts";
 import type { ProgramName } from "../config/local-node.ts";
 import { type Child, startChild } from "./process.ts";
 
@@ -70,6 +70,11 @@ export class FleetNode {
 
   get status(): KmsNodeStatus | undefined {
     return readStatusFile(this.#file);
+  }
+
+  /** Where the node writes its status. */
+  get statusFile(): string {
+    return statusFileOf(this.#file);
   }
 
   /** What the node and its programs wrote, the last lines. */
