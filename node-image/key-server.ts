@@ -9,6 +9,9 @@ import { harden } from "./membership/hardening.ts";
 import { Machine } from "./membership/machine.ts";
 import { nextStep } from "./membership/next-step.ts";
 
+/** New connections are still taken this long after SIGTERM in a pod: until every machine's proxy has taken its address out. */
+const leaveServiceMs = 3_000;
+
 await main();
 
 /** The parts of a node, in the order in which they need each other; each may become available at any later time. */
@@ -25,14 +28,17 @@ async function main(): Promise<void> {
   const metrics = nodeMetrics(settings.version, () => machine.measured);
   const nowMs = () => performance.now();
   const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations });
-  const notReady = () => (machine.facts.serving ? undefined : reasonOf(machine));
+  let ending = false;
+  const notReady = () => (ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
   await startHealth({ host: settings.listenAddress, port: settings.healthPort, notReady, metrics: metrics.registry });
   machine.start();
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       log("info", "ending", { signal });
-      void machine.stop().finally(() => process.exit(0));
+      ending = true;
+      const pauseMs = settings.source === "kubernetes" && machine.facts.serving ? leaveServiceMs : 0;
+      setTimeout(() => void machine.stop().finally(() => process.exit(0)), pauseMs);
     });
   }
 }
