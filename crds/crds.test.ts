@@ -160,24 +160,7 @@ test("shows the state of a fleet in the columns that people read", async () => {
 });
 
 test("a node keeps its fleet, its site and the identity of the fleet", async () => {
-  const node: KmsNode = {
-    apiVersion: "keyfleet.io/v1alpha1",
-    kind: "KmsNode",
-    metadata: { name: "dc1-a" },
-    spec: {
-      cluster: "bank",
-      clusterId: "0f0e",
-      site: "dc1",
-      version: "0.1.0",
-      featureLevel: "0.1.0",
-      settings: {},
-      durability: "EverySite",
-      membership: { action: "Member" },
-      members: [{ name: "dc1-a", site: "dc1", identity: "CN=dc1-a,OU=dc1,O=bank", standing: "Member" }],
-      clients: { caBundle: "", administrators: [] },
-    },
-  };
-  const made = await api.request("POST", `${nodes}?fieldValidation=Strict`, node);
+  const made = await api.request("POST", `${nodes}?fieldValidation=Strict`, aNode("dc1-a"));
   assert.equal(made.status, 201, made.body.message);
   for (const [change, expected] of [
     [{ site: "dc2" }, /one site for its life/],
@@ -190,6 +173,40 @@ test("a node keeps its fleet, its site and the identity of the fleet", async () 
     assert.match(answer.body.message, expected);
   }
 });
+
+test("a node that lost its HSM can say so: what its status named before is gone", async () => {
+  await api.request("POST", nodes, aNode("dc1-b"));
+  const report = (status: KmsNode["status"]) =>
+    api.request("PATCH", `${nodes}/dc1-b/status?fieldManager=node&force=true`, {
+      ...aNode("dc1-b"),
+      spec: undefined,
+      status,
+    });
+  assert.equal((await report({ version: "0.1.0", hsm: { tokenLabel: "dc1", tokenSerial: "1" } })).status, 200);
+  const answer = await report({ version: "0.1.0" });
+  assert.equal(answer.status, 200, answer.body.message);
+  assert.equal(answer.body.status.hsm, undefined);
+});
+
+function aNode(name: string): KmsNode {
+  return {
+    apiVersion: "keyfleet.io/v1alpha1",
+    kind: "KmsNode",
+    metadata: { name },
+    spec: {
+      cluster: "bank",
+      clusterId: "0f0e",
+      site: "dc1",
+      version: "0.1.0",
+      featureLevel: "0.1.0",
+      settings: {},
+      durability: "EverySite",
+      membership: { action: "Member" },
+      members: [{ name, site: "dc1", identity: `CN=${name},OU=dc1,O=bank`, standing: "Member" }],
+      clients: { caBundle: "", administrators: [] },
+    },
+  };
+}
 
 function names(count: number): { name: string }[] {
   return Array.from({ length: count }, (_, index) => ({ name: `extra-${index}` }));
