@@ -77,7 +77,7 @@ test("a new certificate is used at once, and open connections stay", async () =>
 
 test("a node without its HSM refuses to join and says why; with it, it joins", async () => {
   const node = await fleet.add("dc4-a");
-  await node.reachedCondition("RootOfTrust", "True");
+  await node.reached("a join key", (status) => status.joinPublicKey);
   const { hsm } = node.spec.settings;
   node.edit({ settings: { ...node.spec.settings, hsm: { ...hsm, library: "/usr/lib/no-such-hsm.so" } } });
   const lost = await node.reachedCondition("RootOfTrust", "False", "LibraryMissing");
