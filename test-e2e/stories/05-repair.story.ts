@@ -15,7 +15,6 @@ const objects = [
   { kind: "service", name: `${node}-kmip` },
   { kind: "service", name: `${node}-mesh` },
   { kind: "statefulset", name: node },
-  { kind: "serviceaccount", name: node },
 ];
 
 for (const { kind, name } of objects) {
