@@ -149,7 +149,8 @@ test("a new certificate and new authorities serve new connections, old ones go o
   const clients = await testAuthority("O=bank, CN=new clients");
   const server = await own.serverAuthority.issue("O=bank, OU=dc1, CN=dc1-b", { usage: "server" });
   own.server.updateTls({ ...server, clientAuthorities: clients.certificate });
-  assert.throws(() => own.server.updateTls({ certificate: "x", key: "y", clientAuthorities: "z" }));
+  assert.throws(() => own.server.updateTls({ certificate: "x", key: "y", clientAuthorities: clients.certificate }));
+  assert.throws(() => own.server.updateTls({ ...server, clientAuthorities: "" }), /holds no certificate/);
   const renewed = await own.connect("", { identity: await clients.issue("O=bank, CN=app") });
   assert.equal(renewed.socket.getPeerCertificate().subject.CN, "dc1-b");
   assert.equal(findItem(await renewed.exchange(query()), tag.ResultStatus)?.value, 0);

@@ -75,6 +75,9 @@ const acceptBacklog = 4096;
 
 /** X25519MLKEM768 first: recorded traffic must not fall to a later quantum computer. */
 function contextOf(tls: TlsParts) {
+  // Node takes an empty list for "every public CA": anybody with a certificate from the internet would be a client.
+  if (!tls.clientAuthorities.includes("-----BEGIN CERTIFICATE-----"))
+    throw new TypeError("clientAuthorities holds no certificate: nobody could be told from a stranger");
   return {
     cert: tls.certificate,
     key: tls.key,
