@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
+import { harden } from "./config/hardening.ts";
 import type { HsmStatus } from "./hsm/types.ts";
-import { harden } from "./membership/hardening.ts";
 import { Custodian } from "./pkcs11/custodian.ts";
 import { limits } from "./pkcs11/limits.ts";
 import { listenOnSocket } from "./pkcs11/socket-server.ts";

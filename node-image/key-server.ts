@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { harden } from "./config/hardening.ts";
 import { jsonLog } from "./config/json-log.ts";
+import { openSource } from "./config/open-source.ts";
 import { help, readSettings, type Settings } from "./config/settings.ts";
-import { type NodeSource, openSource } from "./config/source.ts";
+import type { NodeSource } from "./config/source.ts";
 import { nodeMetrics } from "./health/metrics.ts";
 import { startHealth } from "./health/server.ts";
 import { connectHsm } from "./hsm/client.ts";
-import { harden } from "./membership/hardening.ts";
 import { Machine } from "./membership/machine.ts";
 import { nextStep } from "./membership/next-step.ts";
 

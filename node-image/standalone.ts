@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { fileSource } from "./config/file-source.ts";
+import { strictFlags } from "./config/hardening.ts";
 import { jsonLog } from "./config/json-log.ts";
 import { type LocalNode, type ProgramName, programNames, readLocalFile } from "./config/local-node.ts";
-import { strictFlags } from "./membership/hardening.ts";
 import { type Program, Supervised } from "./supervisor.ts";
 
 const help = `A whole keyfleet node outside Kubernetes: key server, HSM sidecar, PostgreSQL, chrony.

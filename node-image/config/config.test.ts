@@ -9,8 +9,8 @@ import { readDocument, unsupportedSettings } from "./document.ts";
 import { readStatusFile } from "./file-source.ts";
 import { jsonLog } from "./json-log.ts";
 import { readLocalFile } from "./local-node.ts";
+import { openSource } from "./open-source.ts";
 import { readSettings } from "./settings.ts";
-import { openSource } from "./source.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kf-config-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,6 +1,4 @@
 import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
-import { fileSource } from "./file-source.ts";
-import { kubernetesSource } from "./kubernetes-source.ts";
 
 /** Where a node's KmsNode document comes from and where its status goes. */
 export interface NodeSource {
@@ -31,13 +29,4 @@ export interface SourceOptions {
   /** File that keeps the last document seen, so that a node restarts while the Kubernetes API is away. */
   readonly cacheFile: string;
   readonly log: Log;
-}
-
-/** Opens the source that the option names; throws when the name is not understood. */
-export function openSource(options: SourceOptions): NodeSource {
-  if (options.source.startsWith("file:")) return fileSource(options.source.slice("file:".length), options.log);
-  if (options.source !== "kubernetes") {
-    throw new Error(`--source ${options.source}: write "kubernetes" or "file:PATH"`);
-  }
-  return kubernetesSource(options);
 }
