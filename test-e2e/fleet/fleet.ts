@@ -28,7 +28,7 @@ export async function statusLine(place: Place, site: string): Promise<string> {
   return `${status?.nodes ?? "-"} nodes, ${status?.sites ?? "-"} sites: ${status?.message ?? "no status yet"}`;
 }
 
-/** Waits until every site says that all nodes serve. */
+/** Waits until every site says that all nodes serve, and clients reach each of them. */
 export async function waitForAllServing(
   place: Place,
   options: { deadlineMs: number; sites?: readonly string[]; tell?: (seen: string) => void },
@@ -42,6 +42,19 @@ export async function waitForAllServing(
     deadlineMs: options.deadlineMs,
     ...(tell === undefined ? {} : { tell: (text) => tell(oneLine(text)) }),
   });
+  // A site that just came back may still show what was so before.
+  const reach = () => clientsReach(place, sites);
+  await until(reach, (missing) => missing === "", { what: "clients reach all nodes", deadlineMs: options.deadlineMs });
+}
+
+/** The KMIP endpoints that take no connection of a client; empty when all do. */
+async function clientsReach(place: Place, sites: readonly string[]): Promise<string> {
+  // HOST PORT pairs; bash opens a TCP connection to each.
+  const script =
+    'while [ $# -gt 0 ]; do timeout 2 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null || echo "$1:$2"; shift 2; done';
+  const pairs = [...endpoints(await allNodes(place, sites)).values()].flatMap((endpoint) => endpoint.split(":"));
+  const { stdout } = await place.sites.exec(["bash", "-c", script, "reach", ...pairs]);
+  return stdout.trim();
 }
 
 function oneLine(text: string): string {
