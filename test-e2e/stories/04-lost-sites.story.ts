@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
+import { until } from "../fleet/await.ts";
+import { statusLine, waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
 import { type Answer, ask } from "../fleet/kmip-clients.ts";
 import { readEverywhere } from "../fleet/read-back.ts";
 import { type Watch, watchStatus } from "../fleet/watch.ts";
@@ -48,9 +49,12 @@ test("the site that is left says whom it misses, and creates keys on both of its
     assert.equal(made?.error, undefined);
     if (made !== undefined) keys.push(made);
   }
-  const { stdout } = await place.sites.kubectl(last, ["-n", "keyfleet", "get", "kmscluster", "bank"]);
-  assert.match(stdout, /1\/3/);
-  assert.match(stdout, /not reachable/);
+  const told = /^\d+\/\d+ nodes, 1\/3 sites: .*not reachable/;
+  const look = () => statusLine(place, last);
+  await until(look, (line) => told.test(line), {
+    what: "the status misses two sites",
+    deadlineMs: 2 * noticedWithinMs,
+  });
 });
 
 test("power comes back: all nodes hold the same, and every key is read on each", async () => {
