@@ -18,6 +18,7 @@ import {
   caughtUp,
   defaulted,
   going,
+  madeAnew,
   manyNodes,
   oldPod,
   podOf,
@@ -468,6 +469,11 @@ const restarts: readonly Case[] = [
     { nodes: { "dc2-b": { stage: "member", serving: false } }, objects: oldPod("dc1-a", "True") },
     [],
     ["fleetKeepsServing dc1-a"],
+  ],
+  [
+    "restarts a node whose account was deleted and made again, because its token died with the old one",
+    { objects: madeAnew("ServiceAccount", "dc1-a"), lock: heldFor("restart", "dc1-a") },
+    ["delete Pod dc1-a-0"],
   ],
   ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
   [

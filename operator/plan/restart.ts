@@ -27,7 +27,17 @@ export const restartOne: FleetPolicy = (view) => {
 export function restartPending(view: View, facts: NodeFacts): boolean {
   const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
   if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
-  return revisionIsOld(objectOf(view.observed, "StatefulSet", facts.name), pod) || asksForRestart(facts, pod);
+  return (
+    revisionIsOld(objectOf(view.observed, "StatefulSet", facts.name), pod) ||
+    accountIsNewer(objectOf(view.observed, "ServiceAccount", facts.name), pod) ||
+    asksForRestart(facts, pod)
+  );
+}
+
+/** The token in a pod dies with the account that it was made for: such a node would never hear of its document again. */
+function accountIsNewer(account: KubernetesObject | undefined, pod: KubernetesObject): boolean {
+  const made = (object: KubernetesObject | undefined) => Date.parse(String(object?.metadata.creationTimestamp));
+  return made(account) > made(pod);
 }
 
 interface SetStatus {
