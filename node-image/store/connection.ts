@@ -26,23 +26,31 @@ export function localConnection(place: Place): pg.ClientConfig {
   };
 }
 
-/** Connects; rejects when nobody answers within 3 s. Errors of a connection that nobody waits for go to `lost`, once. */
+/**
+ * Connects; rejects when nobody answers within 3 s or the connection is over before it is usable. A later loss goes to
+ * `lost`, once, and never before this has resolved: until then nobody holds the client that was lost.
+ */
 export async function connect(config: pg.ClientConfig, lost: (error: Error) => void): Promise<pg.Client> {
   const client = new pg.Client(config);
-  let reported = false;
+  let state: "connecting" | "open" | "over" = "connecting";
+  let early: Error | undefined;
   const report = (error: Error) => {
-    if (!reported) lost(error);
-    reported = true;
+    if (state === "connecting") early ??= error;
+    if (state !== "open") return;
+    state = "over";
+    lost(error);
   };
   client.on("error", report);
   client.on("end", () => report(new Error("connection closed")));
   try {
     await client.connect();
+    if (early !== undefined) throw early;
   } catch (error) {
-    reported = true;
+    state = "over";
     close(client);
     throw error;
   }
+  state = "open";
   return client;
 }
 
