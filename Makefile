@@ -25,7 +25,7 @@ demo-down: ## End the sites of the demo; nothing is left behind
 check: setup ## Types, lint and format
 	@npm run --silent check
 
-unit: images check ## The fast loop: everything that needs no Kubernetes site
+unit: tools images check ## The fast loop: everything that needs no Kubernetes site
 	@npm test --silent
 
 stories: tools images ## User stories on three real Kubernetes sites
