@@ -23,7 +23,11 @@ const unitGlobs = [
 
 const phases: Readonly<Record<string, Phase>> = {
   check: { title: "types, lint and format", command: ["npm", "run", "--silent", "check"], counted: false },
-  unit: { title: "tests without Kubernetes", command: ["node", "--test", "--test-concurrency=4", ...unitGlobs], counted: true },
+  unit: {
+    title: "tests without Kubernetes",
+    command: ["node", "--test", "--test-concurrency=4", ...unitGlobs],
+    counted: true,
+  },
   stories: {
     title: "stories on three Kubernetes sites",
     // One at a time: the stories share the sites, and two of them cannot both take a data centre down.

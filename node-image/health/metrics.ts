@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { OperationMetrics } from "../kmip/handler.ts";
 import type { Facts } from "../membership/facts.ts";
-import type { ReplicationStatus } from "../replication/types.ts";
+import type { PeerStatus, ReplicationStatus } from "../replication/types.ts";
 import type { StoreStatus, Vector } from "../store/types.ts";
 
 /** What is measured at the moment of a scrape. */
@@ -133,10 +133,12 @@ function fillPeers(fill: Gauges, replication: ReplicationStatus | undefined): vo
   for (const gauge of [fill.connected, fill.roundTrip, fill.lag, fill.group, fill.inStep]) gauge.reset();
   fill.waiting.set(replication?.writesWaiting ?? 0);
   for (const { site, inStep } of replication?.sites ?? []) fill.inStep.set({ site }, inStep ? 1 : 0);
-  for (const peer of replication?.peers ?? []) {
-    fill.connected.set({ peer: peer.name }, peer.connected ? 1 : 0);
-    if (peer.roundTripMs !== undefined) fill.roundTrip.set({ peer: peer.name }, peer.roundTripMs);
-    if (peer.lagOperations !== undefined) fill.lag.set({ peer: peer.name }, peer.lagOperations);
-    if (peer.tlsGroup !== undefined) fill.group.set({ peer: peer.name, group: peer.tlsGroup }, 1);
-  }
+  for (const peer of replication?.peers ?? []) fillPeer(fill, peer);
+}
+
+function fillPeer(fill: Gauges, { name: peer, connected, roundTripMs, lagOperations, tlsGroup }: PeerStatus): void {
+  fill.connected.set({ peer }, connected ? 1 : 0);
+  if (roundTripMs !== undefined) fill.roundTrip.set({ peer }, roundTripMs);
+  if (lagOperations !== undefined) fill.lag.set({ peer }, lagOperations);
+  if (tlsGroup !== undefined) fill.group.set({ peer, group: tlsGroup }, 1);
 }

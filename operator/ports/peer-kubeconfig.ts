@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { KubeConfig } from "@kubernetes/client-node";
+import { type Cluster, KubeConfig, type User } from "@kubernetes/client-node";
 
 /** A kubeconfig is some 5 KB; a Secret may hold 1 MB. */
 const maxKubeconfigBytes = 64 * 1024;
+const namesFiles = "names files; put their contents in (…-data)";
 
 /** A usable kubeconfig of a peer site, or why it is not and what to do. */
 export type PeerKubeconfig =
@@ -32,13 +33,8 @@ export function readPeerKubeconfig(text: string, nowMs: number): PeerKubeconfig 
   const cluster = kubeConfig.getCurrentCluster();
   const user = kubeConfig.getCurrentUser();
   if (!context || !cluster || !user) return refused("has no current-context with a cluster and a user");
-  if (!cluster.server?.startsWith("https://")) return refused("names a server that is not https");
-  if (cluster.skipTLSVerify) return refused("switches off the verification of the server (insecure-skip-tls-verify)");
-  if (cluster.caFile || user.certFile || user.keyFile) return refused("names files; put their contents in (…-data)");
-  const inline = user.token ?? (user.certData && user.keyData);
-  if (user.exec || user.authProvider || !inline)
-    return refused("needs a token or client-certificate-data with client-key-data");
-  if (cluster.proxyUrl) return refused("names a proxy, which is not supported");
+  const unsafe = unsafeServer(cluster) ?? unsafeUser(user);
+  if (unsafe !== undefined) return refused(unsafe);
   try {
     const expiresAtMs = expiry(user);
     if (expiresAtMs !== undefined && expiresAtMs <= nowMs)
@@ -47,6 +43,20 @@ export function readPeerKubeconfig(text: string, nowMs: number): PeerKubeconfig 
   } catch {
     return refused("has a client certificate that cannot be read");
   }
+}
+
+function unsafeServer({ server, skipTLSVerify, caFile, proxyUrl }: Cluster): string | undefined {
+  if (!server?.startsWith("https://")) return "names a server that is not https";
+  if (skipTLSVerify) return "switches off the verification of the server (insecure-skip-tls-verify)";
+  if (caFile) return namesFiles;
+  return proxyUrl ? "names a proxy, which is not supported" : undefined;
+}
+
+function unsafeUser({ certFile, keyFile, token, certData, keyData, exec, authProvider }: User): string | undefined {
+  if (certFile || keyFile) return namesFiles;
+  const inline = token ?? (certData && keyData);
+  if (inline && !exec && !authProvider) return undefined;
+  return "needs a token or client-certificate-data with client-key-data";
 }
 
 function refused(what: string): PeerKubeconfig {
