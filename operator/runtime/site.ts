@@ -5,9 +5,9 @@ import { Informer } from "./informer.ts";
 
 /**
  * Loss is to be in status within 4 s: a site that falls silent right after an answer is asked again after the period,
- * and given up after the probe's deadline of 2 s, which leaves half a second for the pass.
+ * and given up after the probe's deadline of 2 s, which leaves a second for the pass and a slow machine.
  */
-const probePeriodMs = 1_500;
+const probePeriodMs = 1_000;
 
 export interface SiteOptions {
   readonly name: string;
