@@ -41,3 +41,13 @@ async function uidOf(kind: string, name: string): Promise<string> {
   const words = ["-n", namespace, "get", kind, name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"];
   return (await place.sites.kubectl(first, words)).stdout;
 }
+
+test(`the service account of ${node} is deleted: it is made again, and the node gets a pod whose token is good`, async () => {
+  const before = { account: await uidOf("serviceaccount", node), pod: await uidOf("pod", `${node}-0`) };
+  await place.sites.kubectl(first, ["-n", namespace, "delete", "serviceaccount", node]);
+  const look = async () => ({ account: await uidOf("serviceaccount", node), pod: await uidOf("pod", `${node}-0`) });
+  const again = (seen: typeof before) =>
+    ["", before.account].every((old) => seen.account !== old) && ["", before.pod].every((old) => seen.pod !== old);
+  await until(look, again, { what: "account and pod are made again", deadlineMs: 120_000 });
+  await waitForAllServing(place, { deadlineMs: 120_000 });
+});
