@@ -4,6 +4,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
+import { list, one, optional, structure } from "./fields.ts";
 import {
   anyEnumeration,
   anyItem,
@@ -14,11 +15,8 @@ import {
   hexBytes,
   integer,
   interval,
-  list,
-  one,
-  optional,
+  type Reading,
   type Shape,
-  structure,
   text,
 } from "./shape.ts";
 import { tag } from "./tags.ts";
@@ -58,7 +56,10 @@ const distinguishedName = {
 
 /** How the value of each attribute looks on the wire; in the store it is the JSON that its shape reads. */
 const shapes: Readonly<
-  Record<string, { read(item: Item): unknown; write(tag: number, value: never, version: number): Item }>
+  Record<
+    string,
+    { read(item: Item, reading: Reading): unknown; write(tag: number, value: never, version: number): Item }
+  >
 > = {
   "Unique Identifier": text,
   Name: structure({
@@ -151,10 +152,10 @@ const wire = structure({
 
 /** One instance of an attribute, KMIP 1.x (2.1.1). */
 export const attribute: Shape<AttributeInstance> = {
-  read: (item) => {
-    const { name, index, value } = wire.read(item);
+  read: (item, reading) => {
+    const { name, index, value } = wire.read(item, reading);
     if (value === undefined) throw new Refusal("InvalidField", "An Attribute has no Attribute Value");
-    return { name, ...(index === undefined ? {} : { index }), value: shapeOf(name)?.read(value) ?? null };
+    return { name, ...(index === undefined ? {} : { index }), value: shapeOf(name)?.read(value, reading) ?? null };
   },
   write: (tagNumber, { name, index, value }, version) => {
     const item = (shapeOf(name) ?? text).write(tag.AttributeValue, value as never, version);

@@ -8,10 +8,11 @@ import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
 import { type RequestHeader, type ResponseItem, requestHeader, requestItem, responseMessage } from "./messages.ts";
-import { protocolVersion } from "./payloads.ts";
+import { protocolVersion } from "./protocol-version.ts";
 import { failed, resultReason } from "./results.ts";
-import { type Answer, router, versions } from "./router.ts";
-import { expect } from "./shape.ts";
+import type { Answer } from "./route.ts";
+import { router, versions } from "./router.ts";
+import { expect, type Reading } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Bytes of a request in, bytes of its answer out; never rejects. The request's bytes are zeroed, the answer's are the caller's to zero. */
@@ -72,7 +73,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
   try {
     const request = decode(message);
     version = versionOf(request);
-    const { header, items } = parseRequest(request);
+    const { header, items } = parseRequest(request, version);
     const context = { ...shared, caller, version };
     return await runBatch({ header, items, context, timeStamp, metrics: around.metrics });
   } catch (error) {
@@ -95,6 +96,10 @@ function wholeMessage(error: unknown): unknown {
   return error instanceof DecodeError ? new Refusal("InvalidMessage", error.message) : error;
 }
 
+function unplaced(version: number): Reading {
+  return { version, placeholders: { last: undefined } };
+}
+
 /** The protocol version comes first in every header of every version; it is read before anything that may differ. */
 function versionOf(request: Item): number {
   if (request.tag !== tag.RequestMessage) throw new Refusal("InvalidMessage", "The message is not a Request Message");
@@ -102,7 +107,7 @@ function versionOf(request: Item): number {
   const first = header?.tag === tag.RequestHeader ? expect(header, itemType.structure).value[0] : undefined;
   if (first?.tag !== tag.ProtocolVersion)
     throw new Refusal("InvalidMessage", "The Request Header has no Protocol Version");
-  const { major, minor } = protocolVersion.read(first);
+  const { major, minor } = protocolVersion.read(first, unplaced(versions[0]));
   const version = versions.find((each) => major === Math.floor(each / 10) && minor === each % 10);
   if (version === undefined) {
     throw new Refusal("InvalidMessage", `KMIP ${major}.${minor} is not spoken here: use 1.0 to 1.4`);
@@ -110,10 +115,10 @@ function versionOf(request: Item): number {
   return version;
 }
 
-function parseRequest(request: Item): { header: RequestHeader; items: readonly Item[] } {
+function parseRequest(request: Item, version: number): { header: RequestHeader; items: readonly Item[] } {
   const [head, ...items] = expect(request, itemType.structure).value;
   if (head === undefined) throw new Refusal("InvalidMessage", "The message is empty");
-  const header = requestHeader.read(head);
+  const header = requestHeader.read(head, unplaced(version));
   if (items.some((item) => item.tag !== tag.BatchItem) || items.length !== header.batchCount) {
     throw new Refusal("InvalidMessage", "Batch Count differs from the number of Batch Items");
   }
@@ -145,7 +150,7 @@ async function runBatch(batch: Batch): Promise<Buffer> {
     for (const item of items) {
       const done = await runItem(item, placeholder, batch);
       responses.push(done.response);
-      if (done.answer?.secret !== undefined) secrets.push(done.answer.secret);
+      secrets.push(...(done.answer?.secrets ?? []));
       placeholder = done.answer?.placeholder ?? placeholder;
       // Stop is the default (6.13); items after the failed one are neither done nor answered.
       if (done.answer === undefined && header.batchErrorContinuation !== 1) break;
@@ -188,7 +193,7 @@ async function runItem(
     const payload = answer.write(context.version);
     return { response: { ...head, status: 0, payload }, answer };
   } catch (error) {
-    answer?.secret?.fill(0);
+    for (const secret of answer?.secrets ?? []) secret.fill(0);
     const response = { ...head, ...failed(error, { log: context.log, version: context.version }) };
     result = resultReason(error);
     return { response, answer: undefined };
@@ -200,7 +205,8 @@ async function runItem(
 }
 
 async function run(item: Item, placeholder: string | undefined, { header, context }: Batch): Promise<Answer> {
-  const { operation, id, payload, extension } = requestItem.read(item);
+  const reading: Reading = { version: context.version, placeholders: { last: placeholder } };
+  const { operation, id, payload, extension } = requestItem.read(item, reading);
   if (header.batchCount > 1 && id === undefined) {
     throw new Refusal("InvalidMessage", "Each item of a batch of several needs a Unique Batch Item ID");
   }
@@ -211,7 +217,7 @@ async function run(item: Item, placeholder: string | undefined, { header, contex
   if (route === undefined || route.since > context.version) {
     throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
   }
-  return route.run(payload, context, placeholder);
+  return route.run(payload, context, reading);
 }
 
 /** Operation and identifier of an item, also of one that is otherwise unreadable: clients match answers by them. */

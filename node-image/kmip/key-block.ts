@@ -5,18 +5,8 @@ import { Refusal } from "../objects/refusal.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import {
-  anyEnumeration,
-  anyItem,
-  bytes,
-  enumeration,
-  integer,
-  list,
-  one,
-  optional,
-  type Shape,
-  structure,
-} from "./shape.ts";
+import { list, one, optional, structure } from "./fields.ts";
+import { anyEnumeration, anyItem, bytes, enumeration, integer, type Reading, type Shape } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Tag of the managed object's structure, by object type (2.2). */
@@ -68,20 +58,20 @@ const opaqueObject = structure({
 });
 
 /** Reads the object of a Register request. Throws Refusal. */
-export function readObject(type: number, item: Item): ReadObject {
+export function readObject(type: number, item: Item, reading: Reading): ReadObject {
   switch (type) {
     case objectType.certificate:
-      return plain(certificate.read(item));
+      return plain(certificate.read(item, reading));
     case objectType.opaqueObject:
-      return plain(opaqueObject.read(item));
+      return plain(opaqueObject.read(item, reading));
     case objectType.secretData: {
-      const { subtype, block } = secretData.read(item);
-      return fromBlock(block, subtype);
+      const { subtype, block } = secretData.read(item, reading);
+      return fromBlock(block, subtype, reading);
     }
     case objectType.symmetricKey:
     case objectType.publicKey:
     case objectType.privateKey:
-      return fromBlock(key.read(item).block, 0);
+      return fromBlock(key.read(item, reading).block, 0, reading);
     default:
       throw new Refusal("InvalidField", "Objects of this type cannot be registered here");
   }
@@ -110,7 +100,7 @@ function plain({ subtype, bytes: value }: { subtype: number; bytes: Buffer }): R
   return { material: { format: 0, subtype, algorithm: 0, lengthBits: 0, bytes: value }, attributes: [] };
 }
 
-function fromBlock(block: Block, subtype: number): ReadObject {
+function fromBlock(block: Block, subtype: number, reading: Reading): ReadObject {
   if (block.wrapping !== undefined) {
     throw new Refusal(
       "FeatureNotSupported",
@@ -121,22 +111,22 @@ function fromBlock(block: Block, subtype: number): ReadObject {
     throw new Refusal("KeyCompressionTypeNotSupported", "Key Compression Type is not supported: leave it out");
   }
   if (block.value === undefined) throw new Refusal("KeyValueNotPresent", "The Key Block has no Key Value");
-  const value = keyValue.read(block.value);
+  const value = keyValue.read(block.value, reading);
   return {
     material: {
       format: block.format,
       subtype,
       algorithm: block.algorithm ?? 0,
       lengthBits: block.lengthBits ?? 0,
-      bytes: materialBytes(block.format, value.material),
+      bytes: materialBytes(block.format, value.material, reading),
     },
     attributes: value.attributes,
   };
 }
 
 /** Transparent keys other than symmetric ones are structures of numbers; they are not taken apart here. */
-function materialBytes(format: number, item: Item): Buffer {
-  if (format === keyFormatType.transparentSymmetricKey) return transparentSymmetric.read(item).key;
+function materialBytes(format: number, item: Item, reading: Reading): Buffer {
+  if (format === keyFormatType.transparentSymmetricKey) return transparentSymmetric.read(item, reading).key;
   if (item.type !== itemType.byteString) {
     throw new Refusal(
       "KeyFormatTypeNotSupported",

@@ -1,6 +1,7 @@
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { protocolVersion } from "./payloads.ts";
+import { list, one, optional, structure } from "./fields.ts";
+import { protocolVersion } from "./protocol-version.ts";
 import {
   anyEnumeration,
   anyItem,
@@ -9,10 +10,6 @@ import {
   dateTime,
   enumeration,
   integer,
-  list,
-  one,
-  optional,
-  structure,
   text,
   type ValueOf,
 } from "./shape.ts";

@@ -4,9 +4,22 @@ import { type Item, itemType } from "../ttlv/types.ts";
 import { type Enumeration, knows } from "./enumeration.ts";
 import { tagName } from "./tags.ts";
 
+/** What reading depends on besides the bytes. */
+export interface Reading {
+  /** Protocol version of the request as major × 10 + minor. */
+  readonly version: number;
+  /** Identifiers that earlier items of the batch gave; used where a payload names none ("ID Placeholder"). */
+  readonly placeholders: Placeholders;
+}
+
+/** What the batch has named so far. */
+export interface Placeholders {
+  readonly last: string | undefined;
+}
+
 /** How a value of one kind is read from an item and written to one. */
 export interface Shape<Value> {
-  read(item: Item): Value;
+  read(item: Item, reading: Reading): Value;
   write(tag: number, value: Value, version: number): Item;
 }
 
@@ -30,7 +43,7 @@ export const bytes: Shape<Buffer> = simple(itemType.byteString);
 
 /** Bytes as hexadecimal digits: for attributes, which are stored as JSON. */
 export const hexBytes: Shape<string> = {
-  read: (item) => bytes.read(item).toString("hex"),
+  read: (item) => expect(item, itemType.byteString).value.toString("hex"),
   write: (tag, value) => ({ tag, type: itemType.byteString, value: Buffer.from(value, "hex") }),
 };
 
@@ -76,103 +89,13 @@ export function mapped<Wire, Value>(
   to: (value: Value) => Wire,
 ): Shape<Value> {
   return {
-    read: (item) => from(shape.read(item)),
+    read: (item, reading) => from(shape.read(item, reading)),
     write: (tag, value, version) => shape.write(tag, to(value), version),
   };
 }
 
 /** An item kept as it is. */
 export const anyItem: Shape<Item> = { read: (item) => item, write: (tag, value) => ({ ...value, tag }) };
-
-/** A member of a structure. */
-export interface Field<Value> {
-  readonly tag: number;
-  readonly presence: "one" | "optional" | "list";
-  readonly since: number;
-  readonly shape: Shape<unknown>;
-  /** Only carries the type. */
-  readonly value?: Value;
-}
-
-/** Exactly one. */
-export function one<Value>(tag: number, shape: Shape<Value>, since = 10): Field<Value> {
-  return { tag, shape: shape as Shape<unknown>, since, presence: "one" };
-}
-
-/** None or one. */
-export function optional<Value>(tag: number, shape: Shape<Value>, since = 10): Field<Value | undefined> {
-  return { tag, shape: shape as Shape<unknown>, since, presence: "optional" };
-}
-
-/** Any number. */
-export function list<Value>(tag: number, shape: Shape<Value>, since = 10): Field<readonly Value[]> {
-  return { tag, shape: shape as Shape<unknown>, since, presence: "list" };
-}
-
-type Fields = Readonly<Record<string, Field<unknown>>>;
-type OptionalKeys<F extends Fields> = {
-  [Key in keyof F]: F[Key] extends Field<infer Value> ? (undefined extends Value ? Key : never) : never;
-}[keyof F];
-type Structure<F extends Fields> = {
-  readonly [Key in Exclude<keyof F, OptionalKeys<F>>]: F[Key] extends Field<infer Value> ? Value : never;
-} & {
-  readonly [Key in OptionalKeys<F>]?: F[Key] extends Field<infer Value> ? Exclude<Value, undefined> : never;
-};
-
-/** A structure of named members, written in the order of the table. */
-export function structure<const F extends Fields>(fields: F): Shape<Structure<F>> {
-  const rows = Object.entries(fields);
-  const byTag = new Map(rows.map(([key, field]) => [field.tag, { key, field }]));
-  return {
-    read: (item) =>
-      readStructure(expect(item, itemType.structure).value, { rows, byTag, parent: item.tag }) as Structure<F>,
-    write: (tag, value, version) => {
-      const items: Item[] = [];
-      for (const [key, field] of rows) writeField(items, field, (value as Record<string, unknown>)[key], version);
-      return { tag, type: itemType.structure, value: items };
-    },
-  };
-}
-
-interface Rows {
-  readonly rows: readonly (readonly [string, Field<unknown>])[];
-  readonly byTag: ReadonlyMap<number, { key: string; field: Field<unknown> }>;
-  readonly parent: number;
-}
-
-function readStructure(items: readonly Item[], { rows, byTag, parent }: Rows): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const [key, { presence }] of rows) if (presence === "list") result[key] = [];
-  for (const item of items) {
-    const row = byTag.get(item.tag);
-    if (row === undefined)
-      throw new Refusal("InvalidField", `${tagName(item.tag)} is not expected in ${tagName(parent)}`);
-    const value = row.field.shape.read(item);
-    if (row.field.presence === "list") (result[row.key] as unknown[]).push(value);
-    else if (row.key in result)
-      throw new Refusal("InvalidMessage", `${tagName(item.tag)} is given twice in ${tagName(parent)}`);
-    else result[row.key] = value;
-  }
-  for (const [key, { presence, tag }] of rows) {
-    if (presence === "one" && !(key in result)) {
-      throw new Refusal("InvalidMessage", `${tagName(tag)} is missing in ${tagName(parent)}`);
-    }
-  }
-  return result;
-}
-
-function writeField(into: Item[], field: Field<unknown>, value: unknown, version: number): void {
-  if (value === undefined || field.since > version) return;
-  if (field.presence === "one") return void into.push(field.shape.write(field.tag, value, version));
-  for (const each of field.presence === "list" ? (value as readonly unknown[]) : [value]) {
-    try {
-      into.push(field.shape.write(field.tag, each, version));
-    } catch (error) {
-      // What the client's version has no word for is left out, unless the structure means nothing without it.
-      if (!(error instanceof NotInVersion)) throw error;
-    }
-  }
-}
 
 function simple<Value extends Json | Buffer>(type: number): Shape<Value> {
   return {

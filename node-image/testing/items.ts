@@ -20,11 +20,7 @@ export const item = {
 
 /** An Attribute structure; the value is JSON as the server stores it. */
 export function attributeItem(name: string, value: Json, index?: number): Item {
-  return attribute.write(
-    tag.Attribute,
-    { name, value, ...(index === undefined ? {} : { index }) },
-    Number.POSITIVE_INFINITY,
-  );
+  return attribute.write(tag.Attribute, { name, value, ...(index === undefined ? {} : { index }) }, 14);
 }
 
 /** A request payload. */

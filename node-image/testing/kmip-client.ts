@@ -129,7 +129,9 @@ function operations(call: KmipClient["call"]) {
     attributes: async (id: string, ...names: string[]) => {
       const asked = names.map((name) => item.text(tag.AttributeName, name));
       const response = await call(operation.getAttributes, identifier(id), ...asked);
-      const found = childrenOf(response, tag.Attribute).map((each) => attribute.read(each));
+      const found = childrenOf(response, tag.Attribute).map((each) =>
+        attribute.read(each, { version: 14, placeholders: { last: undefined } }),
+      );
       return Object.fromEntries(found.map(({ name, value }) => [name, value]).toReversed());
     },
     locate: async (attributes: Readonly<Record<string, Json>> = {}) => {

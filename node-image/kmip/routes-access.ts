@@ -1,0 +1,4 @@
+import type { Route } from "./route.ts";
+
+/** Leases, usage limits, archives, split keys, sessions. */
+export const accessRoutes: readonly Route[] = [];

@@ -1,0 +1,4 @@
+import type { Route } from "./route.ts";
+
+/** Cryptographic operations with managed keys. */
+export const cryptographyRoutes: readonly Route[] = [];

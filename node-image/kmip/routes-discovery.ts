@@ -1,0 +1,17 @@
+import { locate } from "../operations/locate.ts";
+import { discoverVersions, query } from "../operations/query.ts";
+import * as payload from "./payloads-discovery.ts";
+import { type Route, route } from "./route.ts";
+
+/** Finding objects, and what the server can do. */
+export const discoveryRoutes: readonly Route[] = [
+  route({ operation: 0x08, name: "Locate", since: 10, ...payload.locate, run: locate }),
+  route({ operation: 0x18, name: "Query", since: 10, ...payload.query, run: query }),
+  route({
+    operation: 0x1e,
+    name: "Discover Versions",
+    since: 11,
+    ...payload.discoverVersions,
+    run: discoverVersions,
+  }),
+];

@@ -1,0 +1,27 @@
+import { create } from "../operations/create.ts";
+import { get } from "../operations/get.ts";
+import { register } from "../operations/register.ts";
+import { identifiedResponse } from "./payloads-lifecycle.ts";
+import * as payload from "./payloads-objects.ts";
+import { type Route, route } from "./route.ts";
+
+/** Making objects and handing them out. */
+export const objectRoutes: readonly Route[] = [
+  route({ operation: 0x01, name: "Create", since: 10, ...payload.create, run: create }),
+  route({
+    operation: 0x03,
+    name: "Register",
+    since: 10,
+    request: payload.registerRequest,
+    run: register,
+    response: identifiedResponse,
+  }),
+  route({
+    operation: 0x0a,
+    name: "Get",
+    since: 10,
+    request: payload.getRequest,
+    run: get,
+    response: payload.getResponse,
+  }),
+];
