@@ -38,6 +38,10 @@ export const nodeReasons = {
     NoCertificate: "No certificate was issued yet.",
     DatabaseUnavailable: "PostgreSQL does not answer.",
     Starting: "The node starts.",
+    Leaving: "The node leaves the fleet: it finishes what clients began.",
+    Drained: "The node leaves the fleet: no client is served, every write is finished.",
+    Departed: "The node has left the fleet; it comes back by consent only, as a new incarnation.",
+    Ending: "The pod of the node ends.",
   },
   TimeSynchronised: {
     Synchronised: "Within the bound.",
@@ -62,6 +66,7 @@ export const nodeReasons = {
     Applied: "All settings are in effect.",
     RestartNeeded: "Some take effect after a restart of the pod.",
     NotSupported: "Some are not known to the node's version.",
+    Invalid: "Some cannot be used; the message names the field.",
   },
 } as const;
 

@@ -206,6 +206,8 @@ export interface Membership {
   action: "None" | "Found" | "Join" | "Member" | "Leave";
   /** Member that hands over the keys. */
   sponsor?: string;
+  /** Consent that the node wipes this incarnation (status.incarnation), which has departed, and comes back as a new one by a join. */
+  rejoin?: string;
 }
 /** A node as the other nodes know it. */
 export interface Member {
@@ -219,8 +221,8 @@ export interface Member {
   meshPort?: number;
   /** Distinguished name in its certificate, RFC 2253 order: CN=dc1-a,OU=dc1,O=bank. */
   identity: string;
-  /** Whether it is coming, belongs, or has gone. */
-  standing: "Joining" | "Member" | "Departed";
+  /** Joining: it is coming. Member: it belongs. Leaving: it drains, peers go on exchanging with it. Fenced: peers no longer talk to it, and spread what they hold of it among each other. Departed: it has gone, its log ends at lastSequence. */
+  standing: "Joining" | "Member" | "Leaving" | "Fenced" | "Departed";
   /** PEM (SPKI) of the key pair inside the joiner's HSM that receives the master key; while Joining. */
   joinPublicKey?: string;
   /** Log origin (UUID) of the node, once it has one. */
@@ -234,6 +236,8 @@ export interface KmsNodeStatus {
   observedGeneration?: number;
   /** Version that runs. */
   version?: string;
+  /** The node writes nothing that this version does not know. */
+  featureLevel?: string;
   /** Start of the key server process. */
   startedAt?: string;
   /** Identity of the fleet that the node belongs to. */
@@ -273,12 +277,18 @@ export interface KmsNodeStatus {
   };
   /** Each other member. */
   peers?: PeerStatus[];
+  /** How far this node holds the log of each member that is listed as Leaving or Fenced; a leaving node reports itself too. Absent while nobody leaves. */
+  departures?: Departure[];
+  /** Of a node outside Kubernetes, written by its operator - the document (YAML) to be put on its machine. */
+  document?: string;
   /** What the node listens on. */
   interfaces?: {
-    /** kmip, mesh or health. */
+    /** kmip, rest, mesh or status. */
     name: string;
     /** TCP port. */
     port: number;
+    /** End of the certificate of its own (settings.interfaces.*.certificateSecretRef). */
+    certificateNotAfter?: string;
   }[];
   /** The node's volume. */
   disk?: {
@@ -300,6 +310,15 @@ export interface PeerStatus {
   lagOperations?: number;
   /** Key exchange of the link. */
   tlsGroup?: string;
+}
+/* */
+export interface Departure {
+  /** Name of the member that goes. */
+  name: string;
+  /** Its log origin (UUID). */
+  incarnation: string;
+  /** Last sequence of that log that this node holds durably; a leaving node's own is final once it is Drained. */
+  sequence: number;
 }
 /** One aspect of the state. */
 export interface Condition {

@@ -1,6 +1,7 @@
 import type { KmsNode, KmsNodeSpec, NodeSettings } from "@keyfleet/crds/kms-node.ts";
 
 const actions = ["None", "Found", "Join", "Member", "Leave"];
+const standings = ["Joining", "Member", "Leaving", "Fenced", "Departed"];
 const durabilities = ["EverySite", "OtherSite", "Local"];
 
 /** The document is not a KmsNode; the message names the field and what it must be. */
@@ -39,7 +40,7 @@ function readMembers(value: unknown): unknown[] {
   for (const [index, entry] of value.entries()) {
     const member = asRecord(entry, `spec.members[${index}]`);
     for (const field of ["name", "site", "identity"]) asText(member[field], `spec.members[${index}].${field}`);
-    oneOf(member.standing, ["Joining", "Member", "Departed"], `spec.members[${index}].standing`);
+    oneOf(member.standing, standings, `spec.members[${index}].standing`);
   }
   return value;
 }

@@ -45,7 +45,8 @@ function checkPair(tls: ServerCertificate): void {
 }
 
 function admitted(members: MeshConfiguration["members"]): readonly string[] {
-  const identities = members.filter(({ standing }) => standing !== "Departed").map(({ identity }) => identity);
+  const gone = ["Fenced", "Departed"];
+  const identities = members.filter(({ standing }) => !gone.includes(standing)).map(({ identity }) => identity);
   const odd = identities.find((identity) => !identityForm.test(identity));
   if (odd !== undefined)
     throw new Error(`member identity ${JSON.stringify(odd)} is not of the form CN=node,OU=site,O=cluster`);

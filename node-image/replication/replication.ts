@@ -143,8 +143,13 @@ class Exchange implements Replication {
   }
 
   #isOther(member: MeshMember): boolean {
-    return member.name !== this.#options.self.name && member.standing !== "Departed";
+    return member.name !== this.#options.self.name && isSpokenTo(member);
   }
+}
+
+/** A fenced member is not spoken to any more: what it says now would come after the others agreed on its end. */
+function isSpokenTo({ standing }: MeshMember): boolean {
+  return standing === "Joining" || standing === "Member" || standing === "Leaving";
 }
 
 function sameLink(one: MeshMember, other: MeshMember): boolean {

@@ -16,7 +16,7 @@ export interface MeshMember {
   readonly meshPort?: number;
   /** RFC 2253 order: CN=dc1-a,OU=dc1,O=bank. */
   readonly identity: string;
-  readonly standing: "Joining" | "Member" | "Departed";
+  readonly standing: "Joining" | "Member" | "Leaving" | "Fenced" | "Departed";
   readonly incarnation?: string;
   readonly lastSequence?: number;
 }
