@@ -66,7 +66,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
-  bench: ["bench/*", "node-image/*", "operator/*", "crds"],
+  bench: ["bench/*"],
+  "bench/kmip": ["bench", "node-image/*"],
   ".": [],
 };
 

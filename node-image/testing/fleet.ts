@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
+import type { Identity } from "./certificates.ts";
 import { FleetNode } from "./fleet-node.ts";
-import { connectKmip, type KmipClient } from "./kmip-client.ts";
+import { type ClientParts, connectKmip, type KmipClient } from "./kmip-client.ts";
 import { startTimeServer, type TimeServer } from "./time-server.ts";
 
 const cluster = "bank";
@@ -100,16 +101,16 @@ export class Fleet {
 
   /** A KMIP connection to a node; the same client name is the same caller everywhere. */
   async connect(nodeName: string, clientName = "app"): Promise<KmipClient> {
+    return connectKmip(await this.access(nodeName, clientName));
+  }
+
+  /** Where a node's KMIP is and with which certificates a client of that name speaks to it. */
+  async access(nodeName: string, clientName = "app"): Promise<ClientParts & { host: string; identity: Identity }> {
     const node = this.node(nodeName);
     const issued = this.#clients.get(clientName) ?? (await this.clients.issue([{ CN: [clientName] }]));
     this.#clients.set(clientName, issued);
     const identity = { certificate: issued.certificatePem, key: issued.keyPem };
-    return connectKmip({
-      host: node.address,
-      port: node.kmipPort,
-      authority: this.#authority(node).certificatePem,
-      identity,
-    });
+    return { host: node.address, port: node.kmipPort, authority: this.#authority(node).certificatePem, identity };
   }
 
   /** Last sequence of each origin's log that a node holds, from its metrics. */
