@@ -36,7 +36,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "node-image/kmip": ["node-image/ttlv", "node-image/operations", "node-image/objects", "node-image/access"],
   "node-image/operations": ["node-image/objects", "node-image/access", "node-image/keys"],
   "node-image/objects": [],
-  "node-image/access": [],
+  "node-image/access": ["node-image/objects"],
   "node-image/store": ["node-image/objects", "node-image/keys", "pg"],
   "node-image/replication": ["crds", "node-image/store", "node-image/keys", "pg"],
   "node-image/postgres": ["crds", "pg"],

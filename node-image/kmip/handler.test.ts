@@ -140,7 +140,7 @@ test("a sealed key that is moved to another object's row is not served", async (
   const [first, second] = [await create(), await create()];
   const row = await store.object(second);
   assert.ok(row);
-  const swapped = { ...store, object: async () => ({ ...row, id: first }) };
+  const swapped = { ...store, objects: async () => [{ ...row, id: first }] };
   const broken = kmipHandler({ store: swapped, keyring, log: (fields) => void log.push(fields) });
   const answer = decode(await broken(encode(requestMessage([get(first)], { version: 14 })), caller));
   assert.equal(resultsOf(answer)[0]?.reason, 0x100);

@@ -25,6 +25,8 @@ export interface HandlerParts {
   readonly now?: () => Date;
   readonly newId?: () => string;
   readonly vendor?: string;
+  /** Certificate subjects of the first administrators; asked at each request, so that settings apply at once. */
+  readonly firstAdministrators?: () => readonly string[];
   readonly log: Context["log"];
   readonly metrics?: OperationMetrics;
 }
@@ -39,13 +41,14 @@ const batchMax = 100;
 
 /** Makes the KMIP door to the operations. */
 export function kmipHandler(parts: HandlerParts): KmipHandler {
-  const shared: Omit<Context, "caller" | "version"> = {
+  const shared: Omit<Context, "caller" | "version" | "operation"> = {
     store: parts.store,
     keyring: parts.keyring,
     now: parts.now ?? (() => new Date()),
     newId: parts.newId ?? randomUUID,
     serial: serialQueue(),
     log: parts.log,
+    firstAdministrators: parts.firstAdministrators ?? (() => []),
     server: {
       vendor: parts.vendor ?? "keyfleet",
       versions,
@@ -62,7 +65,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
 }
 
 interface Surroundings {
-  readonly shared: Omit<Context, "caller" | "version">;
+  readonly shared: Omit<Context, "caller" | "version" | "operation">;
   readonly metrics: OperationMetrics | undefined;
 }
 
@@ -74,7 +77,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     const request = decode(message);
     version = versionOf(request);
     const { header, items } = parseRequest(request, version);
-    const context = { ...shared, caller, version };
+    const context = { ...shared, caller, version, operation: "" };
     return await runBatch({ header, items, context, timeStamp, metrics: around.metrics });
   } catch (error) {
     if (error instanceof DecodeError || error instanceof Refusal) {
@@ -217,7 +220,7 @@ async function run(item: Item, placeholder: string | undefined, { header, contex
   if (route === undefined || route.since > context.version) {
     throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
   }
-  return route.run(payload, context, reading);
+  return route.run(payload, { ...context, operation: route.name }, reading);
 }
 
 /** Operation and identifier of an item, also of one that is otherwise unreadable: clients match answers by them. */

@@ -6,6 +6,10 @@ import type { Serial } from "./serial.ts";
 /** All that an operation may use besides its request. */
 export interface Context {
   readonly caller: Caller;
+  /** KMIP name of the operation in work ("Get Attributes"): the right that its objects are asked for. */
+  readonly operation: string;
+  /** Certificate subjects that the fleet's document names as its first administrators. */
+  firstAdministrators(): readonly string[];
   /** Protocol version as major × 10 + minor; an answer holds nothing newer. */
   readonly version: number;
   readonly store: Store;

@@ -1,17 +1,79 @@
-import { maySee } from "../access/ownership.ts";
+import { type Rows, recordId } from "../access/entitlement.ts";
+import { rightOf } from "../access/rights.ts";
+import { groupsOf, judge, type Standing, standingOf } from "../access/standing.ts";
+import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
-/** The caller's object. One path and one message for what is absent and what is another's, so that neither can be told apart. */
-export async function find(id: string, context: Context): Promise<ManagedObject> {
-  const object = uuid.test(id) ? await context.store.object(id) : undefined;
-  if (object === undefined || !maySee(context.caller, object)) {
-    throw new Refusal("ItemNotFound", `There is no object with Unique Identifier "${printable(id)}"`);
+/**
+ * The object, if the caller may do the operation with it (or what `right` says, where an operation uses a second object).
+ * One path and one message for what is absent and what is another's, so that neither can be told apart.
+ */
+export async function find(id: string, context: Context, right = rightOf(context.operation)): Promise<ManagedObject> {
+  const { caller } = context;
+  const userId = recordId("user", caller.identity);
+  const known = uuid.test(id) && id !== userId;
+  const found = await context.store.objects(known ? [id, userId] : [userId]);
+  const user = found.find((each) => each.id === userId)?.attributes ?? noRows;
+  const object = found.find((each) => each.id === id && each.id !== userId);
+  if (object?.owner === caller.identity) {
+    refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
+    return object;
   }
-  return object;
+  return foreign({ id, object, user, right }, context);
 }
 
+interface Foreign {
+  readonly id: string;
+  readonly object: ManagedObject | undefined;
+  readonly user: Rows;
+  readonly right: string;
+}
+
+/** What is not the caller's own: absent or another's, the same reads are done for both. */
+async function foreign({ id, object, user, right }: Foreign, context: Context): Promise<ManagedObject> {
+  const now = seconds(context.now());
+  const ownerId = recordId("user", object?.owner ?? "");
+  const groupIds = groupsOf(user, now).map((name) => recordId("group", name));
+  const records = await context.store.objects([...groupIds, ownerId]);
+  const rows = (wanted: string) => records.find((each) => each.id === wanted)?.attributes ?? noRows;
+  const standing = standingOf({ ...sources(context), user, groups: groupIds.map(rows) });
+  refuseSuspended(standing);
+  const question = { standing, caller: context.caller, ownerRecord: rows(ownerId), right, now };
+  const verdict = object === undefined ? "hidden" : judge({ ...question, object });
+  if (object !== undefined && verdict === "allowed") return object;
+  if (verdict === "denied")
+    throw new Refusal("PermissionDenied", `You may not do this with the object: ask its owner for the right ${right}`);
+  throw notFound(id);
+}
+
+/** What is said of an object that is absent, or is nobody's business of the caller. */
+export function notFound(id: string): Refusal {
+  return new Refusal("ItemNotFound", `There is no object with Unique Identifier "${printable(id)}"`);
+}
+
+/** The caller's standing in the fleet; refuses who is suspended. */
+export async function callerStanding(context: Context): Promise<Standing> {
+  const [record] = await context.store.objects([recordId("user", context.caller.identity)]);
+  const user = record?.attributes ?? noRows;
+  const groupIds = groupsOf(user, seconds(context.now())).map((name) => recordId("group", name));
+  const groups = groupIds.length === 0 ? [] : await context.store.objects(groupIds);
+  const standing = standingOf({ ...sources(context), user, groups: groups.map(({ attributes }) => attributes) });
+  refuseSuspended(standing);
+  return standing;
+}
+
+function sources(context: Context) {
+  const { caller, firstAdministrators } = context;
+  return { caller, firstAdministrators: firstAdministrators(), now: seconds(context.now()) };
+}
+
+function refuseSuspended({ suspended }: Standing): void {
+  if (suspended) throw new Refusal("PermissionDenied", "Your access is suspended: ask an administrator of the fleet");
+}
+
+const noRows: Rows = new Map();
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Finds the object and lets one change of it at a time through. */

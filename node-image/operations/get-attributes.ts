@@ -61,7 +61,9 @@ function instancesOf(name: string, instances: Instances): AttributeInstance[] {
 function computed(object: ManagedObject, context: Context): string[] {
   const current = stateOf(object, context.now());
   const gone = object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised;
-  return gone || object.attributes.has("Digest") ? [] : ["Digest"];
+  // It is not stored because what may be guessed could be found by it: then it is nobody's but the owner's.
+  const foreign = object.owner !== context.caller.identity;
+  return gone || foreign || object.attributes.has("Digest") ? [] : ["Digest"];
 }
 
 function compute(name: string, object: ManagedObject, context: Context): Instances {

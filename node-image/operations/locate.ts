@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { maySee } from "../access/ownership.ts";
 import { attributeRule } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type Json, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { type Scope, searchScope } from "./scope.ts";
 
 /** KMIP Locate (4.9). */
 export interface LocateRequest {
@@ -37,9 +37,10 @@ export async function locate(request: LocateRequest, context: Context): Promise<
   if (request.storageStatusMask !== undefined && (request.storageStatusMask & storageStatus.onLine) === 0) {
     return { locatedItems: 0, uniqueIdentifiers: [] }; // nothing is ever archived here
   }
-  const { filter, rest } = split(request, context);
-  const candidates = await context.store.locate(filter);
-  const found = await matching(candidates, { rest, filter }, context);
+  const scope = await searchScope(context);
+  const search = split(request, scope);
+  const candidates = await context.store.locate(search.filter);
+  const found = await matching(candidates, search, context);
   const from = request.offsetItems ?? 0;
   const count = Math.min(request.maximumItems ?? itemsMax, itemsMax);
   return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, from + count) };
@@ -58,12 +59,13 @@ function checkKnown(request: LocateRequest, context: Context): void {
 
 /** What the store compares, and what is compared here. */
 interface Search {
+  readonly scope: Scope;
   readonly filter: ObjectFilter;
   readonly rest: readonly AttributeInstance[];
 }
 
 /** Parts what the store can compare by itself from the rest. */
-function split(request: LocateRequest, context: Context): Search {
+function split(request: LocateRequest, scope: Scope): Search {
   const simple: Record<string, Json> = Object.create(null);
   const rest: AttributeInstance[] = [];
   let type: number | undefined;
@@ -80,11 +82,11 @@ function split(request: LocateRequest, context: Context): Search {
   // What was destroyed is history: it is found only by those who ask for it.
   const history = request.attributes.some(({ name }) => name === "State" || name === "Destroy Date");
   const withoutFacts = history ? {} : { withoutFacts: fact.destroyed };
-  return { filter: { owner: context.caller.identity, ...objectType, ...withoutFacts, ...attributes }, rest };
+  return { scope, filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes }, rest };
 }
 
 async function matching(candidates: readonly string[], search: Search, context: Context): Promise<string[]> {
-  const { rest, filter } = search;
+  const { rest, filter, scope } = search;
   const found: string[] = [];
   const wanted = Map.groupBy(rest, ({ name }) => name);
   for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
@@ -92,7 +94,7 @@ async function matching(candidates: readonly string[], search: Search, context: 
     const byId = new Map(objects.map((object) => [object.id, object]));
     for (const id of candidates.slice(at, at + pageSize)) {
       const object = byId.get(id);
-      if (object === undefined || !maySee(context.caller, object)) continue;
+      if (object === undefined || !scope.includes(object)) continue;
       if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) continue;
       const visible = visibleAttributes(object, context.now(), context.version);
       if ([...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []))) found.push(id);

@@ -4,6 +4,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { digestOf, type Material, packMaterial, sealContext } from "../objects/material.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { callerStanding } from "./find.ts";
 import { withFreeNames } from "./names.ts";
 
 /** A new object before it has an identifier. */
@@ -18,6 +19,7 @@ export interface NewObject {
 /** Seals and stores an object; its identifier. The material's bytes are zeroed, whatever happens. */
 export async function storeNew(created: NewObject, context: Context): Promise<string> {
   try {
+    await callerStanding(context);
     const attributes = allAttributes(created, context);
     const id = context.newId();
     const { identity: owner } = context.caller;

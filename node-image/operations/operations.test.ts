@@ -513,7 +513,7 @@ test("a protocol version of another age is refused with the versions that are sp
 
 test("an unforeseen failure is told by a number only, which the log explains", async (context) => {
   const { memoryStore } = await import("../testing/memory-store.ts");
-  const store = { ...memoryStore(), object: () => Promise.reject(new Error("relation kms.objects does not exist")) };
+  const store = { ...memoryStore(), objects: () => Promise.reject(new Error("relation kms.objects does not exist")) };
   const own = await kmipSite({ store });
   context.after(() => own.close());
   const app = await own.connect("O=bank, CN=app");

@@ -30,7 +30,20 @@ export async function locateObjects(query: Query, filter: ObjectFilter): Promise
   const conditions = ["o.owner is not null"];
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  if (filter.owner !== undefined) conditions.push(`o.owner = ${bind(filter.owner)}`);
+  if (filter.owner !== undefined) {
+    const owned = `o.owner = ${bind(filter.owner)}`;
+    const { owners, ids } = filter.also ?? { owners: [], ids: [] };
+    const more = owners.length + ids.length > 0;
+    const also = more ? ` or o.owner = any(${bind(owners)}::text[]) or o.id = any(${bind(ids)}::uuid[])` : "";
+    conditions.push(`(${owned}${also})`);
+  }
+  if (filter.granted !== undefined) {
+    // Numbers follow the statement, and ":" is behind all digits. The pattern is the index's own, so that it is used.
+    conditions.push(
+      `o.id in (select a.object from unnest(${bind(filter.granted)}::text[]) as g (statement) join keyfleet.attributes a
+         on a.name >= '.grant ' || g.statement || ' ' and a.name < '.grant ' || g.statement || ' :' where a.name like '.grant Locate %')`,
+    );
+  }
   if (filter.objectType !== undefined) conditions.push(`o.object_type = ${bind(filter.objectType)}`);
   if (filter.withoutFacts !== undefined) conditions.push(`o.facts & ${bind(filter.withoutFacts)} = 0`);
   for (const [name, instance] of Object.entries(filter.attributes ?? {})) {

@@ -47,6 +47,9 @@ create table keyfleet.attributes (
 -- Locate is nearly always by name.
 create index attributes_name on keyfleet.attributes using gin (value jsonb_path_ops) where name = 'Name';
 
+-- Whoever was granted something searches by it.
+create index attributes_granted on keyfleet.attributes (name) where name like '.grant Locate %';
+
 create table keyfleet.node_self (only_one boolean primary key default true check (only_one), incarnation uuid not null);
 create table keyfleet.settings (key text primary key, value jsonb not null);
 create table keyfleet.master_keys (version integer primary key, sealed bytea not null);

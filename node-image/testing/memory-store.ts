@@ -39,7 +39,12 @@ function merge(before: ManagedObject | undefined, change: Change): ManagedObject
 }
 
 function matches(object: ManagedObject, filter: ObjectFilter): boolean {
-  if (filter.owner !== undefined && object.owner !== filter.owner) return false;
+  const owners = [filter.owner, ...(filter.also?.owners ?? [])];
+  const inScope = filter.owner === undefined || owners.includes(object.owner) || filter.also?.ids.includes(object.id);
+  if (inScope !== true) return false;
+  const granted = (statement: string) =>
+    [...object.attributes.keys()].some((name) => name.startsWith(`.grant ${statement} `));
+  if (filter.granted?.some(granted) === false) return false;
   if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) return false;
   if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
   return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
