@@ -61,10 +61,23 @@ test("CRDs and peer access can be left out", () => {
   ).map(({ kind, metadata }) => `${kind}/${metadata.name}`);
   assert.deepEqual(kinds.sort(), [
     "Deployment/keyfleet-operator",
+    "PriorityClass/keyfleet-node",
     "Role/keyfleet-operator",
     "RoleBinding/keyfleet-operator",
     "ServiceAccount/keyfleet-operator",
   ]);
+});
+
+test("the class of the nodes stays after the release, and can be another one or none", () => {
+  const classes = (...flags: string[]) =>
+    documents(render("--set", "site=dc1", ...flags)).filter(({ kind }) => kind === "PriorityClass");
+  const passed = (...flags: string[]) =>
+    /KEYFLEET_NODE_PRIORITY_CLASS, value: "(.*)"/.exec(render("--set", "site=dc1", ...flags))?.[1];
+  assert.equal(classes()[0]?.metadata.annotations?.["helm.sh/resource-policy"], "keep");
+  const own = ["--set", "priorityClass.create=false", "--set", "priorityClass.name=mine"];
+  assert.deepEqual([classes(...own).length, passed(...own)], [0, "mine"]);
+  const none = ["--set", "priorityClass.name="];
+  assert.deepEqual([classes(...none).length, passed(...none)], [0, undefined]);
 });
 
 test("named fleets narrow the peers to their Leases", () => {

@@ -8,19 +8,25 @@ test("flags win over the environment, the environment over defaults", () => {
     KEYFLEET_NAMESPACE: "keyfleet",
     KEYFLEET_NODE_IMAGE: "registry.example:5000/kms/node",
     KEYFLEET_NODE_IMAGE_PULL_POLICY: "Never",
+    KEYFLEET_NODE_PRIORITY_CLASS: "keyfleet-node",
   });
   assert.deepEqual(settings, {
     site: "dc1",
     namespace: "keyfleet",
     healthPort: 8081,
     logLevel: "debug",
-    nodeImage: { repository: "registry.example:5000/kms/node", pullPolicy: "Never" },
+    nodeImage: {
+      repository: "registry.example:5000/kms/node",
+      pullPolicy: "Never",
+      priorityClassName: "keyfleet-node",
+    },
   });
 });
 
 test("help is help, whatever else is wrong", () => {
   assert.equal(readSettings(["--help"], {}), "help");
-  for (const name of ["SITE", "NAMESPACE", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"]) {
+  const names = ["SITE", "NAMESPACE", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"];
+  for (const name of [...names, "NODE_PRIORITY_CLASS"]) {
     assert.ok(usage.includes(`KEYFLEET_${name}`), name);
   }
 });

@@ -25,6 +25,7 @@ const options = {
   "log-level": { type: "string", default: "info" },
   "node-image": { type: "string", default: "localhost/keyfleet-node" },
   "node-image-pull-policy": { type: "string", default: "IfNotPresent" },
+  "node-priority-class": { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
 
@@ -39,6 +40,7 @@ export const usage = `keyfleet operator: runs the key management servers of one 
   --log-level LEVEL              debug, info (default), warn, error                       KEYFLEET_LOG_LEVEL
   --node-image REPOSITORY        image of the nodes, without tag                          KEYFLEET_NODE_IMAGE
   --node-image-pull-policy P     Always, IfNotPresent (default), Never                    KEYFLEET_NODE_IMAGE_PULL_POLICY
+  --node-priority-class NAME     PriorityClass of the nodes (default: none)               KEYFLEET_NODE_PRIORITY_CLASS
 
 The API server is found as kubectl finds it (KUBECONFIG), or by the account of the pod. Flags win over the environment.
 `;
@@ -55,9 +57,14 @@ export function readSettings(
     const fallback = "default" in options[name] ? (options[name] as { default: string }).default : undefined;
     return (given[name] as string | undefined) ?? (environment[variable] || undefined) ?? fallback;
   };
+  const optional = (flag: "namespace" | "node-priority-class") => {
+    const text = value(flag);
+    return text === undefined ? undefined : name(text, `--${flag}`);
+  };
+  const priorityClassName = optional("node-priority-class");
   return {
     site: name(value("site"), "--site"),
-    namespace: value("namespace") === undefined ? undefined : name(value("namespace"), "--namespace"),
+    namespace: optional("namespace"),
     healthPort: port(value("health-port")),
     logLevel: oneOf("--log-level", value("log-level"), ["debug", "info", "warn", "error"]),
     nodeImage: {
@@ -67,6 +74,7 @@ export function readSettings(
         "IfNotPresent",
         "Never",
       ]),
+      ...(priorityClassName === undefined ? {} : { priorityClassName }),
     },
   };
 }

@@ -48,8 +48,9 @@ test("a real API server takes all desired objects, and afterwards nothing is lef
   }
   const kinds = observed.objects
     .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
-    .filter((name) => name.includes("dc1-a"));
+    .filter((name) => name.includes("dc1-a") || name.includes("Budget"));
   assert.deepEqual(kinds.sort(), [
+    "PodDisruptionBudget keyfleet-bank",
     "Role dc1-a",
     "RoleBinding dc1-a",
     "Service dc1-a-kmip",

@@ -16,14 +16,27 @@ const locked = {
   capabilities: { drop: ["ALL"] },
 } as const;
 
-/** The four containers of a node pod, in the order in which people read them. */
-export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): Container[] {
+/** The containers of a node pod. */
+export interface NodeContainers {
+  /**
+   * Native sidecars (init containers that restart): Kubernetes starts them before the key server and ends them after it,
+   * the last one first, so that the key server's drain still has its HSM and its database.
+   */
+  readonly initContainers: readonly Container[];
+  readonly containers: readonly Container[];
+}
+
+/** The four containers of a node pod. */
+export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): NodeContainers {
   const shared = { image: `${image.repository}:${node.spec.version}`, imagePullPolicy: image.pullPolicy };
-  return [keyServer(node, settings), hsm(settings), postgres(), chrony()].map((container) => ({
-    ...shared,
-    ...container,
-    securityContext: locked,
-  }));
+  const complete = (container: Container) => ({ ...shared, ...container, securityContext: locked });
+  return {
+    initContainers: [chrony(), postgres(), hsm(settings)].map((each) => ({
+      ...complete(each),
+      restartPolicy: "Always",
+    })),
+    containers: [complete(keyServer(node, settings))],
+  };
 }
 
 function keyServer(node: KmsNode, settings: ResolvedSettings): Container {

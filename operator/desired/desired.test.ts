@@ -5,6 +5,18 @@ import { aCluster, anObserved, desiredInTest, fleetId, replaced, type WorldInTes
 import { desiredObjects } from "./desired.ts";
 import { missingSettings } from "./settings.ts";
 
+function budgetOf(world: WorldInTest): Pod {
+  return desiredInTest(anObserved(world)).site.find(({ kind }) => kind === "PodDisruptionBudget");
+}
+
+function down() {
+  return { stage: "member", serving: false } as const;
+}
+
+function withLost(site: string) {
+  return aCluster(({ spec }) => (spec.recovery = { lostSites: [site] }));
+}
+
 function kmsNode(name: string, world: WorldInTest = {}): KmsNode {
   return kmsNodeOf(name, anObserved(world));
 }
@@ -27,6 +39,10 @@ function podSpec(world: WorldInTest = {}): Pod {
   const set = objects(world).find(({ kind }) => kind === "StatefulSet");
   assert.ok(set);
   return (set.spec as Pod).template.spec;
+}
+
+function containersOf(pod: Pod): Pod[] {
+  return [...pod.initContainers, ...pod.containers];
 }
 
 function objects(world: WorldInTest = {}): readonly KubernetesObject[] {
@@ -139,20 +155,64 @@ test("a CA that could speak for another site is not trusted, even if its site pu
 test("only the hsm container has the PIN, only the key server a token of the API", () => {
   const pod = podSpec();
   const mounts = (volume: string) =>
-    pod.containers.filter((c: Pod) => c.volumeMounts.some((m: Pod) => m.name === volume)).map((c: Pod) => c.name);
-  assert.deepEqual(
-    pod.containers.map((c: Pod) => c.name),
-    ["keyserver", "hsm", "postgres", "chrony"],
-  );
+    containersOf(pod)
+      .filter((c: Pod) => c.volumeMounts.some((m: Pod) => m.name === volume))
+      .map((c: Pod) => c.name);
   assert.deepEqual(mounts("pin"), ["hsm"]);
   assert.deepEqual(mounts("api"), ["keyserver"]);
-  assert.deepEqual(mounts("run"), ["keyserver", "hsm", "postgres", "chrony"]);
+  assert.deepEqual(mounts("run"), ["chrony", "postgres", "hsm", "keyserver"]);
   assert.equal(pod.automountServiceAccountToken, false);
+});
+
+test("the sidecars start before the key server and end after it, the database after the HSM", () => {
+  const pod = podSpec();
+  const inits = pod.initContainers.map(({ name, restartPolicy }: Pod) => `${name} ${restartPolicy}`);
+  assert.deepEqual(inits, ["chrony Always", "postgres Always", "hsm Always"]);
+  assert.deepEqual(
+    pod.containers.map(({ name }: Pod) => name),
+    ["keyserver"],
+  );
+});
+
+const budgets: readonly (readonly [string, WorldInTest, number])[] = [
+  ["one while all nodes of the fleet serve", {}, 1],
+  ["one while a node of this site is down: Kubernetes counts its own pods", { nodes: { "dc1-b": down() } }, 1],
+  ["none while a node of another site does not serve", { nodes: { "dc2-a": down() } }, 0],
+  ["none while another site cannot be seen", { unreachable: ["dc3"] }, 0],
+  [
+    "none while a node of another site is worked on",
+    { lock: { holder: "dc2", operation: "restart", node: "dc2-a" } },
+    0,
+  ],
+  ["one while a node of another site only waits to join", { nodes: { "dc3-b": "waiting" } }, 1],
+  ["one when the site that cannot be seen is named lost", { unreachable: ["dc3"], cluster: withLost("dc3") }, 1],
+];
+for (const [what, world, most] of budgets) {
+  test(`the number of nodes that Kubernetes may evict in a site is ${what}`, () => {
+    assert.equal(budgetOf(world).spec.maxUnavailable, most);
+  });
+}
+
+test("the budget covers the pods of this fleet's nodes, and nothing owns it", () => {
+  const budget = budgetOf({});
+  const set = objects().find(({ kind }) => kind === "StatefulSet")?.spec as Pod;
+  const { matchLabels } = budget.spec.selector;
+  for (const [label, value] of Object.entries(matchLabels)) assert.equal(set.template.metadata.labels[label], value);
+  assert.equal(budget.metadata.ownerReferences, undefined);
+});
+
+test("a class of priority is set when the operator was given one", () => {
+  const isCaOfSite = () => true;
+  const image = { repository: "r", pullPolicy: "Never", priorityClassName: "keyfleet-node" } as const;
+  const { nodes } = desiredObjects(anObserved({}), { image, isCaOfSite });
+  const set = nodes[0]?.objects.find(({ kind }) => kind === "StatefulSet")?.spec as Pod;
+  assert.equal(set.template.spec.priorityClassName, "keyfleet-node");
+  assert.equal(podSpec().priorityClassName, undefined);
 });
 
 test("every container is locked down", () => {
   const pod = podSpec();
-  for (const { name, securityContext, image } of pod.containers) {
+  for (const { name, securityContext, image } of containersOf(pod)) {
     assert.equal(image, "localhost/keyfleet-node:0.1.0");
     assert.deepEqual(
       securityContext,
@@ -207,7 +267,7 @@ test("the HSM sidecar gets its token, key and options by flags, never the PIN", 
     spec.defaults = { hsm: { ...hsm, library: "/lib/p.so", pinSecretRef: { name: "s", key: "k" } } };
   });
   const pod = podSpec({ cluster });
-  const container = pod.containers.find((c: Pod) => c.name === "hsm");
+  const container = containersOf(pod).find((c: Pod) => c.name === "hsm");
   const command = container.command.join(" ");
   assert.match(command, /--library \/lib\/p\.so --token-serial 42 --key-label bank-dc1-a --pin-file/);
   assert.match(

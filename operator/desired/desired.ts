@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { KmsNode, KubernetesObject, NodeImage, Observed } from "../ports/types.ts";
+import { disruptionBudget } from "./disruption-budget.ts";
 import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
 import { missingSettings, resolvedSettings } from "./settings.ts";
@@ -19,6 +20,8 @@ export interface DesiredNode {
 export interface Desired {
   readonly fleet: FleetFacts;
   readonly nodes: readonly DesiredNode[];
+  /** What the nodes of this site have in common; empty while it has none. */
+  readonly site: readonly KubernetesObject[];
   /** CA certificate of each site that is known and good, by site. */
   readonly cas: ReadonlyMap<string, string>;
 }
@@ -40,6 +43,7 @@ export function desiredObjects(observed: Observed, options: DesiredOptions): Des
   return {
     fleet,
     cas: shared.cas,
+    site: own.length === 0 ? [] : [stamped(disruptionBudget(observed, fleet))],
     nodes: own.map((facts) => desiredNode(observed, facts, { shared, image: options.image })),
   };
 }

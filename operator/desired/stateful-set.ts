@@ -6,8 +6,11 @@ import type { ResolvedSettings } from "./settings.ts";
 /** User and group of every process in the image. */
 const user = 10001;
 
-/** How long a node may take to end its sessions and its database. */
-const terminationGracePeriodSeconds = 30;
+/**
+ * How long a node may take to end: its sessions (3 s until balancers have left it, at most 12 s for requests in work),
+ * its links, and then its database.
+ */
+const terminationGracePeriodSeconds = 45;
 
 /**
  * The StatefulSet of one node: one pod, one volume that stays when the set goes. Pods are replaced by the plan only
@@ -93,7 +96,8 @@ function podSpec(node: KmsNode, settings: ResolvedSettings, image: NodeImage): R
     ],
     ...(nodeSelector === undefined ? {} : { nodeSelector }),
     ...(tolerations === undefined ? {} : { tolerations }),
-    containers: nodeContainers(node, settings, image),
+    ...(image.priorityClassName === undefined ? {} : { priorityClassName: image.priorityClassName }),
+    ...nodeContainers(node, settings, image),
     volumes: volumes(settings),
   };
 }

@@ -55,14 +55,20 @@ function becauseOf(wanted: KmsNode, before: KmsNode): string {
   return `${wanted.metadata.name}: ${changed.join(", ") || "labels"} changed`;
 }
 
+/** Makes and puts right what the nodes of this site have in common. */
+export const siteObjects: LocalPolicy = (view) =>
+  view.desired.site.flatMap((object) => objectActions(view, object, `site ${view.observed.site}`));
+
 function ownedObjectActions(view: View, { objects, facts }: DesiredNode): Action[] {
-  return objects.flatMap((object): Action[] => {
-    const found = objectOf(view.observed, object.kind, object.metadata.name);
-    if (found?.metadata.deletionTimestamp !== undefined) return [];
-    if (found !== undefined && isAsApplied(object, found)) return [];
-    const what = `${object.kind} ${object.metadata.name} of ${facts.name}`;
-    return [{ kind: "apply", object, because: `${what} ${found === undefined ? "is missing" : "differs"}` }];
-  });
+  return objects.flatMap((object) => objectActions(view, object, facts.name));
+}
+
+function objectActions(view: View, object: KubernetesObject, owner: string): Action[] {
+  const found = objectOf(view.observed, object.kind, object.metadata.name);
+  if (found?.metadata.deletionTimestamp !== undefined) return [];
+  if (found !== undefined && isAsApplied(object, found)) return [];
+  const what = `${object.kind} ${object.metadata.name} of ${owner}`;
+  return [{ kind: "apply", object, because: `${what} ${found === undefined ? "is missing" : "differs"}` }];
 }
 
 /** The digest finds what the specification changed, the comparison what somebody else changed. */

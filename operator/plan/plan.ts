@@ -5,7 +5,7 @@ import { finish } from "./finish.ts";
 import { found } from "./found.ts";
 import { join } from "./join.ts";
 import { settleLock } from "./lock.ts";
-import { nodeObjects } from "./node-objects.ts";
+import { nodeObjects, siteObjects } from "./node-objects.ts";
 import { removeUnjoined } from "./remove.ts";
 import { restartIdle, restartOne } from "./restart.ts";
 import { siteCa } from "./site-ca.ts";
@@ -26,6 +26,7 @@ const fleetPolicies: readonly FleetPolicy[] = [
 /** Site-local and safe: done at once, whatever the other sites do. */
 const localPolicies: readonly LocalPolicy[] = [
   siteCa,
+  siteObjects, // the budget of disruptions
   removeUnjoined,
   nodeObjects, // make what is missing, put right what was changed, sign certificates, and take the fleet's step
   restartIdle, // a node that does not serve may always take a newer specification

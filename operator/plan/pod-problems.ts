@@ -15,6 +15,7 @@ interface ContainerStatus {
 
 interface PodStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
   readonly containerStatuses?: readonly ContainerStatus[];
 }
 
@@ -64,7 +65,8 @@ const waitingReasons: Readonly<Record<string, readonly [Gate, string, string]>> 
 };
 
 function containerProblem(node: string, status: PodStatus): Blocked | undefined {
-  for (const { name, image, state, lastState } of status.containerStatuses ?? []) {
+  const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  for (const { name, image, state, lastState } of containers) {
     const known = waitingReasons[state?.waiting?.reason ?? ""];
     if (known === undefined) continue;
     const [gate, what, remedy] = known;

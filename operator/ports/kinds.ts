@@ -7,6 +7,7 @@ export const kinds = {
   Lease: { apiVersion: "coordination.k8s.io/v1", plural: "leases" },
   PersistentVolumeClaim: { apiVersion: "v1", plural: "persistentvolumeclaims" },
   Pod: { apiVersion: "v1", plural: "pods" },
+  PodDisruptionBudget: { apiVersion: "policy/v1", plural: "poddisruptionbudgets" },
   Role: { apiVersion: "rbac.authorization.k8s.io/v1", plural: "roles" },
   RoleBinding: { apiVersion: "rbac.authorization.k8s.io/v1", plural: "rolebindings" },
   Secret: { apiVersion: "v1", plural: "secrets" },

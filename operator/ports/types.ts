@@ -162,11 +162,13 @@ export interface PassPorts {
   readonly signal: AbortSignal;
 }
 
-/** Image of the nodes and when it is pulled. */
+/** How this site's operator makes the pods of nodes: their image, when it is pulled, and their priority. */
 export interface NodeImage {
   /** Without tag: the version of the node becomes the tag. */
   readonly repository: string;
   readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+  /** A PriorityClass of the site's Kubernetes: a node is not put aside for pods of less weight. */
+  readonly priorityClassName?: string;
 }
 
 /** How a pass ended. */

@@ -9,6 +9,7 @@ export const clusterLabel = "keyfleet.io/cluster";
 const watchedKinds = [
   "PersistentVolumeClaim",
   "Pod",
+  "PodDisruptionBudget",
   "Role",
   "RoleBinding",
   "Secret",

@@ -241,7 +241,7 @@ function settled(observed: Observed): Observed {
     ...node.objects.map(withStatus),
     ...inhabitants(node.facts.name, node.facts.node),
   ]);
-  return { ...observed, sites, objects: [...observed.objects, ...objects] };
+  return { ...observed, sites, objects: [...observed.objects, ...first.site, ...objects] };
 }
 
 function asMade(node: KmsNode, desired: KmsNode | undefined): KmsNode {

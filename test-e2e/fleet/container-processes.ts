@@ -14,7 +14,7 @@ export interface ContainerProcess {
  */
 export async function containerProcesses(place: Place, pod: string, container: string): Promise<ContainerProcess[]> {
   const site = siteOf(place, pod);
-  const template = `jsonpath={.status.containerStatuses[?(@.name=="${container}")].containerID}`;
+  const template = `jsonpath={.status['initContainerStatuses','containerStatuses'][?(@.name=="${container}")].containerID}`;
   const { stdout } = await place.sites.kubectl(site, ["-n", namespace, "get", "pod", pod, "-o", template]);
   const id = stdout.trim().replace("containerd://", "");
   if (id === "") return [];
