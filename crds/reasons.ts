@@ -23,6 +23,7 @@ export const nodeConditions = {
   Replicating: "The node holds what the other members hold.",
   Certificates: "The node has a valid certificate for the mesh and for KMIP.",
   SettingsApplied: "The node runs with the settings of its specification.",
+  StoreIntact: "The database of the node is as members of the fleet have written it.",
 } as const;
 export type NodeConditionType = keyof typeof nodeConditions;
 
@@ -37,6 +38,7 @@ export const nodeReasons = {
     VersionDiffers: "The node's software is not the version that the specification wants.",
     NoCertificate: "No certificate was issued yet.",
     DatabaseUnavailable: "PostgreSQL does not answer.",
+    StoreDamaged: "The database is not as this node wrote it.",
     Starting: "The node starts.",
     Leaving: "The node leaves the fleet: it finishes what clients began.",
     Drained: "The node leaves the fleet: no client is served, every write is finished.",
@@ -67,6 +69,12 @@ export const nodeReasons = {
     RestartNeeded: "Some take effect after a restart of the pod.",
     NotSupported: "Some are not known to the node's version.",
     Invalid: "Some cannot be used; the message names the field.",
+  },
+  StoreIntact: {
+    Intact: "Every row was checked.",
+    ObjectsDamaged: "Some objects were changed in the database and are not served.",
+    Damaged: "Rows are missing, older than they must be, or of another log: nothing is served.",
+    NotAudited: "Not looked through yet.",
   },
 } as const;
 

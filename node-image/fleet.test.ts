@@ -15,7 +15,7 @@ after(() => fleet.stop());
 
 test("a node that nobody has told anything reports all it has and serves nobody", async () => {
   const { conditions } = await node.reached("its parts", (status) => status.joinPublicKey !== undefined && status);
-  assert.equal(conditions?.length, 6);
+  assert.equal(conditions?.length, 7);
   await node.reachedCondition("Serving", "False", "AwaitingMembership");
   const ready = await fetch(`${node.healthUrl}/readyz`);
   assert.deepEqual([ready.status, await ready.text()], [503, "ready; waits to be told to found or to join\n"]);
@@ -44,6 +44,28 @@ test("it stops at once when its HSM is gone, and serves again when it is back", 
   const again = await fleet.connect("dc1-a");
   assert.equal((await again.get(key)).length, 32);
   again.close();
+});
+
+test("verify checks its whole store with its HSM, and tells of a row that was changed", async () => {
+  const verify = ["/opt/keyfleet/node_modules/.bin/node", "/opt/keyfleet/node-image/keyfleet-node.ts", "verify"];
+  const intact = await node.run(verify);
+  assert.equal(intact.code, 0, intact.lines.join("\n"));
+  assert.match(intact.lines.join(), /^1 objects and \d+ operations checked: the store is as it was written/);
+  const psql = [
+    "/usr/lib/postgresql/18/bin/psql",
+    "-h",
+    "/run/keyfleet/postgres",
+    "-U",
+    "keyfleet",
+    "-d",
+    "keyfleet",
+    "-c",
+  ];
+  const change = (facts: string) => [...psql, `update keyfleet.objects set state = replace(state, ${facts})`];
+  assert.equal((await node.run(change(`'"facts":0', '"facts":4'`))).code, 0);
+  const damaged = await node.run(verify);
+  assert.deepEqual([damaged.code, /^wrong: object/.test(damaged.lines.join())], [1, true], damaged.lines.join("\n"));
+  assert.equal((await node.run(change(`'"facts":4', '"facts":0'`))).code, 0);
 });
 
 test("it says which settings it has no code for", async () => {

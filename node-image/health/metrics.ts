@@ -88,6 +88,11 @@ function gauges(registry: Registry) {
       "store_unapplied_operations",
       "Operations of a kind this version does not know; kept, not applied",
     ),
+    damaged: gauge("store_damaged_objects", "Objects found changed in the database; they are not served"),
+    distrusted: gauge(
+      "store_distrusted",
+      "1 while the database as a whole is not as it was written: nothing is served",
+    ),
     clockAhead: gauge("log_clock_ahead_milliseconds", "How far the log's clock runs ahead of this machine's"),
     connected: gauge("peer_connected", "1 while this node exchanges the log with a peer", ["peer"]),
     roundTrip: gauge("peer_round_trip_milliseconds", "Round trip to a peer", ["peer"]),
@@ -127,6 +132,8 @@ function fillStore(fill: Gauges, store: Measured["store"]): void {
   fill.queued.set(store.status.queuedOperations);
   fill.unapplied.set(store.status.unappliedOperations);
   fill.clockAhead.set(store.status.clockAheadMs);
+  fill.damaged.set(store.status.damagedObjects);
+  fill.distrusted.set(store.status.damage === undefined ? 0 : 1);
 }
 
 function fillPeers(fill: Gauges, replication: ReplicationStatus | undefined): void {

@@ -53,6 +53,7 @@ export const requestItem = structure({
 const responseHeader = structure({
   version: one(tag.ProtocolVersion, protocolVersion),
   timeStamp: one(tag.TimeStamp, dateTime),
+  clientCorrelationValue: optional(tag.ClientCorrelationValue, text, 14),
   batchCount: one(tag.BatchCount, integer),
 });
 
@@ -68,13 +69,16 @@ const responseItem = structure({
 /** One answer of a batch. */
 export type ResponseItem = ValueOf<typeof responseItem>;
 
-/** Builds a response message; `timeStamp` in seconds since 1970. A client's correlation value is for logs, it is not sent back (6.18). */
+/** Builds a response message; `timeStamp` in seconds since 1970. */
 export function responseMessage(
-  { version, timeStamp }: { readonly version: number; readonly timeStamp: number },
+  head: { readonly version: number; readonly timeStamp: number; readonly clientCorrelationValue?: string },
   items: readonly ResponseItem[],
 ): Item {
+  const { version, timeStamp } = head;
+  const correlation =
+    head.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: head.clientCorrelationValue };
   const parts = { major: Math.floor(version / 10), minor: version % 10 };
-  const header = { version: parts, timeStamp, batchCount: items.length };
+  const header = { version: parts, timeStamp, batchCount: items.length, ...correlation };
   return {
     tag: tag.ResponseMessage,
     type: itemType.structure,

@@ -10,6 +10,7 @@ const peers = (...connected: boolean[]): PeerFacts[] =>
   connected.map((each, index) => ({ name: `dc2-${index}`, connected: each }));
 const running = (each: PeerFacts[], caughtUp = true) => ({ peers: each, caughtUp, runningMs: 5_000 });
 const loaded = { document: member, keyring: "loaded", clusterId: "c-1", replication: running(peers(true)) } as const;
+const database = (found: Partial<Facts["database"]>) => ({ ready: true, message: "", audited: true, ...found });
 const settings = { licence: { secretRef: { name: "l" } }, proxy: { https: "p" } };
 
 // A case is a sentence, what differs from a node that has everything, and the condition: type, status, reason, message.
@@ -87,6 +88,18 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     { document: aNode({ settings }) },
     ["SettingsApplied", "False", "NotSupported", /licence, proxy; take them out/],
   ],
+  ["has not looked through its database", {}, ["StoreIntact", "Unknown", "NotAudited", /not looked through/]],
+  ["finds its database as it was", { database: database({}) }, ["StoreIntact", "True", "Intact", /every row/]],
+  [
+    "counts the objects that were changed",
+    { database: database({ damagedObjects: 2 }) },
+    ["StoreIntact", "False", "ObjectsDamaged", /2 objects.*verify/],
+  ],
+  [
+    "says that its database is not the one it wrote",
+    { database: database({ damage: "rows are missing" }) },
+    ["StoreIntact", "False", "Damaged", /rows are missing.*verify/],
+  ],
 ];
 
 for (const [sentence, change, [type, status, reason, message]] of cases) {
@@ -99,8 +112,8 @@ for (const [sentence, change, [type, status, reason, message]] of cases) {
 
 test("every condition is always there", () => {
   const types = conditions({ ...someFacts(), document: undefined }, [], "now").map((condition) => condition.type);
-  const expected = ["Serving", "RootOfTrust", "TimeSynchronised", "Replicating", "Certificates", "SettingsApplied"];
-  assert.deepEqual(types, expected);
+  const others = ["RootOfTrust", "TimeSynchronised", "Replicating", "Certificates", "SettingsApplied", "StoreIntact"];
+  assert.deepEqual(types, ["Serving", ...others]);
 });
 
 test("a condition keeps its time while its status stays, and takes the new one when it changes", () => {

@@ -1,7 +1,7 @@
 import type { Condition } from "@keyfleet/crds/kms-node.ts";
 import { unsupportedSettings } from "../config/document.ts";
 import { clockBoundMs, type Facts, worstOffsetMs } from "./facts.ts";
-import { nextStep, type Step } from "./next-step.ts";
+import { damageRemedy, nextStep, type Step } from "./next-step.ts";
 
 type Verdict = Pick<Condition, "status" | "reason" | "message">;
 
@@ -12,9 +12,10 @@ const verdicts: Readonly<Record<string, (facts: Facts, step: Step) => Verdict>> 
   Replicating: replicating,
   Certificates: certificates,
   SettingsApplied: settingsApplied,
+  StoreIntact: storeIntact,
 };
 
-/** The six conditions of a KmsNode; `previous` gives the times of those that did not change, `now` (ISO 8601) the others'. */
+/** The seven conditions of a KmsNode; `previous` gives the times of those that did not change, `now` (ISO 8601) the others'. */
 export function conditions(facts: Facts, previous: readonly Condition[], now: string): Condition[] {
   const step = nextStep(facts);
   return Object.entries(verdicts).map(([type, judge]) => {
@@ -89,6 +90,19 @@ function settingsApplied(facts: Facts): Verdict {
     "NotSupported",
     `this version has no ${fields.join(", ")}; take ${fields.length === 1 ? "it" : "them"} out of the settings`,
   );
+}
+
+function storeIntact({ database }: Facts): Verdict {
+  const { damage, damagedObjects = 0, audited = false } = database;
+  if (damage !== undefined) return no("Damaged", `${damage}; ${damageRemedy}`);
+  if (damagedObjects > 0) {
+    return no(
+      "ObjectsDamaged",
+      `${damagedObjects} objects were changed in the database and are not served; ${damageRemedy}`,
+    );
+  }
+  if (!audited) return { status: "Unknown", reason: "NotAudited", message: "the database was not looked through yet" };
+  return yes("Intact", "every row is as a member of the fleet wrote it");
 }
 
 function yes(reason: string, message: string): Verdict {

@@ -1,6 +1,7 @@
 import type { Log } from "../config/source.ts";
 import { openStore } from "../store/store.ts";
 import type { NodeStore } from "../store/types.ts";
+import type { Facts } from "./facts.ts";
 import { storedClusterId } from "./master-key.ts";
 
 /** The node's own PostgreSQL: opened as soon as it answers, and what it holds of this node. */
@@ -28,9 +29,19 @@ export class Database {
     return this.#holdsMasterKey;
   }
 
-  get facts(): { readonly ready: boolean; readonly message: string } {
-    const ready = this.#store?.status().available === true;
-    return { ready, message: ready ? "PostgreSQL answers" : this.#problem };
+  get facts(): Facts["database"] {
+    const status = this.#store?.status();
+    const ready = status?.available === true;
+    const message = ready ? "PostgreSQL answers" : this.#problem;
+    if (status === undefined) return { ready, message };
+    const { damage, damagedObjects, auditedMs } = status;
+    return {
+      ready,
+      message,
+      damagedObjects,
+      audited: auditedMs !== undefined,
+      ...(damage === undefined ? {} : { damage }),
+    };
   }
 
   /** Opens the store; tries again for ever, since PostgreSQL may come much later. Calls back when it is there. */

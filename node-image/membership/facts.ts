@@ -17,6 +17,18 @@ export interface TimeServerFacts {
   readonly offsetMs?: number;
 }
 
+/** This node's PostgreSQL and what the store makes of it. */
+export interface DatabaseFacts {
+  readonly ready: boolean;
+  readonly message: string;
+  /** Why the whole database cannot be trusted. */
+  readonly damage?: string;
+  /** Objects found changed in the database; they are not served. */
+  readonly damagedObjects?: number;
+  /** Whether all of it was looked through since the start. */
+  readonly audited?: boolean;
+}
+
 export interface TimeFacts {
   /** Undefined while chrony has not answered yet. */
   readonly servers: readonly TimeServerFacts[] | undefined;
@@ -48,7 +60,7 @@ export interface Facts {
   readonly hsm: HsmStatus;
   readonly time: TimeFacts;
   readonly certificate: CertificateFacts;
-  readonly database: { readonly ready: boolean; readonly message: string };
+  readonly database: DatabaseFacts;
   /** none: this node's volume holds no master key; stored: sealed under the HSM's key; loaded: in memory. */
   readonly keyring: "none" | "stored" | "loaded";
   /** Of the stored keyring. */

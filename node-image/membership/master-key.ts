@@ -59,7 +59,7 @@ export class MasterKey {
     const clusterId = await storedClusterId(store);
     if (clusterId === undefined)
       throw new Error("the database holds master keys but no cluster identity; rebuild this node");
-    this.#use(store, clusterId, await loadKeyring(this.#hsm, clusterId, await store.masterKeys()));
+    await this.#use(store, clusterId, await loadKeyring(this.#hsm, clusterId, await store.masterKeys()));
   }
 
   /** Forgets the master key at once; whoever still holds the keyring gets errors. */
@@ -86,14 +86,19 @@ export class MasterKey {
       keyring.close();
       throw error;
     }
-    this.#use(store, clusterId, keyring);
+    await this.#use(store, clusterId, keyring);
   }
 
-  #use(store: NodeStore, clusterId: string, keyring: MasterKeyring): void {
+  async #use(store: NodeStore, clusterId: string, keyring: MasterKeyring): Promise<void> {
+    try {
+      await store.setKeyring(keyring);
+    } catch (error) {
+      keyring.close();
+      throw error;
+    }
     this.#keyring?.close();
     this.#keyring = keyring;
     this.#clusterId = clusterId;
-    store.setKeyring(keyring);
   }
 }
 

@@ -53,6 +53,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
   ["stops at once without its HSM", { ...loaded, serving: true, hsm: lostHsm }, "refuse RootOfTrustUnavailable"],
   ["unseals again when the HSM is back", { ...loaded, keyring: "stored" }, "load"],
   ["waits for PostgreSQL", { ...loaded, database: { ready: false, message: "no" } }, "wait DatabaseUnavailable"],
+  [
+    "stops at once when its database is not as it wrote it",
+    { ...loaded, serving: true, database: { ready: true, message: "", damage: "rows are missing" } },
+    "refuse StoreDamaged",
+  ],
   ["waits for its certificate", { ...loaded, certificate: { state: "Requested", message: "" } }, "wait NoCertificate"],
   [
     "serves with a certificate that ends soon",

@@ -10,6 +10,7 @@ export type NotServingReason =
   | "VersionDiffers"
   | "NoCertificate"
   | "DatabaseUnavailable"
+  | "StoreDamaged"
   | "Starting";
 
 /** What the node does next. Everything but `serve` means that clients are not served. */
@@ -71,8 +72,14 @@ function needsCertificate(facts: Facts): Step | undefined {
 }
 
 function needsDatabase(facts: Facts): Step | undefined {
+  const { damage } = facts.database;
+  if (damage !== undefined)
+    return refuse("StoreDamaged", `the database is not as this node wrote it: ${damage}; ${damageRemedy}`);
   return facts.database.ready ? undefined : wait("DatabaseUnavailable", facts.database.message);
 }
+
+/** What to do with a node whose database cannot be trusted. */
+export const damageRemedy = "run keyfleet-node verify, then remove the node and let it join again with an empty volume";
 
 function needsMembership(facts: Facts, spec: KmsNodeSpec): Step | undefined {
   const own = spec.members.find((member) => member.name === facts.document?.metadata.name);

@@ -25,7 +25,6 @@ export function visibleAttributes(object: ManagedObject, now: Date, version: num
     ["Unique Identifier", [object.id]],
     ["Object Type", [object.objectType]],
     ["State", [stateOf(object, now)]],
-    ["Short Unique Identifier", [object.id.replaceAll("-", "")]],
   ];
   return new Map([...derived, ...object.attributes].filter(([name]) => attributeRule(name, version) !== undefined));
 }
@@ -72,15 +71,10 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
   }
   const instances = object.attributes.get(name) ?? [];
   if (!rule.multiple && instances.length > 0) {
-    throw new Refusal(
-      "IllegalOperation",
-      `Attribute "${name}" exists already: use Modify Attribute`,
-      "AttributeSingleValued",
-    );
+    throw new Refusal("IllegalOperation", `Attribute "${name}" exists already: use Modify Attribute`);
   }
   if (instances.some((other) => isDeepStrictEqual(other, value))) {
-    const finer = name === "Name" ? "NonUniqueNameAttribute" : "InvalidAttributeValue";
-    throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`, finer);
+    throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`);
   }
   const result = [...instances, value];
   checkCount(name, result);
@@ -97,11 +91,7 @@ export function afterModifying(object: ManagedObject, modified: AttributeInstanc
   checkWritable(name, rule, object, now);
   const instances = object.attributes.get(name);
   if (instances === undefined) {
-    throw new Refusal(
-      "InvalidField",
-      `The object has no attribute "${name}": use Add Attribute first`,
-      "AttributeNotFound",
-    );
+    throw new Refusal("InvalidField", `The object has no attribute "${name}": use Add Attribute first`);
   }
   checkInstance(name, instances, index);
   checkChangedDate(object, name, value, now);
@@ -119,8 +109,7 @@ export function afterDeleting(
 ): Json[] | null {
   const rule = attributeRule(name, version);
   if (rule === undefined) throw noSuchAttribute(name);
-  if (!rule.deletable)
-    throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`, "AttributeReadOnly");
+  if (!rule.deletable) throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`);
   const instances = object.attributes.get(name);
   if (instances === undefined) throw noSuchAttribute(name);
   checkInstance(name, instances, index ?? 0);
@@ -135,7 +124,7 @@ export function isAttributeName(name: string): boolean {
 }
 
 function noSuchAttribute(name: string): Refusal {
-  return new Refusal("ItemNotFound", `The object has no attribute "${name}"`, "AttributeNotFound");
+  return new Refusal("ItemNotFound", `The object has no attribute "${name}"`);
 }
 
 function knownRule(
@@ -146,14 +135,10 @@ function knownRule(
 ): AttributeRule {
   const rule = attributeRule(name, version);
   if (rule === undefined) {
-    throw new Refusal(
-      code,
-      `Attribute "${name}" does not exist in this protocol version; own names begin with "x-"`,
-      "UnsupportedAttribute",
-    );
+    throw new Refusal(code, `Attribute "${name}" does not exist in this protocol version; own names begin with "x-"`);
   }
   if (!rule.appliesTo.includes(objectType)) {
-    throw new Refusal(code, `Attribute "${name}" does not apply to this object type`, "InvalidAttribute");
+    throw new Refusal(code, `Attribute "${name}" does not apply to this object type`);
   }
   return rule;
 }
@@ -167,24 +152,15 @@ function checkWritable(name: string, rule: AttributeRule, object: ManagedObject,
     preActive: current === state.preActive,
     untilDeactivated: current === state.preActive || current === state.active,
   }[rule.modifiable];
-  if (rule.modifiable === "never")
-    throw new Refusal("PermissionDenied", `Attribute "${name}" is read-only`, "AttributeReadOnly");
+  if (rule.modifiable === "never") throw new Refusal("PermissionDenied", `Attribute "${name}" is read-only`);
   if (!open || destroyed) {
-    throw new Refusal(
-      "PermissionDenied",
-      `Attribute "${name}" cannot be changed in the object's present state`,
-      destroyed ? "ObjectDestroyed" : "WrongKeyLifecycleState",
-    );
+    throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be changed in the object's present state`);
   }
 }
 
 function checkInstance(name: string, instances: Instances, index: number): void {
   if (instances[index] === undefined || instances[index] === null) {
-    throw new Refusal(
-      "ItemNotFound",
-      `Attribute "${name}" has no instance with index ${index}`,
-      "AttributeInstanceNotFound",
-    );
+    throw new Refusal("ItemNotFound", `Attribute "${name}" has no instance with index ${index}`);
   }
 }
 
@@ -216,11 +192,7 @@ function checkChangedDate(object: ManagedObject, name: string, value: Json, now:
   if (!name.endsWith(" Date")) return;
   const started = name === "Process Start Date" || name === "Protect Stop Date";
   if (started && reached(object, name, now)) {
-    throw new Refusal(
-      "PermissionDenied",
-      `"${name}" has been reached and can no longer be changed`,
-      "WrongKeyLifecycleState",
-    );
+    throw new Refusal("PermissionDenied", `"${name}" has been reached and can no longer be changed`);
   }
   checkDates({ ...Object.fromEntries(object.attributes), [name]: [value] });
 }

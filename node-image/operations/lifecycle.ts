@@ -81,9 +81,7 @@ const advice: Readonly<Record<Trigger, string>> = {
 
 function refused(trigger: Trigger, current: number): Refusal {
   const code = trigger === "deactivate" || trigger === "compromise" ? "IllegalOperation" : "PermissionDenied";
-  const gone = current === state.destroyed || current === state.destroyedCompromised;
-  const finer = gone ? "ObjectDestroyed" : "WrongKeyLifecycleState";
-  return new Refusal(code, `The object is in state ${stateNames[current]}: ${advice[trigger]}`, finer);
+  return new Refusal(code, `The object is in state ${stateNames[current]}: ${advice[trigger]}`);
 }
 
 function reasonValue({ code, message }: RevokeRequest["reason"]): Json {

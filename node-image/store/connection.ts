@@ -75,10 +75,24 @@ export function isStatementError(error: unknown): boolean {
   return typeof code === "string" && /^(22|23|42|54|P0|KF)/.test(code);
 }
 
+/** Whether PostgreSQL found its own files damaged: a wrong checksum, a torn index. */
+function isCorruption(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === "XX001" || code === "XX002";
+}
+
 /** Turns a failure of PostgreSQL into what callers of the store expect. */
 export function asStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const cause = { cause: error };
+  if ((error as { code?: unknown }).code === "closed")
+    return new StoreError("noMasterKey", "this node's master key was dropped; use another node", cause);
+  if (isCorruption(error))
+    return new StoreError(
+      "damaged",
+      "PostgreSQL found a page of its files damaged; remove this node and join it again",
+      cause,
+    );
   if (isStatementError(error)) return new StoreError("invalid", "the database refused the values", cause);
   return new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node", cause);
 }

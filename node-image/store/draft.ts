@@ -1,7 +1,7 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
-import { encodeChange, envelope, understands } from "./operation.ts";
+import { encodeChange, envelope, understands, verified } from "./operation.ts";
 import type { Ingested, Operation, Vector } from "./types.ts";
 import { notificationMaxBytes, toWire } from "./wire.ts";
 
@@ -28,9 +28,12 @@ export function encode(changes: readonly Change[]): readonly EncodedChange[] {
 
 /** One transaction in the making: operations that join up with the log, of this node and of others. */
 export class Draft {
+  /** To be appended to the log. */
   readonly operations: Operation[] = [];
+  /** Logged earlier and kept; to be merged now. */
+  readonly kept: Operation[] = [];
   readonly #base: DraftBase;
-  readonly #understood: boolean[] = [];
+  readonly #understood = new Set<Operation>();
   readonly #positions = new Map<string, number>();
 
   constructor(base: DraftBase) {
@@ -69,8 +72,19 @@ export class Draft {
     return { outcome: "held", position: this.position(origin) };
   }
 
-  /** Arguments of keyfleet.append. */
-  columns(): unknown[] {
+  /** Takes operations that were kept and are understood now; false when one is not what a member has made. */
+  addKept(operations: readonly Operation[]): boolean {
+    this.kept.push(...operations);
+    return operations.every((operation) => verified(this.#base.keyring, operation));
+  }
+
+  /** What is to be merged. */
+  merging(): readonly Operation[] {
+    return [...this.operations.filter((operation) => this.#understood.has(operation)), ...this.kept];
+  }
+
+  /** Arguments of keyfleet.append; `merged` are the operations that the same transaction merges. */
+  columns(merged: ReadonlySet<Operation>): unknown[] {
     const all = this.operations;
     return [
       all.map((operation) => operation.origin),
@@ -80,7 +94,7 @@ export class Draft {
       all.map((operation) => operation.object),
       all.map((operation) => operation.payload),
       all.map((operation) => operation.mac),
-      this.#understood,
+      all.map((operation) => !merged.has(operation)),
       this.#notifications(),
     ];
   }
@@ -102,16 +116,7 @@ export class Draft {
 
   #add(operation: Operation, understood: boolean): void {
     this.operations.push(operation);
-    this.#understood.push(understood);
+    if (understood) this.#understood.add(operation);
     this.#positions.set(operation.origin, operation.seq);
-  }
-}
-
-function verified(keyring: Keyring, operation: Operation): boolean {
-  try {
-    return keyring.verifies(envelope(operation), operation.mac);
-  } catch {
-    // A MAC of a wrong length or under a key version that is not here.
-    return false;
   }
 }

@@ -6,7 +6,7 @@ import { close, connect, localConnection, type Place } from "./connection.ts";
 import { StoreError } from "./error.ts";
 
 // Each is applied once, in this order; never change one that was released.
-const migrations = ["schema.sql"].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
+const migrations = ["schema.sql", "schema-2.sql"].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
 
 /** Makes the database when it is not there and brings its tables to this software's version; safe to repeat and to interrupt. */
 export async function migrate(place: Place): Promise<void> {

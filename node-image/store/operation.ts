@@ -1,3 +1,4 @@
+import type { Keyring } from "../keys/types.ts";
 import type { Change, Json } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import type { Operation } from "./types.ts";
@@ -27,6 +28,21 @@ export function envelope(operation: Omit<Operation, "mac">): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(kind.length);
   return Buffer.concat([head, length, kind, operation.payload]);
+}
+
+/** Whether a member of the fleet has made it as it is. Throws KeyError "closed". */
+export function verified(keyring: Keyring, operation: Operation): boolean {
+  try {
+    return keyring.verifies(envelope(operation), operation.mac);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "closed") throw error;
+    return false; // A MAC of a wrong length or under a key version that is not here.
+  }
+}
+
+/** An operation from a row of ops or kept. */
+export function asOperation(row: Record<string, unknown>): Operation {
+  return { ...row, seq: Number(row.seq), hlc: BigInt(row.hlc as string) } as Operation;
 }
 
 /** Payload of a change; rejects with StoreError "invalid" what no node could keep. */

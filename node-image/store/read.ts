@@ -1,32 +1,67 @@
-import pg from "pg";
+import type { Keyring } from "../keys/types.ts";
 import type { Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
+import { satisfies } from "./filter.ts";
+import type { State } from "./law.ts";
 import { isUuid } from "./operation.ts";
+import { checkMaterial, type Row, stateOf } from "./row.ts";
 
 /** Most identifiers that one search returns; beyond it the search must be narrower. */
 export const locateMax = 100_000;
 /** Most objects that one call returns. */
 export const objectsMax = 10_000;
+const pageSize = 1_000;
 
 type Query = (text: string, values: unknown[]) => Promise<readonly Record<string, unknown>[]>;
 
-/** Reads objects by identifier, in the order asked; unknown ones are left out. */
-export async function readObjects(query: Query, ids: readonly string[]): Promise<readonly ManagedObject[]> {
-  if (ids.length > objectsMax) throw new StoreError("tooMany", `ask for at most ${objectsMax} objects at once`);
-  const wanted = ids.filter(isUuid);
-  if (wanted.length === 0) return [];
-  const rows = await query(
-    `select o.id, o.owner, o.object_type, o.facts, o.sealed,
-       (select jsonb_object_agg(a.name, a.value) from keyfleet.attributes a where a.object = o.id and a.value is not null) as attributes
-     from keyfleet.objects o where o.id = any($1::uuid[]) and o.owner is not null`,
-    [wanted],
-  );
-  const found = new Map(rows.map((row) => [row.id as string, asObject(row)]));
-  return wanted.flatMap((id) => found.get(id) ?? []);
+/** What a reading found. */
+export interface Found {
+  readonly objects: readonly ManagedObject[];
+  /** Identifiers of rows that are not what a member of the fleet has written. */
+  readonly damaged: readonly string[];
 }
 
-/** Identifiers of the objects for which all of the filter holds, newest first. */
-export async function locateObjects(query: Query, filter: ObjectFilter): Promise<readonly string[]> {
+/** Reads objects by identifier, in the order asked, each checked against its MAC; unknown ones are left out. */
+export async function readObjects(query: Query, keyring: Keyring, ids: readonly string[]): Promise<Found> {
+  if (ids.length > objectsMax) throw new StoreError("tooMany", `ask for at most ${objectsMax} objects at once`);
+  const wanted = ids.filter(isUuid);
+  if (wanted.length === 0) return { objects: [], damaged: [] };
+  const text = "select id, state, mac, sealed from keyfleet.objects where id = any($1::uuid[])";
+  const damaged: string[] = [];
+  const found = new Map<string, ManagedObject>();
+  for (const row of (await query(text, [wanted])) as unknown as StoredRow[]) {
+    const object = checked(keyring, row);
+    if (object === "damaged") damaged.push(row.id);
+    else if (object !== undefined) found.set(row.id, object);
+  }
+  return { objects: wanted.flatMap((id) => found.get(id) ?? []), damaged };
+}
+
+interface StoredRow extends Row {
+  readonly sealed: Buffer | null;
+}
+
+/** The object of a row; undefined while its create has not arrived. */
+function checked(keyring: Keyring, row: StoredRow): ManagedObject | undefined | "damaged" {
+  try {
+    const state = stateOf(keyring, row);
+    checkMaterial(row.id, state, row.sealed);
+    return asObject(row, state);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "damaged") return "damaged";
+    throw error;
+  }
+}
+
+/**
+ * Identifiers of the objects for which all of the filter holds, newest first. What was found by an attribute is compared
+ * once more with what is authenticated: the columns searched by are not.
+ */
+export async function locateObjects(
+  query: Query,
+  filter: ObjectFilter,
+  objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>,
+): Promise<readonly string[]> {
   const conditions = ["o.owner is not null"];
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
@@ -47,11 +82,8 @@ export async function locateObjects(query: Query, filter: ObjectFilter): Promise
   if (filter.objectType !== undefined) conditions.push(`o.object_type = ${bind(filter.objectType)}`);
   if (filter.withoutFacts !== undefined) conditions.push(`o.facts & ${bind(filter.withoutFacts)} = 0`);
   for (const [name, instance] of Object.entries(filter.attributes ?? {})) {
-    // The name as a literal lets PostgreSQL use the index that is for one name only.
-    conditions.push(
-      `exists (select from keyfleet.attributes a where a.object = o.id and a.name = ${pg.escapeLiteral(name)}
-         and a.value @> ${bind(JSON.stringify([instance]))}::jsonb)`,
-    );
+    const instances = name === "Name" ? "o.names" : `o.state::jsonb->'attributes'->${bind(name)}->1`;
+    conditions.push(`${instances} @> ${bind(JSON.stringify([instance]))}::jsonb`);
   }
   const rows = await query(
     `select o.id from keyfleet.objects o where ${conditions.join(" and ")}
@@ -60,17 +92,28 @@ export async function locateObjects(query: Query, filter: ObjectFilter): Promise
   );
   if (rows.length > locateMax)
     throw new StoreError("tooMany", `more than ${locateMax} objects match; narrow the search`);
-  return rows.map((row) => row.id as string);
+  const ids = rows.map((row) => row.id as string);
+  return filter.attributes === undefined ? ids : confirmed(ids, filter, objects);
 }
 
-function asObject(row: Record<string, unknown>): ManagedObject {
-  const attributes = (row.attributes ?? {}) as Record<string, readonly Json[]>;
-  return {
-    id: row.id as string,
-    owner: row.owner as string,
-    objectType: row.object_type as number,
-    facts: row.facts as number,
-    attributes: new Map(Object.entries(attributes)),
-    sealed: (row.sealed as Buffer | null) ?? undefined,
-  };
+async function confirmed(
+  ids: readonly string[],
+  filter: ObjectFilter,
+  objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let at = 0; at < ids.length; at += pageSize) {
+    const page = await objects(ids.slice(at, at + pageSize));
+    found.push(...page.filter((object) => satisfies(object, filter)).map(({ id }) => id));
+  }
+  return found;
+}
+
+function asObject({ id, sealed }: StoredRow, { born, facts, attributes }: State): ManagedObject | undefined {
+  if (born === undefined) return undefined;
+  const present = [...attributes].flatMap(([name, { value }]): [string, readonly Json[]][] =>
+    value === null ? [] : [[name, value]],
+  );
+  const { owner, objectType } = born;
+  return { id, owner, objectType, facts, attributes: new Map(present), sealed: sealed ?? undefined };
 }

@@ -2,18 +2,34 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
+import { type Audit, audit } from "./audit.ts";
 import { LogicalClock } from "./clock.ts";
-import { asStoreError, type Place, readers } from "./connection.ts";
+import { asStoreError, close, connect, localConnection, type Place, readers } from "./connection.ts";
+import { StoreError } from "./error.ts";
 import { migrate } from "./migrate.ts";
-import { locateObjects, readObjects } from "./read.ts";
-import type { Ingested, NodeStore, Operation, SealedMasterKey, StoreOptions, StoreStatus, Vector } from "./types.ts";
-import { applyUnderstood } from "./unapplied.ts";
+import { type Found, locateObjects, readObjects } from "./read.ts";
+import type {
+  Ingested,
+  Log,
+  NodeStore,
+  Operation,
+  SealedMasterKey,
+  StoreOptions,
+  StoreStatus,
+  Vector,
+} from "./types.ts";
 import { Writer } from "./writer.ts";
 
 const retryMs = 200;
 const channels = ["acks", "handover"] as const;
+/** The whole database is looked through soon after the start and then at this pace. */
+const auditFirstMs = 20_000;
+const auditEveryMs = 3_600_000;
+/** Damaged objects that are remembered, so that each is reported once. */
+const damagedMax = 1_000;
+const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
 
-/** Opens the node's store; waits for PostgreSQL until the signal ends it. Works without master key: then it only reads. */
+/** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
 export async function openStore(options: StoreOptions): Promise<NodeStore> {
   const place: Place = {
     socketDirectory: options.socketDirectory,
@@ -37,8 +53,7 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
 async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise<NodeStore> {
   await migrate(place);
   const { rows } = await pool.query("select incarnation from keyfleet.node_self");
-  const unapplied = await applyUnderstood(pool);
-  const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string, unapplied });
+  const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string });
   await store.open();
   return store;
 }
@@ -49,20 +64,38 @@ class PostgresStore implements NodeStore {
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
   readonly #listeners: ((channel: string) => void)[] = [];
-  #unapplied: number;
+  readonly #damaged = new Set<string>();
+  readonly #log: Log;
+  readonly #place: Place;
+  readonly #nowMs: () => number;
+  #auditedMs: number | undefined;
+  #auditTimer: NodeJS.Timeout | undefined;
+  #closed = false;
   #gate: (head: number) => Promise<void> = async () => undefined;
 
-  constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string; unapplied: number }) {
-    const { place, pool, options, incarnation, unapplied } = parts;
+  constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string }) {
+    const { place, pool, options, incarnation } = parts;
     this.incarnation = incarnation;
     this.#pool = pool;
-    this.#unapplied = unapplied;
+    this.#log = options.log;
+    this.#place = place;
+    this.#nowMs = options.nowMs;
+    this.#auditAfter(auditFirstMs);
     this.#clock = new LogicalClock(options.nowMs);
     const notified = (channel: string) => {
       for (const listener of this.#listeners) listener(channel);
     };
-    this.#writer = new Writer({ place, incarnation, clock: this.#clock, log: options.log, channels, notified });
-    this.#writer.keyring = options.keyring;
+    const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
+    this.#writer = new Writer({
+      place,
+      incarnation,
+      clock: this.#clock,
+      log: options.log,
+      channels,
+      notified,
+      damaged,
+    });
+    if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
 
   open(): Promise<void> {
@@ -70,15 +103,22 @@ class PostgresStore implements NodeStore {
   }
 
   async object(id: string): Promise<ManagedObject | undefined> {
-    return (await this.objects([id]))[0];
+    const { objects, damaged } = await this.#read([id]);
+    if (damaged.length > 0)
+      throw new StoreError("damaged", `object ${id} is not served: its row was changed in the database`);
+    return objects[0];
   }
 
-  objects(ids: readonly string[]): Promise<readonly ManagedObject[]> {
-    return readObjects((text, values) => this.query(text, values), ids);
+  async objects(ids: readonly string[]): Promise<readonly ManagedObject[]> {
+    return (await this.#read(ids)).objects;
   }
 
   locate(filter: ObjectFilter): Promise<readonly string[]> {
-    return locateObjects((text, values) => this.query(text, values), filter);
+    return locateObjects(
+      (text, values) => this.query(text, values),
+      filter,
+      (ids) => this.objects(ids),
+    );
   }
 
   async write(changes: readonly Change[]): Promise<void> {
@@ -90,16 +130,33 @@ class PostgresStore implements NodeStore {
     return this.#writer.ingest(operations);
   }
 
-  setKeyring(keyring: Keyring): void {
-    this.#writer.keyring = keyring;
+  async setKeyring(keyring: Keyring): Promise<void> {
+    await this.#writer.useKeyring(keyring);
   }
 
   setFences(fences: Vector): void {
-    this.#writer.fences = fences;
+    this.#writer.ledger.fences = fences;
   }
 
   setGate(gate: (head: number) => Promise<void>): void {
     this.#gate = gate;
+  }
+
+  async audit(): Promise<Audit> {
+    const { ledger } = this.#writer;
+    const { keyring } = ledger;
+    const client = await connect(localConnection(this.#place), () => undefined);
+    try {
+      const found = await audit(client, keyring, { log: false });
+      this.#foundDamaged(found.damagedObjects);
+      if (!found.whole) ledger.distrust(found.findings.at(-1) ?? "the database is not as it was written");
+      this.#auditedMs = this.#nowMs();
+      return found;
+    } catch (error) {
+      throw asStoreError(error);
+    } finally {
+      close(client);
+    }
   }
 
   onNotification(listener: (channel: string) => void): void {
@@ -107,7 +164,7 @@ class PostgresStore implements NodeStore {
   }
 
   vector(): Vector {
-    return this.#writer.vector;
+    return this.#writer.ledger.vector;
   }
 
   async setting(key: string): Promise<Json | undefined> {
@@ -149,17 +206,45 @@ class PostgresStore implements NodeStore {
   }
 
   status(): StoreStatus {
+    const { ledger } = this.#writer;
     return {
       available: this.#writer.connected,
       queuedOperations: this.#writer.queued,
-      head: this.#writer.vector.get(this.incarnation) ?? 0,
-      unappliedOperations: this.#unapplied,
+      head: ledger.vector.get(this.incarnation) ?? 0,
+      unappliedOperations: ledger.kept,
+      damagedObjects: this.#damaged.size,
+      damage: ledger.problem?.message,
+      auditedMs: this.#auditedMs,
       clockAheadMs: this.#clock.aheadMs(),
     };
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#auditTimer);
+    this.#closed = true;
     this.#writer.close();
     await this.#pool.end();
+  }
+
+  #auditAfter(afterMs: number): void {
+    if (this.#closed) return;
+    this.#auditTimer = setTimeout(() => {
+      const again = (next: number) => () => this.#auditAfter(next);
+      void this.audit().then(again(auditEveryMs), again(auditFirstMs));
+    }, afterMs).unref();
+  }
+
+  async #read(ids: readonly string[]): Promise<Found> {
+    const found = await readObjects((text, values) => this.query(text, values), this.#writer.ledger.keyring, ids);
+    this.#foundDamaged(found.damaged);
+    return found;
+  }
+
+  #foundDamaged(ids: Iterable<string>): void {
+    for (const id of ids) {
+      if (this.#damaged.has(id) || this.#damaged.size >= damagedMax) continue;
+      this.#damaged.add(id);
+      this.#log({ level: "error", event: "objectDamaged", object: id, remedy });
+    }
   }
 }

@@ -1,8 +1,9 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Json, Store } from "../objects/types.ts";
+import type { Audit } from "./audit.ts";
 
-/** Why the store refused or failed; `unavailable` may also mean that the outcome is not known. */
-export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany";
+/** Why the store refused or failed; `unavailable` may also mean that the outcome is not known, `damaged` that the database is not as it was written. */
+export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany" | "damaged";
 
 /** Writes one JSON log line; fields only, never secrets. */
 export type Log = (fields: Readonly<Record<string, Json>>) => void;
@@ -52,8 +53,14 @@ export interface StoreStatus {
   readonly queuedOperations: number;
   /** Last sequence of the own origin that is durable here. */
   readonly head: number;
-  /** Operations of a kind or version that this software does not know; kept, not applied. */
+  /** Operations of a kind or version that this software does not know, or on damaged objects; kept, not applied. */
   readonly unappliedOperations: number;
+  /** Objects found changed in the database since the start; they are not served. */
+  readonly damagedObjects: number;
+  /** Why the database as a whole cannot be trusted, for people; then nothing is served. */
+  readonly damage: string | undefined;
+  /** When the whole database was last looked through, by `nowMs`. */
+  readonly auditedMs: number | undefined;
   /** How far the clock of the log runs ahead of this machine's, because of a peer's. */
   readonly clockAheadMs: number;
 }
@@ -66,7 +73,7 @@ export interface StoreOptions {
   readonly port?: number;
   /** Default "keyfleet". */
   readonly database?: string;
-  /** Absent until the master key is there; writes are refused until then, see `setKeyring`. */
+  /** Absent until the master key is there; nothing is read or written until then, see `setKeyring`. */
   readonly keyring?: Keyring;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -78,8 +85,8 @@ export interface StoreOptions {
 export interface NodeStore extends Store {
   /** UUID of this life of the node's log; made at the first start. */
   readonly incarnation: string;
-  /** From now on writes and operations of others are accepted. */
-  setKeyring(keyring: Keyring): void;
+  /** From now on objects are read, writes and operations of others accepted; resolves when all that was kept is merged. */
+  setKeyring(keyring: Keyring): Promise<void>;
   /** A local value that never replicates, e.g. "clusterId"; undefined when never set. */
   setting(key: string): Promise<Json | undefined>;
   setSetting(key: string, value: Json): Promise<void>;
@@ -98,6 +105,8 @@ export interface NodeStore extends Store {
   setGate(gate: (head: number) => Promise<void>): void;
   /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */
   onNotification(listener: (channel: string) => void): void;
+  /** Looks the whole database through beside all else; what is wrong shows in `status`. Runs by itself every hour. */
+  audit(): Promise<Audit>;
   /** One query on the reading connections, for the rooms that own the tables of the mesh. */
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
   status(): StoreStatus;

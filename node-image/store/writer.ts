@@ -3,9 +3,10 @@ import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, isStatementError, localConnection, type Place } from "./connection.ts";
-import { Draft, encode } from "./draft.ts";
+import { type Draft, encode } from "./draft.ts";
 import { StoreError } from "./error.ts";
-import type { Ingested, Log, Operation, Vector } from "./types.ts";
+import { Ledger } from "./ledger.ts";
+import type { Ingested, Log, Operation } from "./types.ts";
 
 /** Changes that may wait for the transaction in flight; more are refused. */
 export const queuedMax = 10_000;
@@ -20,8 +21,10 @@ const writerLock = 5_696_001;
 interface Entry {
   readonly size: number;
   readonly bytes: number;
-  prepare(draft: Draft): void;
-  done(draft: Draft): void;
+  prepare?(draft: Draft): void;
+  /** Work on the connection in a turn of its own, instead of `prepare`. */
+  alone?(client: pg.Client): Promise<void>;
+  done(draft: Draft | undefined): void;
   failed(error: unknown): void;
 }
 
@@ -33,14 +36,15 @@ export interface WriterOptions {
   readonly log: Log;
   readonly channels: readonly string[];
   readonly notified: (channel: string) => void;
+  /** Objects whose rows are not what was written. */
+  readonly damaged: (ids: ReadonlySet<string>) => void;
 }
 
 /** The one connection that appends: what is asked for while a transaction is in flight goes into the next one together. */
 export class Writer {
-  keyring: Keyring | undefined;
-  fences: Vector = new Map();
+  readonly ledger: Ledger;
   readonly #options: WriterOptions;
-  readonly #vector = new Map<string, number>();
+  #keyring: Keyring | undefined;
   #queue: Entry[] = [];
   #queuedLocal = 0;
   #client: pg.Client | undefined;
@@ -49,6 +53,7 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.ledger = new Ledger(options);
   }
 
   get connected(): boolean {
@@ -59,8 +64,15 @@ export class Writer {
     return this.#queuedLocal;
   }
 
-  get vector(): Vector {
-    return this.#vector;
+  /** From now on rows can be checked and written; resolves when what was kept is merged. */
+  async useKeyring(keyring: Keyring): Promise<void> {
+    this.#keyring = keyring;
+    if (this.#client === undefined) return;
+    // Nothing of the queue may run meanwhile.
+    await this.#enqueue<void>({ size: batchMax, bytes: batchMaxBytes }, (resolve) => ({
+      alone: (client) => this.ledger.trust(client, keyring),
+      done: () => resolve(),
+    }));
   }
 
   /** Resolves with this node's head once the changes are durable here. */
@@ -74,7 +86,7 @@ export class Writer {
     this.#queuedLocal += changes.length;
     return this.#enqueue<number>({ size: changes.length, bytes }, (resolve) => ({
       prepare: (draft) => draft.addLocal(encoded),
-      done: (draft) => resolve(draft.position(incarnation)),
+      done: (draft) => resolve(draft?.position(incarnation) ?? 0),
     })).finally(() => {
       this.#queuedLocal -= changes.length;
     });
@@ -101,7 +113,8 @@ export class Writer {
       if (rows[0].held !== true) throw new StoreError("unavailable", "another key server writes to this database");
       client.on("notification", (message) => notified(message.channel));
       for (const channel of channels) await client.query(`listen ${channel}`);
-      await this.#readPosition(client);
+      await this.ledger.read(client);
+      if (this.#keyring !== undefined) await this.ledger.trust(client, this.#keyring);
       if (this.#closed) throw new StoreError("unavailable", "the store is closed");
     } catch (error) {
       close(client);
@@ -116,26 +129,17 @@ export class Writer {
     this.#drop(new StoreError("unavailable", "the store is closed"));
   }
 
-  // The position is always read anew: what was in flight when the connection broke may or may not be there.
-  async #readPosition(client: pg.Client): Promise<void> {
-    const { rows } = await client.query("select origin, seq, hlc from keyfleet.vector");
-    this.#vector.clear();
-    for (const row of rows) {
-      this.#vector.set(row.origin, Number(row.seq));
-      this.#options.clock.follow(BigInt(row.hlc));
-    }
-  }
-
   #mustWrite(): void {
-    if (this.keyring === undefined)
+    if (this.#keyring === undefined)
       throw new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
     if (this.#client === undefined)
       throw new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node");
+    if (this.ledger.problem !== undefined) throw this.ledger.problem;
   }
 
   #enqueue<Result>(
     measure: { readonly size: number; readonly bytes: number },
-    entry: (resolve: (result: Result) => void) => Pick<Entry, "prepare" | "done">,
+    entry: (resolve: (result: Result) => void) => Omit<Entry, "size" | "bytes" | "failed">,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...measure, ...entry(resolve), failed: (error) => reject(asStoreError(error)) });
@@ -162,28 +166,28 @@ export class Writer {
     const end = this.#queue.findIndex((entry, index) => {
       size += entry.size;
       bytes += entry.bytes;
-      return index > 0 && (size > batchMax || bytes > batchMaxBytes);
+      const alone = entry.alone ?? this.#queue[0]?.alone;
+      return index > 0 && (size > batchMax || bytes > batchMaxBytes || alone !== undefined);
     });
     return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
   }
 
   async #commit(client: pg.Client, entries: readonly Entry[]): Promise<void> {
-    const { keyring, fences } = this;
-    if (keyring === undefined) throw new StoreError("noMasterKey", "this node has no master key");
-    const { incarnation, clock } = this.#options;
-    const draft = new Draft({ incarnation, clock, keyring, fences, vector: this.#vector });
-    for (const entry of entries) entry.prepare(draft);
-    if (draft.operations.length > 0) {
-      const text = "select keyfleet.append($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-      await client.query({ name: "append", text, values: draft.columns() });
+    const [first] = entries;
+    if (first?.alone !== undefined) {
+      await first.alone(client);
+      return first.done(undefined);
     }
-    for (const [origin, seq] of draft.positions()) this.#vector.set(origin, seq);
+    const draft = this.ledger.draft();
+    for (const entry of entries) entry.prepare?.(draft);
+    await this.ledger.commit(client, draft);
     for (const entry of entries) entry.done(draft);
   }
 
   /** One bad entry must not fail the others: each is tried alone. Everything else means that the connection is of no use. */
   async #failed(client: pg.Client, entries: readonly Entry[], error: unknown): Promise<void> {
-    const statement = isStatementError(error);
+    const statement = isStatementError(error) || asStoreError(error).code !== "unavailable";
+    this.ledger.forget();
     if (!statement || entries.length === 1) {
       for (const entry of entries) entry.failed(error);
       // KF: the log is not where we thought; reading the position again mends it.

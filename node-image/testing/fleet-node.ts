@@ -154,6 +154,17 @@ export class FleetNode {
     return root === undefined ? [] : descendants(root).filter((pid) => pattern.test(commandLineOf(pid)));
   }
 
+  /** Runs a program inside the node as its own programs run; resolves with its exit code and output. */
+  async run(
+    command: readonly string[],
+  ): Promise<{ readonly code: number | string; readonly lines: readonly string[] }> {
+    const [pid] = this.pids("keyServer");
+    const inside = ["--target", String(pid), "--mount", "--pid", "--net", "--root", "--wd"];
+    const as = ["--setuid", String(user), "--setgid", String(user)];
+    const child = startChild(["nsenter", ...inside, ...as, "--", ...command], { name: `${this.name} ${command[0]}` });
+    return { code: await child.ended, lines: child.lines };
+  }
+
   condition(type: string): Condition | undefined {
     return this.status?.conditions?.find((condition) => condition.type === type);
   }

@@ -1,0 +1,56 @@
+import type pg from "pg";
+import type { Keyring } from "../keys/types.ts";
+import type { Changed, Known } from "./merge.ts";
+import { stateOf } from "./row.ts";
+
+/** Objects kept in memory, about 1.5 kB each; beyond it the one unused for longest is read again when it is needed. */
+const rowsMax = 4_000;
+
+/** What the one writer knows of the rows that it merges into; nobody else changes them. */
+export class KnownRows {
+  readonly #rows = new Map<string, Known>();
+
+  /** Reads what is not known yet. Absent objects are in neither result; damaged ones are never merged into. */
+  async load(
+    client: pg.Client,
+    keyring: Keyring,
+    ids: ReadonlySet<string>,
+  ): Promise<{ readonly known: ReadonlyMap<string, Known>; readonly damaged: ReadonlySet<string> }> {
+    const known = new Map<string, Known>();
+    const damaged = new Set<string>();
+    for (const id of ids) {
+      const row = this.#rows.get(id);
+      if (row !== undefined) known.set(id, row);
+    }
+    const missing = [...ids].filter((id) => !known.has(id));
+    if (missing.length === 0) return { known, damaged };
+    const text = "select id, state, mac from keyfleet.objects where id = any($1::uuid[])";
+    const { rows } = await client.query({ name: "rows", text, values: [missing] });
+    for (const row of rows) {
+      try {
+        known.set(row.id, { state: stateOf(keyring, row), mac: row.mac });
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== "damaged") throw error;
+        damaged.add(row.id);
+      }
+    }
+    return { known, damaged };
+  }
+
+  /** Takes over what was committed. */
+  wrote(changed: readonly Changed[]): void {
+    for (const { row, state } of changed) {
+      this.#rows.delete(row.id);
+      this.#rows.set(row.id, { state, mac: row.mac });
+    }
+    for (const id of this.#rows.keys()) {
+      if (this.#rows.size <= rowsMax) return;
+      this.#rows.delete(id);
+    }
+  }
+
+  /** After a failure nothing is certain. */
+  forget(): void {
+    this.#rows.clear();
+  }
+}
