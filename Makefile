@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup tools images demo demo-down test unit check stories clean
+.PHONY: help setup tools images containerfiles demo demo-down test unit check stories clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## Install what the project needs (Debian packages, npm packages); idempotent
 	@./setup.sh
@@ -15,6 +15,10 @@ tools: setup ## Build Kubernetes, etcd and helm from Go modules into the cache (
 
 images: setup ## Build the container images keyfleet-node and keyfleet-operator
 	@test-e2e/sites/images.sh
+
+containerfiles: setup ## Build both images from their Containerfiles with buildah and compare them with those of `make images`
+	@test-e2e/sites/containerfiles.sh trimmed
+	@test-e2e/sites/containerfiles.sh debian
 
 demo: tools images ## The main job: three sites, a fleet, KMIP clients, two sites lost and back
 	@node test-e2e/demo/demo.ts

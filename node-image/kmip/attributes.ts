@@ -1,147 +1,12 @@
-import { isCustom } from "../objects/attribute-rules.ts";
+import { isCustom, vendorAttributeName, vendorOf } from "../objects/attribute-rules.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { enumerations as known } from "./enumerations.ts";
-import { list, one, optional, structure } from "./fields.ts";
-import {
-  anyEnumeration,
-  anyItem,
-  bigIntegerText,
-  boolean,
-  dateTime,
-  enumeration,
-  hexBytes,
-  integer,
-  interval,
-  type Reading,
-  type Shape,
-  text,
-} from "./shape.ts";
-import { tag } from "./tags.ts";
-
-/** Value of the Cryptographic Parameters attribute (3.6). */
-export const cryptographicParameters = structure({
-  blockCipherMode: optional(tag.BlockCipherMode, enumeration(known.blockCipherMode)),
-  paddingMethod: optional(tag.PaddingMethod, enumeration(known.paddingMethod)),
-  hashingAlgorithm: optional(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
-  keyRoleType: optional(tag.KeyRoleType, enumeration(known.keyRoleType)),
-  digitalSignatureAlgorithm: optional(tag.DigitalSignatureAlgorithm, enumeration(known.digitalSignatureAlgorithm), 12),
-  cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm), 12),
-  randomIv: optional(tag.RandomIV, boolean, 12),
-  ivLength: optional(tag.IVLength, integer, 12),
-  tagLength: optional(tag.TagLength, integer, 12),
-  fixedFieldLength: optional(tag.FixedFieldLength, integer, 12),
-  invocationFieldLength: optional(tag.InvocationFieldLength, integer, 12),
-  counterLength: optional(tag.CounterLength, integer, 12),
-  initialCounterValue: optional(tag.InitialCounterValue, integer, 12),
-  saltLength: optional(tag.SaltLength, integer, 14),
-  maskGenerator: optional(tag.MaskGenerator, enumeration(known.maskGenerator), 14),
-  maskGeneratorHashingAlgorithm: optional(tag.MaskGeneratorHashingAlgorithm, enumeration(known.hashingAlgorithm), 14),
-  pSource: optional(tag.PSource, hexBytes, 14),
-  trailerField: optional(tag.TrailerField, integer, 14),
-});
-
-const distinguishedName = {
-  issuer: structure({
-    issuerDistinguishedName: one(tag.IssuerDistinguishedName, hexBytes),
-    issuerAlternativeName: list(tag.IssuerAlternativeName, hexBytes),
-  }),
-  subject: structure({
-    subjectDistinguishedName: one(tag.SubjectDistinguishedName, hexBytes),
-    subjectAlternativeName: list(tag.SubjectAlternativeName, hexBytes),
-  }),
-};
-
-/** How the value of each attribute looks on the wire; in the store it is the JSON that its shape reads. */
-const shapes: Readonly<
-  Record<
-    string,
-    { read(item: Item, reading: Reading): unknown; write(tag: number, value: never, version: number): Item }
-  >
-> = {
-  "Unique Identifier": text,
-  Name: structure({
-    nameValue: one(tag.NameValue, text),
-    nameType: one(tag.NameType, enumeration(known.nameType)),
-  }),
-  "Object Type": enumeration(known.objectType),
-  "Cryptographic Algorithm": enumeration(known.cryptographicAlgorithm),
-  "Cryptographic Length": integer,
-  "Cryptographic Parameters": cryptographicParameters,
-  "Cryptographic Domain Parameters": structure({
-    qlength: optional(tag.Qlength, integer),
-    recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
-  }),
-  "Certificate Type": enumeration(known.certificateType),
-  "Certificate Length": integer,
-  "X.509 Certificate Identifier": structure({
-    issuerDistinguishedName: one(tag.IssuerDistinguishedName, hexBytes),
-    certificateSerialNumber: one(tag.CertificateSerialNumber, hexBytes),
-  }),
-  "X.509 Certificate Subject": distinguishedName.subject,
-  "X.509 Certificate Issuer": distinguishedName.issuer,
-  "Digital Signature Algorithm": enumeration(known.digitalSignatureAlgorithm),
-  Digest: structure({
-    hashingAlgorithm: one(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
-    digestValue: optional(tag.DigestValue, hexBytes),
-    keyFormatType: optional(tag.KeyFormatType, enumeration(known.keyFormatType), 11),
-  }),
-  "Operation Policy Name": text,
-  "Cryptographic Usage Mask": integer,
-  "Lease Time": interval,
-  State: enumeration(known.state),
-  "Initial Date": dateTime,
-  "Activation Date": dateTime,
-  "Process Start Date": dateTime,
-  "Protect Stop Date": dateTime,
-  "Deactivation Date": dateTime,
-  "Destroy Date": dateTime,
-  "Compromise Occurrence Date": dateTime,
-  "Compromise Date": dateTime,
-  "Revocation Reason": structure({
-    revocationReasonCode: one(tag.RevocationReasonCode, enumeration(known.revocationReasonCode)),
-    revocationMessage: optional(tag.RevocationMessage, text),
-  }),
-  "Object Group": text,
-  Fresh: boolean,
-  Link: structure({
-    linkType: one(tag.LinkType, enumeration(known.linkType)),
-    linkedObjectIdentifier: one(tag.LinkedObjectIdentifier, text),
-  }),
-  "Application Specific Information": structure({
-    applicationNamespace: one(tag.ApplicationNamespace, text),
-    applicationData: optional(tag.ApplicationData, text),
-  }),
-  "Contact Information": text,
-  "Last Change Date": dateTime,
-  "Alternative Name": structure({
-    alternativeNameValue: one(tag.AlternativeNameValue, text),
-    alternativeNameType: one(tag.AlternativeNameType, enumeration(known.alternativeNameType)),
-  }),
-  "Original Creation Date": dateTime,
-  "Random Number Generator": structure({
-    rngAlgorithm: one(tag.RNGAlgorithm, enumeration(known.rngAlgorithm)),
-    cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
-    cryptographicLength: optional(tag.CryptographicLength, integer),
-    hashingAlgorithm: optional(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
-    drbgAlgorithm: optional(tag.DRBGAlgorithm, anyEnumeration),
-    recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
-    fips186Variation: optional(tag.FIPS186Variation, anyEnumeration),
-    predictionResistance: optional(tag.PredictionResistance, boolean),
-  }),
-  "PKCS#12 Friendly Name": text,
-  Description: text,
-  Comment: text,
-  Sensitive: boolean,
-  "Always Sensitive": boolean,
-  Extractable: boolean,
-  "Never Extractable": boolean,
-};
-
-/** Value of a client's own attribute: it keeps its type, and for structures its items. */
-const customValue: Shape<Json> = { read: itemToJson, write: (tagNumber, value) => jsonToItem(tagNumber, value) };
+import { attributeNames, shapeOf } from "./attribute-shapes.ts";
+import { one, optional, structure } from "./fields.ts";
+import { anyItem, expect, integer, NotInVersion, type Reading, type Shape, text } from "./shape.ts";
+import { tag, tagName } from "./tags.ts";
 
 /** A value in a Locate or Delete may be absent; names that no version knows are refused by the operation, which knows why. */
 const wire = structure({
@@ -163,41 +28,100 @@ export const attribute: Shape<AttributeInstance> = {
   },
 };
 
-function shapeOf(name: string): Shape<Json> | undefined {
-  if (isCustom(name)) return customValue;
-  return Object.hasOwn(shapes, name) ? (shapes[name] as unknown as Shape<Json>) : undefined;
-}
+const tagOfName: ReadonlyMap<string, number> = new Map(
+  attributeNames.map((name) => [name, tag[name.replace(/[^A-Za-z0-9]/g, "") as keyof typeof tag]]),
+);
+const nameOfTag: ReadonlyMap<number, string> = new Map([...tagOfName].map(([name, number]) => [number, name]));
 
-function itemToJson(item: Item): Json {
-  switch (item.type) {
-    case itemType.structure:
-      return { type: item.type, value: item.value.map((child) => ({ tag: child.tag, item: itemToJson(child) })) };
-    case itemType.byteString:
-      return { type: item.type, value: item.value.toString("hex") };
-    case itemType.longInteger:
-    case itemType.bigInteger:
-    case itemType.dateTime:
-      return { type: item.type, value: item.value.toString() };
-    default:
-      return { type: item.type, value: item.value };
+/** KMIP 2.1, 4.63. */
+const vendorAttribute = structure({
+  vendor: one(tag.VendorIdentification, text),
+  name: one(tag.AttributeName, text),
+  value: one(tag.AttributeValue, anyItem),
+});
+
+/** One attribute as 2.x has it: an item by its own tag, or a Vendor Attribute. */
+function readTagged(item: Item, reading: Reading): AttributeInstance {
+  if (item.tag === tag.Attribute) {
+    const { vendor, name: own, value } = vendorAttribute.read(item, reading);
+    const name = vendorAttributeName(vendor, own);
+    return { name, value: readValue(name, value, reading) };
   }
+  const name = nameOfTag.get(item.tag);
+  if (name === undefined) throw unknownAttribute(tagName(item.tag));
+  return { name, value: readValue(name, item, reading) };
 }
 
-function jsonToItem(tagNumber: number, json: Json): Item {
-  const { type, value } = json as { type: number; value: Json };
-  switch (type) {
-    case itemType.structure: {
-      const children = value as readonly { tag: number; item: Json }[];
-      return { tag: tagNumber, type, value: children.map((child) => jsonToItem(child.tag, child.item)) };
+function readValue(name: string, item: Item, reading: Reading): Json {
+  return shapeOf(name)?.read(item, reading) ?? null;
+}
+
+function unknownAttribute(name: string): Refusal {
+  return new Refusal("InvalidField", `${name} is not an attribute that is known here`, "UnsupportedAttribute");
+}
+
+function writeTagged({ name, value }: AttributeInstance, version: number): Item {
+  const shape = shapeOf(name);
+  if (shape !== undefined && isCustom(name)) {
+    const item = shape.write(tag.AttributeValue, value, version);
+    return vendorAttribute.write(tag.Attribute, { ...vendorOf(name), value: item }, version);
+  }
+  const number = tagOfName.get(name);
+  if (shape === undefined || number === undefined) throw new NotInVersion(name);
+  return shape.write(number, value, version);
+}
+
+/** Attributes of KMIP 2.x (2.1, 6.1 "Attributes"): instances stand side by side and have no index. */
+export const attributes: Shape<readonly AttributeInstance[]> = {
+  read: (item, reading) => expect(item, itemType.structure).value.map((child) => readTagged(child, reading)),
+  write: (tagNumber, instances, version) => ({
+    tag: tagNumber,
+    type: itemType.structure,
+    value: instances.flatMap((instance) => sayable(() => writeTagged(instance, version))),
+  }),
+};
+
+/** New Attribute, Current Attribute: a structure that holds one. */
+export const singleAttribute: Shape<AttributeInstance> = {
+  read: (item, reading) => {
+    const [instance, ...more] = attributes.read(item, reading);
+    if (instance === undefined || more.length > 0)
+      throw new Refusal("InvalidMessage", `${tagName(item.tag)} must hold exactly one attribute`);
+    return instance;
+  },
+  write: (tagNumber, instance, version) => attributes.write(tagNumber, [instance], version),
+};
+
+const vendorReference = structure({
+  vendor: one(tag.VendorIdentification, text),
+  name: one(tag.AttributeName, text),
+});
+
+/** Attribute Reference (KMIP 2.1, 7.4): the tag of the attribute, or vendor and name. */
+export const attributeReference: Shape<string> = {
+  read: (item, reading) => {
+    if (item.type === itemType.structure) {
+      const { vendor, name } = vendorReference.read(item, reading);
+      return vendorAttributeName(vendor, name);
     }
-    case itemType.byteString:
-      return hexBytes.write(tagNumber, value as string, 0);
-    case itemType.bigInteger:
-      return bigIntegerText.write(tagNumber, value as string, 0);
-    case itemType.longInteger:
-    case itemType.dateTime:
-      return { tag: tagNumber, type, value: BigInt(value as string) };
-    default:
-      return { tag: tagNumber, type, value } as Item;
+    const { value } = expect(item, itemType.enumeration);
+    const name = nameOfTag.get(value);
+    // What is unknown is an attribute that no object has.
+    return name ?? tagName(value);
+  },
+  write: (tagNumber, name, version) => {
+    if (isCustom(name)) return vendorReference.write(tagNumber, vendorOf(name), version);
+    const value = tagOfName.get(name);
+    if (value === undefined) throw new NotInVersion(name);
+    return { tag: tagNumber, type: itemType.enumeration, value };
+  },
+};
+
+function sayable(write: () => Item): Item[] {
+  try {
+    return [write()];
+  } catch (error) {
+    if (error instanceof NotInVersion) return [];
+    throw error;
   }
 }

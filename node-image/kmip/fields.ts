@@ -44,7 +44,7 @@ export function list<Value>(tag: number, shape: Shape<Value>, since = 10, until 
   return { forms: [{ tag, shape: shape as Shape<unknown>, since, until, presence: "list" }] };
 }
 
-/** None or one structure that stands for a list; absent is the empty list. */
+/** None or one structure that stands for a list; the empty list is left out. */
 export function group<Value>(
   tag: number,
   shape: Shape<readonly Value[]>,
@@ -168,6 +168,7 @@ function givenTwice(child: number, parent: number): Refusal {
 
 function writeField(into: Item[], form: Form, value: unknown, version: number): void {
   if (value === undefined) return;
+  if (form.presence === "group" && (value as readonly unknown[]).length === 0) return;
   if (form.presence === "one" || form.presence === "group") {
     return void into.push(form.shape.write(form.tag, value, version));
   }

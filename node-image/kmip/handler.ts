@@ -72,10 +72,12 @@ interface Surroundings {
 async function answer(message: Buffer, caller: Caller, around: Surroundings): Promise<Buffer> {
   const { shared } = around;
   const timeStamp = seconds(shared.now());
-  let version: number = versions[0];
+  let version = oldest;
   try {
     const request = decode(message);
-    version = versionOf(request);
+    const asked = versionOf(request);
+    version = versions.find((each) => each <= asked) ?? oldest;
+    if (version !== asked) throw notSpoken(`${Math.floor(asked / 10)}.${asked % 10}`);
     const { header, items } = parseRequest(request, version);
     const context = { ...shared, caller, version, operation: "" };
     return await runBatch({ header, items, context, timeStamp, metrics: around.metrics });
@@ -89,9 +91,9 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
 
 /** The answer to bytes that are no message at all (11.1), for the door to send before it closes. */
 export function invalidMessage(error: Error): Buffer {
-  const around = { log: () => undefined, version: versions[0] };
+  const around = { log: () => undefined, version: oldest };
   const item = failed(new Refusal("InvalidMessage", error.message), around);
-  return encode(responseMessage({ version: versions[0], timeStamp: seconds(new Date()) }, [item]));
+  return encode(responseMessage({ version: oldest, timeStamp: seconds(new Date()) }, [item]));
 }
 
 /** What makes a whole message unreadable is an Invalid Message (11.1). */
@@ -110,12 +112,20 @@ function versionOf(request: Item): number {
   const first = header?.tag === tag.RequestHeader ? expect(header, itemType.structure).value[0] : undefined;
   if (first?.tag !== tag.ProtocolVersion)
     throw new Refusal("InvalidMessage", "The Request Header has no Protocol Version");
-  const { major, minor } = protocolVersion.read(first, unplaced(versions[0]));
-  const version = versions.find((each) => major === Math.floor(each / 10) && minor === each % 10);
-  if (version === undefined) {
-    throw new Refusal("InvalidMessage", `KMIP ${major}.${minor} is not spoken here: use 1.0 to 1.4`);
-  }
-  return version;
+  const { major, minor } = protocolVersion.read(first, unplaced(oldest));
+  if (minor < 0 || minor > 9 || major < 0) throw notSpoken(`${major}.${minor}`);
+  return major * 10 + minor;
+}
+
+/** A message that tells no version is answered in the form that everybody reads. */
+const oldest = 10;
+
+function notSpoken(asked: string): Refusal {
+  return new Refusal(
+    "InvalidMessage",
+    `KMIP ${asked} is not spoken here: use 1.0 to 1.4, 2.0 or 2.1`,
+    "UnsupportedProtocolVersion",
+  );
 }
 
 function parseRequest(request: Item, version: number): { header: RequestHeader; items: readonly Item[] } {
@@ -158,9 +168,7 @@ async function runBatch(batch: Batch): Promise<Buffer> {
       // Stop is the default (6.13); items after the failed one are neither done nor answered.
       if (done.answer === undefined && header.batchErrorContinuation !== 1) break;
     }
-    const correlation =
-      header.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: header.clientCorrelationValue };
-    return fitting(encode(responseMessage({ version: context.version, timeStamp, ...correlation }, responses)), batch);
+    return fitting(encode(responseMessage({ version: context.version, timeStamp }, responses)), batch);
   } finally {
     for (const secret of secrets) secret.fill(0);
   }

@@ -3,9 +3,9 @@ import { keyFormatType, objectType } from "../objects/enumerations.ts";
 import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { attribute } from "./attributes.ts";
+import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { list, one, optional, structure } from "./fields.ts";
+import { byVersion, group, list, one, optional, structure } from "./fields.ts";
 import { anyEnumeration, anyItem, bytes, enumeration, integer, type Reading, type Shape } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -39,7 +39,7 @@ const keyBlock = structure({
 
 const keyValue = structure({
   material: one(tag.KeyMaterial, anyItem),
-  attributes: list(tag.Attribute, attribute),
+  attributes: byVersion(list(tag.Attribute, attribute, 10, 20), group(tag.Attributes, attributes, 20)),
 });
 
 const transparentSymmetric = structure({ key: one(tag.Key, bytes) });

@@ -53,7 +53,6 @@ export const requestItem = structure({
 const responseHeader = structure({
   version: one(tag.ProtocolVersion, protocolVersion),
   timeStamp: one(tag.TimeStamp, dateTime),
-  clientCorrelationValue: optional(tag.ClientCorrelationValue, text, 14),
   batchCount: one(tag.BatchCount, integer),
 });
 
@@ -69,16 +68,13 @@ const responseItem = structure({
 /** One answer of a batch. */
 export type ResponseItem = ValueOf<typeof responseItem>;
 
-/** Builds a response message; `timeStamp` in seconds since 1970. */
+/** Builds a response message; `timeStamp` in seconds since 1970. A client's correlation value is for logs, it is not sent back (6.18). */
 export function responseMessage(
-  head: { readonly version: number; readonly timeStamp: number; readonly clientCorrelationValue?: string },
+  { version, timeStamp }: { readonly version: number; readonly timeStamp: number },
   items: readonly ResponseItem[],
 ): Item {
-  const { version, timeStamp } = head;
-  const correlation =
-    head.clientCorrelationValue === undefined ? {} : { clientCorrelationValue: head.clientCorrelationValue };
   const parts = { major: Math.floor(version / 10), minor: version % 10 };
-  const header = { version: parts, timeStamp, batchCount: items.length, ...correlation };
+  const header = { version: parts, timeStamp, batchCount: items.length };
   return {
     tag: tag.ResponseMessage,
     type: itemType.structure,

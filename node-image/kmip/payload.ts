@@ -1,8 +1,8 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Item } from "../ttlv/types.ts";
-import { attribute } from "./attributes.ts";
-import { defaulted, type Field, list, one, structure } from "./fields.ts";
+import { attribute, attributes } from "./attributes.ts";
+import { byVersion, defaulted, type Field, group, list, one, structure } from "./fields.ts";
 import { anyItem, mapped, type Reading, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -23,11 +23,11 @@ const template = structure({ names: list(tag.Name, anyItem), attributes: list(ta
 /** Attributes in a Template-Attribute (2.1.8). */
 const templateAttribute = mapped(
   template,
-  ({ names, attributes }) => {
+  ({ names, attributes: instances }) => {
     if (names.length > 0) throw noTemplates();
-    return attributes;
+    return instances;
   },
-  (attributes) => ({ names: [] as readonly Item[], attributes }),
+  (instances) => ({ names: [] as readonly Item[], attributes: instances }),
 );
 
 function noTemplates(): Refusal {
@@ -37,7 +37,18 @@ function noTemplates(): Refusal {
   );
 }
 
-/** The attributes of a new object; `tagNumber` differs for the common, private and public ones of a key pair. */
+/** Where 2.x has what stood in a Template-Attribute. */
+const attributesTag: Readonly<Record<number, number>> = {
+  [tag.TemplateAttribute]: tag.Attributes,
+  [tag.CommonTemplateAttribute]: tag.CommonAttributes,
+  [tag.PrivateKeyTemplateAttribute]: tag.PrivateKeyAttributes,
+  [tag.PublicKeyTemplateAttribute]: tag.PublicKeyAttributes,
+};
+
+/** The attributes of a new object; `tagNumber` is the 1.x tag, which differs for the common, private and public ones of a key pair. */
 export function newAttributes(tagNumber: number = tag.TemplateAttribute): Field<readonly AttributeInstance[]> {
-  return { forms: one(tagNumber, templateAttribute).forms.map((form) => ({ ...form, absent: () => [] })) };
+  return byVersion(
+    group(tagNumber, templateAttribute, 10, 20),
+    group(attributesTag[tagNumber] ?? tag.Attributes, attributes, 20),
+  );
 }

@@ -1,15 +1,20 @@
-import { attribute } from "./attributes.ts";
-import { list, one, optional, structure } from "./fields.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { ChangeAttributeRequest, DeleteAttributeRequest } from "../operations/change-attributes.ts";
+import { attribute, attributeReference, attributes, singleAttribute } from "./attributes.ts";
+import { byVersion, list, one, optional, structure } from "./fields.ts";
 import { placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { integer, text } from "./shape.ts";
+import { integer, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
-const names = list(tag.AttributeName, text);
+const names = byVersion(list(tag.AttributeName, text, 10, 20), list(tag.AttributeReference, attributeReference, 20));
 
 /** Get Attributes (4.12). */
 export const getAttributes = {
   request: structure({ uniqueIdentifier: placeableIdentifier, names }),
-  response: structure({ uniqueIdentifier, attributes: list(tag.Attribute, attribute) }),
+  response: structure({
+    uniqueIdentifier,
+    attributes: byVersion(list(tag.Attribute, attribute, 10, 20), one(tag.Attributes, attributes, 20)),
+  }),
 };
 
 /** Get Attribute List (4.13). */
@@ -18,15 +23,41 @@ export const getAttributeList = {
   response: structure({ uniqueIdentifier, names }),
 };
 
-/** Add Attribute and Modify Attribute (4.14, 4.15); Delete Attribute (4.16) is answered alike. */
+const change = structure({
+  uniqueIdentifier: placeableIdentifier,
+  current: optional(tag.CurrentAttribute, singleAttribute, 20),
+  attribute: byVersion(one(tag.Attribute, attribute, 10, 20), one(tag.NewAttribute, singleAttribute, 20)),
+});
+
+/** Add, Modify and Set Attribute (4.14, 4.15; 2.1, 6.1.54); Delete Attribute (4.16) is answered alike. */
 export const changeAttribute = {
-  request: structure({ uniqueIdentifier: placeableIdentifier, attribute: one(tag.Attribute, attribute) }),
-  response: structure({ uniqueIdentifier, attribute: one(tag.Attribute, attribute) }),
+  request: change satisfies Shape<ChangeAttributeRequest>,
+  response: structure({
+    uniqueIdentifier,
+    attribute: optional(tag.Attribute, attribute, 10, 20),
+  }),
 };
 
-/** Delete Attribute (4.16). */
-export const deleteAttributeRequest = structure({
+const deleting = structure({
   uniqueIdentifier: placeableIdentifier,
-  name: one(tag.AttributeName, text),
-  index: optional(tag.AttributeIndex, integer),
+  name: optional(tag.AttributeName, text, 10, 20),
+  index: optional(tag.AttributeIndex, integer, 10, 20),
+  current: optional(tag.CurrentAttribute, singleAttribute, 20),
+  reference: optional(tag.AttributeReference, attributeReference, 20),
 });
+
+/** Delete Attribute (4.16; 2.1, 6.1.14). */
+export const deleteAttributeRequest: Pick<Shape<DeleteAttributeRequest>, "read"> = {
+  read: (payload, reading) => {
+    const { uniqueIdentifier: id, name, index, current, reference } = deleting.read(payload, reading);
+    const wanted = current?.name ?? reference ?? name;
+    if (wanted === undefined || (current !== undefined && reference !== undefined && reference !== current.name))
+      throw new Refusal("InvalidMessage", "Say which attribute is to be deleted, once");
+    return {
+      uniqueIdentifier: id,
+      name: wanted,
+      ...(index === undefined ? {} : { index }),
+      ...(current === undefined ? {} : { current: current.value }),
+    };
+  },
+};

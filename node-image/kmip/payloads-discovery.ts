@@ -1,6 +1,6 @@
-import { attribute } from "./attributes.ts";
+import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { list, optional, structure } from "./fields.ts";
+import { byVersion, group, list, optional, structure } from "./fields.ts";
 import { protocolVersion } from "./protocol-version.ts";
 import { enumeration, integer, mapped, text } from "./shape.ts";
 import { tag } from "./tags.ts";
@@ -12,7 +12,7 @@ export const locate = {
     offsetItems: optional(tag.OffsetItems, integer, 13),
     storageStatusMask: optional(tag.StorageStatusMask, integer),
     objectGroupMember: optional(tag.ObjectGroupMember, enumeration(known.objectGroupMember), 11),
-    attributes: list(tag.Attribute, attribute),
+    attributes: byVersion(list(tag.Attribute, attribute, 10, 20), group(tag.Attributes, attributes, 20)),
   }),
   response: structure({
     locatedItems: optional(tag.LocatedItems, integer, 13),

@@ -1,30 +1,82 @@
 import { randomUUID } from "node:crypto";
-import { Refusal, type RefusalCode } from "../objects/refusal.ts";
+import { type FinerCode, Refusal, type RefusalCode } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { knows } from "./enumeration.ts";
 import { enumerations } from "./enumerations.ts";
 import type { ResponseItem } from "./messages.ts";
 import { NotInVersion } from "./shape.ts";
 
-/** KMIP Result Reason of each refusal (9.1.3.2.29). */
-const reasons: Readonly<Record<RefusalCode, number>> = {
-  ItemNotFound: 0x01,
-  ResponseTooLarge: 0x02,
-  InvalidMessage: 0x04,
-  OperationNotSupported: 0x05,
-  MissingData: 0x06,
-  InvalidField: 0x07,
-  FeatureNotSupported: 0x08,
-  CryptographicFailure: 0x0a,
-  IllegalOperation: 0x0b,
-  PermissionDenied: 0x0c,
-  IndexOutOfBounds: 0x0e,
-  KeyFormatTypeNotSupported: 0x10,
-  KeyCompressionTypeNotSupported: 0x11,
-  EncodingOptionError: 0x12,
-  KeyValueNotPresent: 0x13,
-  Sensitive: 0x16,
-  NotExtractable: 0x17,
+/** KMIP Result Reason of each refusal (9.1.3.2.29), and the one that 2.x has in its place. */
+const reasons: Readonly<Record<RefusalCode, readonly [number, number?]>> = {
+  ItemNotFound: [0x01, 0x37],
+  ResponseTooLarge: [0x02],
+  AuthenticationNotSuccessful: [0x03],
+  InvalidMessage: [0x04],
+  OperationNotSupported: [0x05],
+  MissingData: [0x06],
+  InvalidField: [0x07],
+  FeatureNotSupported: [0x08],
+  OperationCanceledByRequester: [0x09],
+  CryptographicFailure: [0x0a],
+  IllegalOperation: [0x0b, 0x43],
+  PermissionDenied: [0x0c],
+  ObjectArchived: [0x0d],
+  IndexOutOfBounds: [0x0e, 0x3a],
+  ApplicationNamespaceNotSupported: [0x0f],
+  KeyFormatTypeNotSupported: [0x10],
+  KeyCompressionTypeNotSupported: [0x11],
+  EncodingOptionError: [0x12],
+  KeyValueNotPresent: [0x13],
+  AttestationRequired: [0x14],
+  AttestationFailed: [0x15],
+  Sensitive: [0x16],
+  NotExtractable: [0x17],
+  ObjectAlreadyExists: [0x18],
+  GeneralFailure: [0x100],
+};
+
+/** KMIP 2.1, 11.46. */
+const finerReasons: Readonly<Record<FinerCode, number>> = {
+  InvalidTicket: 0x19,
+  UsageLimitExceeded: 0x1a,
+  NumericRange: 0x1b,
+  InvalidDataType: 0x1c,
+  UnsupportedAttribute: 0x1f,
+  AttributeInstanceNotFound: 0x20,
+  AttributeNotFound: 0x21,
+  AttributeReadOnly: 0x22,
+  AttributeSingleValued: 0x23,
+  BadCryptographicParameters: 0x24,
+  BadPassword: 0x25,
+  IllegalObjectType: 0x28,
+  IncompatibleCryptographicUsageMask: 0x29,
+  InvalidAsynchronousCorrelationValue: 0x2b,
+  InvalidAttribute: 0x2c,
+  InvalidAttributeValue: 0x2d,
+  InvalidCorrelationValue: 0x2e,
+  InvalidCSR: 0x2f,
+  InvalidObjectType: 0x30,
+  KeyWrapTypeNotSupported: 0x32,
+  MissingInitializationVector: 0x34,
+  NonUniqueNameAttribute: 0x35,
+  ObjectDestroyed: 0x36,
+  ObjectNotFound: 0x37,
+  NotAuthorised: 0x39,
+  ServerLimitExceeded: 0x3a,
+  UnknownEnumeration: 0x3b,
+  UnknownMessageExtension: 0x3c,
+  UnknownTag: 0x3d,
+  UnsupportedCryptographicParameters: 0x3e,
+  UnsupportedProtocolVersion: 0x3f,
+  WrappingObjectArchived: 0x40,
+  WrappingObjectDestroyed: 0x41,
+  WrappingObjectNotFound: 0x42,
+  WrongKeyLifecycleState: 0x43,
+  ProtectionStorageUnavailable: 0x44,
+  PKCS11CodecError: 0x45,
+  PKCS11InvalidFunction: 0x46,
+  PKCS11InvalidInterface: 0x47,
+  ConstraintViolation: 0x4b,
 };
 
 const permissionDenied = 0x0c;
@@ -52,9 +104,7 @@ export function failed(
     );
   }
   if (error instanceof Refusal) {
-    const reason = reasons[error.code];
-    const speakable = knows(enumerations.resultReason, reason, around.version) ? reason : permissionDenied;
-    return { status: operationFailed, reason: speakable, message: error.message };
+    return { status: operationFailed, reason: reasonOf(error, around.version), message: error.message };
   }
   const correlation = randomUUID();
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
@@ -64,4 +114,13 @@ export function failed(
     reason: generalFailure,
     message: `The server failed; its log has the cause under ${correlation}. Try again, or on another node`,
   };
+}
+
+/** The best word for a refusal that the version has. */
+function reasonOf({ code, finer }: Refusal, version: number): number {
+  const [plain, modern] = reasons[code];
+  const words = [finer === undefined ? undefined : finerReasons[finer], version >= 20 ? modern : undefined, plain];
+  return (
+    words.find((word) => word !== undefined && knows(enumerations.resultReason, word, version)) ?? permissionDenied
+  );
 }

@@ -19,4 +19,4 @@ export const router: ReadonlyMap<number, Route> = new Map(
 );
 
 /** Protocol versions spoken, best first. */
-export const versions = [14, 13, 12, 11, 10] as const;
+export const versions = [21, 20, 14, 13, 12, 11, 10] as const;

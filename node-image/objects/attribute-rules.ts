@@ -15,11 +15,28 @@ export interface AttributeRule {
   readonly appliesTo: readonly number[];
 }
 
-const { certificate, symmetricKey, publicKey, privateKey, splitKey, secretData, opaqueObject, pgpKey } = objectType;
+const { certificate, symmetricKey, publicKey, privateKey, splitKey, template, secretData, opaqueObject, pgpKey } =
+  objectType;
 const keys = [symmetricKey, publicKey, privateKey, splitKey, pgpKey];
 const cryptographic = [...keys, certificate, secretData];
-const all = [...cryptographic, opaqueObject];
+const all = [...cryptographic, opaqueObject, template];
 const secret = [symmetricKey, privateKey, splitKey, secretData];
+
+/** Parts of a distinguished name that are attributes of their own since KMIP 2.0 (2.1, 4.8). */
+export const certificateNameParts = [
+  "CN",
+  "O",
+  "OU",
+  "Email",
+  "C",
+  "ST",
+  "L",
+  "UID",
+  "Serial Number",
+  "Title",
+  "DC",
+  "DN Qualifier",
+] as const;
 
 const server = { since: 10, initially: "server", modifiable: "never", deletable: false, multiple: false } as const;
 const client = { since: 10, initially: "either", modifiable: "always", deletable: true, multiple: false } as const;
@@ -41,7 +58,7 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   "X.509 Certificate Issuer": { ...server, since: 11, appliesTo: [certificate] },
   "Digital Signature Algorithm": { ...server, since: 11, appliesTo: [certificate, pgpKey] },
   Digest: { ...server, multiple: true, appliesTo: all },
-  "Operation Policy Name": { ...server, initially: "either", appliesTo: all },
+  "Operation Policy Name": { ...server, until: 20, initially: "either", appliesTo: all },
   "Cryptographic Usage Mask": { ...server, initially: "either", appliesTo: cryptographic },
   State: { ...server, appliesTo: all },
   "Initial Date": { ...server, appliesTo: all },
@@ -79,18 +96,62 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   "Always Sensitive": { ...server, since: 14, appliesTo: secret },
   Extractable: { ...client, since: 14, deletable: false, appliesTo: all },
   "Never Extractable": { ...server, since: 14, appliesTo: secret },
+  "Key Format Type": { ...server, since: 20, appliesTo: [...keys, secretData] },
+  "Short Unique Identifier": { ...server, since: 20, appliesTo: all },
+  "Protection Level": { ...client, since: 20, appliesTo: all },
+  "Protection Period": { ...client, since: 20, appliesTo: all },
+  "Protection Storage Mask": { ...server, since: 20, appliesTo: all },
+  "Quantum Safe": { ...server, since: 20, initially: "either", appliesTo: all },
+  "NIST Key Type": { ...list, since: 20, appliesTo: all },
+  "Rotate Name": { ...list, since: 21, appliesTo: all },
+  "Rotate Interval": { ...client, since: 21, appliesTo: all },
+  "Rotate Automatic": { ...client, since: 21, appliesTo: all },
+  "Rotate Offset": { ...client, since: 21, appliesTo: all },
+  "Rotate Date": { ...server, since: 21, appliesTo: all },
+  "Rotate Generation": { ...server, since: 21, appliesTo: all },
+  "Rotate Latest": { ...server, since: 21, appliesTo: all },
+  ...Object.fromEntries(
+    ["Subject", "Issuer"].flatMap((party) =>
+      certificateNameParts.map((part) => [
+        `Certificate ${party} ${part}`,
+        { ...server, since: 20, multiple: true, appliesTo: [certificate] },
+      ]),
+    ),
+  ),
 };
 
 const custom: AttributeRule = { ...list, appliesTo: all };
+const vendorOwn: AttributeRule = { ...custom, since: 20 };
 
 /** Whether the name is that of a client's own attribute (3.39); names with "y-" are for servers and unused here. */
 export function isCustom(name: string): boolean {
-  return name.startsWith("x-");
+  return name.startsWith("x-") || name.startsWith(vendorPrefix);
+}
+
+/** No attribute of 1.x begins with it: those of vendors other than "x" are seen from 2.0 on only. */
+const vendorPrefix = "vendor:";
+
+/** The name under which a Vendor Attribute of KMIP 2.x is kept; vendor "x" is the "x-" of 1.x. */
+export function vendorAttributeName(vendor: string, name: string): string {
+  return vendor === "x" ? `x-${name}` : `${vendorPrefix}${encodeURIComponent(vendor)}:${name}`;
+}
+
+/** Vendor and name of a client's own attribute. */
+export function vendorOf(name: string): { readonly vendor: string; readonly name: string } {
+  if (name.startsWith("x-")) return { vendor: "x", name: name.slice(2) };
+  const end = name.indexOf(":", vendorPrefix.length);
+  return { vendor: decodeURIComponent(name.slice(vendorPrefix.length, end)), name: name.slice(end + 1) };
 }
 
 /** The rule for an attribute in a protocol version; undefined when that version does not have it. */
 export function attributeRule(name: string, version: number): AttributeRule | undefined {
-  const rule = isCustom(name) ? custom : Object.hasOwn(attributeRules, name) ? attributeRules[name] : undefined;
+  const rule = name.startsWith("x-")
+    ? custom
+    : name.startsWith(vendorPrefix)
+      ? vendorOwn
+      : Object.hasOwn(attributeRules, name)
+        ? attributeRules[name]
+        : undefined;
   if (rule === undefined || version < rule.since || version >= (rule.until ?? Number.POSITIVE_INFINITY))
     return undefined;
   return rule;

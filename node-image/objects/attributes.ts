@@ -25,6 +25,7 @@ export function visibleAttributes(object: ManagedObject, now: Date, version: num
     ["Unique Identifier", [object.id]],
     ["Object Type", [object.objectType]],
     ["State", [stateOf(object, now)]],
+    ["Short Unique Identifier", [object.id.replaceAll("-", "")]],
   ];
   return new Map([...derived, ...object.attributes].filter(([name]) => attributeRule(name, version) !== undefined));
 }
@@ -71,10 +72,15 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
   }
   const instances = object.attributes.get(name) ?? [];
   if (!rule.multiple && instances.length > 0) {
-    throw new Refusal("IllegalOperation", `Attribute "${name}" exists already: use Modify Attribute`);
+    throw new Refusal(
+      "IllegalOperation",
+      `Attribute "${name}" exists already: use Modify Attribute`,
+      "AttributeSingleValued",
+    );
   }
   if (instances.some((other) => isDeepStrictEqual(other, value))) {
-    throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`);
+    const finer = name === "Name" ? "NonUniqueNameAttribute" : "InvalidAttributeValue";
+    throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`, finer);
   }
   const result = [...instances, value];
   checkCount(name, result);
@@ -91,7 +97,11 @@ export function afterModifying(object: ManagedObject, modified: AttributeInstanc
   checkWritable(name, rule, object, now);
   const instances = object.attributes.get(name);
   if (instances === undefined) {
-    throw new Refusal("InvalidField", `The object has no attribute "${name}": use Add Attribute first`);
+    throw new Refusal(
+      "InvalidField",
+      `The object has no attribute "${name}": use Add Attribute first`,
+      "AttributeNotFound",
+    );
   }
   checkInstance(name, instances, index);
   checkChangedDate(object, name, value, now);
@@ -109,7 +119,8 @@ export function afterDeleting(
 ): Json[] | null {
   const rule = attributeRule(name, version);
   if (rule === undefined) throw noSuchAttribute(name);
-  if (!rule.deletable) throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`);
+  if (!rule.deletable)
+    throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be deleted`, "AttributeReadOnly");
   const instances = object.attributes.get(name);
   if (instances === undefined) throw noSuchAttribute(name);
   checkInstance(name, instances, index ?? 0);
@@ -124,7 +135,7 @@ export function isAttributeName(name: string): boolean {
 }
 
 function noSuchAttribute(name: string): Refusal {
-  return new Refusal("ItemNotFound", `The object has no attribute "${name}"`);
+  return new Refusal("ItemNotFound", `The object has no attribute "${name}"`, "AttributeNotFound");
 }
 
 function knownRule(
@@ -135,10 +146,14 @@ function knownRule(
 ): AttributeRule {
   const rule = attributeRule(name, version);
   if (rule === undefined) {
-    throw new Refusal(code, `Attribute "${name}" does not exist in this protocol version; own names begin with "x-"`);
+    throw new Refusal(
+      code,
+      `Attribute "${name}" does not exist in this protocol version; own names begin with "x-"`,
+      "UnsupportedAttribute",
+    );
   }
   if (!rule.appliesTo.includes(objectType)) {
-    throw new Refusal(code, `Attribute "${name}" does not apply to this object type`);
+    throw new Refusal(code, `Attribute "${name}" does not apply to this object type`, "InvalidAttribute");
   }
   return rule;
 }
@@ -152,15 +167,24 @@ function checkWritable(name: string, rule: AttributeRule, object: ManagedObject,
     preActive: current === state.preActive,
     untilDeactivated: current === state.preActive || current === state.active,
   }[rule.modifiable];
-  if (rule.modifiable === "never") throw new Refusal("PermissionDenied", `Attribute "${name}" is read-only`);
+  if (rule.modifiable === "never")
+    throw new Refusal("PermissionDenied", `Attribute "${name}" is read-only`, "AttributeReadOnly");
   if (!open || destroyed) {
-    throw new Refusal("PermissionDenied", `Attribute "${name}" cannot be changed in the object's present state`);
+    throw new Refusal(
+      "PermissionDenied",
+      `Attribute "${name}" cannot be changed in the object's present state`,
+      destroyed ? "ObjectDestroyed" : "WrongKeyLifecycleState",
+    );
   }
 }
 
 function checkInstance(name: string, instances: Instances, index: number): void {
   if (instances[index] === undefined || instances[index] === null) {
-    throw new Refusal("ItemNotFound", `Attribute "${name}" has no instance with index ${index}`);
+    throw new Refusal(
+      "ItemNotFound",
+      `Attribute "${name}" has no instance with index ${index}`,
+      "AttributeInstanceNotFound",
+    );
   }
 }
 
@@ -192,7 +216,11 @@ function checkChangedDate(object: ManagedObject, name: string, value: Json, now:
   if (!name.endsWith(" Date")) return;
   const started = name === "Process Start Date" || name === "Protect Stop Date";
   if (started && reached(object, name, now)) {
-    throw new Refusal("PermissionDenied", `"${name}" has been reached and can no longer be changed`);
+    throw new Refusal(
+      "PermissionDenied",
+      `"${name}" has been reached and can no longer be changed`,
+      "WrongKeyLifecycleState",
+    );
   }
   checkDates({ ...Object.fromEntries(object.attributes), [name]: [value] });
 }

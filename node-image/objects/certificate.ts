@@ -1,3 +1,5 @@
+import { X509Certificate } from "node:crypto";
+import { certificateNameParts } from "./attribute-rules.ts";
 import { Refusal } from "./refusal.ts";
 import type { Json } from "./types.ts";
 
@@ -10,7 +12,40 @@ export function certificateAttributes(der: Buffer): Record<string, Json[]> {
     "X.509 Certificate Identifier": [{ issuerDistinguishedName: issuer, certificateSerialNumber: serial }],
     "X.509 Certificate Subject": [{ subjectDistinguishedName: subject, subjectAlternativeName: [] }],
     "X.509 Certificate Issuer": [{ issuerDistinguishedName: issuer, issuerAlternativeName: [] }],
+    ...nameParts(der),
   };
+}
+
+/** OpenSSL's short names of the parts that KMIP names otherwise. */
+const shortNames: Readonly<Record<string, string>> = {
+  Email: "emailAddress",
+  "Serial Number": "serialNumber",
+  Title: "title",
+  "DN Qualifier": "dnQualifier",
+};
+
+/** Subject and issuer taken apart (KMIP 2.1, 4.8). */
+function nameParts(der: Buffer): Record<string, Json[]> {
+  const certificate = parsed(der);
+  const parties = { Subject: certificate.subject ?? "", Issuer: certificate.issuer ?? "" };
+  return Object.fromEntries(
+    Object.entries(parties).flatMap(([party, lines]) =>
+      certificateNameParts.flatMap((part) => {
+        const prefix = `${shortNames[part] ?? part}=`;
+        const found = lines.split("\n").filter((line) => line.startsWith(prefix));
+        const values = found.map((line) => line.slice(prefix.length));
+        return values.length === 0 ? [] : [[`Certificate ${party} ${part}`, values]];
+      }),
+    ),
+  );
+}
+
+function parsed(der: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(der);
+  } catch {
+    throw unreadable();
+  }
 }
 
 const sequence = 0x30;

@@ -16,15 +16,69 @@ export type RefusalCode =
   | "EncodingOptionError"
   | "KeyValueNotPresent"
   | "Sensitive"
-  | "NotExtractable";
+  | "NotExtractable"
+  | "AuthenticationNotSuccessful"
+  | "OperationCanceledByRequester"
+  | "ObjectArchived"
+  | "ApplicationNamespaceNotSupported"
+  | "AttestationRequired"
+  | "AttestationFailed"
+  | "ObjectAlreadyExists"
+  | "GeneralFailure";
+
+/** Reasons that KMIP has since 2.0 only; a client of an older version is told the plain code. */
+export type FinerCode =
+  | "ObjectDestroyed"
+  | "ObjectNotFound"
+  | "WrongKeyLifecycleState"
+  | "AttributeReadOnly"
+  | "AttributeSingleValued"
+  | "AttributeNotFound"
+  | "AttributeInstanceNotFound"
+  | "UnsupportedAttribute"
+  | "InvalidAttribute"
+  | "InvalidAttributeValue"
+  | "InvalidDataType"
+  | "NumericRange"
+  | "NonUniqueNameAttribute"
+  | "IncompatibleCryptographicUsageMask"
+  | "BadCryptographicParameters"
+  | "UnsupportedCryptographicParameters"
+  | "MissingInitializationVector"
+  | "InvalidObjectType"
+  | "IllegalObjectType"
+  | "InvalidCorrelationValue"
+  | "InvalidAsynchronousCorrelationValue"
+  | "InvalidCSR"
+  | "InvalidTicket"
+  | "BadPassword"
+  | "UsageLimitExceeded"
+  | "KeyWrapTypeNotSupported"
+  | "WrappingObjectArchived"
+  | "WrappingObjectDestroyed"
+  | "WrappingObjectNotFound"
+  | "ProtectionStorageUnavailable"
+  | "ServerLimitExceeded"
+  | "ConstraintViolation"
+  | "UnknownTag"
+  | "UnknownEnumeration"
+  | "UnknownMessageExtension"
+  | "UnsupportedProtocolVersion"
+  | "PKCS11CodecError"
+  | "PKCS11InvalidFunction"
+  | "PKCS11InvalidInterface"
+  | "NotAuthorised";
 
 /** A request that cannot be done as asked; the message is shown to the client and says what to change, never an internal. */
 export class Refusal extends Error {
   readonly code: RefusalCode;
+  /** The better word for it that newer clients know. */
+  readonly finer: FinerCode | undefined;
 
-  constructor(code: RefusalCode, message: string) {
+  constructor(code: RefusalCode, message: string, finer?: FinerCode) {
     super(message);
     this.name = "Refusal";
     this.code = code;
+    this.finer = finer;
   }
 }

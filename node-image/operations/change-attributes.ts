@@ -1,11 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   type AttributeInstance,
   afterAdding,
   afterDeleting,
   afterModifying,
+  type Instances,
   lastChange,
 } from "../objects/attributes.ts";
 import { factOf, reached, seconds } from "../objects/lifecycle.ts";
+import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { change } from "./find.ts";
@@ -14,6 +17,8 @@ import { withFreeNames } from "./names.ts";
 /** KMIP Add Attribute and Modify Attribute (4.14, 4.15). */
 export interface ChangeAttributeRequest {
   readonly uniqueIdentifier: string;
+  /** KMIP 2.x: the instance that is meant, by its present value. */
+  readonly current?: AttributeInstance;
   readonly attribute: AttributeInstance;
 }
 
@@ -22,6 +27,8 @@ export interface DeleteAttributeRequest {
   readonly uniqueIdentifier: string;
   readonly name: string;
   readonly index?: number;
+  /** KMIP 2.x: the instance by its value; without it all instances of the name are meant. */
+  readonly current?: Json;
 }
 
 /** The attribute instance that was added, changed or deleted. */
@@ -44,23 +51,53 @@ export function addAttribute(request: ChangeAttributeRequest, context: Context):
 export function modifyAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
   return change(id, context, async (object) => {
-    const instances = afterModifying(object, attribute, context.now(), context.version);
+    const index = instanceMeant(object, request, context.version);
+    const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
     await write(object, attribute, instances, context);
-    return { uniqueIdentifier: id, attribute: at(attribute.name, attribute.index ?? 0, attribute.value) };
+    return { uniqueIdentifier: id, attribute: at(attribute.name, index, attribute.value) };
   });
 }
 
-/** Deletes one instance; its index is not given to another while later ones exist. */
+/** Deletes one instance, whose index is not given to another while later ones exist; or all (KMIP 2.x). */
 export function deleteAttribute(request: DeleteAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
-  const { uniqueIdentifier: id, name, index } = request;
+  const { uniqueIdentifier: id, name, current } = request;
   return change(id, context, async (object) => {
+    const instances = object.attributes.get(name) ?? [];
+    const index = current === undefined ? (request.index ?? 0) : instanceOf(instances, name, current);
     const left = afterDeleting(object, name, index, context.version);
-    const value = object.attributes.get(name)?.[index ?? 0] ?? null;
+    const all = context.version >= 20 && current === undefined;
     await context.store.write([
-      { kind: "change", id, facts: 0, attributes: { [name]: left, ...lastChange(context.now()) } },
+      { kind: "change", id, facts: 0, attributes: { [name]: all ? null : left, ...lastChange(context.now()) } },
     ]);
-    return { uniqueIdentifier: id, attribute: at(name, index ?? 0, value) };
+    return { uniqueIdentifier: id, attribute: at(name, index, instances[index] ?? null) };
   });
+}
+
+/** 1.x names an instance by its index, 2.x by its value, or not at all when there is one only. */
+function instanceMeant(object: ManagedObject, request: ChangeAttributeRequest, version: number): number {
+  const { attribute, current } = request;
+  const { name, index } = attribute;
+  if (version < 20) return index ?? 0;
+  const instances = object.attributes.get(name) ?? [];
+  if (current !== undefined) {
+    if (current.name !== name) throw new Refusal("InvalidField", "Current Attribute and New Attribute differ in name");
+    return instanceOf(instances, name, current.value);
+  }
+  const present = instances.flatMap((value, at) => (value === null ? [] : [at]));
+  if (present.length > 1)
+    throw new Refusal("InvalidField", `"${name}" has several instances: say which with Current Attribute`);
+  return present[0] ?? 0;
+}
+
+function instanceOf(instances: Instances, name: string, value: Json): number {
+  const index = instances.findIndex((instance) => isDeepStrictEqual(instance, value));
+  if (index < 0)
+    throw new Refusal(
+      "ItemNotFound",
+      `Attribute "${name}" has no instance with this value`,
+      "AttributeInstanceNotFound",
+    );
+  return index;
 }
 
 function at(name: string, index: number, value: Json): AttributeInstance {

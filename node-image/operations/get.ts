@@ -35,7 +35,11 @@ export async function get(request: GetRequest, context: Context): Promise<GetRes
 export function openMaterial(object: ManagedObject, context: Context): Material {
   const current = stateOf(object, context.now());
   if (object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal("IllegalOperation", "The object has been destroyed: only its attributes are left");
+    throw new Refusal(
+      "IllegalOperation",
+      "The object has been destroyed: only its attributes are left",
+      "ObjectDestroyed",
+    );
   }
   return unpackMaterial(context.keyring.unseal(object.sealed, sealContext(object)));
 }

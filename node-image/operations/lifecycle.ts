@@ -81,7 +81,9 @@ const advice: Readonly<Record<Trigger, string>> = {
 
 function refused(trigger: Trigger, current: number): Refusal {
   const code = trigger === "deactivate" || trigger === "compromise" ? "IllegalOperation" : "PermissionDenied";
-  return new Refusal(code, `The object is in state ${stateNames[current]}: ${advice[trigger]}`);
+  const gone = current === state.destroyed || current === state.destroyedCompromised;
+  const finer = gone ? "ObjectDestroyed" : "WrongKeyLifecycleState";
+  return new Refusal(code, `The object is in state ${stateNames[current]}: ${advice[trigger]}`, finer);
 }
 
 function reasonValue({ code, message }: RevokeRequest["reason"]): Json {

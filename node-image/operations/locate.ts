@@ -29,7 +29,7 @@ const candidatesMax = 100_000;
 const pageSize = 500;
 
 /** Attributes that follow from others, or that are asked for as a range: they are compared here, not in the store. */
-const comparedHere = new Set(["Unique Identifier", "Object Type", "State", "Digest"]);
+const comparedHere = new Set(["Unique Identifier", "Short Unique Identifier", "Object Type", "State", "Digest"]);
 
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {

@@ -16,7 +16,11 @@ export async function withFreeNames<Result>(
   if (name === undefined) return write();
   return context.serial(`name ${context.caller.identity} ${JSON.stringify(name)}`, async () => {
     if (await inUse(name, context, request.except)) {
-      throw new Refusal(request.code, "Another object has this Name: choose another, or destroy that object first");
+      throw new Refusal(
+        request.code,
+        "Another object has this Name: choose another, or destroy that object first",
+        "NonUniqueNameAttribute",
+      );
     }
     return withFreeNames(others, request, write);
   });

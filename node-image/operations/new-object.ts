@@ -55,6 +55,7 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
     ...requested,
     ...created.given,
     ...digest(created),
+    ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
     "Initial Date": [now],
     "Last Change Date": [now],
     Fresh: [true],

@@ -5,35 +5,52 @@ import { type Element, tagOf, toItem } from "./kmip-xml.ts";
 /** What differs between an expected and a given answer, in words. */
 export type Difference = string;
 
+/** Placeholder → the value it stands for. */
+export type Bindings = Map<string, string>;
+
+/** How an answer is judged. */
+export interface Judgement {
+  readonly bound: Bindings;
+  /** Whether the request named the attributes it wants, so that none may be too many. */
+  readonly exact: boolean;
+}
+
 /**
  * Compares an answer with an OASIS expectation as KMIP Profiles 1.4, 4.1 ("Permitted Test Case Variations") allows: dates,
  * identifiers, random key material and result messages differ; servers may have more attributes. Binds "$" placeholders.
  */
-export function differences(expected: Element, given: Item, bound: Bindings): Difference[] {
+export function differences(expected: Element, given: Item, judgement: Judgement): Difference[] {
   if (given.tag !== tagOf(expected.name)) return [`${tagName(given.tag)} instead of ${expected.name}`];
-  if (ownValue.has(expected.attribute)) return [];
+  if (ownValue.has(expected.attribute) || ownValue.has(expected.name)) return [];
   if (expected.type === "Structure" && given.type === itemType.structure) {
-    return expected.name === "ResponsePayload" ? payload(expected, given, bound) : children(expected, given, bound);
+    return sets.has(expected.name) ? set(expected, given, judgement) : children(expected, given, judgement);
   }
-  return value(expected, given, bound);
+  return value(expected, given, judgement);
 }
 
-/** Placeholder → the value it stands for. */
-export type Bindings = Map<string, string>;
+/** Fields whose values are the server's own, and that it may leave out. */
+const free = new Set([
+  "ResultMessage",
+  "TimeStamp",
+  "VendorIdentification",
+  "ServerInformation",
+  "ServerCorrelationValue",
+]);
 
-/** Fields whose values are the server's own. */
-const free = new Set(["ResultMessage", "TimeStamp", "VendorIdentification", "ServerInformation", "ProtocolVersion"]);
-
-/** Attributes of which only the presence is compared: each server has its own random generator. */
-const ownValue = new Set(["Random Number Generator"]);
+/** Attributes of which only the presence is compared: each server has its own random generator and lease policy. */
+const ownValue = new Set(["Random Number Generator", "RandomNumberGenerator", "Lease Time", "LeaseTime"]);
 
 /** Random, once the scenario has the server generate keys (bound as "generated"). */
 const generated = new Set(["DigestValue", "KeyMaterial"]);
 
-/** Attributes that nothing here gives: there are no leases. */
-const notKept = new Set(["Lease Time"]);
+/** Structures whose children have no order: attributes, attribute names, identifiers, what Query tells. */
+const sets = new Set(["ResponsePayload", "Attributes"]);
 
-function children(expected: Element, given: Item & { type: 1 }, bound: Bindings): Difference[] {
+/** What an answer may have more of than the example: what Query claims, how many there are. */
+const more = new Set(["Operation", "ObjectType", "LocatedItems", "ServerInformation", "VendorIdentification"]);
+const attributes = new Set(["Attribute", "AttributeName", "AttributeReference"]);
+
+function children(expected: Element, given: Item & { type: 1 }, judgement: Judgement): Difference[] {
   const wanted = expected.children.filter(({ name }) => !free.has(name));
   const got = given.value.filter((child) => !free.has(tagName(child.tag)));
   const count = wanted.length === got.length ? [] : [`${expected.name} has ${got.map((each) => tagName(each.tag))}`];
@@ -41,37 +58,48 @@ function children(expected: Element, given: Item & { type: 1 }, bound: Bindings)
     ...count,
     ...wanted.flatMap((child, at) => {
       const item = got[at];
-      return item === undefined ? [`${child.name} is missing`] : differences(child, item, bound);
+      return item === undefined ? [`${child.name} is missing`] : differences(child, item, judgement);
     }),
   ];
 }
 
-/** Lists in payloads are sets: attributes, attribute names, identifiers, what Query tells. */
-function payload(expected: Element, given: Item & { type: 1 }, bound: Bindings): Difference[] {
+function set(expected: Element, given: Item & { type: 1 }, judgement: Judgement): Difference[] {
   const left = [...given.value];
-  return expected.children.filter(isCompared).flatMap((child) => {
-    const at = left.findIndex((item) => differences(child, item, new Map(bound)).length === 0);
-    if (at < 0) return [`no ${show(child)}`];
+  const missing = expected.children.flatMap((child) => {
+    if (free.has(child.name)) return [];
+    const trial = { ...judgement, bound: new Map(judgement.bound) };
+    const at = left.findIndex((item) => differences(child, item, trial).length === 0);
+    if (at < 0) return [`no ${show(child)}${near(child, left, trial)}`];
     const [item] = left.splice(at, 1);
-    return item === undefined ? [] : differences(child, item, bound);
+    return item === undefined ? [] : differences(child, item, judgement);
   });
+  const inAttributes = expected.name === "Attributes";
+  const tooMany = left.filter(({ tag }) => {
+    const name = tagName(tag);
+    return (inAttributes || attributes.has(name) ? judgement.exact : !more.has(name)) && !free.has(name);
+  });
+  return [...missing, ...tooMany.map((item) => `${tagName(item.tag)} ${text(item)} is too much`)];
 }
 
-function isCompared(child: Element): boolean {
-  const attributeName = child.name === "AttributeName" ? child.value : child.children[0]?.value;
-  return !free.has(child.name) && !notKept.has(attributeName ?? "");
+/** What is wrong with the item of the same name, if there is one. */
+function near(expected: Element, given: readonly Item[], judgement: Judgement): string {
+  const number = tagOf(expected.name);
+  const like = given.filter(({ tag }) => tag === number);
+  return like.length === 1 && like[0] !== undefined ? ` (${differences(expected, like[0], judgement)})` : "";
 }
 
 function show(element: Element): string {
-  return `${element.name} ${[element, ...element.children].map((each) => each.value).join(" ")}`.trim();
+  return `${element.name} ${[element, ...element.children].map((each) => each.value).join(" ")}`.trim().slice(0, 200);
 }
 
-function value(expected: Element, given: Item, bound: Bindings): Difference[] {
+function value(expected: Element, given: Item, { bound }: Judgement): Difference[] {
   if (given.type === itemType.dateTime) return expected.type === "DateTime" ? [] : [`${expected.name} is a date`];
   if (generated.has(expected.name) && bound.has("generated")) return [];
   if (expected.value.startsWith("$")) return placeholder(expected, given, bound);
   const wanted = toItem(expected, () => "");
-  return text(wanted) === text(given) ? [] : [`${expected.name}: ${text(given)} instead of ${text(wanted)}`];
+  return text(wanted) === text(given) && wanted.type === given.type
+    ? []
+    : [`${expected.name}: ${text(given).slice(0, 80)} instead of ${text(wanted).slice(0, 80)}`];
 }
 
 function placeholder(expected: Element, given: Item, bound: Bindings): Difference[] {
@@ -81,5 +109,6 @@ function placeholder(expected: Element, given: Item, bound: Bindings): Differenc
 }
 
 function text(item: Item): string {
+  if (item.type === itemType.structure) return `(${item.value.map((child) => tagName(child.tag))})`;
   return item.type === itemType.byteString ? item.value.toString("hex") : String(item.value);
 }

@@ -98,9 +98,11 @@ export function tagOf(name: string): number {
 
 const tables = new Map(Object.entries(enumerations).map(([name, table]) => [plain(name), table.names]));
 tables.set("batcherrorcontinuationoption", enumerations.batchErrorContinuation.names);
+tables.set("maskgeneratorhashingalgorithm", enumerations.hashingAlgorithm.names);
 
 function enumerationOf(name: string, value: string): number {
   if (/^0x/i.test(value)) return Number(value);
+  if (name === "AttributeReference") return tagOf(value);
   // The XML form writes names that begin with a digit differently: 3DES is DES3.
   const wanted = plain(value) === "des3" ? "3des" : plain(value);
   const found = [...(tables.get(plain(name)) ?? [])].find(([, each]) => plain(each) === wanted);

@@ -1,0 +1,207 @@
+import { certificateNameParts, isCustom } from "../objects/attribute-rules.ts";
+import type { Json } from "../objects/types.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
+import { enumerations as known } from "./enumerations.ts";
+import { list, one, optional, structure } from "./fields.ts";
+import {
+  anyEnumeration,
+  bigIntegerText,
+  boolean,
+  dateTime,
+  enumeration,
+  hexBytes,
+  integer,
+  interval,
+  type Reading,
+  type Shape,
+  text,
+} from "./shape.ts";
+import { tag } from "./tags.ts";
+
+/** Value of the Cryptographic Parameters attribute (3.6). */
+export const cryptographicParameters = structure({
+  blockCipherMode: optional(tag.BlockCipherMode, enumeration(known.blockCipherMode)),
+  paddingMethod: optional(tag.PaddingMethod, enumeration(known.paddingMethod)),
+  hashingAlgorithm: optional(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
+  keyRoleType: optional(tag.KeyRoleType, enumeration(known.keyRoleType)),
+  digitalSignatureAlgorithm: optional(tag.DigitalSignatureAlgorithm, enumeration(known.digitalSignatureAlgorithm), 12),
+  cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm), 12),
+  randomIv: optional(tag.RandomIV, boolean, 12),
+  ivLength: optional(tag.IVLength, integer, 12),
+  tagLength: optional(tag.TagLength, integer, 12),
+  fixedFieldLength: optional(tag.FixedFieldLength, integer, 12),
+  invocationFieldLength: optional(tag.InvocationFieldLength, integer, 12),
+  counterLength: optional(tag.CounterLength, integer, 12),
+  initialCounterValue: optional(tag.InitialCounterValue, integer, 12),
+  saltLength: optional(tag.SaltLength, integer, 14),
+  maskGenerator: optional(tag.MaskGenerator, enumeration(known.maskGenerator), 14),
+  maskGeneratorHashingAlgorithm: optional(tag.MaskGeneratorHashingAlgorithm, enumeration(known.hashingAlgorithm), 14),
+  pSource: optional(tag.PSource, hexBytes, 14),
+  trailerField: optional(tag.TrailerField, integer, 14),
+});
+
+const distinguishedName = {
+  issuer: structure({
+    issuerDistinguishedName: one(tag.IssuerDistinguishedName, hexBytes),
+    issuerAlternativeName: list(tag.IssuerAlternativeName, hexBytes),
+  }),
+  subject: structure({
+    subjectDistinguishedName: one(tag.SubjectDistinguishedName, hexBytes),
+    subjectAlternativeName: list(tag.SubjectAlternativeName, hexBytes),
+  }),
+};
+
+/** How the value of each attribute looks on the wire; in the store it is the JSON that its shape reads. */
+const shapes: Readonly<
+  Record<
+    string,
+    { read(item: Item, reading: Reading): unknown; write(tag: number, value: never, version: number): Item }
+  >
+> = {
+  "Unique Identifier": text,
+  Name: structure({
+    nameValue: one(tag.NameValue, text),
+    nameType: one(tag.NameType, enumeration(known.nameType)),
+  }),
+  "Object Type": enumeration(known.objectType),
+  "Cryptographic Algorithm": enumeration(known.cryptographicAlgorithm),
+  "Cryptographic Length": integer,
+  "Cryptographic Parameters": cryptographicParameters,
+  "Cryptographic Domain Parameters": structure({
+    qlength: optional(tag.Qlength, integer),
+    recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
+  }),
+  "Certificate Type": enumeration(known.certificateType),
+  "Certificate Length": integer,
+  "X.509 Certificate Identifier": structure({
+    issuerDistinguishedName: one(tag.IssuerDistinguishedName, hexBytes),
+    certificateSerialNumber: one(tag.CertificateSerialNumber, hexBytes),
+  }),
+  "X.509 Certificate Subject": distinguishedName.subject,
+  "X.509 Certificate Issuer": distinguishedName.issuer,
+  "Digital Signature Algorithm": enumeration(known.digitalSignatureAlgorithm),
+  Digest: structure({
+    hashingAlgorithm: one(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
+    digestValue: optional(tag.DigestValue, hexBytes),
+    keyFormatType: optional(tag.KeyFormatType, enumeration(known.keyFormatType), 11),
+  }),
+  "Operation Policy Name": text,
+  "Cryptographic Usage Mask": integer,
+  "Lease Time": interval,
+  State: enumeration(known.state),
+  "Initial Date": dateTime,
+  "Activation Date": dateTime,
+  "Process Start Date": dateTime,
+  "Protect Stop Date": dateTime,
+  "Deactivation Date": dateTime,
+  "Destroy Date": dateTime,
+  "Compromise Occurrence Date": dateTime,
+  "Compromise Date": dateTime,
+  "Revocation Reason": structure({
+    revocationReasonCode: one(tag.RevocationReasonCode, enumeration(known.revocationReasonCode)),
+    revocationMessage: optional(tag.RevocationMessage, text),
+  }),
+  "Object Group": text,
+  Fresh: boolean,
+  Link: structure({
+    linkType: one(tag.LinkType, enumeration(known.linkType)),
+    linkedObjectIdentifier: one(tag.LinkedObjectIdentifier, text),
+  }),
+  "Application Specific Information": structure({
+    applicationNamespace: one(tag.ApplicationNamespace, text),
+    applicationData: optional(tag.ApplicationData, text),
+  }),
+  "Contact Information": text,
+  "Last Change Date": dateTime,
+  "Alternative Name": structure({
+    alternativeNameValue: one(tag.AlternativeNameValue, text),
+    alternativeNameType: one(tag.AlternativeNameType, enumeration(known.alternativeNameType)),
+  }),
+  "Original Creation Date": dateTime,
+  "Random Number Generator": structure({
+    rngAlgorithm: one(tag.RNGAlgorithm, enumeration(known.rngAlgorithm)),
+    cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
+    cryptographicLength: optional(tag.CryptographicLength, integer),
+    hashingAlgorithm: optional(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
+    drbgAlgorithm: optional(tag.DRBGAlgorithm, anyEnumeration),
+    recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
+    fips186Variation: optional(tag.FIPS186Variation, anyEnumeration),
+    predictionResistance: optional(tag.PredictionResistance, boolean),
+  }),
+  "PKCS#12 Friendly Name": text,
+  Description: text,
+  Comment: text,
+  Sensitive: boolean,
+  "Always Sensitive": boolean,
+  Extractable: boolean,
+  "Never Extractable": boolean,
+  "Key Format Type": enumeration(known.keyFormatType),
+  "Short Unique Identifier": hexBytes,
+  "Protection Level": enumeration(known.protectionLevel),
+  "Protection Period": interval,
+  "Protection Storage Mask": integer,
+  "Quantum Safe": boolean,
+  "NIST Key Type": enumeration(known.nistKeyType),
+  "Rotate Name": structure({
+    rotateNameValue: one(tag.RotateNameValue, text),
+    rotateNameType: one(tag.RotateNameType, enumeration(known.rotateNameType)),
+  }),
+  "Rotate Interval": interval,
+  "Rotate Automatic": boolean,
+  "Rotate Offset": interval,
+  "Rotate Date": dateTime,
+  "Rotate Generation": integer,
+  "Rotate Latest": boolean,
+  ...Object.fromEntries(
+    certificateNameParts.flatMap((part) => [
+      [`Certificate Subject ${part}`, text],
+      [`Certificate Issuer ${part}`, text],
+    ]),
+  ),
+};
+
+/** Names of the attributes that have a shape. */
+export const attributeNames: readonly string[] = Object.keys(shapes);
+
+/** Value of a client's own attribute: it keeps its type, and for structures its items. */
+const customValue: Shape<Json> = { read: itemToJson, write: (tagNumber, value) => jsonToItem(tagNumber, value) };
+
+/** The shape of an attribute's value; undefined when no version knows the name. */
+export function shapeOf(name: string): Shape<Json> | undefined {
+  if (isCustom(name)) return customValue;
+  return Object.hasOwn(shapes, name) ? (shapes[name] as unknown as Shape<Json>) : undefined;
+}
+
+function itemToJson(item: Item): Json {
+  switch (item.type) {
+    case itemType.structure:
+      return { type: item.type, value: item.value.map((child) => ({ tag: child.tag, item: itemToJson(child) })) };
+    case itemType.byteString:
+      return { type: item.type, value: item.value.toString("hex") };
+    case itemType.longInteger:
+    case itemType.bigInteger:
+    case itemType.dateTime:
+      return { type: item.type, value: item.value.toString() };
+    default:
+      return { type: item.type, value: item.value };
+  }
+}
+
+function jsonToItem(tagNumber: number, json: Json): Item {
+  const { type, value } = json as { type: number; value: Json };
+  switch (type) {
+    case itemType.structure: {
+      const children = value as readonly { tag: number; item: Json }[];
+      return { tag: tagNumber, type, value: children.map((child) => jsonToItem(child.tag, child.item)) };
+    }
+    case itemType.byteString:
+      return hexBytes.write(tagNumber, value as string, 0);
+    case itemType.bigInteger:
+      return bigIntegerText.write(tagNumber, value as string, 0);
+    case itemType.longInteger:
+    case itemType.dateTime:
+      return { tag: tagNumber, type, value: BigInt(value as string) };
+    default:
+      return { tag: tagNumber, type, value } as Item;
+  }
+}

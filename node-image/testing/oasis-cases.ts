@@ -1,0 +1,94 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { tag } from "../kmip/tags.ts";
+import { decode } from "../ttlv/decode.ts";
+import { encode } from "../ttlv/encode.ts";
+import type { Item } from "../ttlv/types.ts";
+import { type Bindings, type Difference, differences } from "./kmip-compare.ts";
+import { type Element, parseXml, toItem } from "./kmip-xml.ts";
+
+/** How a case's messages travel. */
+export type Transport = "ttlv" | "https" | "json" | "xml";
+
+/** One file of OASIS test cases. */
+export interface OasisCase {
+  readonly file: string;
+  readonly name: string;
+  /** Cases of one series go on with each other's objects; every other case is a series of its own. */
+  readonly series: string;
+  readonly transport: Transport;
+  readonly root: Element;
+}
+
+/** Sends a request message and gives the answer. */
+export type Exchange = (message: Buffer, transport: Transport) => Promise<Buffer>;
+
+/** Reads every XML file of the folders, in the order in which they are to be run. Throws when a folder is missing or empty. */
+export function oasisCases(folders: readonly string[]): OasisCase[] {
+  return folders.flatMap((folder) => {
+    if (!existsSync(folder)) throw new Error(`the OASIS test cases are missing: there is no folder ${folder}`);
+    const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".xml"));
+    if (found.length === 0) throw new Error(`the OASIS test cases are missing: ${folder} has no .xml file`);
+    return found.sort().map((file) => oasisCase(join(folder, file)));
+  });
+}
+
+function oasisCase(file: string): OasisCase {
+  const name = basename(file, ".xml");
+  const series = /^(SASED-M|TL-M)-\d+(-\d+)?$/.exec(name);
+  return {
+    file,
+    name,
+    series: series === null ? name : `${series[1]}${series[2] ?? ""}`,
+    transport: transports[/^MSGENC-([A-Z]+)-/.exec(name)?.[1] ?? ""] ?? "ttlv",
+    root: parseXml(readFileSync(file, "utf8")),
+  };
+}
+
+const transports: Readonly<Record<string, Transport>> = { HTTPS: "https", JSON: "json", XML: "xml" };
+
+/** Plays one case: sends each request and compares the answers; what differs. `bound` is shared by the cases of a series. */
+export async function playCase(each: OasisCase, exchange: Exchange, bound: Bindings): Promise<Difference[]> {
+  const found: Difference[] = [];
+  const operations = valuesOf(each.root, "Operation");
+  if (operations.some((name) => /^(Create|ReKey|DeriveKey)/.test(name))) bound.set("generated", "");
+  for (const [at, element] of each.root.children.entries()) {
+    if (element.name !== "RequestMessage") continue;
+    const expected = each.root.children[at + 1];
+    if (expected?.name !== "ResponseMessage") throw new Error(`${each.file}: message ${at + 1} has no answer`);
+    const request = encode(toItem(element, (placeholder) => bound.get(placeholder) ?? date(placeholder)));
+    const answer = decode(await exchange(request, each.transport));
+    const messages = compare(element, expected, { answer, bound });
+    found.push(...messages.map((difference) => `message ${at + 1}: ${difference}`));
+  }
+  return found;
+}
+
+/** The header as a whole, then item by item: each is judged by what its own request asked for. */
+function compare(request: Element, expected: Element, given: { answer: Item; bound: Bindings }): Difference[] {
+  const { answer, bound } = given;
+  const named = request.children.filter(({ name }) => name === "BatchItem").map(namesAttributes);
+  if (answer.type !== 1 || answer.tag !== tag.ResponseMessage) return ["the answer is no Response Message"];
+  if (answer.value.length !== expected.children.length)
+    return [`${answer.value.length - 1} answers instead of ${expected.children.length - 1}`];
+  return expected.children.flatMap((child, at) =>
+    differences(child, answer.value[at] as Item, { bound, exact: named[at - 1] ?? false }),
+  );
+}
+
+function namesAttributes(item: Element): boolean {
+  const names = [...valuesOf(item, "AttributeName"), ...valuesOf(item, "AttributeReference")];
+  return valuesOf(item, "Operation")[0] === "GetAttributes" && names.length > 0;
+}
+
+/** Values of all elements of a name, at any depth. */
+export function valuesOf(element: Element, name: string): string[] {
+  const own = element.name === name ? [element.value] : [];
+  return [...own, ...element.children.flatMap((child) => valuesOf(child, name))];
+}
+
+function date(placeholder: string): string {
+  const match = /^\$NOW([+-]\d+)?$/.exec(placeholder);
+  if (match === null) throw new Error(`${placeholder} is not bound`);
+  return new Date(Date.now() + Number(match[1] ?? 0) * 1000).toISOString();
+}
