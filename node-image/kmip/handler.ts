@@ -3,6 +3,7 @@ import type { Caller } from "../access/identity.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
+import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
@@ -27,6 +28,7 @@ export interface HandlerParts {
   readonly vendor?: string;
   /** Certificate subjects of the first administrators; asked at each request, so that settings apply at once. */
   readonly firstAdministrators?: () => readonly string[];
+  readonly cryptography?: Partial<CryptographyPolicy>;
   readonly log: Context["log"];
   readonly metrics?: OperationMetrics;
 }
@@ -41,13 +43,15 @@ const batchMax = 100;
 
 /** Makes the KMIP door to the operations. */
 export function kmipHandler(parts: HandlerParts): KmipHandler {
+  const now = parts.now ?? (() => new Date());
   const shared: Omit<Context, "caller" | "version" | "operation"> = {
     store: parts.store,
     keyring: parts.keyring,
-    now: parts.now ?? (() => new Date()),
+    now,
     newId: parts.newId ?? randomUUID,
     serial: serialQueue(),
     log: parts.log,
+    cryptography: cryptographyState(now, parts.cryptography),
     firstAdministrators: parts.firstAdministrators ?? (() => []),
     server: {
       vendor: parts.vendor ?? "keyfleet",

@@ -67,13 +67,15 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
     ...server,
     initially: "either",
     modifiable: "untilDeactivated",
-    appliesTo: [symmetricKey, splitKey],
+    // 3.25 and 3.26 name symmetric keys only; the OASIS test case CS-AC-M-8 gives them to key pairs too.
+    appliesTo: keys,
   },
   "Protect Stop Date": {
     ...server,
     initially: "either",
     modifiable: "untilDeactivated",
-    appliesTo: [symmetricKey, splitKey],
+    // 3.25 and 3.26 name symmetric keys only; the OASIS test case CS-AC-M-8 gives them to key pairs too.
+    appliesTo: keys,
   },
   "Deactivation Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: all },
   "Destroy Date": { ...server, appliesTo: all },

@@ -225,18 +225,27 @@ function checkChangedDate(object: ManagedObject, name: string, value: Json, now:
   checkDates({ ...Object.fromEntries(object.attributes), [name]: [value] });
 }
 
-const orderOfDates = ["Activation Date", "Process Start Date", "Protect Stop Date", "Deactivation Date"];
+/**
+ * Orders that must hold: all within activation and deactivation. Process start and protect stop have no order between them:
+ * a key may end to protect before it begins to be read with (3.25, 3.26).
+ */
+const ordersOfDates = [
+  ["Activation Date", "Process Start Date", "Deactivation Date"],
+  ["Activation Date", "Protect Stop Date", "Deactivation Date"],
+];
 
-/** Activation ≤ process start ≤ protect stop ≤ deactivation, of those that are set (3.24–3.27). */
+/** Dates that are set must stand in order (3.24–3.27). */
 function checkDates(attributes: Readonly<Record<string, readonly Json[]>>): void {
-  const set = orderOfDates.flatMap((name) => {
-    const date = attributes[name]?.[0];
-    return typeof date === "number" ? [{ name, date }] : [];
-  });
-  for (const [at, { name, date }] of set.entries()) {
-    const before = set[at - 1];
-    if (before !== undefined && before.date > date) {
-      throw new Refusal("InvalidField", `"${name}" is before "${before.name}": give dates in order`);
+  for (const order of ordersOfDates) {
+    const set = order.flatMap((name) => {
+      const date = attributes[name]?.[0];
+      return typeof date === "number" ? [{ name, date }] : [];
+    });
+    for (const [at, { name, date }] of set.entries()) {
+      const before = set[at - 1];
+      if (before !== undefined && before.date > date) {
+        throw new Refusal("InvalidField", `"${name}" is before "${before.name}": give dates in order`);
+      }
     }
   }
 }

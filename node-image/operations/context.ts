@@ -1,6 +1,7 @@
 import type { Caller } from "../access/identity.ts";
 import type { Keyring } from "../keys/types.ts";
 import type { Store } from "../objects/types.ts";
+import type { Cryptography } from "./cryptography.ts";
 import type { Serial } from "./serial.ts";
 
 /** All that an operation may use besides its request. */
@@ -20,6 +21,8 @@ export interface Context {
   /** Serialises the writes of one object within this process. */
   readonly serial: Serial;
   readonly server: ServerInformation;
+  /** What cryptographic operations keep between requests. */
+  readonly cryptography: Cryptography;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 

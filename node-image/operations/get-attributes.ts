@@ -6,7 +6,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
-import { openMaterial } from "./get.ts";
+import { openMaterial } from "./open-material.ts";
 
 /** KMIP Get Attributes (4.12); no names means all. */
 export interface GetAttributesRequest {

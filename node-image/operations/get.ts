@@ -1,10 +1,10 @@
-import { keyFormatType, state } from "../objects/enumerations.ts";
-import { stateOf } from "../objects/lifecycle.ts";
-import { type Material, sealContext, unpackMaterial } from "../objects/material.ts";
+import { keyFormatType } from "../objects/enumerations.ts";
+import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { change, find } from "./find.ts";
+import { openMaterial } from "./open-material.ts";
 
 /** KMIP Get (4.11). */
 export interface GetRequest {
@@ -29,19 +29,6 @@ export async function get(request: GetRequest, context: Context): Promise<GetRes
   const material = inFormat(openMaterial(object, context), request);
   await servedOnce(object, context);
   return { objectType: object.objectType, uniqueIdentifier: object.id, material };
-}
-
-/** The object's material; the caller zeroes its bytes. Refuses what was destroyed. */
-export function openMaterial(object: ManagedObject, context: Context): Material {
-  const current = stateOf(object, context.now());
-  if (object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal(
-      "IllegalOperation",
-      "The object has been destroyed: only its attributes are left",
-      "ObjectDestroyed",
-    );
-  }
-  return unpackMaterial(context.keyring.unseal(object.sealed, sealContext(object)));
 }
 
 function checkAllowed(object: ManagedObject, request: GetRequest): void {

@@ -1,0 +1,36 @@
+import { Refusal } from "../objects/refusal.ts";
+import { joinAndClear, ownCopy } from "./bytes.ts";
+
+/** Bytes that one operation may keep until its last part has come. */
+export const gatheredMaxBytes = 1_048_576;
+
+/** Parts kept in order for algorithms that need all data at once. */
+export interface Gathered {
+  add(part: Buffer): void;
+  /** All parts in one buffer of its own, the caller's to zero. */
+  take(): Buffer;
+}
+
+/** An empty gathering, bounded. */
+export function gather(): Gathered {
+  let parts: Buffer[] = [];
+  let size = 0;
+  return {
+    add: (part) => {
+      size += part.length;
+      if (size > gatheredMaxBytes) {
+        throw new Refusal(
+          "InvalidField",
+          `This algorithm takes at most ${gatheredMaxBytes} bytes in all parts together`,
+        );
+      }
+      parts.push(ownCopy(part));
+    },
+    take: () => {
+      const all = joinAndClear(parts);
+      parts = [];
+      size = 0;
+      return all;
+    },
+  };
+}

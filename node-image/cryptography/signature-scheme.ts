@@ -1,0 +1,80 @@
+import type { KeyObject } from "node:crypto";
+import { digitalSignatureAlgorithm as combined, hashingAlgorithm, paddingMethod } from "../objects/enumerations.ts";
+import { Refusal } from "../objects/refusal.ts";
+import { hashName } from "./hash.ts";
+import type { CryptographicParameters } from "./parameters.ts";
+import { maskHash } from "./rsa.ts";
+
+/** Schemes that sign a digest. Hashes by OpenSSL's names. */
+export type HashScheme =
+  | { readonly kind: "pkcs1"; readonly hash: string }
+  | { readonly kind: "pss"; readonly hash: string; readonly maskHash: string; readonly saltBytes: number | undefined }
+  | { readonly kind: "dsa" | "ecdsa"; readonly hash: string };
+
+/** How a signature is made; "whole" are algorithms that take the message whole and hash it themselves: EdDSA, ML-DSA, SLH-DSA. */
+export type SignatureScheme = HashScheme | { readonly kind: "whole" };
+
+const { pkcs1, pss } = paddingMethod;
+const { sha1, sha224, sha256, sha384, sha512 } = hashingAlgorithm;
+
+/** Hash and padding of each Digital Signature Algorithm (KMIP 1.4, 9.1.3.2.7). */
+const digital: Readonly<Record<number, { readonly hash?: number; readonly padding?: number; readonly key: string }>> = {
+  [combined.md5WithRsa]: { hash: 3, padding: pkcs1, key: "rsa" },
+  [combined.sha1WithRsa]: { hash: sha1, padding: pkcs1, key: "rsa" },
+  [combined.sha224WithRsa]: { hash: sha224, padding: pkcs1, key: "rsa" },
+  [combined.sha256WithRsa]: { hash: sha256, padding: pkcs1, key: "rsa" },
+  [combined.sha384WithRsa]: { hash: sha384, padding: pkcs1, key: "rsa" },
+  [combined.sha512WithRsa]: { hash: sha512, padding: pkcs1, key: "rsa" },
+  [combined.sha3_256WithRsa]: { hash: 15, padding: pkcs1, key: "rsa" },
+  [combined.sha3_384WithRsa]: { hash: 16, padding: pkcs1, key: "rsa" },
+  [combined.sha3_512WithRsa]: { hash: 17, padding: pkcs1, key: "rsa" },
+  [combined.rsassaPss]: { padding: pss, key: "rsa" },
+  [combined.dsaWithSha1]: { hash: sha1, key: "dsa" },
+  [combined.dsaWithSha224]: { hash: sha224, key: "dsa" },
+  [combined.dsaWithSha256]: { hash: sha256, key: "dsa" },
+  [combined.ecdsaWithSha1]: { hash: sha1, key: "ec" },
+  [combined.ecdsaWithSha224]: { hash: sha224, key: "ec" },
+  [combined.ecdsaWithSha256]: { hash: sha256, key: "ec" },
+  [combined.ecdsaWithSha384]: { hash: sha384, key: "ec" },
+  [combined.ecdsaWithSha512]: { hash: sha512, key: "ec" },
+};
+
+/** Key types of node:crypto that sign whole messages. */
+const whole = /^(ed25519|ed448|ml-dsa-|slh-dsa-)/;
+
+/** Chooses the scheme. Throws Refusal. */
+export function signatureScheme(key: KeyObject, parameters: CryptographicParameters): SignatureScheme {
+  const type = key.asymmetricKeyType ?? "";
+  if (whole.test(type)) return { kind: "whole" };
+  const named = parameters.digitalSignatureAlgorithm;
+  const row = named === undefined ? undefined : digital[named];
+  if (named !== undefined && row === undefined) {
+    throw new Refusal("FeatureNotSupported", "This Digital Signature Algorithm is not offered");
+  }
+  if (row !== undefined && row.key !== type) {
+    throw new Refusal("InvalidField", "The Digital Signature Algorithm does not fit the key");
+  }
+  const hash = row?.hash ?? parameters.hashingAlgorithm;
+  if (hash === undefined) {
+    throw new Refusal(
+      "InvalidField",
+      "Hashing Algorithm is missing: give Cryptographic Parameters here or with the key",
+    );
+  }
+  return schemeOf(type, hash, row?.padding ?? parameters.paddingMethod, parameters);
+}
+
+function schemeOf(
+  type: string,
+  hash: number,
+  padding: number | undefined,
+  parameters: CryptographicParameters,
+): SignatureScheme {
+  const name = hashName(hash);
+  if (type === "ec") return { kind: "ecdsa", hash: name };
+  if (type === "dsa") return { kind: "dsa", hash: name };
+  if (type !== "rsa" && type !== "rsa-pss") throw new Refusal("InvalidField", "Keys of this algorithm do not sign");
+  if (padding === pkcs1) return { kind: "pkcs1", hash: name };
+  if (padding !== pss) throw new Refusal("InvalidField", "Padding Method is missing: RSA signs with PSS or PKCS1 v1.5");
+  return { kind: "pss", hash: name, maskHash: maskHash(parameters, hash), saltBytes: parameters.saltLength };
+}

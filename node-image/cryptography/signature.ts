@@ -1,0 +1,104 @@
+import { constants, createHash, createSign, createVerify, type KeyObject, sign, verify } from "node:crypto";
+import { Refusal } from "../objects/refusal.ts";
+import { gather } from "./gather.ts";
+import { type DigestStream, digestBytes } from "./hash.ts";
+import type { CryptographicParameters } from "./parameters.ts";
+import { type HashScheme, signatureScheme } from "./signature-scheme.ts";
+import { signDigest, verifyDigest } from "./signed-digest.ts";
+
+/** A verification in parts. */
+export interface VerifyStream {
+  update(data: Buffer): void;
+  /** Whether the signature is one of all the data. */
+  final(signature: Buffer): boolean;
+}
+
+/** Begins a signature; DSA and ECDSA give DER (X9.62). Throws Refusal. */
+export function startSign(key: KeyObject, parameters: CryptographicParameters): DigestStream {
+  const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole") {
+    const parts = gather();
+    return { update: (data) => parts.add(data), final: () => sign(null, parts.take(), key) };
+  }
+  if (!isNative(scheme)) {
+    const hash = createHash(scheme.hash);
+    return { update: (data) => void hash.update(data), final: () => signDigest(key, hash.digest(), scheme) };
+  }
+  const signing = createSign(scheme.hash);
+  return {
+    update: (data) => void signing.update(data),
+    final: () => possible(() => signing.sign({ key, ...padding(scheme) })),
+  };
+}
+
+/** Begins a verification. Throws Refusal. */
+export function startVerify(key: KeyObject, parameters: CryptographicParameters): VerifyStream {
+  const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole") {
+    const parts = gather();
+    return { update: (data) => parts.add(data), final: (signature) => verify(null, parts.take(), key, signature) };
+  }
+  if (!isNative(scheme)) {
+    const hash = createHash(scheme.hash);
+    return {
+      update: (data) => void hash.update(data),
+      final: (signature) => verifyDigest(key, hash.digest(), { scheme, signature }),
+    };
+  }
+  const verifying = createVerify(scheme.hash);
+  return {
+    update: (data) => void verifying.update(data),
+    final: (signature) => verifying.verify({ key, ...padding(scheme, constants.RSA_PSS_SALTLEN_AUTO) }, signature),
+  };
+}
+
+/** Signs a digest that the client made (Digested Data). Throws Refusal. */
+export function signDigested(key: KeyObject, digest: Buffer, parameters: CryptographicParameters): Buffer {
+  const scheme = digestScheme(key, digest, parameters);
+  return possible(() => signDigest(key, digest, scheme));
+}
+
+/** Verifies a signature by the digest of the data. Throws Refusal. */
+export function verifyDigested(
+  key: KeyObject,
+  signed: { readonly digest: Buffer; readonly signature: Buffer },
+  parameters: CryptographicParameters,
+): boolean {
+  const scheme = digestScheme(key, signed.digest, parameters);
+  return verifyDigest(key, signed.digest, { scheme, signature: signed.signature });
+}
+
+function digestScheme(key: KeyObject, digest: Buffer, parameters: CryptographicParameters): HashScheme {
+  const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole") {
+    throw new Refusal("InvalidField", "This algorithm signs whole messages: give Data, not Digested Data");
+  }
+  if (digest.length !== digestBytes(scheme.hash)) {
+    throw new Refusal("InvalidField", "Digested Data is not as long as the Hashing Algorithm's digest");
+  }
+  return scheme;
+}
+
+/** Whether OpenSSL, as node:crypto offers it, does the scheme by itself. */
+function isNative(scheme: HashScheme): boolean {
+  return scheme.kind !== "pss" || scheme.hash === scheme.maskHash;
+}
+
+function padding(scheme: HashScheme, saltByDefault: number = constants.RSA_PSS_SALTLEN_DIGEST) {
+  if (scheme.kind === "pkcs1") return { padding: constants.RSA_PKCS1_PADDING };
+  if (scheme.kind !== "pss") return {};
+  return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes ?? saltByDefault };
+}
+
+/** What OpenSSL cannot do with key and hash together: a hash or salt that does not fit. */
+function possible<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal(
+      "CryptographicFailure",
+      "The key cannot sign with these parameters: is the hash too long for it?",
+    );
+  }
+}

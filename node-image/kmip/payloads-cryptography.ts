@@ -1,0 +1,82 @@
+import { cryptographicParameters as parameters } from "./attributes.ts";
+import { enumerations as known } from "./enumerations.ts";
+import { one, optional, structure } from "./fields.ts";
+import { placeableIdentifier, uniqueIdentifier } from "./payload.ts";
+import { boolean, bytes, enumeration, integer } from "./shape.ts";
+import { tag } from "./tags.ts";
+
+const cryptographicParameters = optional(tag.CryptographicParameters, parameters);
+const data = optional(tag.Data, bytes);
+const correlationValue = optional(tag.CorrelationValue, bytes, 13);
+const parts = {
+  correlationValue,
+  initIndicator: optional(tag.InitIndicator, boolean, 13),
+  finalIndicator: optional(tag.FinalIndicator, boolean, 13),
+};
+const iv = optional(tag.IVCounterNonce, bytes);
+const additionalData = optional(tag.AuthenticatedEncryptionAdditionalData, bytes, 14);
+const authenticationTag = optional(tag.AuthenticatedEncryptionTag, bytes, 14);
+const digestedData = optional(tag.DigestedData, bytes, 14);
+const signatureData = optional(tag.SignatureData, bytes);
+const macData = optional(tag.MACData, bytes);
+const validityIndicator = one(tag.ValidityIndicator, enumeration(known.validityIndicator));
+
+const cipherRequest = {
+  uniqueIdentifier: placeableIdentifier,
+  cryptographicParameters,
+  data,
+  iv,
+  ...parts,
+  additionalData,
+};
+const withKey = { uniqueIdentifier: placeableIdentifier, cryptographicParameters, data };
+
+/** Encrypt (4.29). */
+export const encrypt = {
+  request: structure(cipherRequest),
+  response: structure({ uniqueIdentifier, data, iv, correlationValue, tag: authenticationTag }),
+};
+
+/** Decrypt (4.30). */
+export const decrypt = {
+  request: structure({ ...cipherRequest, tag: authenticationTag }),
+  response: structure({ uniqueIdentifier, data, correlationValue }),
+};
+
+/** Sign (4.31). */
+export const sign = {
+  request: structure({ ...withKey, digestedData, ...parts }),
+  response: structure({ uniqueIdentifier, signatureData, correlationValue }),
+};
+
+/** Signature Verify (4.32). */
+export const signatureVerify = {
+  request: structure({ ...withKey, digestedData, signatureData, ...parts }),
+  response: structure({ uniqueIdentifier, validityIndicator, correlationValue }),
+};
+
+/** MAC (4.33). */
+export const mac = {
+  request: structure({ ...withKey, ...parts }),
+  response: structure({ uniqueIdentifier, macData, correlationValue }),
+};
+
+/** MAC Verify (4.34). */
+export const macVerify = {
+  request: structure({ ...withKey, macData, ...parts }),
+  response: structure({ uniqueIdentifier, validityIndicator, correlationValue }),
+};
+
+const dataLength = one(tag.DataLength, integer);
+
+/** RNG Retrieve (4.35). */
+export const rngRetrieve = { request: structure({ dataLength }), response: structure({ data: one(tag.Data, bytes) }) };
+
+/** RNG Seed (4.36). */
+export const rngSeed = { request: structure({ data: one(tag.Data, bytes) }), response: structure({ dataLength }) };
+
+/** Hash (4.37). */
+export const hash = {
+  request: structure({ cryptographicParameters: one(tag.CryptographicParameters, parameters), data, ...parts }),
+  response: structure({ data, correlationValue }),
+};

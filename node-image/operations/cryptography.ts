@@ -1,0 +1,35 @@
+import { type NonceSource, nonceSource } from "../cryptography/nonces.ts";
+import { type RandomSource, randomSource } from "../cryptography/random.ts";
+import { type KeyCache, keyCache } from "./key-cache.ts";
+import { type StreamTable, streamTable } from "./streams.ts";
+
+/** What cryptographic operations keep between requests, in this process only. */
+export interface Cryptography {
+  readonly nonces: NonceSource;
+  readonly random: RandomSource;
+  readonly streams: StreamTable;
+  readonly keys: KeyCache;
+  readonly policy: CryptographyPolicy;
+}
+
+/** What the fleet's owner decides. */
+export interface CryptographyPolicy {
+  /** Whether 3DES keys are made and used: for clients that know nothing better. */
+  readonly tripleDes: boolean;
+  /** What becomes of seeds that clients send: mixed in up to so many bytes each, none of them, or an error. */
+  readonly seed: number | "refused";
+}
+
+/** Safe for everyone: no 3DES, seeds welcome. */
+export const defaultPolicy: CryptographyPolicy = { tripleDes: false, seed: 1_048_576 };
+
+/** Fresh state. */
+export function cryptographyState(now: () => Date, policy: Partial<CryptographyPolicy> = {}): Cryptography {
+  return {
+    nonces: nonceSource(),
+    random: randomSource(),
+    streams: streamTable(),
+    keys: keyCache(now),
+    policy: { ...defaultPolicy, ...policy },
+  };
+}

@@ -1,0 +1,92 @@
+import { joinAndClear } from "../cryptography/bytes.ts";
+import type { StartedCipher } from "../cryptography/cipher.ts";
+import { startEncryption } from "../cryptography/encryption.ts";
+import type { CryptographicParameters } from "../cryptography/parameters.ts";
+import { usage } from "../objects/enumerations.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Context } from "./context.ts";
+import { type PartRequest, resume } from "./streams.ts";
+import { consume } from "./usage-limits.ts";
+import { checkPolicy, keyFor, type UsableKey } from "./use-key.ts";
+
+/** KMIP Encrypt (4.29). */
+export interface EncryptRequest extends PartRequest {
+  readonly uniqueIdentifier: string;
+  readonly cryptographicParameters?: CryptographicParameters;
+  readonly data?: Buffer;
+  readonly iv?: Buffer;
+  readonly additionalData?: Buffer;
+}
+
+/** KMIP Decrypt (4.30). */
+export interface DecryptRequest extends EncryptRequest {
+  readonly tag?: Buffer;
+}
+
+/** What is ready of the data; `iv` only if the server made it, `tag` at the end of an authenticated encryption. */
+export interface CipherResponse {
+  readonly uniqueIdentifier: string;
+  readonly data?: Buffer;
+  readonly iv?: Buffer;
+  readonly correlationValue?: Buffer;
+  readonly tag?: Buffer;
+}
+
+/** Encrypts, whole or in parts. */
+export async function encrypt(request: EncryptRequest, context: Context): Promise<CipherResponse> {
+  const use = { usage: usage.encrypt, purpose: "protect" } as const;
+  const key = await keyFor(request.uniqueIdentifier, use, request.cryptographicParameters, context);
+  await consume(key.object, { bytes: request.data?.length ?? 0 }, context);
+  return run(request, { key, direction: "encrypt", context });
+}
+
+/** Decrypts, whole or in parts; what is wrong with the data is told by one and the same answer. */
+export async function decrypt(request: DecryptRequest, context: Context): Promise<CipherResponse> {
+  const use = { usage: usage.decrypt, purpose: "process" } as const;
+  const key = await keyFor(request.uniqueIdentifier, use, request.cryptographicParameters, context);
+  return run(request, { key, direction: "decrypt", context });
+}
+
+interface Work {
+  readonly key: UsableKey;
+  readonly direction: "encrypt" | "decrypt";
+  readonly context: Context;
+}
+
+function run(request: DecryptRequest, { key, direction, context }: Work): CipherResponse {
+  const { id } = key.object;
+  const begin = () => start(request, { key, direction, context });
+  const { state, last, keep } = resume<StartedCipher>(request, id, context, begin);
+  if (request.data === undefined && last && request.correlationValue === undefined) {
+    throw new Refusal("InvalidMessage", "Data is missing");
+  }
+  const first = request.correlationValue === undefined;
+  const iv = first && state.generatedIv !== undefined ? { iv: state.generatedIv } : {};
+  const ready = state.stream.update(request.data ?? Buffer.alloc(0));
+  if (!last) return { uniqueIdentifier: id, data: ready, ...iv, correlationValue: keep() };
+  try {
+    const { data, tag } = state.stream.final();
+    return { uniqueIdentifier: id, data: joinAndClear([ready, data]), ...iv, ...(tag === undefined ? {} : { tag }) };
+  } catch (error) {
+    ready.fill(0);
+    throw error;
+  }
+}
+
+function start(request: DecryptRequest, { key, direction, context }: Work): StartedCipher {
+  const { iv, additionalData, tag } = request;
+  const { nonces } = context.cryptography;
+  // A Secret Data or key without an algorithm takes that of the parameters; a key that has one keeps it.
+  const algorithm = key.algorithm === 0 ? (key.parameters.cryptographicAlgorithm ?? 0) : key.algorithm;
+  checkPolicy(algorithm, context);
+  return startEncryption({
+    direction,
+    algorithm,
+    key: key.key,
+    parameters: key.parameters,
+    nonces,
+    ...(iv === undefined ? {} : { iv }),
+    ...(additionalData === undefined ? {} : { additionalData }),
+    ...(tag === undefined ? {} : { tag }),
+  });
+}

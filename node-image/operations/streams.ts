@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { Refusal } from "../objects/refusal.ts";
+import type { Context } from "./context.ts";
+
+/** Operations in parts that wait for their next part; bounded in number and time, those of a caller are its own. */
+export interface StreamTable {
+  /** Keeps a state until `take`; the value that names it. Throws Refusal at a limit. */
+  keep(state: unknown, belongs: StreamOwner, now: Date): Buffer;
+  /** The state, which is forgotten: after an error nothing of it is left. Throws Refusal. */
+  take(correlationValue: Buffer, belongs: StreamOwner, now: Date): unknown;
+}
+
+/** Who may go on with it, by which operation, with which object. */
+export interface StreamOwner {
+  readonly caller: string;
+  readonly operation: string;
+  readonly object: string;
+}
+
+/** Bounds: of all callers together, of one, and of the time between two parts. */
+export const streamLimits = { all: 4_096, ofCaller: 64, idleMs: 60_000 } as const;
+
+interface Waiting extends StreamOwner {
+  readonly state: unknown;
+  readonly until: number;
+}
+
+/** An empty table. Values are random: nobody guesses another's. */
+export function streamTable(): StreamTable {
+  const waiting = new Map<string, Waiting>();
+  return {
+    keep: (state, belongs, now) => {
+      forgetOld(waiting, now);
+      const own = [...waiting.values()].filter(({ caller }) => caller === belongs.caller).length;
+      if (own >= streamLimits.ofCaller || waiting.size >= streamLimits.all) {
+        throw new Refusal(
+          "PermissionDenied",
+          "Too many operations in parts are open: finish some, or try again in a minute",
+        );
+      }
+      const value = randomBytes(16);
+      waiting.set(value.toString("hex"), { ...belongs, state, until: now.getTime() + streamLimits.idleMs });
+      return value;
+    },
+    take: (value, belongs, now) => {
+      forgetOld(waiting, now);
+      const key = value.toString("hex");
+      const found = waiting.get(key);
+      if (found === undefined || !same(found, belongs)) {
+        throw new Refusal("InvalidField", "Correlation Value is unknown here: it ended, or waited for over a minute");
+      }
+      waiting.delete(key);
+      return found.state;
+    },
+  };
+}
+
+/** Entries stand in the order of their ends. */
+function forgetOld(waiting: Map<string, Waiting>, now: Date): void {
+  for (const [key, { until }] of waiting) {
+    if (until > now.getTime()) return;
+    waiting.delete(key);
+  }
+}
+
+function same(one: StreamOwner, other: StreamOwner): boolean {
+  return one.caller === other.caller && one.operation === other.operation && one.object === other.object;
+}
+
+/** How a request says which part it is (KMIP 1.4, 2.1.15 to 2.1.17). */
+export interface PartRequest {
+  readonly correlationValue?: Buffer;
+  readonly initIndicator?: boolean;
+  readonly finalIndicator?: boolean;
+}
+
+/** The state that the request goes on with, begun by `start` if it is the first, and whether this is the last part. */
+export function resume<State>(request: PartRequest, object: string, context: Context, start: () => State) {
+  const { correlationValue, initIndicator, finalIndicator } = request;
+  const belongs = { caller: context.caller.identity, operation: context.operation, object };
+  const { streams } = context.cryptography;
+  if (correlationValue !== undefined && initIndicator === true) {
+    throw new Refusal("InvalidField", "Init Indicator begins an operation: leave Correlation Value out");
+  }
+  const state =
+    correlationValue === undefined ? start() : (streams.take(correlationValue, belongs, context.now()) as State);
+  const last =
+    correlationValue === undefined ? initIndicator !== true || finalIndicator === true : finalIndicator === true;
+  return { state, last, keep: () => streams.keep(state, belongs, context.now()) };
+}
