@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
-import { blockCipherMode as mode, cryptographicAlgorithm as algorithm } from "../objects/enumerations.ts";
+import { cryptographicAlgorithm as algorithm, blockCipherMode as mode } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { hashStream } from "./hash.ts";
 import { type MacRequest, startMac } from "./mac.ts";

@@ -1,4 +1,4 @@
-import { cryptographicParameters as parameters } from "./attributes.ts";
+import { cryptographicParameters as parameters } from "./attribute-shapes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { one, optional, structure } from "./fields.ts";
 import { placeableIdentifier, uniqueIdentifier } from "./payload.ts";

@@ -47,7 +47,11 @@ export function streamTable(): StreamTable {
       const key = value.toString("hex");
       const found = waiting.get(key);
       if (found === undefined || !same(found, belongs)) {
-        throw new Refusal("InvalidField", "Correlation Value is unknown here: it ended, or waited for over a minute");
+        throw new Refusal(
+          "InvalidField",
+          "Correlation Value is unknown here: it ended, or waited for over a minute",
+          "InvalidCorrelationValue",
+        );
       }
       waiting.delete(key);
       return found.state;

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { tag } from "../kmip/tags.ts";
+import { tag, tagName } from "../kmip/tags.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -50,30 +50,63 @@ const transports: Readonly<Record<string, Transport>> = { HTTPS: "https", JSON: 
 /** Plays one case: sends each request and compares the answers; what differs. `bound` is shared by the cases of a series. */
 export async function playCase(each: OasisCase, exchange: Exchange, bound: Bindings): Promise<Difference[]> {
   const found: Difference[] = [];
+  const results = new Map<string, string>();
   const operations = valuesOf(each.root, "Operation");
   if (operations.some((name) => /^(Create|ReKey|DeriveKey)/.test(name))) bound.set("generated", "");
   for (const [at, element] of each.root.children.entries()) {
     if (element.name !== "RequestMessage") continue;
     const expected = each.root.children[at + 1];
     if (expected?.name !== "ResponseMessage") throw new Error(`${each.file}: message ${at + 1} has no answer`);
-    const request = encode(toItem(element, (placeholder) => bound.get(placeholder) ?? date(placeholder)));
+    const request = encode(
+      toItem(element, (placeholder) => bound.get(placeholder) ?? results.get(placeholder) ?? date(placeholder)),
+    );
     const answer = decode(await exchange(request, each.transport));
-    const messages = compare(element, expected, { answer, bound });
+    const messages = compare(element, expected, { answer, bound, random: hasChance(element, each, bound) });
+    remember(answer, results);
     found.push(...messages.map((difference) => `message ${at + 1}: ${difference}`));
   }
   return found;
 }
 
 /** The header as a whole, then item by item: each is judged by what its own request asked for. */
-function compare(request: Element, expected: Element, given: { answer: Item; bound: Bindings }): Difference[] {
-  const { answer, bound } = given;
+function compare(
+  request: Element,
+  expected: Element,
+  given: { answer: Item; bound: Bindings; random: boolean },
+): Difference[] {
+  const { answer, bound, random } = given;
   const named = request.children.filter(({ name }) => name === "BatchItem").map(namesAttributes);
   if (answer.type !== 1 || answer.tag !== tag.ResponseMessage) return ["the answer is no Response Message"];
   if (answer.value.length !== expected.children.length)
     return [`${answer.value.length - 1} answers instead of ${expected.children.length - 1}`];
   return expected.children.flatMap((child, at) =>
-    differences(child, answer.value[at] as Item, { bound, exact: named[at - 1] ?? false }),
+    differences(child, answer.value[at] as Item, { bound, random, exact: named[at - 1] ?? false }),
   );
+}
+
+/** Whether the answer to a request depends on chance: by the request itself, or by the parameters that the key was made with. */
+function hasChance(request: Element, each: OasisCase, bound: Bindings): boolean {
+  const operation = valuesOf(request, "Operation")[0];
+  if (operation === "RNGRetrieve") return true;
+  if (operation !== "Encrypt" && operation !== "Decrypt") return false;
+  if (bound.has("generated")) return !valuesOf(request, "Data").some((value) => value.startsWith("$"));
+  const own = valuesOf(request, "CryptographicParameters").length > 0;
+  const parameters = own ? request : each.root;
+  const chance =
+    valuesOf(parameters, "RandomIV").includes("true") || valuesOf(parameters, "PaddingMethod").includes("OAEP");
+  return operation === "Encrypt" && chance;
+}
+
+/** Requests may mean the results of earlier ones: $MAC_DATA is the last MAC Data, $DATA_0 the first Data. */
+function remember(item: Item, results: Map<string, string>): void {
+  if (item.type === 1) for (const child of item.value) remember(child, results);
+  if (item.type !== 8) return;
+  const name = `$${tagName(item.tag)
+    .replaceAll(/([a-z])([A-Z])|([A-Z])([A-Z][a-z])/g, "$1$3_$2$4")
+    .toUpperCase()}`;
+  const count = [...results.keys()].filter((key) => key.startsWith(`${name}_`)).length;
+  results.set(name, item.value.toString("hex"));
+  results.set(`${name}_${count}`, item.value.toString("hex"));
 }
 
 function namesAttributes(item: Element): boolean {
