@@ -29,17 +29,15 @@ async function main(): Promise<void> {
   const metrics = nodeMetrics(settings.version, () => machine.measured);
   const nowMs = () => performance.now();
   const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations });
-  let ending = false;
-  const notReady = () => (ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
+  const notReady = () => (machine.facts.ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
   await startHealth({ host: settings.listenAddress, port: settings.healthPort, notReady, metrics: metrics.registry });
   machine.start();
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       log("info", "ending", { signal });
-      ending = true;
-      const pauseMs = settings.source === "kubernetes" && machine.facts.serving ? leaveServiceMs : 0;
-      setTimeout(() => void machine.stop().finally(() => process.exit(0)), pauseMs);
+      const leaveMs = settings.source === "kubernetes" ? leaveServiceMs : 0;
+      void machine.stop(leaveMs).finally(() => process.exit(0));
     });
   }
 }

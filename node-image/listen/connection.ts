@@ -8,7 +8,10 @@ import type { Permits } from "./permits.ts";
 
 /** A client's connection after its certificate was accepted. */
 export interface Connection {
-  /** Ends it: at once when it is between requests, else after the answer. */
+  /**
+   * Ends it after the next answer: of the request in work, or of one that comes within drainIdleMs; else then. A request
+   * that was on its way is answered, where closing at once would have lost it.
+   */
   drain(): void;
   destroy(): void;
 }
@@ -35,6 +38,7 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   let draining = false;
   let over = false;
   let deadline: NodeJS.Timeout | undefined;
+  let lastCall: NodeJS.Timeout | undefined;
 
   const close = (reason: string) => {
     log({ level: "info", event: "connection-closed", caller: caller.subject, reason });
@@ -77,12 +81,13 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   socket.on("error", () => socket.destroy()); // a client that resets needs no line in the log
   socket.on("close", () => {
     clearTimeout(deadline);
+    clearTimeout(lastCall);
     reader.clear();
   });
   return {
     drain: () => {
       draining = true;
-      if (!busy) leave();
+      lastCall = setTimeout(() => busy || over || reader.partial() || leave(), limits.drainIdleMs);
     },
     destroy: () => socket.destroy(),
   };

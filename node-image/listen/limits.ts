@@ -15,6 +15,8 @@ export interface ListenLimits {
   readonly writeTimeoutMs: number;
   /** Requests worked on at once; the rest wait unread. */
   readonly requestsInFlightMax: number;
+  /** In a drain an idle connection may ask once more for so long; its answer is the last one. */
+  readonly drainIdleMs: number;
   /** What a drain waits for requests before it cuts them. */
   readonly drainTimeoutMs: number;
 }
@@ -30,5 +32,6 @@ export const defaultLimits: ListenLimits = {
   messageTimeoutMs: 10_000,
   writeTimeoutMs: 10_000,
   requestsInFlightMax: 256,
+  drainIdleMs: 2_000,
   drainTimeoutMs: 10_000,
 };

@@ -158,21 +158,30 @@ test("a new certificate and new authorities serve new connections, old ones go o
   assert.equal(findItem(await old.exchange(query()), tag.ResultStatus)?.value, 0);
 });
 
-test("drain answers what is being worked on, then closes; nothing new is let in", async (context) => {
+test("drain answers what is in work and what comes once more, then closes; nothing new is let in", async (context) => {
   const gate = Promise.withResolvers<void>();
   const store = { ...memoryStore(), locate: () => gate.promise.then(() => []) };
-  const own = await kmipSite({ store });
+  const own = await kmipSite({ store, limits: { drainIdleMs: 60_000 } });
   context.after(() => own.close());
   const [busy, idle] = [await own.connect("O=bank, CN=busy"), await own.connect("O=bank, CN=idle")];
   const answer = busy.locate();
   // The idle client's answer shows that the server has read the busy one's request before it.
   assert.equal(findItem(await idle.exchange(query()), tag.ResultStatus)?.value, 0);
   const drained = own.server.drain();
+  assert.equal(findItem(await idle.exchange(query()), tag.ResultStatus)?.value, 0, "its last answer");
   await assert.rejects(idle.exchange(query()), /closed|EPIPE/);
   await assert.rejects(own.connect("O=bank, CN=late"), /ECONNREFUSED/);
   gate.resolve();
   assert.deepEqual(await answer, []);
   await drained;
+});
+
+test("drain closes a connection that says nothing more", async (context) => {
+  const own = await kmipSite({ limits: { drainIdleMs: 1 } });
+  context.after(() => own.close());
+  const silent = await own.connect("O=bank, CN=silent");
+  await own.server.drain();
+  await assert.rejects(silent.exchange(query()), /closed|EPIPE|ECONNRESET/);
 });
 
 test("an address has its maximum of connections, and gets a place back when one closes", async (context) => {

@@ -39,7 +39,7 @@ export interface KmipServer {
   readonly port: number;
   /** New handshakes use the new certificate and authorities; open connections go on. Throws on unusable PEM and keeps the old. */
   updateTls(tls: TlsParts): void;
-  /** Takes no more connections and ends the open ones between requests. Resolves when all are closed. */
+  /** Takes no more connections and ends the open ones, each after its next answer. Resolves when all are closed. */
   drain(): Promise<void>;
   /** Cuts everything. */
   close(): Promise<void>;

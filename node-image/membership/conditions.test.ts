@@ -15,6 +15,11 @@ const settings = { licence: { secretRef: { name: "l" } }, proxy: { https: "p" } 
 
 // A case is a sentence, what differs from a node that has everything, and the condition: type, status, reason, message.
 const cases: readonly (readonly [string, Partial<Facts>, readonly [string, string, string, RegExp]])[] = [
+  [
+    "says at once that it ends, while clients are still served",
+    { ...loaded, serving: true, ending: true },
+    ["Serving", "False", "Ending", /clients go on at another node/],
+  ],
   ["says that it serves", { ...loaded, serving: true }, ["Serving", "True", "Serving", /KMIP is served/]],
   ["says that it opens its port", loaded, ["Serving", "False", "Starting", /opening/]],
   [

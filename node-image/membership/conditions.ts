@@ -27,6 +27,7 @@ export function conditions(facts: Facts, previous: readonly Condition[], now: st
 }
 
 function serving(facts: Facts, step: Step): Verdict {
+  if (facts.ending) return no("Ending", "the node's process ends; clients go on at another node");
   if (step.do === "wait" || step.do === "refuse") return no(step.reason, step.message);
   if (step.do === "serve" && facts.serving) return yes("Serving", "KMIP is served");
   const failed = facts.failure?.task === step.do ? facts.failure.message : undefined;

@@ -68,6 +68,8 @@ export interface Facts {
   readonly replication: ReplicationFacts;
   /** KMIP answers now. */
   readonly serving: boolean;
+  /** The process was told to end: balancers are to leave, clients are served until they have. */
+  readonly ending: boolean;
   /** The last try of a step (found, join, load, serve) that failed and has not succeeded since. */
   readonly failure: { readonly task: string; readonly message: string } | undefined;
 }

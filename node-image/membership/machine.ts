@@ -1,4 +1,5 @@
 import { statfsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Log, NodeSource } from "../config/source.ts";
@@ -22,6 +23,8 @@ import { nodeStatus } from "./status.ts";
 import { Tasks } from "./tasks.ts";
 
 const turnMs = 1_000;
+/** What an ending node waits for peers that are behind: acknowledged writes are safe already, others are not lost but late. */
+const handOnMs = 2_000;
 
 export interface MachineOptions {
   readonly settings: Settings;
@@ -54,6 +57,7 @@ export class Machine {
   #turning: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
+  #ending = false;
   #stopping = false;
 
   constructor(options: MachineOptions) {
@@ -81,13 +85,20 @@ export class Machine {
     this.#look();
   }
 
-  /** Ends service between requests, then everything else; the process may exit afterwards. */
-  async stop(): Promise<void> {
+  /**
+   * Tells everybody that service ends, goes on with it for `leaveMs` until balancers have left, ends sessions between
+   * requests and lets peers take what they do not hold yet; then all else. The process may exit afterwards.
+   */
+  async stop(leaveMs = 0): Promise<void> {
+    this.#ending = true;
+    this.wake();
+    if (leaveMs > 0 && this.#service.serving) await delay(leaveMs);
     this.#stopping = true;
     clearInterval(this.#timer);
     this.#service.stop("drain");
     await this.#service.ended();
     await this.#turning;
+    await this.#mesh.handOn(this.#database.store?.status().head ?? 0, handOnMs);
     await this.#mesh.stop();
     await this.#database.close();
     await this.#reporter.idle();
@@ -116,6 +127,7 @@ export class Machine {
       clusterId: this.#database.clusterId,
       replication: this.#mesh.facts,
       serving: this.#service.serving,
+      ending: this.#ending,
       failure: this.#tasks.failure,
     };
   }

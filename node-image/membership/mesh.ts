@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import type { Log } from "../config/source.ts";
 import { applyMeshConfiguration } from "../postgres/mesh-configuration.ts";
@@ -8,6 +9,8 @@ import { fieldsLog } from "./database.ts";
 import type { ReplicationFacts } from "./facts.ts";
 import { identityOfNode } from "./identity.ts";
 import { RollingLow } from "./rolling-low.ts";
+
+const handOnLookMs = 50;
 
 export interface MeshOptions {
   readonly runFolder: string;
@@ -92,6 +95,14 @@ export class Mesh {
       this.#replication.updateDurability(node.spec.durability);
     }
     this.#peersFor = wanted;
+  }
+
+  /** Resolves when the peers to which there is a link hold this node's log up to `head`, or after `mostMs`. */
+  async handOn(head: number, mostMs: number): Promise<void> {
+    const untilMs = this.#options.nowMs() + mostMs;
+    const behind = () =>
+      (this.status?.peers ?? []).some(({ connected, acknowledged }) => connected && (acknowledged ?? 0) < head);
+    while (behind() && this.#options.nowMs() < untilMs) await delay(handOnLookMs);
   }
 
   async stop(): Promise<void> {

@@ -44,6 +44,7 @@ export function someFacts(): Facts {
     clusterId: undefined,
     replication: { peers: [], caughtUp: false, runningMs: undefined },
     serving: false,
+    ending: false,
     failure: undefined,
   };
 }

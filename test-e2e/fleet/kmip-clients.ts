@@ -9,6 +9,8 @@ export interface Answer {
   readonly id?: string;
   readonly digest?: string;
   readonly error?: string;
+  /** Why one endpoint failed, when the request is tried at the next one. */
+  readonly retried?: string;
   readonly endpoint?: string;
   readonly ms?: number;
   readonly done?: string;
@@ -75,15 +77,21 @@ function parse(text: string): Answer[] {
 export interface Writer {
   readonly acknowledged: Answer[];
   readonly failures: Answer[];
+  /** Tries that failed and were followed by one at the next endpoint. */
+  readonly retries: Answer[];
   stop(): Promise<void>;
 }
 
+/** What a writer does at most; `tries`: at how many endpoints kmip-go tries a request before it has failed (1). */
+export interface WriterBounds {
+  readonly name: string;
+  readonly count: number;
+  readonly seconds: number;
+  readonly tries?: number;
+}
+
 /** Starts creating keys at the given endpoints, at most `count` and for `seconds`. */
-export function startWriter(
-  place: Place,
-  call: Call,
-  bounds: { name: string; count: number; seconds: number },
-): Writer {
+export function startWriter(place: Place, call: Call, bounds: WriterBounds): Writer {
   const words = [
     "--name",
     bounds.name,
@@ -93,16 +101,19 @@ export function startWriter(
     String(bounds.seconds),
     "--timeout",
     "3",
+    ...(bounds.tries === undefined ? [] : ["--tries", String(bounds.tries)]),
   ];
   const [program = "", ...args] = commandOf(place, call, [...words, "loop"]);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const acknowledged: Answer[] = [];
   const failures: Answer[] = [];
+  const retries: Answer[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     const answer: Answer = JSON.parse(line);
-    (answer.error === undefined ? acknowledged : failures).push(answer);
+    if (answer.retried !== undefined) retries.push(answer);
+    else (answer.error === undefined ? acknowledged : failures).push(answer);
   });
-  return { acknowledged, failures, stop: () => ended(child) };
+  return { acknowledged, failures, retries, stop: () => ended(child) };
 }
 
 function ended(child: ChildProcess): Promise<void> {

@@ -12,6 +12,8 @@ export interface Writers {
   stop(): Promise<readonly Answer[]>;
   /** Requests that failed; a writer then goes on with the next endpoint. */
   failures(): readonly Answer[];
+  /** Tries that failed before a request was answered at another endpoint; only with `tries`. */
+  retries(): readonly Answer[];
   /** The slowest acknowledged request, in milliseconds. */
   slowestMs(): number;
 }
@@ -26,19 +28,24 @@ export interface WritersOptions {
   /** Where a writer begins, each a prefix of node names; every site when not given. */
   readonly startAt?: readonly string[];
   readonly client?: ClientName;
+  /** At how many endpoints a request is tried before it has failed; only kmip-go. */
+  readonly tries?: number;
 }
 
 const mostKeys = 20_000;
 
 /** Starts one writer a site (or a place to start at). */
 export function startWriters(place: Place, options: WritersOptions): Writers {
-  const { endpoints, call, name, seconds = 120, startAt = place.sites.names, client = call.client } = options;
+  const { endpoints, call, name, seconds = 120, startAt = place.sites.names, client = call.client, tries } = options;
   const writers = startAt.map((start) => {
     const order = [...endpoints].sort(
       ([a], [b]) => Number(b.startsWith(start)) - Number(a.startsWith(start)) || a.localeCompare(b),
     );
     const ownCall = { ...call, client, endpoints: order.map(([, endpoint]) => endpoint) };
-    return startWriter(place, ownCall, { name: `${name}-${start}`, count: mostKeys, seconds });
+    return startWriter(place, ownCall, {
+      ...{ name: `${name}-${start}`, count: mostKeys, seconds },
+      ...(tries === undefined ? {} : { tries }),
+    });
   });
   const acknowledged = () => writers.flatMap((writer) => writer.acknowledged);
   const failures = () => writers.flatMap((writer) => writer.failures);
@@ -46,6 +53,7 @@ export function startWriters(place: Place, options: WritersOptions): Writers {
   return {
     count,
     failures,
+    retries: () => writers.flatMap((writer) => writer.retries),
     more: async (keys, deadlineMs = 60_000) => {
       const wanted = count() + keys;
       const look = async () => ({ acknowledged: count(), lastFailure: failures().at(-1)?.error });

@@ -21,7 +21,7 @@ import (
 type options struct {
 	endpoints                        []string
 	cert, key, ca, name, id, version string
-	count                            int
+	count, tries                     int
 	seconds, timeout                 float64
 }
 
@@ -76,27 +76,35 @@ func digest(client *kmipclient.Client, id string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// loop writes to the first endpoint that answers and goes on to the next when one fails.
+// loop writes to the first endpoint that answers and goes on to the next when one fails. A request has failed when it was
+// tried as often as --tries says; tries before that are told as "retried".
 func loop(o options) {
 	var client *kmipclient.Client
 	end := time.Now().Add(time.Duration(o.seconds * float64(time.Second)))
 	for number, at := 0, 0; number < o.count && time.Now().Before(end); number++ {
-		begin, endpoint := time.Now(), o.endpoints[at%len(o.endpoints)]
-		var err error
-		if client == nil {
-			client, err = connect(o, endpoint)
-		}
-		id := ""
-		if err == nil {
-			id, err = create(client, fmt.Sprintf("%s-%d", o.name, number))
-		}
-		if err != nil {
-			say(line{"error": err.Error(), "endpoint": endpoint})
+		begin := time.Now()
+		for try := 1; try <= o.tries; try++ {
+			endpoint := o.endpoints[at%len(o.endpoints)]
+			var err error
+			if client == nil {
+				client, err = connect(o, endpoint)
+			}
+			id := ""
+			if err == nil {
+				id, err = create(client, fmt.Sprintf("%s-%d", o.name, number))
+			}
+			if err == nil {
+				say(line{"id": id, "endpoint": endpoint, "ms": time.Since(begin).Milliseconds()})
+				break
+			}
+			outcome := "retried"
+			if try == o.tries {
+				outcome = "error"
+			}
+			say(line{outcome: err.Error(), "endpoint": endpoint})
 			hangUp(client)
 			client, at = nil, at+1
-			continue
 		}
-		say(line{"id": id, "endpoint": endpoint, "ms": time.Since(begin).Milliseconds()})
 	}
 }
 
@@ -190,6 +198,7 @@ func main() {
 	flag.Float64Var(&o.timeout, "timeout", 5, "seconds a request may take")
 	flag.StringVar(&o.name, "name", "key", "name of the key, or the beginning of the names of loop")
 	flag.StringVar(&o.id, "id", "", "unique identifier")
+	flag.IntVar(&o.tries, "tries", 1, "endpoints at which loop tries a request before it has failed")
 	flag.IntVar(&o.count, "count", 1000, "keys that loop makes at most")
 	flag.Float64Var(&o.seconds, "seconds", 60, "seconds that loop runs at most")
 	flag.Parse()

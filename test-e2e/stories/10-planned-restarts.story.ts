@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { before, type TestContext, test } from "node:test";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
+import { watchOutages } from "../fleet/outages.ts";
+import { namespace } from "../fleet/places.ts";
+import { readEverywhere } from "../fleet/read-back.ts";
+import { startWriters } from "../fleet/writers.ts";
+import { aRunningFleet, type Fleet, nodesOf, place, second } from "./world.ts";
+
+let fleet: Fleet;
+before(async () => {
+  fleet = await aRunningFleet();
+});
+
+test("new resources restart all nodes, one at a time, and no request of a client with three endpoints fails", async (t) => {
+  const uids = new Map(
+    await Promise.all(fleet.nodes.map(async (node) => [node.metadata.name, await uidOf(node)] as const)),
+  );
+  const load = await underLoad(t, "resources");
+  await editDocument(place, second, (spec) => {
+    spec.defaults = {
+      ...spec.defaults,
+      resources: { requests: { memory: `${128 + Math.floor(Math.random() * 64)}Mi` } },
+    };
+  });
+  const pending = async () => {
+    const now = await Promise.all(fleet.nodes.map(async (node) => [node.metadata.name, await uidOf(node)] as const));
+    return now.filter(([name, uid]) => uid === "" || uid === uids.get(name)).map(([name]) => name);
+  };
+  const none = (names: string[]) => names.length === 0;
+  await until(pending, none, { what: "every pod is a new one", deadlineMs: 300_000 });
+  await load.end();
+});
+
+test("a worker is drained: its node leaves in order and comes back, and no request fails", async (t) => {
+  const [node] = nodesOf(fleet, second);
+  assert.ok(node);
+  const machine = await machineOf(node);
+  t.after(() => place.sites.kubectl(second, ["uncordon", machine]));
+  const load = await underLoad(t, "drain");
+  const before = await uidOf(node);
+  const how = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"];
+  await place.sites.kubectl(second, ["drain", machine, ...how]);
+  assert.notEqual(await uidOf(node), before, "the pod was evicted");
+  await place.sites.kubectl(second, ["uncordon", machine]);
+  await load.end();
+});
+
+test("while a node of another site is down Kubernetes may evict none", async (t) => {
+  const [down] = nodesOf(fleet, second);
+  const other = fleet.nodes.find(({ spec }) => spec.site !== second);
+  assert.ok(down && other);
+  const machine = await machineOf(down);
+  t.after(() => place.sites.kubectl(second, ["uncordon", machine]));
+  await place.sites.kubectl(second, ["cordon", machine]);
+  await place.sites.kubectl(second, ["-n", namespace, "delete", "pod", `${down.metadata.name}-0`, "--wait=false"]);
+  const evict = () => evictionOf(other.metadata.name, other.spec.site);
+  await until(evict, (said) => said.includes("429"), { what: "the eviction is refused", deadlineMs: 30_000 });
+  await place.sites.kubectl(second, ["uncordon", machine]);
+  await waitForAllServing(place, { deadlineMs: 120_000 });
+  await until(evict, (said) => said === "allowed", { what: "the eviction is allowed again", deadlineMs: 30_000 });
+});
+
+/** Writers with three endpoints to try each request at, and a look each second at who serves. */
+async function underLoad(t: TestContext, name: string) {
+  const { call, endpoints, nodes } = fleet;
+  const outages = watchOutages(
+    place,
+    nodes.map(({ metadata }) => metadata.name),
+  );
+  const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 400, tries: 3 });
+  t.after(() => Promise.all([outages.stop(), writers.stop()]));
+  await writers.more(30);
+  return {
+    end: async () => {
+      await waitForAllServing(place, { deadlineMs: 180_000 });
+      await writers.more(30);
+      const keys = await writers.stop();
+      const { looks, outages: seen } = await outages.stop();
+      const most = Math.max(0, ...seen.map((outage) => outage.nodes.length));
+      t.diagnostic(
+        `${keys.length} requests answered, ${writers.failures().length} failed, ${writers.retries().length} tries went on ` +
+          `at another endpoint, slowest ${writers.slowestMs()} ms; at most ${most} of ${nodes.length} nodes not serving in ${looks} looks`,
+      );
+      assert.deepEqual(writers.failures(), []);
+      assert.ok(most <= 1, `not serving together: ${JSON.stringify(seen.filter((outage) => outage.nodes.length > 1))}`);
+      await waitUntilEqual(place, nodes, 60_000);
+      await readEverywhere(place, call, { keys, nodes: nodes.slice(0, 3) });
+    },
+  };
+}
+
+type Node = Fleet["nodes"][number];
+
+async function uidOf({ metadata, spec }: Node): Promise<string> {
+  const words = [
+    "-n",
+    namespace,
+    "get",
+    "pod",
+    `${metadata.name}-0`,
+    "--ignore-not-found",
+    "-o",
+    "jsonpath={.metadata.uid}",
+  ];
+  return (await place.sites.kubectl(spec.site, words)).stdout;
+}
+
+async function machineOf({ metadata, spec }: Node): Promise<string> {
+  const words = ["-n", namespace, "get", "pod", `${metadata.name}-0`, "-o", "jsonpath={.spec.nodeName}"];
+  return (await place.sites.kubectl(spec.site, words)).stdout;
+}
+
+/** What the API server says to an eviction that is only tried. */
+async function evictionOf(node: string, site: string): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/pods/${node}-0/eviction`;
+  const body = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: `${node}-0`, namespace } };
+  const dry = { ...body, deleteOptions: { dryRun: ["All"] } };
+  return place.sites.kubectl(site, ["create", "--raw", path, "-f", "-"], JSON.stringify(dry)).then(
+    () => "allowed",
+    (error: Error) => (/disruption budget/.test(error.message) ? "429" : error.message),
+  );
+}
