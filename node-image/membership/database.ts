@@ -1,6 +1,7 @@
 import type { Log } from "../config/source.ts";
 import { openStore } from "../store/store.ts";
 import type { NodeStore } from "../store/types.ts";
+import { wipeStore } from "../store/wipe.ts";
 import type { Facts } from "./facts.ts";
 import { storedClusterId } from "./master-key.ts";
 
@@ -42,6 +43,18 @@ export class Database {
       audited: auditedMs !== undefined,
       ...(damage === undefined ? {} : { damage }),
     };
+  }
+
+  /** Takes everything away that the node holds and opens an empty store of a new incarnation. */
+  async wipe(opened: (store: NodeStore) => void): Promise<void> {
+    const { socketDirectory, port, log } = this.#options;
+    const store = this.#store;
+    this.#store = undefined;
+    this.#problem = "the node's store is being wiped";
+    await store?.close();
+    await wipeStore({ socketDirectory, port, database: "keyfleet" });
+    log("warn", "the store was wiped by consent", { incarnation: store?.incarnation });
+    await this.open(opened);
   }
 
   /** Opens the store; tries again for ever, since PostgreSQL may come much later. Calls back when it is there. */

@@ -1,4 +1,4 @@
-import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import type { HsmStatus } from "../hsm/types.ts";
 
 /** What this node knows of its own certificate. */
@@ -65,12 +65,18 @@ export interface Facts {
   readonly keyring: "none" | "stored" | "loaded";
   /** Of the stored keyring. */
   readonly clusterId: string | undefined;
+  /** UUID of this life of the node's log; undefined until its database was opened. */
+  readonly incarnation: string | undefined;
+  /** How far this node holds the logs of members that go; empty while none goes. */
+  readonly departures: NonNullable<KmsNodeStatus["departures"]>;
   readonly replication: ReplicationFacts;
   /** KMIP answers now. */
   readonly serving: boolean;
+  /** Connections of clients from before service ended are still open. */
+  readonly draining: boolean;
   /** The process was told to end: balancers are to leave, clients are served until they have. */
   readonly ending: boolean;
-  /** The last try of a step (found, join, load, serve) that failed and has not succeeded since. */
+  /** The last try of a step (found, join, load, serve, wipe) that failed and has not succeeded since. */
   readonly failure: { readonly task: string; readonly message: string } | undefined;
 }
 

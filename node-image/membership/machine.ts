@@ -11,6 +11,7 @@ import type { NodeStore } from "../store/types.ts";
 import { rememberedCertificateFacts } from "./certificate.ts";
 import { Clock } from "./clock.ts";
 import { Database } from "./database.ts";
+import { departures, isOut } from "./departures.ts";
 import type { CertificateFacts, Facts } from "./facts.ts";
 import { type Identity, identityOfNode, openIdentity } from "./identity.ts";
 import { MasterKey } from "./master-key.ts";
@@ -77,13 +78,16 @@ export class Machine {
 
   start(): void {
     this.#options.source.onChange(() => this.wake());
-    void this.#database.open((store) => {
-      store.onNotification((channel) => channel === "connected" && this.#mesh.forgetDoor());
-      this.wake();
-    });
+    void this.#database.open(this.#opened);
     this.#timer = setInterval(() => this.#look(), turnMs);
     this.#look();
   }
+
+  readonly #opened = (store: NodeStore): void => {
+    store.onNotification((channel) => channel === "connected" && this.#mesh.forgetDoor());
+    this.#mesh.forgetDoor();
+    this.wake();
+  };
 
   /**
    * Tells everybody that service ends, goes on with it for `leaveMs` until balancers have left, ends sessions between
@@ -125,8 +129,11 @@ export class Machine {
       database: this.#database.facts,
       keyring: this.#keyring(),
       clusterId: this.#database.clusterId,
+      incarnation: this.#database.store?.incarnation,
+      departures: this.#departures(),
       replication: this.#mesh.facts,
       serving: this.#service.serving,
+      draining: this.#service.draining,
       ending: this.#ending,
       failure: this.#tasks.failure,
     };
@@ -174,8 +181,11 @@ export class Machine {
     const { store } = this.#database;
     const tls = this.#meshTls(node);
     if (store === undefined || tls === undefined || !this.#database.facts.ready) return;
-    await this.#mesh.openDoor(node, tls);
-    if (this.#masterKey.loaded) this.#mesh.exchange(node, tls, store);
+    const own = node.spec.members.find(({ name }) => name === node.metadata.name);
+    const out = isOut(own, store.incarnation);
+    await this.#mesh.openDoor(tls, out ? [] : node.spec.members);
+    if (out) await this.#mesh.stop();
+    else if (this.#masterKey.loaded) this.#mesh.exchange(node, tls, store);
     await this.#take(step, { node, tls, store });
   }
 
@@ -189,11 +199,24 @@ export class Machine {
         this.#masterKey.join(store, { node, sponsor, tls }).then(() => this.#database.refresh()),
       );
     }
+    if (step.do === "wipe") this.#tasks.start("wipe", () => this.#wipe());
     const keyring = this.#masterKey.keyring;
     if (step.do !== "serve" || keyring === undefined) return;
     const door = { node, store, keyring, chainPem: tls.certificateChainPem, privateKeyPem: tls.privateKeyPem };
     if (this.#service.serving) this.#service.update(door);
     else this.#tasks.start("serve", () => this.#service.start(door));
+  }
+
+  async #wipe(): Promise<void> {
+    await this.#mesh.stop();
+    this.#masterKey.drop();
+    await this.#database.wipe(this.#opened);
+  }
+
+  #departures(): Facts["departures"] {
+    const { store } = this.#database;
+    const node = this.#options.source.current();
+    return node === undefined || store === undefined ? [] : departures(node, store);
   }
 
   async #forgetMasterKey(): Promise<void> {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { Log } from "../config/source.ts";
 import { applyMeshConfiguration } from "../postgres/mesh-configuration.ts";
 import { startReplication } from "../replication/replication.ts";
@@ -58,9 +58,9 @@ export class Mesh {
     this.#doorFor = "";
   }
 
-  /** Lets the members of the spec in at 5432; does nothing while they are in. Failures are tried again at the next call. */
-  async openDoor(node: KmsNode, tls: MeshTls): Promise<void> {
-    const wanted = JSON.stringify([node.spec.members, tls.certificateChainPem, tls.trustBundlePem]);
+  /** Lets these members in at 5432; does nothing while they are in. Failures are tried again at the next call. */
+  async openDoor(tls: MeshTls, members: KmsNodeSpec["members"]): Promise<void> {
+    const wanted = JSON.stringify([members, tls.certificateChainPem, tls.trustBundlePem]);
     if (wanted === this.#doorFor || this.#opening) return;
     this.#opening = true;
     try {
@@ -71,7 +71,7 @@ export class Mesh {
         socketDirectory,
         port: this.#options.port,
         tls,
-        members: node.spec.members,
+        members,
       });
       this.#doorFor = wanted;
     } catch (error) {

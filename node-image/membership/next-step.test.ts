@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KmsNodeSpec, Member } from "@keyfleet/crds/kms-node.ts";
 import { aNode, someFacts } from "../testing/facts.ts";
 import type { Facts } from "./facts.ts";
 import { nextStep } from "./next-step.ts";
@@ -8,11 +9,14 @@ const none = aNode();
 const found = aNode({ membership: { action: "Found" } });
 const joining = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc2-a" } });
 const member = aNode({ clusterId: "c-1", membership: { action: "Member" } });
-const departed = aNode({
-  clusterId: "c-1",
-  membership: { action: "Member" },
-  members: none.spec.members.map((each) => ({ ...each, standing: "Departed" as const })),
-});
+const standing = (as: Member["standing"], incarnation: string, membership: KmsNodeSpec["membership"]) =>
+  aNode({
+    clusterId: "c-1",
+    membership,
+    members: none.spec.members.map((each) => ({ ...each, standing: as, incarnation })),
+  });
+const departed = standing("Departed", "log-1", { action: "Member" });
+const leaving = aNode({ clusterId: "c-1", membership: { action: "Leave" } });
 const noSponsor = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc9-z" } });
 const lostHsm = { ready: false, reason: "DeviceLost", message: "gone" } as const;
 const clockOff = { servers: [{ address: "ntp", reachable: true, offsetMs: -1_200 }] };
@@ -78,12 +82,52 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     "refuse AwaitingMembership",
   ],
   ["serves no other cluster's data", { ...loaded, clusterId: "c-2" }, "refuse AwaitingMembership"],
-  ["serves not after it has left", { ...loaded, document: departed }, "wait AwaitingMembership"],
+  ["serves not after it has left", { ...loaded, document: departed }, "wait Departed"],
   [
-    "serves not while it leaves",
-    { ...loaded, document: aNode({ ...member.spec, membership: { action: "Leave" } }) },
+    "serves not while the others do not speak to it",
+    { ...loaded, document: standing("Fenced", "log-1", { action: "Member" }) },
+    "wait Departed",
+  ],
+  [
+    "wipes itself when it has left and its very log is named",
+    { document: standing("Departed", "log-1", { action: "None", rejoin: "log-1" }) },
+    "wipe",
+  ],
+  [
+    "wipes a damaged store too, by the same consent",
+    {
+      database: { ready: true, message: "", damage: "a row was changed" },
+      document: standing("Departed", "log-1", { action: "None", rejoin: "log-1" }),
+    },
+    "wipe",
+  ],
+  [
+    "wipes nothing by a consent to another log",
+    { document: standing("Departed", "log-1", { action: "None", rejoin: "log-0" }) },
+    "wait Departed",
+  ],
+  [
+    "wipes nothing that has not departed, whatever the consent",
+    { ...loaded, document: standing("Member", "log-1", { action: "Member", rejoin: "log-1" }) },
+    "serve",
+  ],
+  [
+    "wipes nothing of a fenced node: what it holds may still be asked for",
+    { document: standing("Fenced", "log-1", { action: "None", rejoin: "log-1" }) },
+    "wait Departed",
+  ],
+  [
+    "comes back as a new incarnation and waits for its turn",
+    { incarnation: "log-2", document: standing("Departed", "log-1", { action: "None", rejoin: "log-1" }) },
     "wait AwaitingMembership",
   ],
+  ["finishes what clients began when it leaves", { ...loaded, document: leaving, serving: true }, "wait Leaving"],
+  ["still finishes it after its port is closed", { ...loaded, document: leaving, draining: true }, "wait Leaving"],
+  ["is drained when nobody is served any more", { ...loaded, document: leaving }, "wait Drained"],
+  ["unseals to go on replicating while it leaves", { document: leaving, keyring: "stored", clusterId: "c-1" }, "load"],
+  ["leaves whatever its version", { ...loaded, document: leaving, ownVersion: "0.0.9" }, "wait Drained"],
+  ["leaves with a clock that drifted", { ...loaded, document: leaving, time: clockOff }, "wait Drained"],
+  ["has nothing to finish when it never held a key", { document: leaving }, "wait Drained"],
 ];
 
 for (const [sentence, change, expected] of cases) {

@@ -1,4 +1,5 @@
 import type { KmsNodeSpec, Member } from "@keyfleet/crds/kms-node.ts";
+import { isOut } from "./departures.ts";
 import { clockBoundMs, type Facts, worstOffsetMs } from "./facts.ts";
 
 /** Why a node does not serve; the reasons of the condition Serving. */
@@ -11,7 +12,10 @@ export type NotServingReason =
   | "NoCertificate"
   | "DatabaseUnavailable"
   | "StoreDamaged"
-  | "Starting";
+  | "Starting"
+  | "Leaving"
+  | "Drained"
+  | "Departed";
 
 /** What the node does next. Everything but `serve` means that clients are not served. */
 export type Step =
@@ -23,6 +27,8 @@ export type Step =
   /** Unseals this node's own copy of the master key. */
   | { readonly do: "load"; readonly message: string }
   | { readonly do: "catchUp"; readonly message: string }
+  /** Takes everything away that this node holds, by consent, to come back as a new incarnation. */
+  | { readonly do: "wipe"; readonly message: string }
   | { readonly do: "serve" };
 
 /** A member that just started waits this long for its peers' news before it serves alone. */
@@ -35,11 +41,13 @@ const rules: readonly Rule[] = [
   needsRootOfTrust,
   needsSameVersion,
   needsCertificate,
+  mustNotBeOut, // before the database is judged: consent to wipe a damaged one is the way back
   needsDatabase,
   needsMembership,
   needsSameCluster,
   needsClock,
   needsMasterKey,
+  leavesWhenTold,
   needsPeersNews,
 ];
 
@@ -62,6 +70,7 @@ function needsRootOfTrust(facts: Facts): Step | undefined {
 function needsSameVersion(facts: Facts, spec: KmsNodeSpec): Step | undefined {
   // A serving node goes on until it is restarted with the new image: the fleet's upgrade drains it when its turn comes.
   if (spec.version === facts.ownVersion || facts.serving) return undefined;
+  if (spec.membership.action === "Leave") return undefined;
   const message = `this node runs ${facts.ownVersion}, its spec asks for ${spec.version}`;
   return refuse("VersionDiffers", `${message}; run the image of that version, or set the version back`);
 }
@@ -81,18 +90,33 @@ function needsDatabase(facts: Facts): Step | undefined {
 /** What to do with a node whose database cannot be trusted. */
 export const damageRemedy = "run keyfleet-node verify, then remove the node and let it join again with an empty volume";
 
-function needsMembership(facts: Facts, spec: KmsNodeSpec): Step | undefined {
+function mustNotBeOut(facts: Facts, spec: KmsNodeSpec): Step | undefined {
   const own = spec.members.find((member) => member.name === facts.document?.metadata.name);
-  if (own?.standing === "Departed") {
-    return wait(
-      "AwaitingMembership",
-      "this node has left the fleet; it comes back only as a new node with an empty volume",
-    );
-  }
-  if (spec.membership.action === "None")
-    return wait("AwaitingMembership", "ready; waits to be told to found or to join");
-  if (spec.membership.action === "Leave") return wait("AwaitingMembership", "leaving the fleet");
-  return undefined;
+  if (!isOut(own, facts.incarnation)) return undefined;
+  if (own?.standing === "Fenced")
+    return wait("Departed", "the fleet removes this node; its members no longer speak to it");
+  const { rejoin } = spec.membership;
+  // What cannot be undone needs three to agree: the entry that departed, the consent, and the log that is here.
+  if (rejoin !== undefined && rejoin === own?.incarnation && rejoin === facts.incarnation)
+    return { do: "wipe", message: "wiping what was held before the departure, to come back as a new incarnation" };
+  const consent = `annotate the KmsCluster with keyfleet.io/rejoin: ${facts.document?.metadata.name}`;
+  return wait(
+    "Departed",
+    `this node has left the fleet; to wipe it and let it join anew, name it in the spec and ${consent}`,
+  );
+}
+
+function needsMembership(_facts: Facts, spec: KmsNodeSpec): Step | undefined {
+  if (spec.membership.action !== "None") return undefined;
+  return wait("AwaitingMembership", "ready; waits to be told to found or to join");
+}
+
+/** It goes on replicating: the others take what they do not hold yet. */
+function leavesWhenTold(facts: Facts, spec: KmsNodeSpec): Step | undefined {
+  if (spec.membership.action !== "Leave") return undefined;
+  return facts.serving || facts.draining
+    ? wait("Leaving", "leaves the fleet; finishes what clients began")
+    : wait("Drained", "leaves the fleet; no client is served and every write is finished");
 }
 
 function needsSameCluster(facts: Facts, spec: KmsNodeSpec): Step | undefined {
@@ -106,7 +130,8 @@ function needsSameCluster(facts: Facts, spec: KmsNodeSpec): Step | undefined {
 
 function needsClock(facts: Facts, spec: KmsNodeSpec): Step | undefined {
   // Only before the first service: a member whose clock drifts later is reported, and goes on (the keys are needed).
-  if (spec.membership.action === "Member" || facts.keyring !== "none") return undefined;
+  const { action } = spec.membership;
+  if (action === "Member" || action === "Leave" || facts.keyring !== "none") return undefined;
   const offsetMs = worstOffsetMs(facts.time);
   const boundMs = clockBoundMs(facts.document);
   if (offsetMs !== undefined && offsetMs <= boundMs) return undefined;
@@ -127,6 +152,7 @@ function needsMasterKey(facts: Facts, spec: KmsNodeSpec): Step | undefined {
   if (facts.keyring === "stored") return { do: "load", message: "unsealing the master key" };
   if (spec.membership.action === "Found") return found(spec);
   if (spec.membership.action === "Join") return join(spec);
+  if (spec.membership.action === "Leave") return undefined; // it holds nothing that others could miss
   return refuse(
     "AwaitingMembership",
     "the spec says Member, but this node's volume holds no master key; remove the node and let it join anew",

@@ -32,6 +32,7 @@ export class Service {
   #serving = false;
   #connections = 0;
   #ending: Promise<void> = Promise.resolve();
+  #draining = false;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -39,6 +40,11 @@ export class Service {
 
   get serving(): boolean {
     return this.#serving;
+  }
+
+  /** Connections from before service ended are still open. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   get connections(): number {
@@ -82,7 +88,11 @@ export class Service {
     if (server === undefined) return;
     this.#server = undefined;
     this.#options.log("info", "no longer serving", { how });
-    this.#ending = how === "cut" ? server.close() : server.drain();
+    this.#draining = true;
+    const ending = (how === "cut" ? server.close() : server.drain()).finally(() => {
+      if (this.#ending === ending) this.#draining = false;
+    });
+    this.#ending = ending;
   }
 
   /** Resolves when the last connection of an ended service is closed. */

@@ -35,6 +35,7 @@ export function nodeStatus(
     joinPublicKey,
     hsm: hsmStatus(facts),
     time: timeStatus(facts, previous),
+    departures: facts.departures.length === 0 ? undefined : facts.departures,
     peers: facts.replication.peers.map((peer) => peerStatus(peer, previous)),
     interfaces: facts.serving ? interfaces.map((each) => ({ ...each })) : [],
     disk:

@@ -42,8 +42,11 @@ export function someFacts(): Facts {
     database: { ready: true, message: "PostgreSQL answers" },
     keyring: "none",
     clusterId: undefined,
+    incarnation: "log-1",
+    departures: [],
     replication: { peers: [], caughtUp: false, runningMs: undefined },
     serving: false,
+    draining: false,
     ending: false,
     failure: undefined,
   };

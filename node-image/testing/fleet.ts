@@ -99,6 +99,13 @@ export class Fleet {
     this.#distribute();
   }
 
+  /** Changes what all nodes know of a member, as the operator does in a removal. */
+  list(name: string, change: Partial<Pick<Member, "standing" | "lastSequence">>): void {
+    const index = this.#members.findIndex((member) => member.name === name);
+    this.#members[index] = { ...(this.#members[index] as Member), ...change };
+    this.#distribute();
+  }
+
   /** A KMIP connection to a node; the same client name is the same caller everywhere. */
   async connect(nodeName: string, clientName = "app"): Promise<KmipClient> {
     return connectKmip(await this.access(nodeName, clientName));
@@ -146,7 +153,8 @@ export class Fleet {
   #admit(node: FleetNode, standing: "Joining" | "Member", joinPublicKey?: string): void {
     const { name, site, address } = node;
     const member: Member = { name, site, address, identity: `CN=${name},OU=${site},O=${cluster}`, standing };
-    this.#members.push(joinPublicKey === undefined ? member : { ...member, joinPublicKey });
+    const others = this.#members.filter((each) => each.name !== name);
+    this.#members.splice(0, Infinity, ...others, joinPublicKey === undefined ? member : { ...member, joinPublicKey });
   }
 
   #authority(node: FleetNode): Authority {
