@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup tools images containerfiles demo demo-down test unit check stories clean
+.PHONY: help setup tools images containerfiles demo demo-down test unit check history stories clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ unit: tools images check ## The fast loop: everything that needs no Kubernetes s
 stories: tools images ## User stories on three real Kubernetes sites
 	@node test-e2e/run.ts stories
 
-test: tools images ## Everything: types, lint, unit tests, stories; prints the total last
-	@node test-e2e/run.ts check unit stories
+history: tools images ## A fleet of processes under a seeded nemesis, some short seeds
+	@node test-e2e/run.ts history
+
+test: tools images ## Everything: types, lint, unit tests, histories, stories; prints the total last
+	@node test-e2e/run.ts check unit history stories
 
 clean: demo-down ## End the sites and delete what was built outside the checkout
 	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

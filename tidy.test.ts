@@ -72,6 +72,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e/clients": [],
   "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
+  "test-e2e/history": ["node-image/testing", "node-image/config", "node-image/kmip", "node-image/objects", "pg"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*"],
   "bench/kmip": ["bench", "node-image/*"],

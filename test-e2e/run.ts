@@ -18,7 +18,7 @@ const storiesInstance = "stories";
 const unitGlobs = [
   "*.test.ts",
   "{crds,operator,node-image,helm,bench}/**/*.test.ts",
-  "test-e2e/{sites,demo,clients}/**/*.test.ts",
+  "test-e2e/{sites,demo,clients,history}/**/*.test.ts",
 ];
 
 const phases: Readonly<Record<string, Phase>> = {
@@ -27,6 +27,11 @@ const phases: Readonly<Record<string, Phase>> = {
     title: "tests without Kubernetes",
     command: ["node", "--test", "--test-concurrency=4", ...unitGlobs],
     counted: true,
+  },
+  history: {
+    title: "a fleet of processes under a seeded nemesis, checked by what its clients saw",
+    command: ["node", "test-e2e/history/main.ts", "--seeds", "4", "--seconds", "12"],
+    counted: false,
   },
   stories: {
     title: "stories on three Kubernetes sites",

@@ -35,6 +35,10 @@ export interface FleetNodeOptions {
   readonly folder: string;
   /** Adds to the node's LocalNode document. */
   readonly local?: Readonly<Record<string, unknown>>;
+  /** Put before the node's command, for example to start it in a network of its own. */
+  readonly enter?: readonly string[];
+  /** Called with each line that the node writes. */
+  readonly heard?: (line: string) => void;
 }
 
 /** One standalone node of a test: real PostgreSQL, chrony, SoftHSM and key server inside the node image's file system. */
@@ -62,6 +66,11 @@ export class FleetNode {
     writeFileSync(join(folder, "data/pin"), `${name}-1234`, { mode: 0o600 });
     this.edit({});
     for (const each of ["", "data", "data/pin", "data/node.yaml", "run"]) chownSync(join(folder, each), user, user);
+  }
+
+  /** What is on its disk, in `data`, and in its memory file system, in `run`. */
+  get folder(): string {
+    return this.#options.folder;
   }
 
   get spec(): KmsNodeSpec {
@@ -107,19 +116,12 @@ export class FleetNode {
   start(): void {
     if (this.#child?.running()) return;
     // Own mount and process namespaces: nothing is mounted in the machine's, and the end of the first is the end of all.
-    const namespaces = [
-      "--pdeathsig",
-      "KILL",
-      "--",
-      "unshare",
-      "--mount",
-      "--pid",
-      "--fork",
-      "--kill-child",
-      "--",
-    ] as const;
-    const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.#options.folder, checkout];
-    this.#child = startChild(["setpriv", ...namespaces, ...command], { name: this.name });
+    const dying = ["--pdeathsig", "KILL", "--"] as const;
+    const namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"] as const;
+    const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.folder, checkout];
+    const { enter = [], heard } = this.#options;
+    const options = heard === undefined ? { name: this.name } : { name: this.name, heard };
+    this.#child = startChild(["setpriv", ...dying, ...enter, ...namespaces, ...command], options);
   }
 
   /** Asks the whole node to end and waits. */

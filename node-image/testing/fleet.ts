@@ -2,16 +2,35 @@ import { randomInt } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Member } from "@keyfleet/crds/kms-node.ts";
+import type { KmsNodeSpec, Member } from "@keyfleet/crds/kms-node.ts";
 import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
 import type { Identity } from "./certificates.ts";
-import { FleetNode } from "./fleet-node.ts";
+import { FleetNode, type FleetNodeOptions } from "./fleet-node.ts";
 import { type ClientParts, connectKmip, type KmipClient } from "./kmip-client.ts";
 import { startTimeServer, type TimeServer } from "./time-server.ts";
 
 const cluster = "bank";
 
-/** A fleet of processes on this machine; the test is its operator. Every address is loopback. */
+/** Where a fleet lives, when not on loopback addresses of this machine's own network. */
+export interface FleetOptions {
+  /** First three parts of all addresses: node n has n as the last one, the time server 254. */
+  readonly network?: string;
+  /** Made when it is not there, removed at the end. */
+  readonly folder?: string;
+  /** Asked when a node is added, before anything of it is made. */
+  readonly nodeOptions?: (
+    name: string,
+    parts: { readonly address: string; readonly folder: string },
+  ) => Pick<FleetNodeOptions, "enter" | "heard" | "local">;
+}
+
+/** What a fleet's documents say at a moment; see `Fleet.documents`. */
+export interface FleetDocuments {
+  readonly members: readonly Member[];
+  readonly specs: ReadonlyMap<string, KmsNodeSpec>;
+}
+
+/** A fleet of processes on this machine; the test is its operator. */
 export class Fleet {
   readonly nodes = new Map<string, FleetNode>();
   readonly timeServer: TimeServer;
@@ -20,29 +39,59 @@ export class Fleet {
   readonly #authorities = new Map<string, Authority>();
   readonly #clients = new Map<string, Awaited<ReturnType<Authority["issue"]>>>();
   readonly #members: Member[] = [];
+  readonly #options: FleetOptions;
   readonly #folder: string;
   readonly #network: string;
   #clusterId: string | undefined;
 
-  private constructor(options: { network: string; timeServer: TimeServer; clients: Authority }) {
-    this.#network = options.network;
-    this.timeServer = options.timeServer;
-    this.clients = options.clients;
-    this.#folder = mkdtempSync(join(tmpdir(), "keyfleet-fleet-"));
+  private constructor(parts: { network: string; timeServer: TimeServer; clients: Authority; options: FleetOptions }) {
+    this.#network = parts.network;
+    this.timeServer = parts.timeServer;
+    this.clients = parts.clients;
+    this.#options = parts.options;
+    this.#folder = parts.options.folder ?? mkdtempSync(join(tmpdir(), "keyfleet-fleet-"));
   }
 
-  static async start(): Promise<Fleet> {
+  static async start(options: FleetOptions = {}): Promise<Fleet> {
     // A network of its own among the loopback addresses, so that fleets of several tests do not meet.
-    const network = `127.${randomInt(2, 250)}.${randomInt(1, 255)}`;
+    const network = options.network ?? `127.${randomInt(2, 250)}.${randomInt(1, 255)}`;
     return new Fleet({
       network,
       timeServer: await startTimeServer(`${network}.254`),
       clients: await clientAuthority(),
+      options,
     });
   }
 
+  get members(): readonly Member[] {
+    return this.#members;
+  }
+
+  /** What all documents say now; given back to `restore` it is said again. */
+  documents(): FleetDocuments {
+    return {
+      members: [...this.#members],
+      specs: new Map([...this.nodes].map(([name, node]) => [name, node.spec])),
+    };
+  }
+
+  /** Writes the documents of before; the nodes must not run, and what they hold must be of before too. */
+  restore(documents: FleetDocuments): void {
+    this.#members.splice(0, this.#members.length, ...documents.members);
+    for (const [name, spec] of documents.specs) this.node(name).edit(spec);
+  }
+
+  /** Says in every document that the node has left the fleet and how far its log goes. */
+  depart(name: string, lastSequence: number): void {
+    const index = this.#members.findIndex((member) => member.name === name);
+    const member = this.#members[index];
+    if (member === undefined) throw new Error(`${name} is no member`);
+    this.#members[index] = { ...member, standing: "Departed", lastSequence };
+    this.#distribute();
+  }
+
   /** Starts a node (its site is the name up to the dash) and waits until it is certified and told to do nothing. */
-  async add(name: string, local: Readonly<Record<string, unknown>> = {}): Promise<FleetNode> {
+  async add(name: string): Promise<FleetNode> {
     const site = name.split("-")[0] ?? name;
     const authority = this.#authorities.get(site) ?? (await siteAuthority(cluster, site));
     this.#authorities.set(site, authority);
@@ -56,7 +105,7 @@ export class Fleet {
       address,
       timeServer: this.timeServer.address,
       folder,
-      local,
+      ...this.#options.nodeOptions?.(name, { address, folder }),
     });
     this.nodes.set(name, node);
     node.edit({ clients: { caBundle: this.clients.certificatePem, administrators: [] } });
@@ -107,8 +156,8 @@ export class Fleet {
   }
 
   /** A KMIP connection to a node; the same client name is the same caller everywhere. */
-  async connect(nodeName: string, clientName = "app"): Promise<KmipClient> {
-    return connectKmip(await this.access(nodeName, clientName));
+  async connect(nodeName: string, clientName = "app", timeoutMs = 10_000): Promise<KmipClient> {
+    return connectKmip({ ...(await this.access(nodeName, clientName)), timeoutMs });
   }
 
   /** Where a node's KMIP is and with which certificates a client of that name speaks to it. */

@@ -185,10 +185,15 @@ export function resultsOf(message: Item): readonly Result[] {
   });
 }
 
-function connectTls({ host = "127.0.0.1", port, authority, identity }: ClientParts): Promise<TLSSocket> {
+function connectTls({ host = "127.0.0.1", port, authority, identity, timeoutMs }: ClientParts): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const own = identity === undefined ? {} : { cert: identity.certificate, key: identity.key };
-    const socket = connect({ host, port, ca: authority, ...own }, () => resolve(socket));
+    const socket = connect({ host, port, ca: authority, ...own }, () => {
+      clearTimeout(timer);
+      resolve(socket);
+    });
+    const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), timeoutMs ?? 10_000);
+    socket.once("close", () => clearTimeout(timer));
     socket.once("error", reject);
   });
 }

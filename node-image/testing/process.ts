@@ -5,6 +5,8 @@ const maxOutputLines = 2_000;
 
 export interface ChildOptions extends Pick<SpawnOptions, "cwd" | "env"> {
   readonly name: string;
+  /** Called with each line of its output. */
+  readonly heard?: (line: string) => void;
 }
 
 /** A process that a test started; it ends with the test's process at the latest. */
@@ -35,7 +37,7 @@ export function startChild(command: readonly [string, ...string[]], options: Chi
   const process = spawn(program, parameters, { cwd: options.cwd, env: options.env, stdio: ["ignore", "pipe", "pipe"] });
   living.add(process);
   const lines: string[] = [];
-  for (const stream of [process.stdout, process.stderr]) keepLines(stream, lines);
+  for (const stream of [process.stdout, process.stderr]) keepLines(stream, lines, options.heard);
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     process.once("error", (error) => {
       lines.push(error.message);
@@ -66,13 +68,18 @@ async function endProcess(process: ChildProcess, ended: Promise<unknown>): Promi
   clearTimeout(timer);
 }
 
-function keepLines(stream: NodeJS.ReadableStream, lines: string[]): void {
+function keepLines(
+  stream: NodeJS.ReadableStream,
+  lines: string[],
+  heard: (line: string) => void = () => undefined,
+): void {
   let rest = "";
   stream.setEncoding("utf8");
   stream.on("data", (chunk: string) => {
     const parts = (rest + chunk).split("\n");
     rest = parts.pop() ?? "";
     lines.push(...parts);
+    for (const part of parts) heard(part);
     if (lines.length > maxOutputLines) lines.splice(0, lines.length - maxOutputLines);
   });
 }

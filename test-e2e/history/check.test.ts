@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { check, finalReader, story, survives } from "./check.ts";
+import type { Call, History, Step, Verb } from "./record.ts";
+
+const object = "6f1c0000-0000-0000-0000-000000000001";
+
+/** Calls one after the other, 10 ms each, as "node verb [what was read or how it failed]". */
+function calls(...lines: readonly string[]): Call[] {
+  return lines.map((line, index) => {
+    const [node = "", verb = "", ...words] = line.split(" ");
+    const client = node === "end" ? finalReader : `${node}/1`;
+    const read = Object.fromEntries(words.map((word) => word.split("=")));
+    const { state, ...rest } = read;
+    return {
+      client,
+      node: node === "end" ? "dc3-a" : node,
+      verb: verb as Verb,
+      object,
+      sentMs: 100 * index,
+      answeredMs: 100 * index + 10,
+      outcome: "ok",
+      ...(state === undefined ? {} : { state: Number(state) }),
+      ...rest,
+    };
+  });
+}
+
+function history(made: readonly Call[], parts: Partial<History> = {}): History {
+  return { calls: made, deeds: [], steps: [], lost: new Set(), ...parts };
+}
+
+const cases: readonly (readonly [sentence: string, rule: string | undefined, ...lines: string[]])[] = [
+  ["a key that is read alike everywhere", undefined, "dc1-a create note=n1", "dc1-a get key=a", "end get key=a"],
+  ["another value of a key", "a key's value never changes", "dc1-a create", "dc1-a get key=a", "dc2-a get key=b"],
+  [
+    "an acknowledged key that is gone",
+    "an acknowledged write is never lost",
+    "dc1-a create",
+    "end state outcome=refused problem=notFound",
+  ],
+  [
+    "a key whose creation was not acknowledged may be gone",
+    undefined,
+    "dc1-a create outcome=unknown",
+    "end state outcome=refused problem=notFound",
+  ],
+  [
+    "an acknowledged activation that is gone",
+    "an acknowledged write is never lost",
+    "dc1-a create",
+    "dc1-a activate",
+    "end state state=1",
+  ],
+  [
+    "an acknowledged compromise that is gone",
+    "an acknowledged write is never lost",
+    "dc1-a create",
+    "dc1-a compromise",
+    "dc2-a destroy",
+    "end state state=5",
+  ],
+  [
+    "an acknowledged note that is gone",
+    "an acknowledged write is never lost",
+    "dc1-a create note=n1",
+    "dc1-a writeNote note=n2",
+    "end state state=1 note=n1",
+  ],
+  [
+    "another node's note may win",
+    undefined,
+    "dc1-a create note=n1",
+    "dc2-a writeNote note=n3",
+    "dc1-a writeNote note=n2",
+    "end state state=1 note=n3",
+  ],
+  [
+    "a destroyed key that its node still serves",
+    "destroyed stays destroyed",
+    "dc1-a create",
+    "dc1-a destroy",
+    "dc1-a get key=a",
+  ],
+  [
+    "a destroyed key that a node serves that has shown it as destroyed",
+    "destroyed stays destroyed",
+    "dc1-a destroy",
+    "dc2-a state state=5",
+    "dc2-a get key=a",
+  ],
+  [
+    "a destroyed key that a node serves that has not heard of it",
+    undefined,
+    "dc1-a create",
+    "dc1-a destroy",
+    "dc2-a get key=a",
+  ],
+  [
+    "a state that goes back",
+    "bad news is never taken back",
+    "dc1-a activate",
+    "dc1-a compromise",
+    "dc2-a state state=4",
+    "dc2-a state state=2",
+  ],
+  [
+    "a compromise that is forgotten over a destruction",
+    "bad news is never taken back",
+    "dc1-a compromise",
+    "dc2-a destroy",
+    "dc1-a state state=5",
+  ],
+  [
+    "an object that vanishes on a node",
+    "what a node has shown it goes on to show",
+    "dc1-a get key=a",
+    "dc1-a get outcome=refused problem=notFound",
+  ],
+  [
+    "a note that comes back",
+    "reads of one node go forward",
+    "dc1-a create note=n1",
+    "dc1-a writeNote note=n2",
+    "dc2-a state state=1 note=n1",
+    "dc2-a state state=1 note=n2",
+    "dc2-a state state=1 note=n1",
+  ],
+  [
+    "a destruction that nobody asked for",
+    "nothing comes from nowhere",
+    "dc1-a create note=n1",
+    "dc1-a state state=5 note=n1",
+  ],
+  ["a note that nobody wrote", "nothing comes from nowhere", "dc1-a create note=n1", "dc1-a state state=1 note=n9"],
+];
+
+for (const [sentence, rule, ...lines] of cases) {
+  test(`${rule === undefined ? "fine" : "found"}: ${sentence}`, () => {
+    const found = check(history(calls(...lines)));
+    assert.deepEqual(
+      found.map((violation) => violation.rule),
+      rule === undefined ? [] : [rule],
+    );
+    if (rule !== undefined) assert.ok(story(history(calls(...lines)), object).length >= lines.length);
+  });
+}
+
+const step = (atMs: number, site: string | undefined, inStep: boolean): Step => ({
+  atMs,
+  node: "dc1-a",
+  inStep,
+  ...(site === undefined ? {} : { site }),
+});
+
+const losses: readonly (readonly [
+  sentence: string,
+  survives: boolean,
+  lost: readonly string[],
+  steps: readonly Step[],
+])[] = [
+  ["nothing was destroyed", true, [], []],
+  ["its node was destroyed, both other sites were in step", true, ["dc1-a"], []],
+  ["two sites were destroyed, the third was in step", true, ["dc1-a", "dc2-a"], []],
+  ["two sites were destroyed, the third was out of step before", false, ["dc1-a", "dc2-a"], [step(-50, "dc3", false)]],
+  [
+    "two sites were destroyed, the third was in step again before",
+    true,
+    ["dc1-a", "dc2-a"],
+    [step(-50, "dc3", false), step(-20, "dc3", true)],
+  ],
+  ["the third site fell out of step while the answer was awaited", false, ["dc1-a", "dc2-a"], [step(5, "dc3", false)]],
+  [
+    "the key server was started anew while the answer was awaited",
+    false,
+    ["dc1-a", "dc2-a"],
+    [step(5, undefined, true)],
+  ],
+  ["a node of each site was destroyed", false, ["dc1-a", "dc2-b", "dc3-b"], []],
+];
+
+for (const [sentence, kept, lost, steps] of losses) {
+  test(`a write ${kept ? "must survive" : "may be lost"}: ${sentence}`, () => {
+    const [write] = calls("dc1-a create note=n1");
+    assert.ok(write !== undefined);
+    assert.equal(survives(write, { lost: new Set(lost), steps }), kept);
+  });
+}

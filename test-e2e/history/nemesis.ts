@@ -1,0 +1,53 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { faults, type Target } from "./faults.ts";
+import type { Random } from "./random.ts";
+import type { Recorder } from "./record.ts";
+import type { World } from "./world.ts";
+
+const gapMs = [100, 1_500] as const;
+const holdMs = [300, 4_000] as const;
+
+/** Hurts the fleet for a time: faults one after another, in several lanes at once, all taken back at the end. */
+export async function nemesis(options: {
+  readonly world: World;
+  readonly recorder: Recorder;
+  readonly random: Random;
+  readonly lanes: number;
+  readonly going: () => boolean;
+}): Promise<void> {
+  const busy = new Set<string>();
+  const lanes = Array.from({ length: options.lanes }, (_, lane) => runLane(options, lane, busy));
+  await Promise.all(lanes);
+}
+
+async function runLane(options: Parameters<typeof nemesis>[0], lane: number, busy: Set<string>): Promise<void> {
+  const { world, recorder, going } = options;
+  const random = options.random.fork(`lane ${lane}`);
+  while (going()) {
+    await pause(random.between(...gapMs));
+    if (!going()) return;
+    const kind = choose(random);
+    // One fault of a kind at a time: taking one back must not take the other back too.
+    if (busy.has(kind)) continue;
+    busy.add(kind);
+    try {
+      await hurt(kind, { world, recorder, random, nodes: world.members });
+    } finally {
+      busy.delete(kind);
+    }
+  }
+}
+
+async function hurt(kind: string, target: Target): Promise<void> {
+  const undo = await faults[kind]?.run(target);
+  try {
+    await pause(target.random.between(...holdMs));
+  } finally {
+    await undo?.();
+  }
+}
+
+function choose(random: Random): string {
+  const kinds = Object.entries(faults).flatMap(([kind, { weight }]) => Array<string>(weight).fill(kind));
+  return random.pick(kinds);
+}

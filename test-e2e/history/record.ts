@@ -1,0 +1,74 @@
+/** What a client asks for. */
+export type Verb = "create" | "get" | "state" | "writeNote" | "activate" | "deactivate" | "compromise" | "destroy";
+
+/**
+ * How a call ended: `ok`; `refused`, the answer says that it cannot be (and nothing was done); `unknown`, no answer or one
+ * that says that the node could not: a write may have been done or not.
+ */
+export type Outcome = "ok" | "refused" | "unknown";
+
+/** One call of one client. Times are monotonic milliseconds of the recording process. */
+export interface Call {
+  readonly client: string;
+  readonly node: string;
+  readonly verb: Verb;
+  readonly object: string;
+  readonly sentMs: number;
+  readonly answeredMs: number;
+  readonly outcome: Outcome;
+  /** Note that was written or read. */
+  readonly note?: string;
+  /** KMIP state that was read. */
+  readonly state?: number;
+  /** Digest of the key bytes that were read. */
+  readonly key?: string;
+  /** What the node or the connection said when it was not `ok`; "notFound" when there is no such object. */
+  readonly problem?: string;
+}
+
+/** Something that was done to the fleet. */
+export interface Deed {
+  readonly atMs: number;
+  readonly what: string;
+  readonly nodes: readonly string[];
+}
+
+/** A node's view of another site's durability changed; on its start all sites are presumed in step. */
+export interface Step {
+  readonly atMs: number;
+  readonly node: string;
+  /** Absent: the key server started. */
+  readonly site?: string;
+  readonly inStep: boolean;
+}
+
+/** All that was recorded. */
+export interface History {
+  readonly calls: readonly Call[];
+  readonly deeds: readonly Deed[];
+  readonly steps: readonly Step[];
+  /** Nodes whose disk was destroyed or exchanged for an older one. */
+  readonly lost: ReadonlySet<string>;
+}
+
+/** Records while a run goes on. */
+export class Recorder implements History {
+  readonly calls: Call[] = [];
+  readonly deeds: Deed[] = [];
+  readonly steps: Step[] = [];
+  readonly lost = new Set<string>();
+
+  deed(what: string, ...nodes: string[]): void {
+    this.deeds.push({ atMs: performance.now(), what, nodes });
+  }
+
+  /** Takes a line of a node's output; only what concerns durability is kept. */
+  heard(node: string, line: string): void {
+    const atMs = performance.now();
+    if (line.startsWith("[keyServer] started")) this.steps.push({ atMs, node, inStep: true });
+    if (!line.includes('"durability"')) return;
+    const found = /"site":"([^"]+)"/.exec(line)?.[1];
+    const inStep = line.includes('"inStep":true');
+    if (found !== undefined) this.steps.push({ atMs, node, site: found, inStep });
+  }
+}

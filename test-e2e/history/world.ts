@@ -1,0 +1,206 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { chownSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Fleet, type FleetDocuments } from "../../node-image/testing/fleet.ts";
+import type { FleetNode } from "../../node-image/testing/fleet-node.ts";
+import { Network, network } from "./network.ts";
+import type { Recorder } from "./record.ts";
+
+const diskSize = "320m";
+const user = 10_001;
+const fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+const readyDeadlineMs = 120_000;
+// Let the last lines of a frozen node come through before it is killed: they say what its answers promised.
+const drainMs = 400;
+
+/** Members are dc1-a, dc1-b, dc2-a, … over three sites. */
+export function memberNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `dc${1 + (index % 3)}-${"abcdefg"[Math.floor(index / 3)]}`);
+}
+
+/** A fleet in namespaces of its own, with a disk of its own for each node, that can be set back to how it was made. */
+export class World {
+  readonly fleet: Fleet;
+  readonly network: Network;
+  readonly spare = "dc1-s";
+  readonly #folder: string;
+  readonly #recorder: () => Recorder;
+  #template: FleetDocuments | undefined;
+
+  private constructor(parts: { fleet: Fleet; network: Network; folder: string; recorder: () => Recorder }) {
+    this.fleet = parts.fleet;
+    this.network = parts.network;
+    this.#folder = parts.folder;
+    this.#recorder = parts.recorder;
+  }
+
+  /** Needs a process in network and mount namespaces of its own; `folder` is in memory. */
+  static async make(folder: string, recorder: () => Recorder): Promise<World> {
+    const slow = join(folder, "slow-fsync.so");
+    const source = join(import.meta.dirname, "slow-fsync.c");
+    execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", slow, source, "-ldl"]);
+    const wires = new Network();
+    const fleet = await Fleet.start({
+      network,
+      folder: join(folder, "nodes"),
+      nodeOptions: (name, place) => {
+        makeDisk(place.folder, slow);
+        return {
+          enter: wires.plug(name, place.address),
+          heard: (line) => recorder().heard(name, line),
+          local: { programs: preloads },
+        };
+      },
+    });
+    return new World({ fleet, network: wires, folder, recorder });
+  }
+
+  node(name: string): FleetNode {
+    return this.fleet.node(name);
+  }
+
+  get members(): readonly string[] {
+    return this.fleet.members.filter(({ standing }) => standing === "Member").map(({ name }) => name);
+  }
+
+  site(name: string): string {
+    return this.node(name).site;
+  }
+
+  /** Makes members one after the other and a spare that is ready to join, and keeps all of it as the template. */
+  async form(names: readonly string[]): Promise<void> {
+    await Promise.all([...names, this.spare].map((name) => this.fleet.add(name)));
+    const [first = "", ...others] = names;
+    await this.fleet.found(first);
+    for (const [index, name] of others.entries()) await this.fleet.join(name, names[index] ?? first);
+    await this.node(this.spare).reached("a join key", (status) => status.joinPublicKey);
+    await Promise.all([...this.fleet.nodes.values()].map((node) => node.stop()));
+    for (const name of [...names, this.spare]) this.saveImage(name, "template");
+    this.#template = this.fleet.documents();
+  }
+
+  /** Sets every node back to the template and starts the members. */
+  async reset(): Promise<void> {
+    if (this.#template === undefined) throw new Error("form the fleet first");
+    const names = [...this.fleet.nodes.keys()];
+    await Promise.all(names.map((name) => this.node(name).killAll()));
+    for (const name of names) this.loadImage(name, "template");
+    this.fleet.restore(this.#template);
+    for (const name of this.members) this.node(name).start();
+    await Promise.all(this.members.map((name) => this.serving(name)));
+  }
+
+  async serving(name: string, deadlineMs = readyDeadlineMs): Promise<void> {
+    const end = performance.now() + deadlineMs;
+    let said = "";
+    while (performance.now() < end) {
+      try {
+        const answer = await fetch(`${this.node(name).healthUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
+        if (answer.ok) return;
+        said = await answer.text();
+      } catch (error) {
+        said = (error as Error).message;
+      }
+      await pause(100);
+    }
+    throw new Error(`${name} does not serve: ${said}\n${this.node(name).lines.slice(-30).join("\n")}`);
+  }
+
+  /** Stops the key server first, so that nothing is answered whose circumstances are not known, then ends all. */
+  async powerCut(names: readonly string[]): Promise<void> {
+    for (const name of names) this.node(name).signal(/\/key-server\.ts\0/, "SIGSTOP");
+    await pause(drainMs);
+    await Promise.all(names.map((name) => this.node(name).killAll()));
+  }
+
+  /** Cuts the power and throws the disks away. */
+  async destroy(names: readonly string[]): Promise<void> {
+    await this.powerCut(names);
+    for (const name of names) {
+      this.#recorder().lost.add(name);
+      emptyFolder(this.#disk(name));
+    }
+  }
+
+  /** Copies the disk of a node that does not run, or is stopped as a whole. */
+  saveImage(name: string, image: string): void {
+    const target = join(this.#folder, "images", image, name);
+    rmSync(target, { recursive: true, force: true });
+    mkdirSync(target, { recursive: true });
+    execFileSync("cp", ["-a", `${this.#disk(name)}/.`, target]);
+  }
+
+  /** Puts the image in the place of the disk of a node that does not run. */
+  loadImage(name: string, image: string): void {
+    emptyFolder(this.#disk(name));
+    execFileSync("cp", ["-a", `${join(this.#folder, "images", image, name)}/.`, this.#disk(name)]);
+    this.setClock(name, 0);
+    this.setSlow(name, 0);
+  }
+
+  /** Lets the clock of the node's key server be wrong by so many seconds, within a second. */
+  setClock(name: string, seconds: number): void {
+    writeFileSync(join(this.node(name).folder, "run/clock"), `${seconds < 0 ? "" : "+"}${seconds}\n`);
+  }
+
+  /** Lets each flush to the disk take so much longer. */
+  setSlow(name: string, ms: number): void {
+    writeFileSync(join(this.node(name).folder, "run/slow"), `${ms}`);
+  }
+
+  /** Fills the disk but for so many KiB; what it returns makes room again. */
+  fillDisk(name: string, leftKiB: number): () => void {
+    const filler = join(this.#disk(name), "filler");
+    // Written, not allocated: what the node writes meanwhile must not let it fail.
+    spawnSync("sh", [
+      "-c",
+      `df --output=avail -k "$1" | tail -1 | { read free; head -c "$((free > $2 ? free - $2 : 0))K" /dev/zero >"$1/filler"; }`,
+      "sh",
+      this.#disk(name),
+      `${leftKiB}`,
+    ]);
+    return () => rmSync(filler, { force: true });
+  }
+
+  #disk(name: string): string {
+    return join(this.node(name).folder, "data");
+  }
+}
+
+// Both libraries lie on the run folder, which is not part of a disk's image.
+const preloads = {
+  keyServer: {
+    environment: {
+      LD_PRELOAD: "/run/keyfleet/libfaketime.so.1",
+      FAKETIME_TIMESTAMP_FILE: "/run/keyfleet/clock",
+      FAKETIME_CACHE_DURATION: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_NO_CACHE: "0",
+      DONT_FAKE_MONOTONIC: "1",
+    },
+  },
+  postgres: { environment: { LD_PRELOAD: "/run/keyfleet/slow-fsync.so", KEYFLEET_SLOW: "/run/keyfleet/slow" } },
+};
+
+function makeDisk(folder: string, slow: string): void {
+  for (const name of ["data", "run"]) mkdirSync(join(folder, name), { recursive: true });
+  execFileSync("mount", [
+    "-t",
+    "tmpfs",
+    "-o",
+    `size=${diskSize},mode=755,uid=${user},gid=${user}`,
+    "disk",
+    join(folder, "data"),
+  ]);
+  if (!existsSync(fakeTime)) throw new Error(`${fakeTime} is missing: run ./setup.sh`);
+  copyFileSync(fakeTime, join(folder, "run/libfaketime.so.1"));
+  copyFileSync(slow, join(folder, "run/slow-fsync.so"));
+  writeFileSync(join(folder, "run/clock"), "+0\n");
+  writeFileSync(join(folder, "run/slow"), "0");
+  chownSync(join(folder, "run"), user, user);
+}
+
+function emptyFolder(folder: string): void {
+  execFileSync("find", [folder, "-mindepth", "1", "-delete"]);
+}
