@@ -91,7 +91,7 @@ export class Fleet {
   }
 
   /** Starts a node (its site is the name up to the dash) and waits until it is certified and told to do nothing. */
-  async add(name: string): Promise<FleetNode> {
+  async add(name: string, local: Readonly<Record<string, unknown>> = {}): Promise<FleetNode> {
     const site = name.split("-")[0] ?? name;
     const authority = this.#authorities.get(site) ?? (await siteAuthority(cluster, site));
     this.#authorities.set(site, authority);
@@ -105,6 +105,7 @@ export class Fleet {
       address,
       timeServer: this.timeServer.address,
       folder,
+      local,
       ...this.#options.nodeOptions?.(name, { address, folder }),
     });
     this.nodes.set(name, node);
