@@ -55,6 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "node-image/config": ["crds", "yaml"],
   "node-image/membership": ["crds", "node-image/*", "@peculiar/x509", "reflect-metadata"],
   "node-image/health": ["crds", "express", "prom-client", "node-image/*"],
+  "node-image/fuzzing": ["node-image/*"],
   "node-image/testing": [
     "crds",
     "node-image/*",

@@ -1,0 +1,4 @@
+/** The Unique Identifier of the n-th object that a session makes: seeds can name objects before they exist. */
+export function identifierAt(index: number): string {
+  return `00000000-0000-4000-8000-${index.toString(16).padStart(12, "0")}`;
+}

@@ -1,0 +1,95 @@
+import { Worker } from "node:worker_threads";
+import type { WorkerOrder, WorkerReport } from "./worker.ts";
+
+/** What a run came to, for people and for the test. */
+export interface Report extends WorkerReport {
+  readonly seed: number;
+  readonly peakMib: number;
+}
+
+export interface RunOptions {
+  readonly target: string;
+  readonly inputs: number;
+  readonly seed: number;
+  /** Folder with OASIS test cases (XML) whose requests are seeds too. */
+  readonly seedFolder?: string;
+}
+
+/** An input that takes longer than this hangs; far above what a loaded machine makes of one that does not. */
+const hangMs = 20_000;
+/** Heap of the thread: an input that needs more ends the thread, and is found. */
+const heapMaxMib = 256;
+const inputBytesMax = 256 * 1024;
+
+/** Runs the fuzzer in a thread that may hang, crash or run out of memory: each is a finding, with the input that did it. */
+export async function runFuzzer(options: RunOptions): Promise<Report> {
+  const shared = new SharedArrayBuffer(8 + inputBytesMax);
+  const { target, inputs, seed, seedFolder } = options;
+  const workerData: WorkerOrder = { target, inputs, seed, seedFolder, shared };
+  const worker = new Worker(new URL("worker.ts", import.meta.url), {
+    workerData,
+    resourceLimits: { maxOldGenerationSizeMb: heapMaxMib },
+  });
+  const memory = watchMemory();
+  const hang = watchProgress(shared);
+  const { promise, resolve, reject } = Promise.withResolvers<WorkerReport>();
+  worker.once("message", resolve);
+  worker.once("error", (error) => reject(ended(`the thread ended: ${error.message}`, shared)));
+  worker.once("exit", (code) => reject(ended(`the thread ended with ${code}`, shared)));
+  hang.found.then(() => reject(ended(`no end after ${hangMs} ms`, shared)));
+  try {
+    return { ...(await promise), seed, peakMib: memory.peakMib() };
+  } finally {
+    hang.stop();
+    memory.stop();
+    await worker.terminate();
+  }
+}
+
+function ended(problem: string, shared: SharedArrayBuffer): Error {
+  const length = new Int32Array(shared, 0, 2)[1] ?? 0;
+  return new Error(`${problem}; the input was ${Buffer.from(shared, 8, length).toString("hex")}`);
+}
+
+function watchProgress(shared: SharedArrayBuffer) {
+  const { promise: found, resolve } = Promise.withResolvers<void>();
+  const numbers = new Int32Array(shared, 0, 2);
+  let [last, since] = [-1, performance.now()];
+  const timer = setInterval(() => {
+    const now = Atomics.load(numbers, 0);
+    // Before the first input the thread loads and measures its code.
+    if (now !== last || now === 0) [last, since] = [now, performance.now()];
+    else if (performance.now() - since > hangMs) resolve();
+  }, 500);
+  return { found, stop: () => clearInterval(timer) };
+}
+
+function watchMemory() {
+  let peak = 0;
+  const look = () => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  };
+  const timer = setInterval(look, 200);
+  return {
+    peakMib: () => {
+      look();
+      return peak / 2 ** 20;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** The summary that is printed and kept in docs/fuzzing.md. */
+export function summaryText(report: Report): string {
+  const { coverage, inputs, seconds } = report;
+  const percent = (100 * coverage.covered) / Math.max(1, coverage.bytes);
+  const lines = [
+    `${report.target}: seed ${report.seed}, ${inputs} inputs in ${seconds.toFixed(1)} s, ${(inputs / seconds).toFixed(0)} a second`,
+    `  coverage ${percent.toFixed(1)}% of ${coverage.bytes} bytes in ${coverage.files} files, corpus ${report.corpus}`,
+    `  slowest input ${report.slowestMs.toFixed(1)} ms (${report.slowest.slice(0, 96)}…)`,
+    `  heap ${report.heapMib.toFixed(0)} MiB at the end, process at most ${report.peakMib.toFixed(0)} MiB`,
+    `  ${report.findings.length} findings`,
+    ...report.findings.map(({ problem, input }) => `\n${problem}\n  input ${input}`),
+  ];
+  return lines.join("\n");
+}

@@ -1,0 +1,109 @@
+import type { Caller } from "../access/identity.ts";
+import { kmipHandler } from "../kmip/handler.ts";
+import { tag } from "../kmip/tags.ts";
+import { messageReader } from "../listen/message-reader.ts";
+import { findItem } from "../testing/items.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { memoryStore } from "../testing/memory-store.ts";
+import { decode } from "../ttlv/decode.ts";
+import { encode } from "../ttlv/encode.ts";
+import { frame } from "../ttlv/frame.ts";
+import { DecodeError } from "../ttlv/types.ts";
+import { identifierAt } from "./identifiers.ts";
+
+/** What inputs are tried on. Throws Finding, or anything else that must not be thrown. */
+export interface Target {
+  readonly name: string;
+  /** What of the code its coverage is measured in. */
+  readonly files: RegExp;
+  run(input: Buffer): void | Promise<void>;
+}
+
+/** The code broke a rule that holds for every input. */
+export class Finding extends Error {}
+
+const messageBytesMax = 64 * 1024;
+const messagesMax = 32;
+const generalFailure = 0x100;
+const alice: Caller = { identity: "CN=alice", subject: "CN=alice" };
+
+/** By name. */
+export const targets: Readonly<Record<string, Target>> = Object.fromEntries(
+  [
+    { name: "ttlv", files: /\/node-image\/ttlv\//, run: decoding },
+    { name: "reader", files: /\/node-image\/(ttlv|listen)\//, run: reading },
+    {
+      name: "session",
+      files: /\/node-image\/(ttlv|kmip|operations|objects|access|cryptography)\/(?!.*\.test\.ts)/,
+      run: session,
+    },
+  ].map((target) => [target.name, target]),
+);
+
+/** Bytes are refused with the place, or are the one canonical form of what they are read as. */
+function decoding(input: Buffer): void {
+  let item: ReturnType<typeof decode>;
+  try {
+    item = decode(input);
+  } catch (error) {
+    if (error instanceof DecodeError && error.offset >= 0 && error.offset <= input.length) return;
+    throw error;
+  }
+  if (!encode(item).equals(input)) throw new Finding("what was read is written in another form");
+}
+
+/** However a stream is cut into pieces, the same messages come out of it; nothing of them is left behind. */
+function reading(input: Buffer): void {
+  const whole = messagesOf(input, input.length || 1);
+  const pieces = messagesOf(input, 1 + ((input[input.length - 1] ?? 0) % 37));
+  if (whole.join() !== pieces.join()) throw new Finding(`messages depend on how they arrive: ${whole} or ${pieces}`);
+}
+
+function messagesOf(stream: Buffer, pieceBytes: number): string[] {
+  const reader = messageReader(messageBytesMax);
+  const found: string[] = [];
+  for (let at = 0; at < stream.length; at += pieceBytes) {
+    reader.push(Buffer.from(stream.subarray(at, at + pieceBytes)));
+    for (let next = reader.next(); next !== undefined; next = reader.next()) {
+      if (next instanceof Error) return [...found, "not KMIP"];
+      found.push(next.toString("hex"));
+    }
+  }
+  return found;
+}
+
+/** Every message is answered by a message, and no failure is one that nobody foresaw. */
+async function session(input: Buffer): Promise<void> {
+  const unforeseen: string[] = [];
+  let made = 0;
+  const handler = kmipHandler({
+    store: memoryStore(),
+    keyring: testKeyring(),
+    now: () => new Date(1_767_225_600_000),
+    newId: () => identifierAt(made++),
+    log: (fields) => {
+      if (fields.level === "error") unforeseen.push(`${fields.message} ${fields.stack}`);
+    },
+  });
+  for (const message of framed(input)) {
+    const answer = await handler(message, alice);
+    const item = decode(answer);
+    if (item.tag !== tag.ResponseMessage) throw new Finding("the answer is no Response Message");
+    if (unforeseen.length > 0) throw new Finding(`unforeseen failure: ${unforeseen[0]}`);
+    if (findItem(item, tag.ResultReason)?.value === generalFailure)
+      throw new Finding("a General Failure without a line in the log");
+    if (message.some((byte) => byte !== 0)) throw new Finding("the request's bytes are still in memory");
+  }
+}
+
+/** The messages of a stream; what is left over goes to the handler as well, which must not trust whoever cuts. */
+function framed(stream: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at < stream.length && found.length < messagesMax; ) {
+    const framing = frame(stream.subarray(at), messageBytesMax);
+    const end = framing.kind === "message" ? at + framing.bytes : stream.length;
+    found.push(Buffer.from(stream.subarray(at, end)));
+    at = end;
+  }
+  return found;
+}
