@@ -156,6 +156,8 @@ function standingOf(node: KmsNode | undefined, { listed, clusterIds, siteReachab
 /** The node cannot say that it is dead; its pod can. */
 function podIsReady(observed: Observed, name: string): boolean {
   const pod = objectOf(observed, "Pod", `${name}-0`);
+  // One on its way out is still Ready while it drains, but nobody may count on it any more.
+  if (pod?.metadata.deletionTimestamp !== undefined) return false;
   const status = pod?.status as { conditions?: { type: string; status: string }[] } | undefined;
   return status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 }

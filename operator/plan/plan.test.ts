@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KubernetesObject } from "../ports/types.ts";
 import {
   aCluster,
   type aNode,
@@ -444,6 +445,10 @@ const repairs: readonly Case[] = [
   ["a lost site is nothing to do when nothing is to be done", { unreachable: ["dc2", "dc3"] }, []],
 ];
 
+function onItsWayOut(pod: KubernetesObject): KubernetesObject {
+  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };
+}
+
 const restarts: readonly Case[] = [
   [
     "gives a node that does not serve a pod of the newest specification at once",
@@ -476,6 +481,12 @@ const restarts: readonly Case[] = [
     ["delete Pod dc1-a-0"],
   ],
   ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
+  [
+    "keeps the lock while the old pod drains: it is Ready, but on its way out",
+    { lock: heldFor("restart", "dc1-a"), objects: replaced("Pod", "dc1-a-0", onItsWayOut) },
+    [],
+    [],
+  ],
   [
     "restarts a node that asks for it, once",
     { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T11:00:00Z") } } } },
