@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { OperationMetrics } from "../kmip/handler.ts";
+import type { OperationMetrics } from "../kmip/batch-item.ts";
 import type { Facts } from "../membership/facts.ts";
 import type { PeerStatus, ReplicationStatus } from "../replication/types.ts";
 import type { StoreStatus, Vector } from "../store/types.ts";

@@ -88,16 +88,6 @@ test("an unreadable item fails alone and is named in its answer", async () => {
   );
 });
 
-test("Undo is refused before anything is done", async () => {
-  const { handler, counted } = aHandler();
-  const undo = [item.enumeration(tag.BatchErrorContinuationOption, 3)];
-  const [result] = resultsOf(
-    decode(await handler(encode(requestMessage([query], { version: 14, header: undo })), caller)),
-  );
-  assert.match(result?.message ?? "", /use Stop or Continue/);
-  assert.deepEqual(counted, []);
-});
-
 test("operations are counted by name and result, whatever a client calls them", async () => {
   const { handler, counted } = aHandler();
   for (const request of [query, get("x"), { operation: 0x7fffffff, payload: payload() }]) {

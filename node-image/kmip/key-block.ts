@@ -2,6 +2,8 @@ import type { AttributeInstance } from "../objects/attributes.ts";
 import { keyFormatType, objectType } from "../objects/enumerations.ts";
 import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { decode } from "../ttlv/decode.ts";
+import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
@@ -57,6 +59,9 @@ const opaqueObject = structure({
   bytes: one(tag.OpaqueDataValue, bytes),
 });
 
+/** A Template is kept as it came (2.2.6). */
+const template = structure({ attributes: list(tag.Attribute, attribute) });
+
 /** Reads the object of a Register request. Throws Refusal. */
 export function readObject(type: number, item: Item, reading: Reading): ReadObject {
   switch (type) {
@@ -64,6 +69,9 @@ export function readObject(type: number, item: Item, reading: Reading): ReadObje
       return plain(certificate.read(item, reading));
     case objectType.opaqueObject:
       return plain(opaqueObject.read(item, reading));
+    case objectType.template:
+      template.read(item, reading);
+      return plain({ subtype: 0, bytes: encode(item) });
     case objectType.secretData: {
       const { subtype, block } = secretData.read(item, reading);
       return fromBlock(block, subtype, reading);
@@ -87,6 +95,8 @@ export function writeObject(type: number, material: Material, version: number): 
       return certificate.write(tagNumber, { subtype, bytes: material.bytes }, version);
     case objectType.opaqueObject:
       return opaqueObject.write(tagNumber, { subtype, bytes: material.bytes }, version);
+    case objectType.template:
+      return decode(material.bytes);
     case objectType.secretData:
       return secretData.write(tagNumber, { subtype, block: toBlock(material, version) }, version);
     default:

@@ -1,6 +1,6 @@
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { list, one, optional, structure } from "./fields.ts";
+import { byVersion, list, one, optional, structure } from "./fields.ts";
 import { protocolVersion } from "./protocol-version.ts";
 import {
   anyEnumeration,
@@ -10,10 +10,25 @@ import {
   dateTime,
   enumeration,
   integer,
+  mapped,
   text,
   type ValueOf,
 } from "./shape.ts";
 import { tag } from "./tags.ts";
+
+/** Whether a client can fetch a result later, or insists on it. */
+type Asynchronous = "mandatory" | "optional" | "prohibited";
+const asynchronous1 = mapped<boolean, Asynchronous>(
+  boolean,
+  (able) => (able ? "optional" : "prohibited"),
+  (word) => word !== "prohibited",
+);
+const indicators = ["mandatory", "optional", "prohibited"] as const;
+const asynchronous2 = mapped<number, Asynchronous>(
+  enumeration(known.asynchronousIndicator),
+  (value) => indicators[value - 1] ?? "prohibited",
+  (word) => indicators.indexOf(word) + 1,
+);
 
 /** Request header (7.1). Fields that change nothing here are read so that they are not unknown. */
 export const requestHeader = structure({
@@ -21,7 +36,10 @@ export const requestHeader = structure({
   maximumResponseSize: optional(tag.MaximumResponseSize, integer),
   clientCorrelationValue: optional(tag.ClientCorrelationValue, text),
   serverCorrelationValue: optional(tag.ServerCorrelationValue, text),
-  asynchronousIndicator: optional(tag.AsynchronousIndicator, boolean),
+  asynchronous: byVersion(
+    optional(tag.AsynchronousIndicator, asynchronous1, 10, 20),
+    optional(tag.AsynchronousIndicator, asynchronous2, 20),
+  ),
   attestationCapableIndicator: optional(tag.AttestationCapableIndicator, boolean),
   attestationTypes: list(tag.AttestationType, anyEnumeration),
   // Who calls is known by the client certificate alone (8); a credential adds nothing and is not looked at.
@@ -38,6 +56,7 @@ export type RequestHeader = ValueOf<typeof requestHeader>;
 /** One request of a batch (7.2). */
 export const requestItem = structure({
   operation: one(tag.Operation, anyEnumeration),
+  ephemeral: optional(tag.Ephemeral, boolean, 20),
   id: optional(tag.UniqueBatchItemID, bytes),
   payload: one(tag.RequestPayload, anyItem),
   extension: list(
@@ -62,6 +81,7 @@ const responseItem = structure({
   status: one(tag.ResultStatus, enumeration(known.resultStatus)),
   reason: optional(tag.ResultReason, enumeration(known.resultReason)),
   message: optional(tag.ResultMessage, text),
+  correlation: optional(tag.AsynchronousCorrelationValue, bytes),
   payload: optional(tag.ResponsePayload, anyItem),
 });
 

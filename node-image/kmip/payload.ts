@@ -3,20 +3,15 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Item } from "../ttlv/types.ts";
 import { attribute, attributes } from "./attributes.ts";
 import { byVersion, defaulted, type Field, group, list, one, structure } from "./fields.ts";
-import { anyItem, mapped, type Reading, text } from "./shape.ts";
+import { fromPlaceholder, identifier } from "./identifier.ts";
+import { anyItem, mapped, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** The Unique Identifier of an answer. */
 export const uniqueIdentifier = one(tag.UniqueIdentifier, text);
 
 /** The Unique Identifier of a request; left out, it is the one that an earlier item of the batch gave. */
-export const placeableIdentifier = defaulted(tag.UniqueIdentifier, text, fromPlaceholder);
-
-function fromPlaceholder({ placeholders }: Reading): string {
-  if (placeholders.last === undefined)
-    throw new Refusal("InvalidMessage", "Unique Identifier is missing, and no earlier batch item gives one");
-  return placeholders.last;
-}
+export const placeableIdentifier = defaulted(tag.UniqueIdentifier, identifier, fromPlaceholder);
 
 const template = structure({ names: list(tag.Name, anyItem), attributes: list(tag.Attribute, attribute) });
 

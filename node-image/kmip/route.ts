@@ -1,5 +1,6 @@
 import type { Context } from "../operations/context.ts";
 import type { Item } from "../ttlv/types.ts";
+import type { ResponseItem } from "./messages.ts";
 import type { Reading, Shape } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -9,6 +10,8 @@ export interface Route {
   readonly operation: number;
   readonly name: string;
   readonly since: number;
+  /** Whether it may take so long that a client may ask for its result later. */
+  readonly slow: boolean;
   readonly run: (request: Item, context: Context, reading: Reading) => Promise<Answer>;
 }
 
@@ -17,8 +20,12 @@ export interface Answer {
   readonly write: (version: number) => Item;
   /** The identifier that later items of the batch mean when they name none. */
   readonly placeholder: string | undefined;
+  /** All identifiers that the response names, in order. */
+  readonly identifiers: readonly string[];
   /** Secret bytes to zero once the answer is on the wire. */
   readonly secrets: readonly Buffer[];
+  /** Takes the place of the whole answer item: a poll is answered as the operation that was polled. */
+  readonly instead?: ResponseItem;
 }
 
 /** A row of a route group. */
@@ -27,6 +34,8 @@ export interface RouteRow<Request, Response extends object> {
   readonly name: string;
   /** Protocol version that brought the operation. */
   readonly since: number;
+  /** Whether it may take so long that a client may ask for its result later. */
+  readonly slow?: boolean;
   readonly request: Pick<Shape<Request>, "read">;
   readonly run: (request: Request, context: Context) => Promise<Response>;
   readonly response: Pick<Shape<Response>, "write">;
@@ -45,22 +54,30 @@ export function route<Request, Response extends object>(row: RouteRow<Request, R
     operation,
     name,
     since,
+    slow: row.slow ?? false,
     run: async (item, context, reading) => {
       const done = await row.run(request.read(item, reading), context);
       return {
         write: (version) => response.write(tag.ResponsePayload, done, version),
         placeholder: placeholder(done),
+        identifiers: identifiersOf(done),
         secrets: secrets(done),
       };
     },
   };
 }
 
-/** Locate gives the placeholder only when it found exactly one (4.9). */
+/** Locate gives the placeholder only when it found exactly one (4.9); of a key pair it is the private key (4.2). */
 function identifierOf(response: object): string | undefined {
-  if ("uniqueIdentifier" in response) return response.uniqueIdentifier as string;
-  const found = "uniqueIdentifiers" in response ? (response.uniqueIdentifiers as readonly string[]) : [];
-  return found.length === 1 ? found[0] : undefined;
+  const found = identifiersOf(response);
+  return found.length === 1 || "privateKeyUniqueIdentifier" in response ? found[0] : undefined;
+}
+
+function identifiersOf(response: object): readonly string[] {
+  const { uniqueIdentifiers, uniqueIdentifier, privateKeyUniqueIdentifier, publicKeyUniqueIdentifier } =
+    response as Readonly<Record<string, unknown>>;
+  const named = [uniqueIdentifier, privateKeyUniqueIdentifier, publicKeyUniqueIdentifier];
+  return [...named, ...((uniqueIdentifiers as unknown[] | undefined) ?? [])].filter((id) => typeof id === "string");
 }
 
 function secretsOf(response: object): readonly Buffer[] {

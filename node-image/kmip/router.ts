@@ -1,5 +1,6 @@
 import type { Route } from "./route.ts";
 import { accessRoutes } from "./routes-access.ts";
+import { asynchronousRoutes } from "./routes-asynchronous.ts";
 import { attributeRoutes } from "./routes-attributes.ts";
 import { cryptographyRoutes } from "./routes-cryptography.ts";
 import { discoveryRoutes } from "./routes-discovery.ts";
@@ -15,6 +16,7 @@ export const router: ReadonlyMap<number, Route> = new Map(
     ...discoveryRoutes,
     ...cryptographyRoutes,
     ...accessRoutes,
+    ...asynchronousRoutes,
   ].map((route) => [route.operation, route]),
 );
 

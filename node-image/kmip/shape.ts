@@ -15,6 +15,9 @@ export interface Reading {
 /** What the batch has named so far. */
 export interface Placeholders {
   readonly last: string | undefined;
+  /** Identifiers in the answers so far, in order, and by the operation that gave them (KMIP 2.1, 11.58). */
+  readonly all?: readonly string[];
+  readonly byOperation?: ReadonlyMap<number, readonly string[]>;
 }
 
 /** How a value of one kind is read from an item and written to one. */

@@ -5,7 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Log, NodeSource } from "../config/source.ts";
 import type { Measured } from "../health/metrics.ts";
 import type { Hsm } from "../hsm/types.ts";
-import type { OperationMetrics } from "../kmip/handler.ts";
+import type { OperationMetrics } from "../kmip/batch-item.ts";
 import type { MeshTls } from "../replication/types.ts";
 import type { NodeStore } from "../store/types.ts";
 import { rememberedCertificateFacts } from "./certificate.ts";

@@ -2,6 +2,7 @@ import type { Caller } from "../access/identity.ts";
 import type { Keyring } from "../keys/types.ts";
 import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
+import type { PendingWorks } from "./pending.ts";
 import type { Serial } from "./serial.ts";
 
 /** All that an operation may use besides its request. */
@@ -23,6 +24,8 @@ export interface Context {
   readonly server: ServerInformation;
   /** What cryptographic operations keep between requests. */
   readonly cryptography: Cryptography;
+  /** Operations whose results are fetched later. */
+  readonly pending: PendingWorks;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 

@@ -32,6 +32,7 @@ const formats: Readonly<Record<number, readonly number[]>> = {
   [objectType.privateKey]: [format.raw, format.opaque, format.pkcs1, format.pkcs8, format.ecPrivateKey],
   [objectType.certificate]: [0],
   [objectType.opaqueObject]: [0],
+  [objectType.template]: [0],
 };
 
 /** Stores an object that the client brings. */
@@ -56,7 +57,9 @@ export async function register(request: RegisterRequest, context: Context): Prom
 /** Everything but opaque objects has a Cryptographic Usage Mask (3.19); many clients leave it out for what they bring. */
 function usage({ objectType: type, attributes }: RegisterRequest): Record<string, Json[]> {
   const given = attributes.some(({ name }) => name === "Cryptographic Usage Mask");
-  return given || type === objectType.opaqueObject ? {} : { "Cryptographic Usage Mask": [0] };
+  return given || type === objectType.opaqueObject || type === objectType.template
+    ? {}
+    : { "Cryptographic Usage Mask": [0] };
 }
 
 function normalised({ objectType: type, material }: RegisterRequest): Material {

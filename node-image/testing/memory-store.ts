@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from "node:util";
-import { type Change, fact, type Json, type ManagedObject, type ObjectFilter, type Store } from "../objects/types.ts";
+import { merged, satisfies } from "../objects/merge.ts";
+import type { ManagedObject, Store } from "../objects/types.ts";
 
 /** A Store in memory with the merge rules of the real one: facts OR-ed, lists replaced, material gone once destroyed. */
 export function memoryStore(): Store {
@@ -9,55 +9,15 @@ export function memoryStore(): Store {
     objects: async (ids) => ids.flatMap((id) => objects.get(id) ?? []),
     locate: async (filter) =>
       [...objects.values()]
-        .filter((object) => matches(object, filter))
+        .filter((object) => satisfies(object, filter))
         .map(({ id }) => id)
         .reverse(),
     write: async (changes) => {
       // All or nothing: everything is checked before anything is kept.
-      const merged = new Map<string, ManagedObject>();
+      const after = new Map<string, ManagedObject>();
       for (const change of changes)
-        merged.set(change.id, merge(merged.get(change.id) ?? objects.get(change.id), change));
-      for (const [id, object] of merged) objects.set(id, object);
+        after.set(change.id, merged(after.get(change.id) ?? objects.get(change.id), change));
+      for (const [id, object] of after) objects.set(id, object);
     },
   };
-}
-
-function merge(before: ManagedObject | undefined, change: Change): ManagedObject {
-  if (change.kind === "create") {
-    if (before !== undefined) throw new Error(`object ${change.id} exists already`);
-    return { ...change, attributes: new Map(Object.entries(structuredClone(change.attributes))) };
-  }
-  if (before === undefined) throw new Error(`object ${change.id} does not exist`);
-  const attributes = new Map(before.attributes);
-  for (const [name, instances] of Object.entries(change.attributes)) {
-    if (instances === null) attributes.delete(name);
-    else attributes.set(name, structuredClone(instances));
-  }
-  const facts = before.facts | change.facts;
-  const gone = (facts & fact.destroyed) !== 0;
-  return { ...before, facts, attributes, sealed: gone ? undefined : before.sealed };
-}
-
-function matches(object: ManagedObject, filter: ObjectFilter): boolean {
-  const owners = [filter.owner, ...(filter.also?.owners ?? [])];
-  const inScope = filter.owner === undefined || owners.includes(object.owner) || filter.also?.ids.includes(object.id);
-  if (inScope !== true) return false;
-  const granted = (statement: string) =>
-    [...object.attributes.keys()].some((name) => name.startsWith(`.grant ${statement} `));
-  if (filter.granted?.some(granted) === false) return false;
-  if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) return false;
-  if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
-  return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
-    (object.attributes.get(name) ?? []).some((instance) => holds(instance, wanted)),
-  );
-}
-
-function holds(instance: Json, wanted: Json): boolean {
-  const structures = [instance, wanted].every(
-    (value) => value !== null && typeof value === "object" && !Array.isArray(value),
-  );
-  if (!structures) return isDeepStrictEqual(instance, wanted);
-  return Object.entries(wanted as object).every(([key, value]) =>
-    isDeepStrictEqual((instance as Record<string, Json>)[key], value),
-  );
 }

@@ -1,0 +1,114 @@
+import { Refusal } from "../objects/refusal.ts";
+import type { Context } from "../operations/context.ts";
+import { stagedStore } from "../operations/staged-store.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
+import { type ItemResult, pendingAnswer, resultStatus, zero } from "./item-result.ts";
+import { type RequestHeader, requestItem } from "./messages.ts";
+import { failed, resultReason } from "./results.ts";
+import type { Answer, Route } from "./route.ts";
+import { router } from "./router.ts";
+import type { Placeholders, Reading } from "./shape.ts";
+import { tag } from "./tags.ts";
+import { withTemplates } from "./templates.ts";
+
+/** Counts and times operations; `result` is "success" or the KMIP Result Reason. */
+export interface OperationMetrics {
+  operation(name: string, result: string, seconds: number): void;
+}
+
+/** What the items of a batch share. */
+export interface ItemParts {
+  readonly header: RequestHeader;
+  readonly context: Context;
+  readonly metrics: OperationMetrics | undefined;
+}
+
+/** Does one item; never rejects. */
+export async function runItem(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<ItemResult> {
+  const { context, metrics } = parts;
+  const started = performance.now();
+  const { operation, id } = nameOf(item);
+  const head = { ...(operation === undefined ? {} : { operation }), ...id };
+  let result = "success";
+  let answer: Answer | undefined;
+  try {
+    answer = await run(item, placeholders, parts);
+    if (answer.instead !== undefined) return { operation, response: { ...answer.instead, ...id }, answer };
+    const payload = answer.write(context.version);
+    return { operation, response: { ...head, status: resultStatus.success, payload }, answer };
+  } catch (error) {
+    zero(answer);
+    result = resultReason(error);
+    const response = { ...head, ...failed(error, { log: context.log, version: context.version }) };
+    return { operation, response, answer: undefined };
+  } finally {
+    const name = router.get(operation ?? 0)?.name ?? "unknown";
+    metrics?.operation(name, result, (performance.now() - started) / 1000);
+  }
+}
+
+async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<Answer> {
+  const { header, context } = parts;
+  const reading: Reading = { version: context.version, placeholders };
+  const { operation, ephemeral, id, payload, extension } = requestItem.read(item, reading);
+  if (header.batchCount > 1 && id === undefined) {
+    throw new Refusal("InvalidMessage", "Each item of a batch of several needs a Unique Batch Item ID");
+  }
+  if (extension.some(({ critical }) => critical)) {
+    throw new Refusal(
+      "FeatureNotSupported",
+      "A Message Extension that is marked critical is not understood here",
+      "UnknownMessageExtension",
+    );
+  }
+  if (ephemeral === true)
+    throw new Refusal("FeatureNotSupported", "Ephemeral results are not supported: leave Ephemeral out");
+  const route = router.get(operation);
+  if (route === undefined || route.since > context.version) {
+    throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
+  }
+  const own = { ...context, operation: route.name };
+  if (isDeferred(route, header)) return defer({ item, placeholders, route }, parts);
+  return route.run(context.version < 20 ? await withTemplates(payload, own) : payload, own, reading);
+}
+
+/** 1.x says whether the client can wait for a result (6.7); 2.x also that it must (2.1, 11.3). */
+function isDeferred({ slow, name }: Route, { asynchronous }: RequestHeader): boolean {
+  if (name === "Poll" || name === "Cancel") return false;
+  return asynchronous === "mandatory" || (asynchronous === "optional" && slow);
+}
+
+interface Deferred {
+  readonly item: Item;
+  readonly placeholders: Placeholders;
+  readonly route: Route;
+}
+
+/** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
+function defer({ item, placeholders, route }: Deferred, parts: ItemParts): Answer {
+  const { context } = parts;
+  const correlation = context.pending.start(context.caller.identity, async (proceed) => {
+    const stage = stagedStore(context.store);
+    const header = { ...parts.header, asynchronous: "prohibited" } as const;
+    const result = await runItem(item, placeholders, { ...parts, header, context: { ...context, store: stage.store } });
+    if (result.answer === undefined || !proceed()) return result;
+    try {
+      await stage.commit();
+      return result;
+    } catch (error) {
+      zero(result.answer);
+      const { operation, response } = result;
+      const lost = failed(error, { log: context.log, version: context.version });
+      return { operation, response: { ...response, payload: undefined, ...lost }, answer: undefined };
+    }
+  });
+  return pendingAnswer({ operation: route.operation, status: resultStatus.pending, correlation });
+}
+
+/** Operation and identifier of an item, also of one that is otherwise unreadable: clients match answers by them. */
+function nameOf(item: Item): { operation: number | undefined; id: { id?: Buffer } } {
+  const children = item.type === itemType.structure ? item.value : [];
+  const operation = children.find((child) => child.tag === tag.Operation && child.type === itemType.enumeration);
+  const id = children.find((child) => child.tag === tag.UniqueBatchItemID && child.type === itemType.byteString);
+  return { operation: operation?.value as number | undefined, id: id === undefined ? {} : { id: id.value as Buffer } };
+}

@@ -1,0 +1,30 @@
+import type { ResponseItem } from "./messages.ts";
+import type { Answer } from "./route.ts";
+
+/** An item's answer; no `answer` means that it failed. */
+export interface ItemResult {
+  readonly operation: number | undefined;
+  readonly response: ResponseItem;
+  readonly answer: Answer | undefined;
+}
+
+/** KMIP Result Status (9.1.3.2.28). */
+export const resultStatus = { success: 0, failed: 1, pending: 2, undone: 3 } as const;
+
+/** Zeroes what an answer holds, once it is sent or given up. */
+export function zero(answer: Answer | undefined): void {
+  for (const secret of answer?.secrets ?? []) secret.fill(0);
+}
+
+/** Zeroes a pending result that nobody fetched. */
+export function forgetResult(result: unknown): void {
+  zero((result as ItemResult).answer);
+}
+
+/** An answer that has no payload yet. */
+export function pendingAnswer(instead: ResponseItem): Answer {
+  const write = () => {
+    throw new Error("a pending answer has no payload");
+  };
+  return { write, placeholder: undefined, identifiers: [], secrets: [], instead };
+}

@@ -1,0 +1,44 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Change, fact, type Json, type ManagedObject, type ObjectFilter } from "./types.ts";
+
+/** The object after a change, by the merge rules of the log: facts OR-ed, lists replaced, material gone once destroyed. Throws when there is nothing to change. */
+export function merged(before: ManagedObject | undefined, change: Change): ManagedObject {
+  if (change.kind === "create") {
+    if (before !== undefined) throw new Error(`object ${change.id} exists already`);
+    return { ...change, attributes: new Map(Object.entries(structuredClone(change.attributes))) };
+  }
+  if (before === undefined) throw new Error(`object ${change.id} does not exist`);
+  const attributes = new Map(before.attributes);
+  for (const [name, instances] of Object.entries(change.attributes)) {
+    if (instances === null) attributes.delete(name);
+    else attributes.set(name, structuredClone(instances));
+  }
+  const facts = before.facts | change.facts;
+  const gone = (facts & fact.destroyed) !== 0;
+  return { ...before, facts, attributes, sealed: gone ? undefined : before.sealed };
+}
+
+/** Whether the object is among those that the filter asks for. */
+export function satisfies(object: ManagedObject, filter: ObjectFilter): boolean {
+  const owners = [filter.owner, ...(filter.also?.owners ?? [])];
+  const inScope = filter.owner === undefined || owners.includes(object.owner) || filter.also?.ids.includes(object.id);
+  if (inScope !== true) return false;
+  const granted = (statement: string) =>
+    [...object.attributes.keys()].some((name) => name.startsWith(`.grant ${statement} `));
+  if (filter.granted?.some(granted) === false) return false;
+  if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) return false;
+  if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
+  return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
+    (object.attributes.get(name) ?? []).some((instance) => holds(instance, wanted)),
+  );
+}
+
+function holds(instance: Json, wanted: Json): boolean {
+  const structures = [instance, wanted].every(
+    (value) => value !== null && typeof value === "object" && !Array.isArray(value),
+  );
+  if (!structures) return isDeepStrictEqual(instance, wanted);
+  return Object.entries(wanted as object).every(([key, value]) =>
+    isDeepStrictEqual((instance as Record<string, Json>)[key], value),
+  );
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from "node:crypto";
+import { Refusal } from "../objects/refusal.ts";
+
+/** What became of a work that is asked for: its result, or that it still runs. */
+export type Polled = { readonly kind: "done"; readonly result: unknown } | { readonly kind: "pending" };
+
+/** KMIP Cancellation Result (9.1.3.2.25). */
+export const cancellationResult = { canceled: 1, unableToCancel: 2, completed: 3, failed: 4, unavailable: 5 } as const;
+
+/** Works whose results their callers fetch later (KMIP Poll and Cancel). They live in memory: a restart forgets them. */
+export interface PendingWorks {
+  /**
+   * Starts a work; its correlation value. Refuses a caller that has too many. Before the work makes anything true it asks
+   * `proceed`: false means that it was canceled, true that it no longer can be.
+   */
+  start(owner: string, work: (proceed: () => boolean) => Promise<unknown>): Buffer;
+  /** The result, given once; or that there is none yet. */
+  poll(owner: string, correlation: Buffer): Polled;
+  cancel(owner: string, correlation: Buffer): number;
+}
+
+/** Bounds of what waits in memory; results that nobody fetches are dropped. */
+export const pendingLimits = { perCaller: 16, all: 256, keptMs: 600_000 } as const;
+
+interface Work {
+  readonly owner: string;
+  stage: "running" | "finishing" | "canceled";
+  done?: { readonly result: unknown; readonly atMs: number };
+}
+
+/** Makes an empty list; `forget` is given each result that is dropped unread. */
+export function pendingWorks(nowMs: () => number, forget: (result: unknown) => void): PendingWorks {
+  const works = new Map<string, Work>();
+  const drop = (key: string, work: Work) => {
+    works.delete(key);
+    if (work.done !== undefined) forget(work.done.result);
+  };
+  const tidy = () => {
+    for (const [key, work] of works)
+      if (work.done !== undefined && nowMs() - work.done.atMs > pendingLimits.keptMs) drop(key, work);
+  };
+  const find = (owner: string, correlation: Buffer) => {
+    const key = correlation.toString("hex");
+    const work = works.get(key);
+    return work === undefined || work.owner !== owner ? undefined : { key, work };
+  };
+  return {
+    start: (owner, run) => {
+      tidy();
+      const own = [...works.values()].filter((work) => work.owner === owner).length;
+      if (own >= pendingLimits.perCaller || works.size >= pendingLimits.all)
+        throw new Refusal(
+          "PermissionDenied",
+          "Too many operations are pending: Poll those first",
+          "ServerLimitExceeded",
+        );
+      const correlation = randomBytes(16);
+      const key = correlation.toString("hex");
+      const work: Work = { owner, stage: "running" };
+      works.set(key, work);
+      const proceed = () => {
+        if (work.stage === "running") work.stage = "finishing";
+        return work.stage === "finishing";
+      };
+      run(proceed).then((result) => {
+        if (works.get(key) === work) work.done = { result, atMs: nowMs() };
+        else forget(result);
+      });
+      return correlation;
+    },
+    poll: (owner, correlation) => {
+      tidy();
+      const found = find(owner, correlation);
+      if (found === undefined) throw unknownCorrelation();
+      const { key, work } = found;
+      if (work.done === undefined) return { kind: "pending" };
+      works.delete(key);
+      return { kind: "done", result: work.done.result };
+    },
+    cancel: (owner, correlation) => {
+      const found = find(owner, correlation);
+      if (found === undefined) return cancellationResult.unavailable;
+      if (found.work.done !== undefined) return cancellationResult.completed;
+      if (found.work.stage === "finishing") return cancellationResult.unableToCancel;
+      found.work.stage = "canceled";
+      works.delete(found.key);
+      return cancellationResult.canceled;
+    },
+  };
+}
+
+function unknownCorrelation(): Refusal {
+  return new Refusal(
+    "ItemNotFound",
+    "No operation is pending under this Asynchronous Correlation Value: its result is kept for ten minutes, given once, and lost by a restart",
+    "InvalidAsynchronousCorrelationValue",
+  );
+}
