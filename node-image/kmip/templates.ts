@@ -2,7 +2,7 @@ import { objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { find } from "../operations/find.ts";
-import { openMaterial } from "../operations/get.ts";
+import { openMaterial } from "../operations/open-material.ts";
 import { decode } from "../ttlv/decode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { shapeOf } from "./attribute-shapes.ts";
