@@ -30,10 +30,16 @@ function aBank(): KmsCluster {
         { name: "dc3", environment: "Cloud", nodes: [{ name: "dc3-a" }] },
       ],
       durability: "EverySite",
-      upgrade: { strategy: "InPlace", approval: "Automatic" },
+      upgrade: {
+        strategy: "InPlace",
+        approval: "Manual",
+        soakSeconds: 30,
+        windows: [{ cron: "0 2 * * 6", duration: "4h" }],
+        requests: { approve: "change-4711" },
+      },
       clients: { caBundleRefs: [{ name: "bank-clients" }], administrators: ["CN=kms-admin"] },
-      recovery: { lostSites: [] },
-      pause: "None",
+      recovery: { lostSites: ["dc3"] },
+      pause: "Orchestration",
     },
   };
 }
@@ -71,18 +77,18 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   ],
   ["an address of a Managed node", (s) => (s.sites[0].nodes[0].address = "x"), /gets its address from its Service/],
   ["upgrade by rebuilding", (s) => (s.upgrade.strategy = "RemoveAndRebuild"), /0\.1\.0: upgrade\.strategy/],
-  ["approval by hand", (s) => (s.upgrade.approval = "Manual"), /0\.1\.0: upgrade\.approval/],
-  ["a soak time", (s) => (s.upgrade.soakSeconds = 30), /0\.1\.0: upgrade\.soakSeconds/],
-  ["windows", (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6", duration: "4h" }]), /0\.1\.0: upgrade\.windows/],
+  [
+    "a window of more than a week",
+    (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6", duration: "169h" }]),
+    /duration.*match/,
+  ],
+  ["a window that is no time", (s) => (s.upgrade.windows = [{ cron: "every day", duration: "4h" }]), /cron.*match/],
   [
     "a window without duration",
     (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6" }]),
     /windows\[0\]\.duration: Required/,
   ],
-  ["an upgrade request", (s) => (s.upgrade.requests = { approve: "1" }), /0\.1\.0: upgrade\.requests/],
-  ["a lost site", (s) => (s.recovery.lostSites = ["dc1"]), /0\.1\.0: recovery\.lostSites/],
   ["a lost site that is not configured", (s) => (s.recovery.lostSites = ["dc9"]), /names sites of spec\.sites only/],
-  ["a pause", (s) => (s.pause = "Orchestration"), /0\.1\.0: pause: Orchestration/],
   ["a licence", (s) => (s.defaults.licence = { secretRef: { name: "l" } }), /0\.1\.0: licence; remove the field/],
   ["a proxy of a site", (s) => (s.sites[0].defaults.proxy = { https: "x" }), /0\.1\.0: proxy; remove the field/],
   ["a backup of a node", (s) => (s.sites[0].nodes[0].settings = { backup: {} }), /0\.1\.0: backup; remove the field/],
@@ -128,6 +134,20 @@ test("takes the whole of a good specification, and keeps a node in its site", as
   const answer = await api.request("PUT", `${clusters}/bank`, moved);
   assert.equal(answer.status, 422);
   assert.match(answer.body.message, /cannot move to another site.*add a node with a new name/);
+});
+
+test("a site goes out of the specification after its nodes", async () => {
+  const made = await api.request("POST", clusters, { ...aBank(), metadata: { name: "shrinks" } });
+  const put = (sites: unknown[]) =>
+    api.request("PUT", `${clusters}/shrinks`, { ...made.body, spec: { ...made.body.spec, recovery: {}, sites } });
+  const [dc1, dc2, dc3] = made.body.spec.sites;
+  const refusal = await put([dc1, dc2]);
+  assert.equal(refusal.status, 422);
+  assert.match(refusal.body.message, /set its nodes to \[\] first/);
+  const emptied = await put([dc1, dc2, { ...dc3, nodes: [] }]);
+  assert.equal(emptied.status, 200, emptied.body.message);
+  made.body.metadata.resourceVersion = emptied.body.metadata.resourceVersion;
+  assert.equal((await put([dc1, dc2])).status, 200);
 });
 
 test("shows the state of a fleet in the columns that people read", async () => {

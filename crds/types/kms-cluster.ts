@@ -25,13 +25,13 @@ export interface KmsClusterSpec {
     strategy?: "InPlace" | "RemoveAndRebuild";
     /** Whether a person releases each upgrade. */
     approval?: "Automatic" | "Manual";
-    /** How long an upgraded node must serve before the next one. */
+    /** How long an upgraded node must serve before the next one. Default 30. */
     soakSeconds?: number;
     /** When nodes may be restarted; always when absent. */
     windows?: {
-      /** Start of the window (five fields). */
+      /** Start of the window in UTC: minute hour day month weekday. */
       cron: string;
-      /** Length of the window, for example 4h. */
+      /** Length of the window, for example 4h; a week (168h) at most. */
       duration: string;
     }[];
     /** One-time requests; each value is handled once. */
@@ -98,6 +98,16 @@ export interface KmsClusterStatus {
   version?: string;
   /** What is so, in one short sentence. */
   message?: string;
+  /** Requests of spec.upgrade.requests that were handled; each value is handled once. */
+  upgrade?: {
+    approve?: HandledRequest;
+    rollback?: HandledRequest;
+    /** The last retry that this site handled. */
+    retry?: {
+      /** Value of the request. */
+      value: string;
+    };
+  };
   /** Each configured site as seen from here. */
   siteStatus?: SiteStatus[];
   /** Each wanted node. */
@@ -106,6 +116,13 @@ export interface KmsClusterStatus {
   blockedBy?: BlockedBy[];
   /** By the convention of Kubernetes; every type always present, Unknown while not observed. */
   conditions?: Condition[];
+}
+/** A request that was handled. */
+export interface HandledRequest {
+  /** Value of the request. */
+  value: string;
+  /** spec.version that it was handled for. */
+  version: string;
 }
 /* */
 export interface SiteStatus {

@@ -3,7 +3,7 @@ import type { KmsNode, KubernetesObject, NodeImage, Observed } from "../ports/ty
 import { disruptionBudget } from "./disruption-budget.ts";
 import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
-import { missingSettings, resolvedSettings } from "./settings.ts";
+import { missingSettings, type ResolvedSettings } from "./settings.ts";
 import { statefulSet } from "./stateful-set.ts";
 import { account, services } from "./surroundings.ts";
 import type { IsCaOfSite } from "./trust.ts";
@@ -64,7 +64,7 @@ function ownedObjects(
   observed: Observed,
   { facts, owner, image }: { facts: NodeFacts; owner: KmsNode; image: NodeImage },
 ): KubernetesObject[] {
-  const settings = resolvedSettings(observed.cluster, facts);
+  const settings = owner.spec.settings as ResolvedSettings;
   const around = [...account(owner), ...services(owner, settings)];
   // Without an HSM there is nothing to start; the gate nodeConfigured says what is missing.
   if (missingSettings(settings).length > 0) return around;

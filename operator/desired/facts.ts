@@ -2,9 +2,10 @@ import type { NodeEntry, SiteEntry } from "@keyfleet/crds/kms-cluster.ts";
 import type { Condition, KmsNode, Member } from "@keyfleet/crds/kms-node.ts";
 import type { NodeConditionType } from "@keyfleet/crds/reasons.ts";
 import type { KmsCluster, KubernetesObject, Observed, SiteView } from "../ports/types.ts";
-
-/** How far a node has come. Derived from what its KmsNode says and from what other KmsNodes say of it, never stored. */
-export type Standing = "Absent" | "Waiting" | "Founding" | "Joining" | "Member";
+import { listedMembers } from "./listed.ts";
+import { outStanding, type Standing } from "./standing.ts";
+import { targetVersion } from "./upgrade-requests.ts";
+import { compareVersions, highestVersion } from "./version.ts";
 
 /** What is known of one node, wanted or left over. */
 export interface NodeFacts {
@@ -16,7 +17,11 @@ export interface NodeFacts {
   readonly node: KmsNode | undefined;
   readonly local: boolean;
   readonly siteReachable: boolean;
+  /** False when spec.recovery.lostSites names its site: nobody waits for it, and nothing rests on it. */
+  readonly counts: boolean;
   readonly standing: Standing;
+  /** How the members list it, whatever it says itself. */
+  readonly listed: Member | undefined;
   /** Serves, as far as can be seen now; false for a node of a site that does not answer. */
   readonly serving: boolean;
 }
@@ -27,8 +32,14 @@ export interface FleetFacts {
   readonly clusterIds: readonly string[];
   /** In the order of the specification, then those that it does not name any more. */
   readonly nodes: readonly NodeFacts[];
-  /** Version of the members; that of the specification before there are any. */
-  readonly version: string;
+  /** Sites that count for decisions: those of the specification but for the lost ones. */
+  readonly counting: readonly string[];
+  /** Version that all nodes shall run in the end. */
+  readonly target: string;
+  /** Versions that the members are specified to run, lowest first; more than one in the middle of an upgrade. */
+  readonly versions: readonly string[];
+  /** Version whose features the fleet may use; only ever raised. Undefined before there is a fleet. */
+  readonly level: string | undefined;
 }
 
 /** Judges all that was observed, node by node. Pure. */
@@ -44,26 +55,22 @@ export function fleetFacts(observed: Observed): FleetFacts {
   const nodes = [...wanted, ...leftOver].map((node) =>
     nodeFacts(node, { observed, kmsNode: seen.get(node.name), listed: listed.get(node.name), clusterIds }),
   );
-  const member = nodes.find(({ standing, node }) => standing === "Member" && node !== undefined);
-  return { clusterIds, nodes, version: member?.node?.spec.version ?? observed.cluster.spec.version };
+  const specs = nodes.flatMap(({ standing, node }) => (standing === "Member" && node ? [node.spec] : []));
+  const level = highestVersion(specs.map(({ featureLevel }) => featureLevel));
+  const versions = [...new Set(specs.map(({ version }) => version))].sort(compareVersions);
+  const target = targetVersion(observed, level);
+  return { clusterIds, nodes, counting: countingSites(observed), target, versions, level };
+}
+
+/** Sites of the specification that recovery.lostSites does not name. */
+export function countingSites({ cluster }: Observed): string[] {
+  const lost = cluster.spec.recovery?.lostSites ?? [];
+  return cluster.spec.sites.map(({ name }) => name).filter((name) => !lost.includes(name));
 }
 
 /** A condition of a node, or of a fleet. */
 export function conditionOf(node: KmsNode | undefined, type: NodeConditionType): Condition | undefined {
   return node?.status?.conditions?.find((condition) => condition.type === type);
-}
-
-/** Members that any KmsNode lists or ever listed; those of this site win, because they are the freshest. */
-export function listedMembers(observed: Observed): Map<string, Member> {
-  const views = [...observed.sites].sort((a, b) => Number(a.local) - Number(b.local));
-  const members = views.flatMap((site) => site.nodes.flatMap((node) => node.spec.members));
-  const found = new Map<string, Member>();
-  for (const member of members) {
-    const before = found.get(member.name);
-    const known = before?.standing === "Member" && member.standing === "Joining" ? before.standing : member.standing;
-    found.set(member.name, { ...before, ...member, standing: known });
-  }
-  return found;
 }
 
 /** The objects of one kind in this site. */
@@ -128,6 +135,8 @@ function nodeFacts(named: Named, { observed, kmsNode, listed, clusterIds }: Sour
   return {
     ...{ name: named.name, site: named.site, entry: named.entry, siteEntry: named.siteEntry },
     ...{ node: kmsNode, local, siteReachable },
+    counts: !(observed.cluster.spec.recovery?.lostSites ?? []).includes(named.site),
+    listed,
     standing: standingOf(kmsNode, { listed, clusterIds, siteReachable }),
     serving: siteReachable && says && confirmed,
   };
@@ -141,7 +150,9 @@ interface Hearsay {
 
 function standingOf(node: KmsNode | undefined, { listed, clusterIds, siteReachable }: Hearsay): Standing {
   const action = node?.spec.membership.action;
-  if (action === "Member" || action === "Leave") return "Member";
+  const out = outStanding(node, listed);
+  if (out !== undefined) return out;
+  if (action === "Member") return "Member";
   // Once listed as a member it stays one: a view of another site may lag behind what it said before.
   if (listed?.standing === "Member" && action !== "Found") return "Member";
   if (action === "Join") return "Joining";

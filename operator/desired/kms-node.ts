@@ -1,10 +1,15 @@
 import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { KubernetesObject, Observed } from "../ports/types.ts";
+import { hasConsent, leavingAnnotation, rebuildAnnotation } from "./consent.ts";
 import { type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
 import { memberList } from "./members.ts";
-import { resolvedSettings } from "./settings.ts";
+import { isPaused, settingsNow } from "./staging.ts";
+import { isOut, rejoinMark } from "./standing.ts";
 import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
+
+/** Annotations of a KmsNode that steps of the plan leave there. */
+const marks: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation]);
 
 /** What all nodes of a site have in common; worked out once a pass. */
 export interface SharedParts {
@@ -37,23 +42,23 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
   const { name, namespace } = observed.cluster.metadata;
   const before = node.node?.spec;
   const clusterId = before?.clusterId ?? fleetIdFor(fleet, node);
-  const version = versionOf(observed, fleet, node);
+  const version = versionOf(fleet, node);
+  const paused = isPaused(observed.cluster);
   const spec: KmsNodeSpec = {
     cluster: name,
     ...(clusterId === undefined ? {} : { clusterId }),
     site: observed.site,
     version,
-    featureLevel: before?.featureLevel ?? version,
+    featureLevel: fleet.level ?? version,
     ...addressesOf(observed, node),
-    settings: resolvedSettings(observed.cluster, node),
-    durability: observed.cluster.spec.durability ?? "EverySite",
-    membership: membershipOf(node),
+    settings: settingsNow(observed.cluster, node),
+    durability: (paused ? before?.durability : observed.cluster.spec.durability) ?? "EverySite",
+    membership: membershipOf(observed, node),
     members: shared.members,
     clients: clientsOf(observed, node, shared),
     ...(before?.certificateChain === undefined ? {} : { certificateChain: before.certificateChain }),
     ...(shared.trustBundle === "" ? {} : { trustBundle: shared.trustBundle }),
   };
-  if (node.standing !== "Member") spec.featureLevel = spec.version;
   return {
     apiVersion: "keyfleet.io/v1alpha1",
     kind: "KmsNode",
@@ -61,15 +66,16 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
       name: node.name,
       ...(namespace === undefined ? {} : { namespace }),
       labels: nodeLabels(name, node.name),
+      ...annotationsOf(node),
     },
     spec,
   };
 }
 
 /** A member keeps its version until it is upgraded; a node that never joined may always take the newer one. */
-function versionOf(observed: Observed, fleet: FleetFacts, node: NodeFacts): string {
-  if (node.standing === "Waiting" || node.standing === "Absent") return observed.cluster.spec.version;
-  return node.node?.spec.version ?? fleet.version;
+function versionOf(fleet: FleetFacts, node: NodeFacts): string {
+  if (node.standing === "Waiting" || node.standing === "Absent") return fleet.target;
+  return node.node?.spec.version ?? fleet.level ?? fleet.target;
 }
 
 function fleetIdFor(fleet: FleetFacts, node: NodeFacts): string | undefined {
@@ -78,11 +84,22 @@ function fleetIdFor(fleet: FleetFacts, node: NodeFacts): string | undefined {
   return fleet.clusterIds[0];
 }
 
-/** A node that belongs although its KmsNode was made anew is told so at once. */
-function membershipOf(node: NodeFacts): KmsNodeSpec["membership"] {
+/** A node that belongs although its KmsNode was made anew is told so at once; one that has gone is told to leave. */
+function membershipOf(observed: Observed, node: NodeFacts): KmsNodeSpec["membership"] {
   const before = node.node?.spec.membership;
-  if (node.standing === "Member") return before?.action === "Leave" ? before : { action: "Member" };
-  return before ?? { action: "None" };
+  const rejoin = before?.rejoin === undefined ? {} : { rejoin: before.rejoin };
+  if (node.standing === "Member") return { action: "Member", ...rejoin };
+  if (!isOut(node.standing)) return before ?? { action: "None" };
+  if (node.standing === "Departed" && node.entry !== undefined && hasConsent(observed, node))
+    return { action: "None", rejoin: rejoinMark(node.listed) };
+  return before?.action === "None" && node.standing === "Departed" ? before : { action: "Leave", ...rejoin };
+}
+
+/** Marks of steps on the node; they go when the node belongs again. */
+function annotationsOf(node: NodeFacts): { annotations?: Record<string, string> } {
+  const found = Object.entries(node.node?.metadata.annotations ?? {}).filter(([name]) => marks.has(name));
+  const kept = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
+  return kept && found.length > 0 ? { annotations: Object.fromEntries(found) } : {};
 }
 
 function addressesOf(observed: Observed, node: NodeFacts): Pick<KmsNodeSpec, "address" | "clientAddress"> {
@@ -103,5 +120,7 @@ function clientsOf(observed: Observed, node: NodeFacts, shared: SharedParts): Km
   const { caBundle, missing } = shared.clients;
   const before = node.node?.spec.clients.caBundle;
   const kept = missing.length > 0 && before !== undefined && before !== "" ? before : caBundle;
-  return { caBundle: kept, administrators: [...(observed.cluster.spec.clients?.administrators ?? [])] };
+  const wanted = observed.cluster.spec.clients?.administrators ?? [];
+  const paused = isPaused(observed.cluster) ? node.node?.spec.clients.administrators : undefined;
+  return { caBundle: kept, administrators: [...(paused ?? wanted)] };
 }

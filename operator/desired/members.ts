@@ -1,6 +1,8 @@
 import type { Member } from "@keyfleet/crds/kms-node.ts";
 import type { Observed } from "../ports/types.ts";
-import { type FleetFacts, listedMembers, type NodeFacts } from "./facts.ts";
+import type { FleetFacts, NodeFacts } from "./facts.ts";
+import { listedMembers } from "./listed.ts";
+import { isOut } from "./standing.ts";
 
 /**
  * The member list that every node of this site gets: all nodes that belong or are coming, whether they can be seen or not.
@@ -22,17 +24,29 @@ export function identityOf(cluster: string, site: string, node: string): string 
 }
 
 function memberOf(facts: NodeFacts, cluster: string, known: Member | undefined): Member {
-  const joining = facts.standing === "Joining";
   const address = facts.node?.spec.address ?? known?.address;
-  const incarnation = facts.node?.status?.incarnation ?? known?.incarnation;
-  const joinPublicKey = joining ? (facts.node?.status?.joinPublicKey ?? known?.joinPublicKey) : undefined;
   return {
     name: facts.name,
     site: facts.site,
     identity: identityOf(cluster, facts.site, facts.name),
-    standing: joining ? "Joining" : "Member",
+    standing: facts.standing === "Founding" ? "Member" : (facts.standing as Member["standing"]),
     ...(address === undefined ? {} : { address }),
+    ...lifeOf(facts, known),
+  };
+}
+
+/** What belongs to one life of a node; nothing of the life before goes into a new one. */
+function lifeOf(facts: NodeFacts, known: Member | undefined): Partial<Member> {
+  const before = known?.standing === "Departed" && facts.standing !== "Departed" ? undefined : known;
+  const status = facts.node?.status;
+  const incarnation = isOut(facts.standing)
+    ? (before?.incarnation ?? status?.incarnation)
+    : (status?.incarnation ?? before?.incarnation);
+  const joinPublicKey = facts.standing === "Joining" ? (status?.joinPublicKey ?? before?.joinPublicKey) : undefined;
+  const { lastSequence } = before ?? {};
+  return {
     ...(incarnation === undefined ? {} : { incarnation }),
     ...(joinPublicKey === undefined ? {} : { joinPublicKey }),
+    ...(lastSequence === undefined ? {} : { lastSequence }),
   };
 }

@@ -27,10 +27,10 @@ export function nextCandidate(view: View): Choice {
   return { candidate, closed };
 }
 
-/** Wanted nodes that do not belong yet, in the order of the specification. */
+/** Wanted nodes of sites that count that do not belong yet, in the order of the specification. */
 export function waitingNodes(view: View): NodeFacts[] {
   return view.desired.fleet.nodes.filter(
-    ({ entry, standing }) => entry !== undefined && (standing === "Waiting" || standing === "Absent"),
+    ({ entry, counts, standing }) => entry !== undefined && counts && (standing === "Waiting" || standing === "Absent"),
   );
 }
 

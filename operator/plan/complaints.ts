@@ -3,32 +3,18 @@ import { resolvedSettings } from "../desired/settings.ts";
 import { storageOf } from "../desired/stateful-set.ts";
 import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
-import { removedMembers } from "./remove.ts";
+import { takeBack } from "./fleet-gates.ts";
+import { returnedMembers } from "./remove.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
 export function complaints(view: View): Blocked[] {
   return [
-    ...versionStep(view),
-    ...removedMembers(view),
+    ...returnedMembers(view),
+    ...lostSitesAnswer(view),
     ...storageUnchanged(view),
     ...missingBundles(view),
     ...unknownSites(view),
-  ];
-}
-
-function versionStep({ desired, observed }: View): Blocked[] {
-  const members = desired.fleet.nodes.filter(({ standing, node }) => standing === "Member" && node !== undefined);
-  const wanted = observed.cluster.spec.version;
-  const runs = [...new Set(members.map(({ node }) => node?.spec.version))].filter((version) => version !== wanted);
-  if (runs.length === 0) return [];
-  return [
-    {
-      gate: "versionStep",
-      subject: observed.cluster.metadata.name,
-      message: `the members stay at ${runs.join(", ")}: rolling upgrade to ${wanted} is not in 0.1.0`,
-      remedy: `set spec.version back to ${runs.join(" or ")}`,
-    },
   ];
 }
 
@@ -53,14 +39,30 @@ function missingBundles({ observed }: View): Blocked[] {
 }
 
 /** A site that was never seen: a slip of the pen, or its kubeconfig is missing. */
-function unknownSites({ observed }: View): Blocked[] {
+function unknownSites({ observed, desired }: View): Blocked[] {
   return observed.cluster.spec.sites
-    .filter(({ name }) => name !== observed.site && viewOf(observed, name)?.ageMs === undefined)
+    .filter(
+      ({ name }) =>
+        name !== observed.site && desired.fleet.counting.includes(name) && viewOf(observed, name)?.ageMs === undefined,
+    )
     .map(({ name }) => ({
       gate: "siteKnown",
       subject: name,
       message: `site ${name} was never reached${problemOf(viewOf(observed, name)?.problem)}`,
       remedy: `correct the name in spec.sites, or make the kubeconfig Secret labelled keyfleet.io/site: ${name}`,
+    }));
+}
+
+/** Names of lost sites are for the time of the loss only: while one stands there, its site protects nothing. */
+function lostSitesAnswer({ observed }: View): Blocked[] {
+  const lost = observed.cluster.spec.recovery?.lostSites ?? [];
+  return lost
+    .filter((name) => viewOf(observed, name)?.reachable)
+    .map((name) => ({
+      gate: "siteCounts",
+      subject: name,
+      message: `site ${name} is named lost, but answers`,
+      remedy: takeBack(name),
     }));
 }
 

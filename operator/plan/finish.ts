@@ -1,11 +1,11 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
+import { memberStep, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { chooseSponsor } from "./sponsor.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** Brings a node that founds or joins to its end before anything else is begun. */
 export const finish: FleetPolicy = (view) => {
-  const begun = view.desired.fleet.nodes.filter(({ standing }) => standing === "Founding" || standing === "Joining");
+  const begun = view.desired.fleet.nodes.filter(isBegun);
   const node = begun.find(({ local }) => local) ?? begun[0];
   if (node === undefined) return undefined;
   const operation = node.standing === "Founding" ? "found" : "join";
@@ -16,9 +16,14 @@ export const finish: FleetPolicy = (view) => {
   if (!node.local || node.node === undefined) return stillGoing(node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
-  if (isThrough(node)) return { kind: "membership", node: node.name, membership: { action: "Member" }, doing };
+  if (isThrough(node)) return memberStep(node, { action: "Member" }, doing);
   return otherSponsor(view, node, doing) ?? stillGoing(node, doing);
 };
+
+/** Nobody waits for a node of a lost site, nor for a joiner that the specification does not want any more: it is removed. */
+function isBegun({ standing, counts, entry }: NodeFacts): boolean {
+  return counts && (standing === "Founding" || (standing === "Joining" && entry !== undefined));
+}
 
 function isThrough({ standing, node }: NodeFacts): boolean {
   if (standing === "Founding") return node?.status?.clusterId !== undefined;
@@ -32,7 +37,7 @@ function otherSponsor(view: View, node: NodeFacts, doing: string): FleetStep | u
     return undefined;
   const sponsor = chooseSponsor(view, node);
   if (sponsor === undefined) return undefined;
-  return { kind: "membership", node: node.name, membership: { action: "Join", sponsor: sponsor.name }, doing };
+  return memberStep(node, { action: "Join", sponsor: sponsor.name }, doing);
 }
 
 /** States in which a node that was told to begin is simply at work. */

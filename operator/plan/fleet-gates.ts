@@ -7,7 +7,7 @@ type FleetGate = (view: View, candidate: NodeFacts) => readonly Blocked[];
 const mostNodes = 20;
 
 /** Names and checks, in the order in which they are reported. */
-const gates: readonly FleetGate[] = [allSitesObserved, specAgrees, oneFleet, sizeLimit, noOtherOperation];
+const gates: readonly FleetGate[] = [siteCounts, allSitesObserved, specAgrees, oneFleet, sizeLimit, noOtherOperation];
 
 /** All closed gates of the fleet for a step with that node. Pure. */
 export function closedFleetGates(view: View, candidate: NodeFacts): Blocked[] {
@@ -15,15 +15,35 @@ export function closedFleetGates(view: View, candidate: NodeFacts): Blocked[] {
 }
 
 function allSitesObserved(view: View): Blocked[] {
-  return view.observed.cluster.spec.sites.flatMap(({ name }) => {
-    const site = viewOf(view.observed, name);
-    if (site?.reachable) return [];
-    const remedy =
-      site?.ageMs === undefined
-        ? `correct the name in spec.sites, or make the kubeconfig Secret labelled keyfleet.io/site: ${name}`
-        : `bring ${name} back, or renew the kubeconfig in the Secret labelled keyfleet.io/site: ${name}`;
-    return [{ gate: "allSitesObserved", subject: name, message: unreachable(name, site?.problem), remedy }];
-  });
+  return view.desired.fleet.counting.flatMap((name) => unseenSite(view, name));
+}
+
+/** All sites of the specification that cannot be seen, lost ones too. */
+export function unseenSites(view: View): Blocked[] {
+  return view.observed.cluster.spec.sites.flatMap(({ name }) => unseenSite(view, name));
+}
+
+function unseenSite(view: View, name: string): Blocked[] {
+  const site = viewOf(view.observed, name);
+  if (site?.reachable) return [];
+  const remedy =
+    site?.ageMs === undefined
+      ? `correct the name in spec.sites, or make the kubeconfig Secret labelled keyfleet.io/site: ${name}`
+      : `bring ${name} back, or renew the kubeconfig in the Secret labelled keyfleet.io/site: ${name}; if it is lost, name it in spec.recovery.lostSites`;
+  return [{ gate: "allSitesObserved", subject: name, message: unreachable(name, site?.problem), remedy }];
+}
+
+/** The operator of a site that was named lost takes part again when the name is taken out. */
+function siteCounts(view: View): Blocked[] {
+  const { site, cluster } = view.observed;
+  if (!(cluster.spec.recovery?.lostSites ?? []).includes(site)) return [];
+  const message = `site ${site} is named lost, so its operator changes nothing in the fleet`;
+  return [{ gate: "siteCounts", subject: site, message, remedy: takeBack(site) }];
+}
+
+/** What to do about a site that is named lost and is there. */
+export function takeBack(site: string): string {
+  return `take ${site} out of spec.recovery.lostSites`;
 }
 
 function unreachable(site: string, problem: string | undefined): string {

@@ -1,6 +1,7 @@
 import { nextCandidate, waitingNodes } from "./candidate.ts";
-import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { closedFleetGates, unseenSites } from "./fleet-gates.ts";
+import { memberStep, releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { notPaused } from "./pause.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** Makes the fleet: the first node of the specification that can, once, when all sites say that there is none yet. */
@@ -15,11 +16,12 @@ export const found: FleetPolicy = (view) => {
     return releaseLock("its node is not the one to found");
   if (candidate === undefined) return { kind: "wait", doing: "waiting for the first node to start", blocked: closed };
   const doing = `founding with ${candidate.name}`;
-  const blocked = closedFleetGates(view, candidate);
+  // Whoever names a site lost may be wrong about it; a fleet that it founded must not get a second beside it.
+  const blocked = [...notPaused(view, doing), ...closedFleetGates(view, candidate), ...unseenSites(view)];
   if (blocked.length > 0) return waitUnlocked(view, "waiting to found", [...blocked, ...closed]);
   if (!candidate.local) return { kind: "wait", doing, blocked: closed };
   if (!lock.heldByMe) return takeLock("found", candidate.name, doing);
-  return { kind: "membership", node: candidate.name, membership: { action: "Found" }, doing };
+  return memberStep(candidate, { action: "Found" }, doing);
 };
 
 /** Founding again would make a second fleet with other keys beside the one that somebody still needs. */

@@ -1,6 +1,7 @@
 import { nextCandidate, waitingNodes } from "./candidate.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { memberStep, releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { notPaused } from "./pause.ts";
 import { chooseSponsor } from "./sponsor.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -14,11 +15,16 @@ export const join: FleetPolicy = (view) => {
   if (candidate === undefined) return nobodyCan(closed);
   const doing = `joining ${candidate.name}`;
   const sponsor = chooseSponsor(view, candidate);
-  const blocked = [...closedFleetGates(view, candidate), ...(sponsor === undefined ? [noSponsor(view)] : [])];
+  const paused = notPaused(view, doing);
+  const blocked = [
+    ...paused,
+    ...closedFleetGates(view, candidate),
+    ...(sponsor === undefined ? [noSponsor(view)] : []),
+  ];
   if (blocked.length > 0) return waitUnlocked(view, `waiting to join ${candidate.name}`, [...blocked, ...closed]);
   if (!candidate.local || sponsor === undefined) return { kind: "wait", doing, blocked: closed };
   if (!lock.heldByMe) return takeLock("join", candidate.name, doing);
-  return { kind: "membership", node: candidate.name, membership: { action: "Join", sponsor: sponsor.name }, doing };
+  return memberStep(candidate, { action: "Join", sponsor: sponsor.name }, doing);
 };
 
 function nobodyCan(closed: readonly Blocked[]): FleetStep {

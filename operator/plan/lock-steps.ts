@@ -1,8 +1,18 @@
+import type { Membership } from "@keyfleet/crds/kms-node.ts";
+import type { NodeFacts } from "../desired/facts.ts";
+import { rejoinMark } from "../desired/standing.ts";
 import type { Blocked, FleetStep, View } from "./types.ts";
 
 /** The step that takes the lock for an operation on a node. */
 export function takeLock(operation: string, node: string, doing: string): FleetStep {
   return { kind: "actions", doing, actions: [{ kind: "takeLock", operation, node, because: doing }] };
+}
+
+/** The step that tells a node of this site what to do about belonging; it keeps the consent to its new life. */
+export function memberStep({ name, node, listed }: NodeFacts, membership: Membership, doing: string): FleetStep {
+  const ended = listed?.standing === "Departed" ? rejoinMark(listed) : node?.spec.membership.rejoin;
+  const change = { membership: { ...membership, ...(ended === undefined ? {} : { rejoin: ended }) } };
+  return { kind: "node", node: name, change, doing };
 }
 
 /** The step that gives the lock back. */

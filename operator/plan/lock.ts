@@ -1,23 +1,66 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
+import { hasHeard } from "./removal.ts";
 import { restartPending } from "./restart.ts";
-import type { Blocked, FleetPolicy, FleetStep } from "./types.ts";
+import { rollPending } from "./roll.ts";
+import { neededMembers } from "./serving-gates.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
+
+/** Operations that take a node down and up again. */
+const rolls: ReadonlySet<string> = new Set(["restart", "upgrade", "settings"]);
 
 /** Gives the lock back when the node that was touched last serves; until then nothing else is begun. */
 export const settleLock: FleetPolicy = (view) => {
   const { lock } = view.observed;
   if (!lock.heldByMe) return undefined;
   const node = view.desired.fleet.nodes.find(({ name }) => name === lock.node);
-  if (node?.standing === "Member" && !node.serving) return waitForRecovery(node);
-  if (lock.operation === "restart" && node !== undefined && restartPending(view, node)) return undefined;
+  if (lock.operation === "remove" || node?.standing === "Departed") return settleRemoval(view, node);
+  if (lock.operation === "level") return settleLevel(view);
+  const corrected = node !== undefined && !node.serving && rollPending(view, node);
+  if (node?.standing === "Member" && !hasRecovered(node) && !corrected) return waitForRecovery(node);
+  if (rolls.has(lock.operation ?? "") && node !== undefined && isPending(view, node)) return undefined;
   const stillWanted = waitingNodes(view).some(({ name }) => name === lock.node);
-  return stillWanted && lock.operation !== "restart" ? undefined : releaseLock("nothing is left to do under it");
+  const isJoin = lock.operation === "join" || lock.operation === "found";
+  return stillWanted && isJoin ? undefined : releaseLock("nothing is left to do under it");
 };
+
+function isPending(view: View, node: NodeFacts): boolean {
+  return restartPending(view, node) || rollPending(view, node);
+}
+
+/** It serves, and holds what the members that it reaches hold. */
+function hasRecovered({ serving, node }: NodeFacts): boolean {
+  return serving && conditionOf(node, "Replicating")?.reason !== "CatchingUp";
+}
+
+/** The lock is kept until nobody would take anything from the node any more and its objects are gone. */
+function settleRemoval(view: View, node: NodeFacts | undefined): FleetStep | undefined {
+  if (node === undefined) return releaseLock("the node is removed");
+  if (node.standing !== "Departed")
+    return node.entry === undefined ? undefined : releaseLock(`${node.name} is in the specification again`);
+  const unaware = neededMembers(view).filter((member) => !hasHeard(member, node.name, "Departed"));
+  if (unaware.length === 0) return releaseLock(`${node.name} has departed`);
+  const names = unaware.map(({ name }) => name).join(", ");
+  const blocked: Blocked = {
+    gate: "lastTouchedRecovered",
+    subject: node.name,
+    message: `${names} has not heard yet that ${node.name} has departed`,
+    remedy: `see that ${names} runs; the removal goes on by itself`,
+  };
+  return { kind: "wait", doing: `removing ${node.name}`, blocked: [blocked] };
+}
+
+function settleLevel(view: View): FleetStep | undefined {
+  const { level, target } = view.desired.fleet;
+  return level === target ? releaseLock("the feature level is raised") : undefined;
+}
 
 function waitForRecovery(node: NodeFacts): FleetStep {
   const serving = conditionOf(node.node, "Serving");
-  const bad = serving?.status === "False" && !["Starting", "Joining", "AwaitingMembership"].includes(serving.reason);
+  const bad =
+    serving?.status === "False" &&
+    !["Starting", "Joining", "AwaitingMembership", "Ending", "VersionDiffers"].includes(serving.reason);
   const blocked: Blocked = {
     gate: "lastTouchedRecovered",
     subject: node.name,

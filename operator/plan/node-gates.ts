@@ -1,3 +1,4 @@
+import { rebuildAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
@@ -142,17 +143,27 @@ function seconds(offsetMs: number): string {
 }
 
 function sameVersion(view: View, { node, name }: NodeFacts): Blocked | undefined {
-  const wanted = view.desired.fleet.version;
+  const { target, versions } = view.desired.fleet;
+  const closed = { gate: "sameVersion", subject: name } as const;
   const has = node?.status?.version ?? node?.spec.version;
-  if (has === wanted && node?.spec.version === wanted) return undefined;
-  return {
-    gate: "sameVersion",
-    subject: name,
-    message: `runs version ${has ?? "(unknown)"}, the fleet runs ${wanted}`,
-    remedy: `set spec.version to ${wanted}; a node joins at the version that the members run`,
-    // The pod is being replaced by one of the right version.
-    ...(node?.spec.version === wanted ? passingFor(view, node?.metadata.creationTimestamp) : {}),
-  };
+  if (has !== target || node?.spec.version !== target)
+    return {
+      ...closed,
+      message: `runs version ${has ?? "(unknown)"}, it shall run ${target}`,
+      remedy: `see that the image of ${target} is there; a node joins at the version that all members run`,
+      // The pod is being replaced by one of the right version.
+      ...(node?.spec.version === target ? passingFor(view, node?.metadata.creationTimestamp) : {}),
+    };
+  const others = versions.filter((version) => version !== target);
+  if (others.length === 0 || isRebuilding(view, node)) return undefined;
+  const message = `must wait until all members run ${target}; some run ${others.join(", ")}`;
+  return { ...closed, message, remedy: `it joins after the upgrade, or set spec.version to ${others.join(" or ")}` };
+}
+
+/** An upgrade by rebuilding joins nodes of the new version to those of the old one on purpose. */
+function isRebuilding({ observed }: View, node: NodeFacts["node"]): boolean {
+  const { upgrade } = observed.cluster.spec;
+  return upgrade?.strategy === "RemoveAndRebuild" && node?.metadata.annotations?.[rebuildAnnotation] !== undefined;
 }
 
 function belongsToNoOtherFleet(view: View, { node, name }: NodeFacts): Blocked | undefined {

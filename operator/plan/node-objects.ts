@@ -4,22 +4,24 @@ import { objectOf } from "../desired/facts.ts";
 import { ownCa } from "../desired/trust.ts";
 import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
 import { covers } from "./covers.ts";
+import { notPaused } from "./pause.ts";
 import { isGoing } from "./remove.ts";
 import type { FleetStep, LocalPolicy, View } from "./types.ts";
 
 /** Makes what is missing, puts right what was changed, signs certificates. Writes only where something differs. */
 export const nodeObjects: LocalPolicy = (view, step) =>
   view.desired.nodes
-    .filter(({ facts }) => !isGoing(facts))
+    .filter(({ facts }) => !isGoing(view, facts) && !isHeldBack(view, facts))
     .flatMap((node) => [...kmsNodeActions(view, node, step), ...ownedObjectActions(view, node)]);
 
-function kmsNodeActions(view: View, { kmsNode, facts }: DesiredNode, step: FleetStep | undefined): Action[] {
-  const wanted = withStep(kmsNode, step);
+function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | undefined): Action[] {
+  const { kmsNode, facts } = desired;
+  const wanted = withStep(desired, step);
   const lock = wanted === kmsNode ? {} : { needsLock: true as const };
   const object = wanted as unknown as KubernetesObject;
   const ca = ownCa(view.observed);
   const asIs: KmsNode = { ...wanted, ...(facts.node?.status === undefined ? {} : { status: facts.node.status }) };
-  const need = ca === undefined ? undefined : view.certificateNeed(asIs, ca, view.observed.nowMs);
+  const need = ca === undefined || isCutOff(facts) ? undefined : view.certificateNeed(asIs, ca, view.observed.nowMs);
   const request = facts.node?.status?.certificateRequest;
   if (need !== undefined && request !== undefined && facts.node !== undefined)
     return [
@@ -41,9 +43,25 @@ function kmsNodeActions(view: View, { kmsNode, facts }: DesiredNode, step: Fleet
   return [{ kind: "apply", object, because: becauseOf(wanted, facts.node), ...lock }];
 }
 
-function withStep(kmsNode: KmsNode, step: FleetStep | undefined): KmsNode {
-  if (step?.kind !== "membership" || step.node !== kmsNode.metadata.name) return kmsNode;
-  return { ...kmsNode, spec: { ...kmsNode.spec, membership: step.membership } };
+function withStep({ kmsNode, facts }: DesiredNode, step: FleetStep | undefined): KmsNode {
+  const { spec, metadata } = kmsNode;
+  if (step?.kind === "node" && step.node === facts.name) {
+    const { annotations, ...changed } = step.change;
+    const all = { ...metadata.annotations, ...annotations };
+    return { ...kmsNode, metadata: { ...metadata, annotations: all }, spec: { ...spec, ...changed } };
+  }
+  if (step?.kind === "level" && facts.standing === "Member")
+    return { ...kmsNode, spec: { ...spec, featureLevel: step.level } };
+  if (step?.kind !== "standing") return kmsNode;
+  const { node, standing, lastSequence } = step;
+  const news = { standing, ...(lastSequence === undefined ? {} : { lastSequence }) };
+  const members = spec.members.map((member) => (member.name === node ? { ...member, ...news } : member));
+  return { ...kmsNode, spec: { ...spec, members } };
+}
+
+/** One that is fenced or has departed gets no certificate any more. */
+function isCutOff({ standing }: DesiredNode["facts"]): boolean {
+  return standing === "Fenced" || standing === "Departed";
 }
 
 function becauseOf(wanted: KmsNode, before: KmsNode): string {
@@ -58,6 +76,11 @@ function becauseOf(wanted: KmsNode, before: KmsNode): string {
 /** Makes and puts right what the nodes of this site have in common. */
 export const siteObjects: LocalPolicy = (view) =>
   view.desired.site.flatMap((object) => objectActions(view, object, `site ${view.observed.site}`));
+
+/** Paused: no new node is made. */
+function isHeldBack(view: View, { node, standing }: DesiredNode["facts"]): boolean {
+  return node === undefined && standing === "Absent" && notPaused(view, "").length > 0;
+}
 
 function ownedObjectActions(view: View, { objects, facts }: DesiredNode): Action[] {
   return objects.flatMap((object) => objectActions(view, object, facts.name));

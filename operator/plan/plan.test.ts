@@ -14,6 +14,7 @@ import {
   replaced,
   type WorldInTest,
 } from "../testing/builders.ts";
+import { type Case, checkCases } from "../testing/cases.ts";
 import {
   askingForRestart,
   caughtUp,
@@ -44,9 +45,6 @@ const clockOff = {
   status: { time: { worstOffsetMs: 1234, servers: [] } },
 } satisfies NodeInTest;
 const justMade = new Date(nowMs - 10_000).toISOString();
-
-/** The world, what the operator of dc1 does, and the gates that it reports. */
-type Case = readonly [sentence: string, world: WorldInTest, does: readonly string[], waitsFor?: readonly string[]];
 
 const founding: readonly Case[] = [
   ["takes the lock before it founds", { others: "waiting" }, ["lock for found of dc1-a"]],
@@ -414,18 +412,6 @@ const repairs: readonly Case[] = [
     ["delete KmsNode dc1-b"],
   ],
   [
-    "keeps a member that was taken out of the specification, and says so",
-    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": "member" } },
-    [],
-    ["removalSupported dc1-b"],
-  ],
-  [
-    "keeps members at their version, and says that it cannot upgrade",
-    { cluster: aCluster((c) => (c.spec.version = "0.2.0")) },
-    [],
-    ["versionStep bank"],
-  ],
-  [
     "keeps the volume as it was made, and says so",
     { objects: replaced("StatefulSet", "dc1-a", withStorage("5Gi")) },
     ["apply StatefulSet dc1-a"],
@@ -499,18 +485,7 @@ const restarts: readonly Case[] = [
   ],
 ];
 
-for (const [room, cases] of Object.entries({ founding, joining, gatesOfNodes, repairs, restarts })) {
-  for (const [sentence, world, does, waitsFor = []] of cases) {
-    test(`${room}: ${sentence}`, () => {
-      const words = inWords(aView(world).plan);
-      assert.deepEqual(
-        words.does.filter((one) => !isNoise(one, does)),
-        [...does],
-      );
-      for (const gate of waitsFor) assert.ok(words.waitsFor.includes(gate), `${gate} is not in ${words.waitsFor}`);
-    });
-  }
-}
+checkCases({ founding, joining, gatesOfNodes, repairs, restarts });
 
 test("a plan that waits for a person is blocked, one that waits for time looks again, an idle one is settled", () => {
   assert.equal(aView({ ...oneMember, unreachable: ["dc2"] }).plan.kind, "blocked");
@@ -558,8 +533,3 @@ test("what the API server writes in its own way is no difference", () => {
   ] as const)
     assert.equal(covers(wanted, found), same, JSON.stringify([wanted, found]));
 });
-
-/** Repairs of KmsNodes and StatefulSets that follow from how a world was changed, where the case is about something else. */
-function isNoise(did: string, expected: readonly string[]): boolean {
-  return did.startsWith("apply") && !expected.some((one) => one.startsWith("apply"));
-}

@@ -4,10 +4,14 @@ import { complaints } from "./complaints.ts";
 import { finish } from "./finish.ts";
 import { found } from "./found.ts";
 import { join } from "./join.ts";
+import { removeDead, removeOne } from "./leave.ts";
 import { settleLock } from "./lock.ts";
 import { nodeObjects, siteObjects } from "./node-objects.ts";
-import { removeUnjoined } from "./remove.ts";
+import { raiseLevel } from "./raise-level.ts";
+import { finishRemoval } from "./removal.ts";
+import { removeObjects } from "./remove.ts";
 import { restartIdle, restartOne } from "./restart.ts";
+import { rollOne } from "./roll.ts";
 import { siteCa } from "./site-ca.ts";
 import type { Blocked, CertificateNeed, FleetPolicy, FleetStep, LocalPolicy, Plan, View } from "./types.ts";
 
@@ -16,18 +20,23 @@ const recheckAfterMs = 5_000;
 
 /** Fleet work: the order is precedence; the first with an opinion decides. What was begun is finished first. */
 const fleetPolicies: readonly FleetPolicy[] = [
+  finishRemoval, // a node that leaves has departed
   finish, // a node that founds or joins becomes a member
   settleLock, // the node touched last serves again: give the lock back; until then nothing else
   found,
   join,
+  removeDead, // a member that the specification dropped and that does not serve
   restartOne, // a member whose pod is out of date
+  rollOne, // another version, other settings
+  removeOne, // a member that the specification dropped and that serves: what comes is there before what goes
+  raiseLevel, // no way back from there
 ];
 
 /** Site-local and safe: done at once, whatever the other sites do. */
 const localPolicies: readonly LocalPolicy[] = [
   siteCa,
   siteObjects, // the budget of disruptions
-  removeUnjoined,
+  removeObjects,
   nodeObjects, // make what is missing, put right what was changed, sign certificates, and take the fleet's step
   restartIdle, // a node that does not serve may always take a newer specification
 ];

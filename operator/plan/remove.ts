@@ -1,37 +1,59 @@
-import type { NodeFacts } from "../desired/facts.ts";
+import { hasConsent, rejoinAnnotation } from "../desired/consent.ts";
+import { type NodeFacts, objectOf } from "../desired/facts.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
+import { notPaused } from "./pause.ts";
+import { hasHeard } from "./removal.ts";
+import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, LocalPolicy, View } from "./types.ts";
 
-/** Deletes what belongs to a node that the specification does not name any more and that never joined. Its volume stays. */
-export const removeUnjoined: LocalPolicy = ({ desired, observed }) =>
-  desired.nodes.flatMap(({ facts }): Action[] => {
-    if (!isRemoved(facts) || facts.standing !== "Waiting" || facts.node?.status?.clusterId !== undefined) return [];
-    if (observed.lock.node === facts.name) return [];
+/** Annotation of a volume with the time at which its node was removed. */
+export const removedAt = "keyfleet.io/removed-at";
+
+/** Deletes what belongs to a node that the specification does not name and that never joined or has departed. The volume stays. */
+export const removeObjects: LocalPolicy = (view) =>
+  view.desired.nodes.flatMap(({ facts }): Action[] => {
+    if (!isGoing(view, facts) || facts.node === undefined) return [];
+    if (facts.standing === "Waiting" && view.observed.lock.node === facts.name) return [];
     const object = facts.node as unknown as KubernetesObject;
-    return [{ kind: "delete", object, because: `${facts.name} is not in the specification and never joined` }];
+    const why = facts.standing === "Departed" ? "has departed" : "never joined";
+    const because = `${facts.name} is not in the specification and ${why}`;
+    return [...markVolume(view, facts), { kind: "delete", object, because }];
   });
 
-/** Members that the specification does not name any more: they stay, and this says so. */
-export function removedMembers({ desired }: View): Blocked[] {
-  return desired.fleet.nodes
-    .filter((node) => isRemoved(node) && belongs(node))
-    .map(({ name, site }) => ({
-      gate: "removalSupported",
+/** Whether the plan deletes the node, so that nothing of it is made again. */
+export function isGoing(view: View, facts: NodeFacts): boolean {
+  if (facts.entry !== undefined) return false;
+  if (facts.standing === "Departed") return isKnownToHaveDeparted(view, facts);
+  if (facts.standing !== "Waiting" || notPaused(view, "").length > 0) return false;
+  return facts.node?.status?.clusterId === undefined;
+}
+
+/** Whether every member that counts refuses what that node might still write. */
+export function isKnownToHaveDeparted(view: View, { name }: NodeFacts): boolean {
+  return neededMembers(view).every((member) => hasHeard(member, name, "Departed"));
+}
+
+/** Nodes that have departed and are named again: their old volume is wiped by consent only. */
+export function returnedMembers(view: View): Blocked[] {
+  return view.desired.fleet.nodes
+    .filter((node) => node.entry !== undefined && node.standing === "Departed" && !hasConsent(view.observed, node))
+    .map(({ name }) => ({
+      gate: "rejoinConsent",
       subject: name,
-      message: `${name} is a member and cannot be removed in 0.1.0; it stays`,
-      remedy: `put ${name} back into spec.sites (site ${site})`,
+      message: `${name} has left the fleet and still has its old volume, which it must not use`,
+      remedy: `to wipe the volume and let it join as a new node: kubectl annotate kms ${view.observed.cluster.metadata.name} ${rejoinAnnotation}=${name}`,
     }));
 }
 
-/** Whether the plan deletes the node, so that nothing of it is made again. */
-export function isGoing(facts: NodeFacts): boolean {
-  return isRemoved(facts) && facts.standing === "Waiting" && facts.node?.status?.clusterId === undefined;
-}
-
-function isRemoved({ entry }: NodeFacts): boolean {
-  return entry === undefined;
-}
-
-function belongs({ standing }: NodeFacts): boolean {
-  return standing === "Member" || standing === "Joining" || standing === "Founding";
+function markVolume(view: View, { name }: NodeFacts): Action[] {
+  const claim = objectOf(view.observed, "PersistentVolumeClaim", `data-${name}-0`);
+  if (claim === undefined || claim.metadata.annotations?.[removedAt] !== undefined) return [];
+  const { apiVersion, kind, metadata } = claim;
+  const annotations = { [removedAt]: new Date(view.observed.nowMs).toISOString() };
+  const { namespace } = metadata;
+  const object = {
+    ...{ apiVersion, kind },
+    metadata: { name: metadata.name, ...(namespace === undefined ? {} : { namespace }), annotations },
+  };
+  return [{ kind: "apply", object, because: `the volume of ${name} is kept for a while` }];
 }

@@ -1,27 +1,50 @@
 import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
+import { isPaused } from "../desired/staging.ts";
+import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { takeLock, waitUnlocked } from "./lock-steps.ts";
+import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
+import { windowOpen } from "./windows.ts";
 
 /** A node that does not serve gets a pod of the newest specification at once, so that a bad one can always be corrected. */
 export const restartIdle: LocalPolicy = (view) =>
   view.desired.nodes
-    .filter(({ facts }) => !facts.serving && restartPending(view, facts))
+    .filter(({ facts }) => !facts.serving && (restartPending(view, facts) || isRetried(view, facts)))
     .flatMap(({ facts }) => deletePod(view, facts));
 
 /** A member that serves with a pod out of date is restarted under the lock, one at a time, while the others serve. */
 export const restartOne: FleetPolicy = (view) => {
-  const node = view.desired.fleet.nodes.find((facts) => facts.local && facts.serving && restartPending(view, facts));
+  const node = nextToRestart(view);
   if (node === undefined) return undefined;
   const doing = `restarting ${node.name}`;
-  const blocked = [...closedFleetGates(view, node), ...othersServe(view, node)];
-  if (blocked.length > 0) return waitUnlocked(view, `waiting to restart ${node.name}`, blocked);
   const { lock } = view.observed;
+  const inHand = lock.heldByMe && lock.node === node.name;
+  const blocked = [...closedFleetGates(view, node), ...restartGates(view, node, inHand)];
+  if (blocked.length > 0) return waitUnlocked(view, `waiting to restart ${node.name}`, blocked);
   if (!lock.heldByMe) return takeLock("restart", node.name, doing);
+  if (!inHand) return releaseLock("its node is not the one to restart");
   const actions = deletePod(view, node).map((action) => ({ ...action, needsLock: true as const }));
   return { kind: "actions", doing, actions };
 };
+
+function nextToRestart(view: View): NodeFacts | undefined {
+  const { lock, cluster } = view.observed;
+  const due = view.desired.fleet.nodes.filter(
+    (facts) =>
+      facts.counts && facts.local && facts.serving && facts.standing === "Member" && restartPending(view, facts),
+  );
+  // Paused: only what was begun, and a node that would never hear of its document again.
+  const allowed = due.filter((node) => !isPaused(cluster) || lock.node === node.name || hasDeadToken(view, node));
+  return allowed.find(({ name }) => lock.heldByMe && lock.node === name) ?? allowed[0];
+}
+
+function restartGates(view: View, node: NodeFacts, inHand: boolean): Blocked[] {
+  const remedy = `delete the pod ${node.name}-0 when an interruption suits`;
+  const window = inHand || hasDeadToken(view, node) ? [] : windowOpen(view, node);
+  return [...othersKeepServing(view, node, { why: "must restart", remedy }), ...window];
+}
 
 /** Whether the pod of a node of this site is older than what it should be made from. */
 export function restartPending(view: View, facts: NodeFacts): boolean {
@@ -29,15 +52,16 @@ export function restartPending(view: View, facts: NodeFacts): boolean {
   if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
   return (
     revisionIsOld(objectOf(view.observed, "StatefulSet", facts.name), pod) ||
-    accountIsNewer(objectOf(view.observed, "ServiceAccount", facts.name), pod) ||
+    hasDeadToken(view, facts) ||
     asksForRestart(facts, pod)
   );
 }
 
 /** The token in a pod dies with the account that it was made for: such a node would never hear of its document again. */
-function accountIsNewer(account: KubernetesObject | undefined, pod: KubernetesObject): boolean {
-  const made = (object: KubernetesObject | undefined) => Date.parse(String(object?.metadata.creationTimestamp));
-  return made(account) > made(pod);
+function hasDeadToken({ observed }: View, { name }: NodeFacts): boolean {
+  const made = (kind: string, object: string) =>
+    Date.parse(String(objectOf(observed, kind, object)?.metadata.creationTimestamp));
+  return made("ServiceAccount", name) > made("Pod", `${name}-0`);
 }
 
 interface SetStatus {
@@ -61,17 +85,10 @@ function asksForRestart(facts: NodeFacts, pod: KubernetesObject): boolean {
 
 type DeleteAction = Extract<Action, { kind: "delete" }>;
 
-function othersServe(view: View, node: NodeFacts): Blocked[] {
-  const others = view.desired.fleet.nodes.filter(({ standing, name }) => standing === "Member" && name !== node.name);
-  const down = others.filter(({ serving }) => !serving);
-  if (others.length > 0 && down.length === 0) return [];
-  const why =
-    others.length === 0
-      ? "no other node serves meanwhile"
-      : `${down.map(({ name }) => name).join(", ")} does not serve`;
-  const remedy =
-    others.length === 0 ? `delete the pod ${node.name}-0 when an interruption suits` : "mend the other nodes first";
-  return [{ gate: "fleetKeepsServing", subject: node.name, message: `must restart, but ${why}`, remedy }];
+/** spec.upgrade.requests.retry: a member that does not come to serve gets another try, once for each value. */
+function isRetried(view: View, { standing, name }: NodeFacts): boolean {
+  const pod = objectOf(view.observed, "Pod", `${name}-0`);
+  return standing === "Member" && wantsRetry(view.observed) && pod?.metadata.deletionTimestamp === undefined;
 }
 
 function deletePod(view: View, { name }: NodeFacts): DeleteAction[] {

@@ -25,14 +25,29 @@ export interface View {
 /** Why a node needs a new certificate of this CA; undefined when it does not. */
 export type CertificateNeed = (node: KmsNode, ca: string, nowMs: number) => string | undefined;
 
+/** What a step changes of one node of this site. */
+export interface NodeChange {
+  readonly membership?: KmsNodeSpec["membership"];
+  readonly version?: string;
+  /** Settings that need a restart become those of the specification. */
+  readonly settings?: KmsNodeSpec["settings"];
+  /** Added to those that the KmsNode has. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 /** One step on the fleet. Only one is taken at a time, only under the lock. */
 export type FleetStep =
+  | { readonly kind: "node"; readonly node: string; readonly change: NodeChange; readonly doing: string }
+  /** How this site's nodes list a member from now on; the other sites follow. */
   | {
-      readonly kind: "membership";
+      readonly kind: "standing";
       readonly node: string;
-      readonly membership: KmsNodeSpec["membership"];
+      readonly standing: "Fenced" | "Departed";
+      readonly lastSequence?: number;
       readonly doing: string;
     }
+  /** The version whose features this site's nodes may use from now on; the other sites follow. */
+  | { readonly kind: "level"; readonly level: string; readonly doing: string }
   | { readonly kind: "actions"; readonly actions: readonly Action[]; readonly doing: string }
   | {
       readonly kind: "wait";

@@ -1,5 +1,5 @@
 import type { BlockedBy, KmsClusterStatus, SiteStatus } from "@keyfleet/crds/kms-cluster.ts";
-import { viewOf } from "../plan/facts.ts";
+import { handledRequests, viewOf } from "../plan/facts.ts";
 import type { Blocked, Plan, View } from "../plan/types.ts";
 import { fleetConditions } from "./conditions.ts";
 import { nodeStatuses } from "./node-status.ts";
@@ -27,11 +27,17 @@ export function fleetStatus(view: View, plan: Plan): KmsClusterStatus {
     sites: `${reached}/${cluster.spec.sites.length}`,
     ...(versions.length === 0 ? {} : { version: versions.join(",").slice(0, 64) }),
     message: statusMessage(view, plan, nodes).slice(0, longestMessage),
+    ...handled(view),
     siteStatus: siteStatuses(view),
     nodeStatus,
     blockedBy: plan.blocked.map((blocked) => blockedBy(view, blocked)),
     conditions: fleetConditions(view, plan),
   };
+}
+
+function handled(view: View): Pick<KmsClusterStatus, "upgrade"> {
+  const upgrade = handledRequests(view.observed);
+  return upgrade === undefined ? {} : { upgrade };
 }
 
 function keptId(view: View): { clusterId?: string } {

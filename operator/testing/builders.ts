@@ -1,4 +1,4 @@
-import type { KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
+import type { KmsNodeStatus, Member } from "@keyfleet/crds/kms-node.ts";
 import { type Desired, desiredObjects } from "../desired/desired.ts";
 import { siteCaName } from "../desired/trust.ts";
 import { planNext } from "../plan/plan.ts";
@@ -55,6 +55,7 @@ export interface NodeInTest {
   /** Condition types with the reason and message of their being False. */
   readonly bad?: Readonly<Record<string, readonly [string, string]>>;
   readonly serving?: boolean;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly createdAt?: string;
 }
 
@@ -84,6 +85,7 @@ export function aNode(name: string, site: string, given: NodeInTest): KmsNode {
       uid: `uid-${name}`,
       generation: 1,
       creationTimestamp: given.createdAt ?? longAgo,
+      ...(given.annotations === undefined ? {} : { annotations: { ...given.annotations } }),
     },
     spec: {
       ...{
@@ -151,6 +153,8 @@ export interface WorldInTest {
   /** Sites of which nothing was ever seen. */
   readonly neverSeen?: readonly string[];
   readonly lock?: Partial<LockView>;
+  /** How every node lists some members. */
+  readonly listed?: Readonly<Record<string, Partial<Member>>>;
   readonly references?: Readonly<Record<string, Reference>>;
   readonly differing?: readonly string[];
   /** Copies of the KmsCluster in other sites, with their status. */
@@ -201,7 +205,9 @@ function aSiteView(
   const nodes = [...wanted, ...given].flatMap((node) => {
     const inTest = world.nodes?.[node] ?? world.others ?? "member";
     const full = typeof inTest === "string" ? { stage: inTest } : inTest;
-    return full.stage === "absent" ? [] : [aNode(node, name, full)];
+    return full.stage === "absent"
+      ? []
+      : [aNode(node, name, { ...full, spec: { members: aList(world), ...full.spec } })];
   });
   return {
     ...{ name, local, reachable },
@@ -210,6 +216,18 @@ function aSiteView(
     cluster: unseen ? undefined : local ? cluster : (world.copies?.[name] ?? { ...cluster, status: publishedBy(name) }),
     nodes: unseen ? [] : nodes,
   };
+}
+
+function aList({ listed = {} }: WorldInTest): Member[] {
+  return Object.entries(listed).map(([name, member]) => ({
+    ...{
+      name,
+      site: name.slice(0, 3),
+      identity: `CN=${name},OU=${name.slice(0, 3)},O=bank`,
+      standing: "Member" as const,
+    },
+    ...member,
+  }));
 }
 
 function publishedBy(site: string): NonNullable<KmsCluster["status"]> {
@@ -340,6 +358,7 @@ function actionInWords(action: Action): string {
 
 function membershipInWords(object: KubernetesObject): string {
   const { metadata, spec } = object as unknown as KmsNode;
-  const { action, sponsor } = spec.membership;
-  return `${metadata.name}: ${action}${sponsor === undefined ? "" : ` via ${sponsor}`}`;
+  const { action, sponsor, rejoin } = spec.membership;
+  const via = sponsor === undefined ? "" : ` via ${sponsor}`;
+  return `${metadata.name}: ${action}${via}${rejoin === undefined ? "" : ` after ${rejoin}`}`;
 }

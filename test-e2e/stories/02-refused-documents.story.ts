@@ -46,9 +46,9 @@ const refused: readonly {
   {
     what: "a field that this version does not act on",
     change: ({ spec }) => {
-      spec.pause = "Orchestration";
+      spec.defaults = { ...spec.defaults, backup: { destination: "somewhere" } };
     },
-    said: /not supported in 0\.1\.0: pause/,
+    said: /not supported in 0\.1\.0: backup/,
   },
   {
     what: "a field that nobody knows",
@@ -85,7 +85,7 @@ test("another version is told, nothing is torn down, and setting it back is enou
     before = spec.version;
     spec.version = "0.9.0";
   });
-  await waitUntilTold(place, first, { status: /rolling upgrade to 0\.9\.0/, remedy: /set spec\.version back to/ });
+  await waitUntilTold(place, first, { status: /more than one minor version away/, remedy: /next minor version first/ });
   await editDocument(place, first, (spec) => {
     spec.version = before;
   });

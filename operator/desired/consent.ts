@@ -1,0 +1,17 @@
+import type { Observed } from "../ports/types.ts";
+import type { NodeFacts } from "./facts.ts";
+
+/** Annotation of the KmsCluster, in any site: nodes (with commas) that may wipe their volume and join anew. */
+export const rejoinAnnotation = "keyfleet.io/rejoin";
+/** Annotation of a KmsNode with the time at which it was told to leave. */
+export const leavingAnnotation = "keyfleet.io/leaving-since";
+/** Annotation of a KmsNode that leaves only to be built anew: the version that it shall have then. */
+export const rebuildAnnotation = "keyfleet.io/rebuild";
+
+/** Whether a node that has departed may wipe its volume: somebody consented, or it left for that purpose. */
+export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "name" | "node">): boolean {
+  if (node?.metadata.annotations?.[rebuildAnnotation] !== undefined) return true;
+  const copies = [observed.cluster, ...observed.sites.map(({ cluster }) => cluster)];
+  const named = copies.flatMap((copy) => copy?.metadata.annotations?.[rejoinAnnotation]?.split(",") ?? []);
+  return named.some((one) => one.trim() === name);
+}

@@ -1,0 +1,48 @@
+import type { KmsCluster, Observed } from "../ports/types.ts";
+
+/** The one-time requests of spec.upgrade.requests that name a version when they are handled. */
+export type VersionRequest = "approve" | "rollback";
+
+/** Requests that were handled, by kind: the value, and the version that it was handled for. */
+export type HandledRequests = NonNullable<NonNullable<KmsCluster["status"]>["upgrade"]>;
+
+/**
+ * The version that all nodes shall run: that of the specification, or, after a request to roll back from it, the one whose
+ * features are in use.
+ */
+export function targetVersion(observed: Observed, level: string | undefined): string {
+  const { version } = observed.cluster.spec;
+  return level !== undefined && boundVersion(observed, "rollback") === version ? level : version;
+}
+
+/**
+ * The version that a request stands for: the one for which any site handled this value, else the wanted one, as nobody
+ * has handled it yet. Undefined when nothing is requested. So the same value never acts twice, whatever re-applies it.
+ */
+export function boundVersion(observed: Observed, kind: VersionRequest): string | undefined {
+  const value = observed.cluster.spec.upgrade?.requests?.[kind];
+  if (value === undefined || value === "") return undefined;
+  const copies = [observed.cluster, ...observed.sites.map(({ cluster }) => cluster)];
+  const handled = copies.map((copy) => copy?.status?.upgrade?.[kind]).find((one) => one?.value === value);
+  return handled?.version ?? observed.cluster.spec.version;
+}
+
+/** What the status keeps of the requests, so that they are handled once. Undefined when there never was one. */
+export function handledRequests(observed: Observed): HandledRequests | undefined {
+  const requests = observed.cluster.spec.upgrade?.requests ?? {};
+  const kept = observed.cluster.status?.upgrade ?? {};
+  const next: HandledRequests = { ...kept };
+  for (const kind of ["approve", "rollback"] as const) {
+    const version = boundVersion(observed, kind);
+    const value = requests[kind];
+    if (version !== undefined && value !== undefined) next[kind] = { value, version };
+  }
+  if (requests.retry) next.retry = { value: requests.retry };
+  return Object.keys(next).length === 0 ? undefined : next;
+}
+
+/** Whether this site has not yet done what spec.upgrade.requests.retry asks for. */
+export function wantsRetry({ cluster }: Observed): boolean {
+  const value = cluster.spec.upgrade?.requests?.retry;
+  return value !== undefined && value !== "" && cluster.status?.upgrade?.retry?.value !== value;
+}

@@ -1,0 +1,81 @@
+import { leavingAnnotation } from "../desired/consent.ts";
+import type { NodeFacts } from "../desired/facts.ts";
+import { isOut } from "../desired/standing.ts";
+import { closedFleetGates } from "./fleet-gates.ts";
+import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { notPaused } from "./pause.ts";
+import { removingSite } from "./removal.ts";
+import { othersKeepServing, siteKeepsServing } from "./serving-gates.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
+
+/** Begins the removal of one member that the specification does not name any more: the dead first, then one that serves. */
+export const removeDead: FleetPolicy = (view) =>
+  leaveOne(
+    view,
+    leavers(view).filter(({ serving }) => !serving),
+  );
+
+/** After joins and upgrades: so that what comes is there before what goes. */
+export const removeOne: FleetPolicy = (view) =>
+  leaveOne(
+    view,
+    leavers(view).filter(({ serving }) => serving),
+  );
+
+function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefined {
+  if (nodes.length === 0) return undefined;
+  const { lock, site } = view.observed;
+  const choices = nodes.map((node) => ({ node, blocked: closedGates(view, node) }));
+  const choice = choices.find(({ blocked }) => blocked.length === 0) ?? choices[0];
+  if (choice === undefined) return undefined;
+  const { node, blocked } = choice;
+  const doing = `removing ${node.name}`;
+  if (lock.heldByMe && (lock.node !== node.name || lock.operation !== "remove"))
+    return releaseLock("its node is not the next to leave");
+  if (blocked.length > 0) return yielding(waitUnlocked(view, `waiting to remove ${node.name}`, blocked));
+  if (removingSite(view, node) !== site) return { kind: "wait", doing, blocked: [] };
+  if (!lock.heldByMe) return takeLock("remove", node.name, doing);
+  return leaveStep(view, node, doing);
+}
+
+/** What no operator of its own site can tell to leave is fenced by the others at once. */
+function leaveStep(view: View, node: NodeFacts, doing: string): FleetStep {
+  if (!node.counts || node.node === undefined) return { kind: "standing", node: node.name, standing: "Fenced", doing };
+  const annotations = { [leavingAnnotation]: new Date(view.observed.nowMs).toISOString() };
+  return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
+}
+
+/** Members, and nodes in the middle of a join, that the specification does not name any more. */
+function leavers(view: View): NodeFacts[] {
+  return view.desired.fleet.nodes.filter(
+    ({ entry, standing }) => entry === undefined && (standing === "Member" || standing === "Joining"),
+  );
+}
+
+function closedGates(view: View, node: NodeFacts): Blocked[] {
+  const why = "must leave";
+  const remedy = `put another node into spec.sites first, or delete the KmsCluster to end the fleet`;
+  return [
+    ...notPaused(view, `removing ${node.name}`),
+    ...closedFleetGates(view, node),
+    ...othersKeepServing(view, node, { why, remedy }),
+    ...(node.serving ? [...siteKeepsServing(view, node), ...capacityKept(view, node)] : []),
+  ];
+}
+
+/** Nodes of the same document that are still coming join first. */
+function capacityKept(view: View, node: NodeFacts): Blocked[] {
+  const coming = view.desired.fleet.nodes.filter(
+    ({ entry, counts, standing }) =>
+      entry !== undefined && counts && !isOut(standing) && standing !== "Member" && standing !== "Founding",
+  );
+  if (coming.length === 0) return [];
+  const names = coming.map(({ name }) => name).join(", ");
+  const message = `leaves after ${names} has joined, so that the fleet keeps its capacity`;
+  const remedy = `see why ${names} does not join, or take it out of the specification`;
+  return [{ gate: "capacityKept", subject: node.name, message, remedy }];
+}
+
+function yielding(step: FleetStep): FleetStep {
+  return step.kind === "wait" ? { ...step, yields: true } : step;
+}

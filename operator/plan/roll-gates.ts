@@ -1,0 +1,59 @@
+import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { boundVersion } from "../desired/upgrade-requests.ts";
+import { compareVersions, isOneStep } from "../desired/version.ts";
+import { neededMembers } from "./serving-gates.ts";
+import type { Blocked, View } from "./types.ts";
+
+/** How long an upgraded node must serve before the next one, unless spec.upgrade.soakSeconds says otherwise. */
+const defaultSoakSeconds = 30;
+
+/** One minor step at a time, and never back behind the features that the fleet already uses. */
+export function versionStep(view: View): Blocked[] {
+  const { target, level, versions } = view.desired.fleet;
+  const lowest = versions[0] ?? target;
+  const closed = (message: string, remedy: string): Blocked[] => [
+    { gate: "versionStep", subject: view.observed.cluster.metadata.name, message, remedy },
+  ];
+  if (level !== undefined && compareVersions(target, level) < 0)
+    return closed(
+      `the fleet uses features of ${level} and cannot go back to ${target}`,
+      `set spec.version to ${level} or later`,
+    );
+  if (isOneStep(lowest, target)) return [];
+  return closed(
+    `the members run ${versions.join(", ")}: ${target} is more than one minor version away`,
+    `set spec.version to the next minor version first, and to ${target} when all nodes run that`,
+  );
+}
+
+/** With approval Manual a person releases each version; going back needs no approval. */
+export function approved(view: View): Blocked[] {
+  const { cluster } = view.observed;
+  const { target, level } = view.desired.fleet;
+  if (cluster.spec.upgrade?.approval !== "Manual" || target === level) return [];
+  if (boundVersion(view.observed, "approve") === target) return [];
+  const message = `the upgrade to ${target} waits for approval`;
+  const remedy = "set spec.upgrade.requests.approve to a value that was not used before";
+  return [{ gate: "approved", subject: cluster.metadata.name, message, remedy }];
+}
+
+/** Those that run the wanted version have served for the soak time. */
+export function soaked(view: View): Blocked[] {
+  const { target, versions } = view.desired.fleet;
+  if (versions.length < 2 && versions[0] !== target) return [];
+  const young = neededMembers(view).filter((node) => node.node?.spec.version === target && !isSoaked(view, node));
+  return young.map(({ name }) => ({
+    ...{ gate: "soaked", subject: name, message: `${name} has not served for ${soakSeconds(view)} s yet` },
+    ...{ remedy: "wait", passing: true },
+  }));
+}
+
+/** Whether a node has served for the soak time without a break. */
+export function isSoaked(view: View, { node, serving }: NodeFacts): boolean {
+  const since = Date.parse(conditionOf(node, "Serving")?.lastTransitionTime ?? "");
+  return serving && view.observed.nowMs - since >= soakSeconds(view) * 1000;
+}
+
+function soakSeconds(view: View): number {
+  return view.observed.cluster.spec.upgrade?.soakSeconds ?? defaultSoakSeconds;
+}

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  aCluster,
+  aCondition,
+  anObserved,
+  desiredInTest,
+  inWords,
+  type NodeInTest,
+  nowMs,
+  type WorldInTest,
+} from "../testing/builders.ts";
+import { type Case, checkCases } from "../testing/cases.ts";
+import { parseCron, startsAt } from "./cron.ts";
+import { planNext } from "./plan.ts";
+import { isOpen } from "./windows.ts";
+
+const held = (operation: string, node: string) => ({ heldByMe: true, holder: "dc1", operation, node });
+type Upgrade = NonNullable<ReturnType<typeof aCluster>["spec"]["upgrade"]>;
+const to = (version: string, upgrade: Upgrade = {}) =>
+  aCluster((c) => {
+    c.spec.version = version;
+    c.spec.upgrade = upgrade;
+  });
+const at = (version: string, sinceMs = 3_600_000): NodeInTest => ({
+  stage: "member",
+  spec: { version },
+  status: {
+    version,
+    conditions: [
+      { ...aCondition("Serving", "True", "Serving"), lastTransitionTime: new Date(nowMs - sinceMs).toISOString() },
+      aCondition("Replicating", "True", "CaughtUp"),
+      aCondition("RootOfTrust", "True", "Ready"),
+      aCondition("TimeSynchronised", "True", "Synchronised"),
+    ],
+  },
+});
+const everyNode = (node: NodeInTest) =>
+  Object.fromEntries(["dc1-a", "dc1-b", "dc2-a", "dc2-b", "dc3-a", "dc3-b"].map((name) => [name, node]));
+const badHsm = aCluster(
+  (c) => (c.spec.defaults = { ...c.spec.defaults, hsm: { ...c.spec.defaults?.hsm, library: "/new.so" } }),
+);
+const downAt = (version: string): NodeInTest => ({ stage: "member", serving: false, spec: { version } });
+
+const upgrade: readonly Case[] = [
+  ["takes the lock first", { cluster: to("0.2.0") }, ["lock for upgrade of dc1-a"]],
+  ["gives one node the version", { cluster: to("0.2.0"), lock: held("upgrade", "dc1-a") }, ["dc1-a: Member"]],
+  [
+    "goes to another site next",
+    { site: "dc2", cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0") } },
+    ["lock for upgrade of dc2-a"],
+  ],
+  ["leaves that to the other site", { cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0") } }, []],
+  [
+    "waits until the last one has soaked",
+    { site: "dc2", cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0", 20_000) } },
+    [],
+  ],
+  [
+    "soaks as long as the specification says",
+    { site: "dc2", cluster: to("0.2.0", { soakSeconds: 7200 }), nodes: { "dc1-a": at("0.2.0") } },
+    [],
+  ],
+  [
+    "one that does not serve first, whatever the site",
+    { cluster: to("0.2.0"), nodes: { "dc1-b": downAt("0.1.0") } },
+    ["lock for upgrade of dc1-b"],
+  ],
+  [
+    "not while another does not serve",
+    { cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0"), "dc2-a": downAt("0.2.0") } },
+    [],
+    ["fleetKeepsServing dc3-a"],
+  ],
+  ["not while a site is away", { cluster: to("0.2.0"), unreachable: ["dc3"] }, [], ["allSitesObserved dc3"]],
+  ["not over two minor versions", { cluster: to("0.3.0") }, [], ["versionStep bank"]],
+  ["not to another major version", { cluster: to("1.0.0") }, [], ["versionStep bank"]],
+  ["not back behind the feature level", { cluster: to("0.0.9") }, [], ["versionStep bank"]],
+  [
+    "back to the version before, while the feature level allows it",
+    { nodes: { "dc1-a": at("0.2.0"), "dc1-b": at("0.1.0") } },
+    ["lock for upgrade of dc1-a"],
+  ],
+  [
+    "a node that did not come up with the new version gets the old one back under the same lock",
+    { nodes: { "dc1-a": downAt("0.2.0") }, lock: held("upgrade", "dc1-a") },
+    ["dc1-a: Member"],
+  ],
+  [
+    "stops when the first node does not come back",
+    { cluster: to("0.2.0"), nodes: { "dc1-a": downAt("0.2.0") }, lock: held("upgrade", "dc1-a") },
+    [],
+  ],
+  ["waits for approval", { cluster: to("0.2.0", { approval: "Manual" }) }, [], ["approved bank"]],
+  [
+    "goes on when approved",
+    { cluster: to("0.2.0", { approval: "Manual", requests: { approve: "change-1" } }) },
+    ["lock for upgrade of dc1-a"],
+  ],
+  [
+    "takes an approval once: for the version that it was given for",
+    {
+      cluster: aCluster((c) => {
+        c.spec = to("0.2.0", { approval: "Manual", requests: { approve: "change-1" } }).spec;
+        c.status = { upgrade: { approve: { value: "change-1", version: "0.1.5" } } };
+      }),
+    },
+    [],
+    ["approved bank"],
+  ],
+  [
+    "rolls back by request",
+    {
+      cluster: to("0.2.0", { requests: { rollback: "back-1" } }),
+      nodes: { "dc1-a": at("0.2.0"), "dc2-a": at("0.1.0") },
+    },
+    ["lock for upgrade of dc1-a"],
+  ],
+  ["waits for its window", { cluster: to("0.2.0", { windows: [{ cron: "0 2 * * *", duration: "4h" }] }) }, []],
+  [
+    "goes on in its window",
+    { cluster: to("0.2.0", { windows: [{ cron: "0 10 * * *", duration: "4h" }] }) },
+    ["lock for upgrade of dc1-a"],
+  ],
+  [
+    "says that a window is no time",
+    { cluster: to("0.2.0", { windows: [{ cron: "61 2 * * *", duration: "4h" }] }) },
+    [],
+    ["windowOpen dc1-a"],
+  ],
+  [
+    "raises the feature level last",
+    { cluster: to("0.2.0"), nodes: everyNode(at("0.2.0")) },
+    ["lock for level of dc1-a"],
+  ],
+  [
+    "does not raise it while a node has not soaked",
+    { cluster: to("0.2.0"), nodes: { ...everyNode(at("0.2.0")), "dc3-a": at("0.2.0", 1_000) } },
+    [],
+  ],
+  [
+    "does not raise it while a node runs the version before",
+    {
+      cluster: to("0.2.0"),
+      nodes: { ...everyNode(at("0.2.0")), "dc3-a": { ...at("0.2.0"), status: { ...at("0.1.0").status } } },
+    },
+    [],
+  ],
+  [
+    "joins nobody in the middle of it",
+    { cluster: to("0.2.0"), nodes: { "dc1-b": { ...at("0.2.0"), stage: "waiting" }, "dc2-a": at("0.2.0") } },
+    [],
+    ["sameVersion dc1-b"],
+  ],
+  [
+    "rebuilds: the node leaves first",
+    { cluster: to("0.2.0", { strategy: "RemoveAndRebuild" }), lock: held("upgrade", "dc1-a") },
+    ["dc1-a: Leave"],
+  ],
+];
+
+checkCases({ upgrade });
+
+const withOldSettings: readonly (readonly [string, WorldInTest, readonly string[]])[] = [
+  ["reach one node first, under the lock", {}, ["lock for settings of dc1-a"]],
+  ["reach that node under the lock", { lock: held("settings", "dc1-a") }, ["dc1-a: Member"]],
+  [
+    "reach a node that does not serve at once, and it is the first",
+    { nodes: { "dc1-b": { stage: "member", serving: false } } },
+    ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
+  ],
+  [
+    "wait while the first that has them does not serve",
+    { nodes: { "dc2-a": { stage: "member", serving: false } } },
+    [],
+  ],
+];
+for (const [sentence, world, does] of withOldSettings)
+  test(`settings that need a restart ${sentence}`, () => {
+    const observed = { ...anObserved(world), cluster: badHsm };
+    const words = inWords(planNext(desiredInTest(observed), observed, () => undefined)).does;
+    assert.deepEqual(words.sort(), [...does].sort());
+  });
+
+for (const [cron, when, starts] of [
+  ["0 2 * * 6", "2026-02-28T02:00:00Z", true],
+  ["0 2 * * 6", "2026-02-27T02:00:00Z", false],
+  ["0 2 * * 7", "2026-03-01T02:00:00Z", true],
+  ["*/15 * * * *", "2026-03-01T02:45:00Z", true],
+  ["*/15 * * * *", "2026-03-01T02:46:00Z", false],
+  ["0 0 13 * 5", "2026-03-13T00:00:00Z", true],
+  ["0 0 13 * 5", "2026-03-06T00:00:00Z", true],
+  ["5-9/2 1,3 1 1-3 *", "2026-03-01T03:07:00Z", true],
+  ["5-9/2 1,3 1 1-3 *", "2026-03-01T03:06:00Z", false],
+] as const)
+  test(`${cron} ${starts ? "starts" : "does not start"} at ${when}`, () => {
+    const parsed = parseCron(cron);
+    assert.ok(parsed);
+    assert.equal(startsAt(parsed, Date.parse(when)), starts);
+  });
+
+test("what is no cron expression is refused", () => {
+  for (const text of [
+    "",
+    "* * * *",
+    "60 * * * *",
+    "* 24 * * *",
+    "* * 0 * *",
+    "* * * 13 *",
+    "* * * * 8",
+    "5-1 * * * *",
+    "*/0 * * * *",
+    "a * * * *",
+    "1, * * * *",
+  ])
+    assert.equal(parseCron(text), undefined, text);
+});
+
+test("a window is open from its start for its length", () => {
+  const window = { cron: "0 2 * * 6", duration: "4h" };
+  const open = (when: string) => isOpen(window, Date.parse(when));
+  assert.deepEqual(
+    ["2026-02-28T01:59:59Z", "2026-02-28T02:00:00Z", "2026-02-28T05:59:59Z", "2026-02-28T06:00:00Z"].map(open),
+    [false, true, true, false],
+  );
+});

@@ -1,0 +1,124 @@
+import { leavingAnnotation, rebuildAnnotation } from "../desired/consent.ts";
+import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { resolvedSettings } from "../desired/settings.ts";
+import { settingsLag } from "../desired/staging.ts";
+import { closedFleetGates } from "./fleet-gates.ts";
+import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { notPaused } from "./pause.ts";
+import { approved, soaked, versionStep } from "./roll-gates.ts";
+import { neededMembers, othersKeepServing } from "./serving-gates.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
+import { windowOpen } from "./windows.ts";
+
+/**
+ * Brings members to the wanted version and settings, one at a time: those that do not serve first, then by turns of the
+ * sites. The lock is given back when the node has recovered (plan/lock.ts); the next one begins after the soak time.
+ */
+export const rollOne: FleetPolicy = (view) => {
+  const node = nextToRoll(view);
+  if (node === undefined) return undefined;
+  const operation = lagsVersion(view, node) ? "upgrade" : "settings";
+  const doing =
+    operation === "upgrade"
+      ? `upgrading ${node.name} to ${view.desired.fleet.target}`
+      : `applying settings to ${node.name}`;
+  const { lock } = view.observed;
+  if (lock.heldByMe && (lock.node !== node.name || lock.operation !== operation))
+    return releaseLock("its node is not the next in turn");
+  const blocked = closedGates(view, node, doing);
+  if (blocked.length > 0) return yielding(waitUnlocked(view, `waiting before ${doing}`, blocked));
+  if (!node.local) return { kind: "wait", doing, blocked: [] };
+  if (!lock.heldByMe) return takeLock(operation, node.name, doing);
+  return rollStep(view, node, doing);
+};
+
+/** Whether a member still has to be brought to another version or to settings that need a restart. */
+export function rollPending(view: View, node: NodeFacts): boolean {
+  if (node.standing !== "Member" || node.entry === undefined) return false;
+  return lagsVersion(view, node) || settingsLag(view.observed.cluster, node);
+}
+
+/** The next member in turn: the same one in every site's eyes. */
+export function nextToRoll(view: View): NodeFacts | undefined {
+  const { lock } = view.observed;
+  const pending = view.desired.fleet.nodes.filter((node) => node.counts && isManaged(node) && rollPending(view, node));
+  const inHand = pending.find(({ name, local }) => local && lock.heldByMe && lock.node === name);
+  const down = pending.filter(({ serving, siteReachable }) => !serving && siteReachable);
+  if (inHand !== undefined || down.length > 0) return inHand ?? down[0];
+  const last = lastRolled(view)?.site;
+  const left = (site: string) => pending.filter((node) => node.site === site).length;
+  const elsewhere = pending.filter(({ site }) => site !== last);
+  const choices = elsewhere.length > 0 ? elsewhere : pending;
+  return choices.reduce<NodeFacts | undefined>(
+    (best, node) => (best === undefined || left(node.site) > left(best.site) ? node : best),
+    undefined,
+  );
+}
+
+/** The node of an appliance or a virtual machine is never restarted: its administrator upgrades it. */
+export function isManaged({ entry }: NodeFacts): boolean {
+  return entry?.management !== "External";
+}
+
+function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
+  const shared = [
+    ...notPaused(view, doing),
+    ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view)] : []),
+  ];
+  const fleet = closedFleetGates(view, node);
+  // It serves nobody: a new specification can only make it better, even while a site is away.
+  if (!node.serving && node.siteReachable)
+    return [...shared, ...fleet.filter(({ gate }) => gate !== "allSitesObserved")];
+  const why = "must restart";
+  const remedy = `delete the pod ${node.name}-0 when an interruption suits`;
+  return [
+    ...shared,
+    ...fleet,
+    ...othersKeepServing(view, node, { why, remedy }),
+    ...soaked(view),
+    ...windowOpen(view, node),
+    ...(isRebuilt(view, node) ? everybodyIsIn(view) : []),
+  ];
+}
+
+function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
+  const { cluster, nowMs } = view.observed;
+  const settings = resolvedSettings(cluster, node);
+  const version = view.desired.fleet.target;
+  if (!isRebuilt(view, node)) return { kind: "node", node: node.name, change: { version, settings }, doing };
+  const annotations = { [leavingAnnotation]: new Date(nowMs).toISOString(), [rebuildAnnotation]: version };
+  return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
+}
+
+/** Only a change of version rebuilds a node, and only one that can leave its data to others. */
+function isRebuilt(view: View, node: NodeFacts): boolean {
+  const { upgrade } = view.observed.cluster.spec;
+  return upgrade?.strategy === "RemoveAndRebuild" && lagsVersion(view, node) && neededMembers(view).length > 1;
+}
+
+/** A node that was rebuilt joins again before the next one goes. */
+function everybodyIsIn(view: View): Blocked[] {
+  const out = view.desired.fleet.nodes.filter(
+    ({ entry, counts, standing }) => entry !== undefined && counts && standing !== "Member",
+  );
+  return out.map(({ name }) => ({
+    ...{ gate: "capacityKept", subject: name },
+    message: `${name} is to join before the next node is rebuilt`,
+    remedy: `see why ${name} does not join, or take it out of the specification`,
+  }));
+}
+
+function lastRolled(view: View): NodeFacts | undefined {
+  const { fleet } = view.desired;
+  const done = fleet.nodes.filter(({ standing, node }) => standing === "Member" && node?.spec.version === fleet.target);
+  const at = ({ node }: NodeFacts) => conditionOf(node, "Serving")?.lastTransitionTime ?? "";
+  return done.reduce<NodeFacts | undefined>((last, node) => (last && at(last) >= at(node) ? last : node), undefined);
+}
+
+function lagsVersion(view: View, { node }: NodeFacts): boolean {
+  return node !== undefined && node.spec.version !== view.desired.fleet.target;
+}
+
+function yielding(step: FleetStep): FleetStep {
+  return step.kind === "wait" && !step.blocked.some(({ passing }) => passing) ? { ...step, yields: true } : step;
+}

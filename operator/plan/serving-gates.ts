@@ -1,0 +1,50 @@
+import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import type { Blocked, View } from "./types.ts";
+
+/** What a node that serves must leave behind when it is taken down: why, as in "must restart", and how to go on anyway. */
+export interface TakingDown {
+  readonly why: string;
+  /** For the case that no other node serves. */
+  readonly remedy: string;
+}
+
+/** Members that are needed: those that count, but for dead ones that the specification dropped. */
+export function neededMembers(view: View): NodeFacts[] {
+  return view.desired.fleet.nodes.filter(
+    ({ standing, counts, entry, serving }) => standing === "Member" && counts && (entry !== undefined || serving),
+  );
+}
+
+/** Closed gates for taking that node down: all the others serve and hold everything. */
+export function othersKeepServing(view: View, node: NodeFacts, taking: TakingDown): Blocked[] {
+  const others = neededMembers(view).filter(({ name }) => name !== node.name);
+  const closed = (message: string, remedy: string): Blocked[] => [
+    { gate: "fleetKeepsServing", subject: node.name, message: `${taking.why}, but ${message}`, remedy },
+  ];
+  if (others.length === 0) return closed("no other node serves meanwhile", taking.remedy);
+  const down = others.filter(({ serving }) => !serving);
+  if (down.length > 0) return closed(`${namesOf(down)} does not serve`, "mend the other nodes first");
+  const behind = others.filter(({ node: other }) => conditionOf(other, "Replicating")?.status === "False");
+  if (behind.length === 0) return [];
+  return closed(`${namesOf(behind)} does not hold everything yet`, "wait, or mend the links between the nodes").map(
+    (blocked) => ({ ...blocked, ...(behind.some(isCutOff) ? {} : { passing: true as const }) }),
+  );
+}
+
+/** The same but for the site: one node of it goes on serving while another order of steps would allow that. */
+export function siteKeepsServing(view: View, node: NodeFacts): Blocked[] {
+  const { nodes } = view.desired.fleet;
+  const rest = nodes.filter(({ site, name, entry }) => site === node.site && name !== node.name && entry !== undefined);
+  if (rest.length === 0 || rest.some(({ standing, serving }) => standing === "Member" && serving)) return [];
+  const message = `must leave, but no other node of ${node.site} serves`;
+  const remedy = `mend ${namesOf(rest)}, or take it out of the specification too`;
+  return [{ gate: "siteKeepsServing", subject: node.name, message, remedy }];
+}
+
+function isCutOff({ node }: NodeFacts): boolean {
+  return conditionOf(node, "Replicating")?.reason === "PeersUnreachable";
+}
+
+function namesOf(nodes: readonly NodeFacts[]): string {
+  return nodes.map(({ name }) => name).join(", ");
+}
