@@ -6,7 +6,7 @@ import { enumerations as known } from "./enumerations.ts";
 import { one, optional, structure } from "./fields.ts";
 import { objectTag, readObject, writeObject } from "./key-block.ts";
 import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { anyItem, enumeration, type Shape } from "./shape.ts";
+import { anyItem, enumeration, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const objectType = one(tag.ObjectType, enumeration(known.objectType));
@@ -61,3 +61,16 @@ export const getResponse: Pick<Shape<GetResponse>, "write"> = {
     return { ...head, value: [...(head.value as readonly Item[]), object] } as Item;
   },
 };
+
+const pairRequest = {
+  common: newAttributes(tag.CommonTemplateAttribute),
+  privateKey: newAttributes(tag.PrivateKeyTemplateAttribute),
+  publicKey: newAttributes(tag.PublicKeyTemplateAttribute),
+};
+const pairResponse = structure({
+  privateKeyUniqueIdentifier: one(tag.PrivateKeyUniqueIdentifier, text),
+  publicKeyUniqueIdentifier: one(tag.PublicKeyUniqueIdentifier, text),
+});
+
+/** Create Key Pair (4.2). */
+export const createKeyPair = { request: structure(pairRequest), response: pairResponse };

@@ -1,4 +1,5 @@
 import { create } from "../operations/create.ts";
+import { createKeyPair } from "../operations/create-key-pair.ts";
 import { get } from "../operations/get.ts";
 import { register } from "../operations/register.ts";
 import { identifiedResponse } from "./payloads-lifecycle.ts";
@@ -8,6 +9,14 @@ import { type Route, route } from "./route.ts";
 /** Making objects and handing them out. */
 export const objectRoutes: readonly Route[] = [
   route({ operation: 0x01, name: "Create", since: 10, ...payload.create, run: create }),
+  route({
+    operation: 0x02,
+    name: "Create Key Pair",
+    since: 10,
+    ...payload.createKeyPair,
+    run: createKeyPair,
+    placeholder: ({ privateKeyUniqueIdentifier }) => privateKeyUniqueIdentifier,
+  }),
   route({
     operation: 0x03,
     name: "Register",

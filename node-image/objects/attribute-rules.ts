@@ -20,7 +20,7 @@ const { certificate, symmetricKey, publicKey, privateKey, splitKey, template, se
 const keys = [symmetricKey, publicKey, privateKey, splitKey, pgpKey];
 const cryptographic = [...keys, certificate, secretData];
 const all = [...cryptographic, opaqueObject, template];
-const secret = [symmetricKey, privateKey, splitKey, secretData];
+const secret = [symmetricKey, publicKey, privateKey, splitKey, secretData];
 
 /** Parts of a distinguished name that are attributes of their own since KMIP 2.0 (2.1, 4.8). */
 export const certificateNameParts = [

@@ -1,15 +1,12 @@
-import { randomFillSync } from "node:crypto";
+import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import {
-  cryptographicAlgorithm as algorithm,
-  keyFormatType,
-  objectType,
-  rngAlgorithm,
-} from "../objects/enumerations.ts";
+import { keyFormatType, objectType, rngAlgorithm } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
+import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { storeNew } from "./new-object.ts";
+import { makeSymmetricKey } from "./symmetric-keys.ts";
 
 /** KMIP Create (4.1). */
 export interface CreateRequest {
@@ -23,64 +20,73 @@ export interface CreateResponse {
   readonly uniqueIdentifier: string;
 }
 
-interface LengthRule {
-  readonly allowed: (bits: number) => boolean;
-  readonly say: string;
-}
-
-/** Lengths in bits that the server makes, by algorithm. */
-const lengths: ReadonlyMap<number, LengthRule> = new Map<number, LengthRule>([
-  [algorithm.aes, { allowed: (bits) => [128, 192, 256].includes(bits), say: "AES keys have 128, 192 or 256 bits" }],
-  ...[algorithm.hmacSha1, algorithm.hmacSha224, algorithm.hmacSha256, algorithm.hmacSha384, algorithm.hmacSha512].map(
-    (hmac) => [hmac, { allowed: isHmacLength, say: "HMAC keys have 112 to 4096 bits, a multiple of 8" }] as const,
-  ),
-]);
-
 /** Makes a symmetric key from the system's random generator and stores it sealed. */
 export async function create(request: CreateRequest, context: Context): Promise<CreateResponse> {
+  const { attributes } = request;
   if (request.objectType !== objectType.symmetricKey) {
     throw new Refusal("InvalidField", "Create makes Symmetric Keys only: use Register for other objects");
   }
-  const [kind, bits] = [number(request, "Cryptographic Algorithm"), number(request, "Cryptographic Length")];
-  checkLength(kind, bits);
-  requireUsageMask(request.attributes);
-  const bytes = randomFillSync(Buffer.alloc(bits / 8));
+  const algorithm = requiredNumber(attributes, "Cryptographic Algorithm");
+  const bits = requiredNumber(attributes, "Cryptographic Length");
+  requireUsageMask(attributes);
+  refuseUnsafe(attributes, bits);
+  const { legacyCiphers } = context.cryptography.policy;
+  const bytes = makeSymmetricKey({ algorithm, bits, ...modeOf(attributes) }, legacyCiphers);
   const uniqueIdentifier = await storeNew(
     {
       objectType: request.objectType,
-      requested: request.attributes.filter(({ name }) => name !== "Original Creation Date"),
-      given: {
-        "Original Creation Date": [seconds(context.now())],
-        "Random Number Generator": [{ rngAlgorithm: rngAlgorithm.drbg }],
-      },
-      material: { format: keyFormatType.raw, subtype: 0, algorithm: kind, lengthBits: bits, bytes },
+      requested: withoutOrigin(attributes),
+      given: madeHere(context),
+      material: { format: keyFormatType.raw, subtype: 0, algorithm, lengthBits: bits, bytes },
     },
     context,
   );
   return { objectType: request.objectType, uniqueIdentifier };
 }
 
+/** Attributes that tell where an object that the server made comes from (3.43, 3.44). */
+export function madeHere(context: Context): Record<string, Json[]> {
+  return {
+    "Original Creation Date": [seconds(context.now())],
+    "Random Number Generator": [{ rngAlgorithm: rngAlgorithm.drbg }],
+  };
+}
+
+/** What a client says of the origin of an object that the server makes is not taken. */
+export function withoutOrigin(attributes: readonly AttributeInstance[]): readonly AttributeInstance[] {
+  return attributes.filter(({ name }) => name !== "Original Creation Date" && name !== "Random Number Generator");
+}
+
 /** A key is made for something (3.19). */
-function requireUsageMask(attributes: readonly AttributeInstance[]): void {
+export function requireUsageMask(attributes: readonly AttributeInstance[]): void {
   if (!attributes.some(({ name }) => name === "Cryptographic Usage Mask")) {
     throw new Refusal("InvalidField", 'Attribute "Cryptographic Usage Mask" is missing: say what the key is for');
   }
 }
 
-function isHmacLength(bits: number): boolean {
-  return bits >= 112 && bits <= 4096 && bits % 8 === 0;
+/** The value of a number among attributes. */
+export function numberOf(attributes: readonly AttributeInstance[], name: string): number | undefined {
+  const value = attributes.find((attribute) => attribute.name === name)?.value;
+  return typeof value === "number" ? value : undefined;
 }
 
-function checkLength(kind: number, bits: number): void {
-  const length = lengths.get(kind);
-  if (length === undefined) {
-    throw new Refusal("InvalidField", "This Cryptographic Algorithm is not made here: ask for AES or an HMAC-SHA key");
-  }
-  if (!length.allowed(bits)) throw new Refusal("InvalidField", `Cryptographic Length ${bits}: ${length.say}`);
-}
-
-function number(request: CreateRequest, name: string): number {
-  const value = request.attributes.find((attribute) => attribute.name === name)?.value;
-  if (typeof value !== "number") throw new Refusal("InvalidField", `Attribute "${name}" is missing`);
+/** The value of a number that must be there. Throws Refusal. */
+export function requiredNumber(attributes: readonly AttributeInstance[], name: string): number {
+  const value = numberOf(attributes, name);
+  if (value === undefined) throw new Refusal("InvalidField", `Attribute "${name}" is missing`);
   return value;
+}
+
+/** Grover's algorithm halves the strength of a symmetric key: 256 bits are safe, 128 are not (KMIP Profiles 2.1, Quantum Safe). */
+function refuseUnsafe(attributes: readonly AttributeInstance[], bits: number): void {
+  const wanted = attributes.some(({ name, value }) => name === "Quantum Safe" && value === true);
+  if (wanted && bits < 256) {
+    throw new Refusal("GeneralFailure", "A Quantum Safe symmetric key has 256 bits or more: ask for them");
+  }
+}
+
+function modeOf(attributes: readonly AttributeInstance[]): { mode?: number } {
+  const value = attributes.find(({ name }) => name === "Cryptographic Parameters")?.value;
+  const mode = (value as CryptographicParameters | undefined)?.blockCipherMode;
+  return mode === undefined ? {} : { mode };
 }

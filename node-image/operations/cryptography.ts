@@ -14,14 +14,14 @@ export interface Cryptography {
 
 /** What the fleet's owner decides. */
 export interface CryptographyPolicy {
-  /** Whether 3DES keys are made and used: for clients that know nothing better. */
-  readonly tripleDes: boolean;
+  /** Whether 3DES keys are made and used, and SKIPJACK keys made: for clients that know nothing better. */
+  readonly legacyCiphers: boolean;
   /** What becomes of seeds that clients send: mixed in up to so many bytes each, none of them, or an error. */
   readonly seed: number | "refused";
 }
 
 /** Safe for everyone: no 3DES, seeds welcome. */
-export const defaultPolicy: CryptographyPolicy = { tripleDes: false, seed: 1_048_576 };
+export const defaultPolicy: CryptographyPolicy = { legacyCiphers: false, seed: 1_048_576 };
 
 /** Fresh state. */
 export function cryptographyState(now: () => Date, policy: Partial<CryptographyPolicy> = {}): Cryptography {

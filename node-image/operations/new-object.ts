@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { type AttributeInstance, firstAttributes } from "../objects/attributes.ts";
 import { objectType } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { digestOf, type Material, packMaterial, sealContext } from "../objects/material.ts";
-import type { Json } from "../objects/types.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Change, Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { callerStanding } from "./find.ts";
 import { withFreeNames } from "./names.ts";
@@ -18,18 +20,41 @@ export interface NewObject {
 
 /** Seals and stores an object; its identifier. The material's bytes are zeroed, whatever happens. */
 export async function storeNew(created: NewObject, context: Context): Promise<string> {
+  const id = context.newId();
+  await storeAll([{ ...created, id }], context);
+  return id;
+}
+
+/** A change of another object that belongs to the making of new ones: links, and names that it gives away to one of them. */
+export type AlsoChanged = Extract<Change, { kind: "change" }> & { readonly givesAway?: readonly Json[] };
+
+/** Stores objects, and changes others, all or nothing. The materials' bytes are zeroed, whatever happens. */
+export async function storeAll(
+  created: readonly (NewObject & { readonly id: string })[],
+  context: Context,
+  also: readonly AlsoChanged[] = [],
+): Promise<void> {
   try {
     await callerStanding(context);
-    const attributes = allAttributes(created, context);
-    const id = context.newId();
     const { identity: owner } = context.caller;
-    const sealed = sealMaterial(created, { id, owner, objectType: created.objectType }, context);
-    const change = { kind: "create", id, owner, objectType: created.objectType, sealed, facts: 0, attributes } as const;
-    const names = attributes.Name ?? [];
-    await withFreeNames(names, { context, code: "InvalidField" }, () => context.store.write([change]));
-    return id;
+    const changes = created.map((each) => {
+      const { id, objectType: type } = each;
+      const sealed = sealMaterial(each, { id, owner, objectType: type }, context);
+      const attributes = allAttributes(each, context);
+      return { kind: "create", id, owner, objectType: type, sealed, facts: 0, attributes } as const;
+    });
+    const names = changes.flatMap(({ attributes }) => (attributes.Name ?? []).filter((name) => name !== null));
+    if (new Set(names.map((name) => JSON.stringify(name))).size < names.length) {
+      throw new Refusal("InvalidField", "Two objects cannot have the same Name", "NonUniqueNameAttribute");
+    }
+    // Names that an object gives away in the same write are free.
+    const taken = names.filter(
+      (name) => !also.some(({ givesAway }) => givesAway?.some((each) => isDeepStrictEqual(each, name))),
+    );
+    const write = () => context.store.write([...changes, ...also.map(({ givesAway: _, ...change }) => change)]);
+    await withFreeNames(taken, { context, code: "InvalidField" }, write);
   } finally {
-    created.material.bytes.fill(0);
+    for (const { material } of created) material.bytes.fill(0);
   }
 }
 
@@ -71,6 +96,15 @@ function digest({ objectType: type, material }: NewObject): Record<string, Json[
   return guessable ? {} : { Digest: [digestOf(material)] };
 }
 
+/** Types that have Always Sensitive and Never Extractable; public keys too, as the OASIS test case AKLC-O-1 has it. */
+const sensitiveTypes: readonly number[] = [
+  objectType.symmetricKey,
+  objectType.publicKey,
+  objectType.privateKey,
+  objectType.splitKey,
+  objectType.secretData,
+];
+
 function isSecret(type: number): boolean {
-  return type === objectType.symmetricKey || type === objectType.privateKey || type === objectType.secretData;
+  return sensitiveTypes.includes(type);
 }

@@ -503,7 +503,7 @@ test("an object takes a bounded amount of attributes, in whatever portions they 
 });
 
 test("what is not served is refused by name of the operation that tells what is", async () => {
-  await fails((await client()).call(0x1f), reason.notSupported, /Query lists those that are/);
+  await fails((await client()).call(0x1b), reason.notSupported, /Query lists those that are/);
 });
 
 test("a protocol version of another age is refused with the versions that are spoken", async () => {

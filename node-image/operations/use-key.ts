@@ -107,7 +107,7 @@ function processFault(object: ManagedObject, current: number, now: Date): string
 
 /** Algorithms that the fleet's owner has to allow. */
 export function checkPolicy(algorithm: number, { cryptography }: Context): void {
-  if (algorithm === cryptographicAlgorithm.tripleDes && !cryptography.policy.tripleDes) {
+  if (algorithm === cryptographicAlgorithm.tripleDes && !cryptography.policy.legacyCiphers) {
     throw new Refusal("FeatureNotSupported", "3DES is switched off in this fleet: use AES");
   }
 }
