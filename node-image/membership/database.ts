@@ -8,13 +8,23 @@ import { storedClusterId } from "./master-key.ts";
 /** The node's own PostgreSQL: opened as soon as it answers, and what it holds of this node. */
 export class Database {
   readonly #stop = new AbortController();
-  readonly #options: { readonly socketDirectory: string; readonly port: number; readonly log: Log };
+  readonly #options: {
+    readonly socketDirectory: string;
+    readonly port: number;
+    readonly log: Log;
+    readonly version: string;
+  };
   #store: NodeStore | undefined;
   #clusterId: string | undefined;
   #holdsMasterKey = false;
   #problem = 'waits for PostgreSQL; look at container "postgres"';
 
-  constructor(options: { readonly socketDirectory: string; readonly port: number; readonly log: Log }) {
+  constructor(options: {
+    readonly socketDirectory: string;
+    readonly port: number;
+    readonly log: Log;
+    readonly version: string;
+  }) {
     this.#options = options;
   }
 
@@ -65,6 +75,7 @@ export class Database {
         const store = await openStore({
           socketDirectory,
           port,
+          softwareVersion: this.#options.version,
           nowMs: () => Date.now(),
           log: fieldsLog(log, "store"),
           signal: this.#stop.signal,

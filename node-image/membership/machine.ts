@@ -67,7 +67,7 @@ export class Machine {
     this.#options = options;
     this.#rootOfTrust = new RootOfTrust(hsm, log);
     this.#clock = new Clock({ runFolder, log, nowMs });
-    this.#database = new Database({ socketDirectory: `${runFolder}/postgres`, port, log });
+    this.#database = new Database({ socketDirectory: `${runFolder}/postgres`, port, log, version: settings.version });
     this.#masterKey = new MasterKey(hsm);
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
@@ -183,6 +183,7 @@ export class Machine {
     if (store === undefined || tls === undefined || !this.#database.facts.ready) return;
     const own = node.spec.members.find(({ name }) => name === node.metadata.name);
     const out = isOut(own, store.incarnation);
+    store.setFeatureLevel(node.spec.featureLevel);
     await this.#mesh.openDoor(tls, out ? [] : node.spec.members);
     if (out) await this.#mesh.stop();
     else if (this.#masterKey.loaded) this.#mesh.exchange(node, tls, store);

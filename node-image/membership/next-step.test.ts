@@ -17,6 +17,7 @@ const standing = (as: Member["standing"], incarnation: string, membership: KmsNo
   });
 const departed = standing("Departed", "log-1", { action: "Member" });
 const leaving = aNode({ clusterId: "c-1", membership: { action: "Leave" } });
+const newer = aNode({ ...member.spec, version: "0.2.0" });
 const noSponsor = aNode({ clusterId: "c-1", membership: { action: "Join", sponsor: "dc9-z" } });
 const lostHsm = { ready: false, reason: "DeviceLost", message: "gone" } as const;
 const clockOff = { servers: [{ address: "ntp", reachable: true, offsetMs: -1_200 }] };
@@ -52,8 +53,23 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
   ["stays joining when caught up, until it is made a member", { ...loaded, document: joining }, "catchUp"],
   ["serves as a member", loaded, "serve"],
   ["serves on with a clock that drifted later", { ...loaded, time: clockOff }, "serve"],
-  ["serves on while its spec asks for a newer version", { ...loaded, ownVersion: "0.0.9", serving: true }, "serve"],
-  ["starts no service with another version", { ...loaded, ownVersion: "0.0.9" }, "refuse VersionDiffers"],
+  ["serves on while its spec asks for a newer version", { ...loaded, document: newer, serving: true }, "serve"],
+  ["starts no service with another version", { ...loaded, document: newer }, "refuse VersionDiffers"],
+  [
+    "serves at a feature level below its version, until all have it",
+    { ...loaded, document: newer, ownVersion: "0.2.0" },
+    "serve",
+  ],
+  [
+    "stops when the fleet writes what it does not know",
+    { ...loaded, document: aNode({ ...member.spec, featureLevel: "0.2.0" }), serving: true },
+    "refuse VersionDiffers",
+  ],
+  [
+    "starts no service two minor versions beyond the feature level",
+    { ...loaded, document: aNode({ ...member.spec, version: "0.3.0" }), ownVersion: "0.3.0" },
+    "refuse VersionDiffers",
+  ],
   ["stops at once without its HSM", { ...loaded, serving: true, hsm: lostHsm }, "refuse RootOfTrustUnavailable"],
   ["unseals again when the HSM is back", { ...loaded, keyring: "stored" }, "load"],
   ["waits for PostgreSQL", { ...loaded, database: { ready: false, message: "no" } }, "wait DatabaseUnavailable"],

@@ -1,4 +1,5 @@
 import type { KmsNodeSpec, Member } from "@keyfleet/crds/kms-node.ts";
+import { fitsLevel } from "../store/version.ts";
 import { isOut } from "./departures.ts";
 import { clockBoundMs, type Facts, worstOffsetMs } from "./facts.ts";
 
@@ -68,11 +69,25 @@ function needsRootOfTrust(facts: Facts): Step | undefined {
 }
 
 function needsSameVersion(facts: Facts, spec: KmsNodeSpec): Step | undefined {
-  // A serving node goes on until it is restarted with the new image: the fleet's upgrade drains it when its turn comes.
-  if (spec.version === facts.ownVersion || facts.serving) return undefined;
   if (spec.membership.action === "Leave") return undefined;
+  const level = fitsLevel(facts.ownVersion, spec.featureLevel);
+  // It would not understand what the others write.
+  if (level === "tooOld") return refuse("VersionDiffers", tooOld(facts, spec));
+  // A serving node goes on until it is restarted with the new image: the fleet's upgrade drains it when its turn comes.
+  if (facts.serving) return undefined;
+  if (level === "tooNew") return refuse("VersionDiffers", tooNew(facts, spec));
+  if (spec.version === facts.ownVersion) return undefined;
   const message = `this node runs ${facts.ownVersion}, its spec asks for ${spec.version}`;
   return refuse("VersionDiffers", `${message}; run the image of that version, or set the version back`);
+}
+
+function tooOld({ ownVersion }: Facts, { featureLevel }: KmsNodeSpec): string {
+  return `this node runs ${ownVersion}, and the fleet uses what only ${featureLevel} knows; run the image of ${featureLevel}`;
+}
+
+function tooNew({ ownVersion }: Facts, { featureLevel }: KmsNodeSpec): string {
+  const step = "go from one minor version to the next, and finish each upgrade first";
+  return `this node runs ${ownVersion}, more than one minor version beyond the fleet's feature level ${featureLevel}; ${step}`;
 }
 
 function needsCertificate(facts: Facts): Step | undefined {

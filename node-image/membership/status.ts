@@ -27,6 +27,7 @@ export function nodeStatus(
   return withoutUndefined({
     observedGeneration: generation,
     version: facts.ownVersion,
+    featureLevel: facts.document?.spec.featureLevel,
     startedAt,
     clusterId: facts.clusterId,
     incarnation,

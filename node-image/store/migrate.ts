@@ -4,28 +4,47 @@ import { join } from "node:path";
 import pg from "pg";
 import { close, connect, localConnection, type Place } from "./connection.ts";
 import { StoreError } from "./error.ts";
+import { compareVersions } from "./version.ts";
+
+/** A change of the tables, and the oldest software that can work with them afterwards, so that an upgrade can be taken back. */
+interface Migration {
+  readonly file: string;
+  readonly worksWith: string;
+}
 
 // Each is applied once, in this order; never change one that was released.
-const migrations = ["schema.sql", "schema-2.sql"].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
+const migrations: readonly Migration[] = [
+  { file: "schema.sql", worksWith: "0.1.0" },
+  { file: "schema-2.sql", worksWith: "0.1.0" },
+];
 
-/** Makes the database when it is not there and brings its tables to this software's version; safe to repeat and to interrupt. */
-export async function migrate(place: Place): Promise<void> {
+/**
+ * Makes the database when it is not there and brings its tables to this software's version; safe to repeat and to interrupt.
+ * Tables that newer software has changed are used when that software said so of this version, else refused.
+ */
+export async function migrate(place: Place, softwareVersion = "0.0.0"): Promise<void> {
   await within({ ...place, database: "postgres" }, async (client) => {
     const { rowCount } = await client.query("select from pg_database where datname = $1", [place.database]);
     if (rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(place.database)}`);
   });
   await within(place, async (client) => {
     await client.query("begin");
-    await client.query("create table if not exists public.keyfleet_schema (version integer primary key)");
+    await client.query(
+      "create table if not exists public.keyfleet_schema (version integer primary key, works_with text not null)",
+    );
     await client.query("lock table public.keyfleet_schema");
-    const { rows } = await client.query("select coalesce(max(version), 0) as version from public.keyfleet_schema");
-    const version = Number(rows[0].version);
-    if (version > migrations.length)
-      throw new StoreError("invalid", `the database has schema ${version}, made by newer software; run that version`);
-    for (const [index, sql] of migrations.entries()) {
+    const { rows } = await client.query("select version, works_with from public.keyfleet_schema order by version");
+    const version = Number(rows.at(-1)?.version ?? 0);
+    const tooNew = rows.slice(migrations.length).find((row) => compareVersions(softwareVersion, row.works_with) < 0);
+    if (tooNew !== undefined)
+      throw new StoreError(
+        "invalid",
+        `the database has schema ${version}, made by newer software; run ${tooNew.works_with} or later`,
+      );
+    for (const [index, { file, worksWith }] of migrations.entries()) {
       if (index < version) continue;
-      await client.query(sql);
-      await client.query("insert into public.keyfleet_schema values ($1)", [index + 1]);
+      await client.query(readFileSync(join(import.meta.dirname, file), "utf8"));
+      await client.query("insert into public.keyfleet_schema values ($1, $2)", [index + 1, worksWith]);
     }
     await client.query("insert into keyfleet.node_self values (true, $1) on conflict do nothing", [randomUUID()]);
     await client.query("commit");

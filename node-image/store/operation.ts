@@ -1,6 +1,7 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Change, Json } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
+import { kinds } from "./kinds.ts";
 import type { Operation } from "./types.ts";
 
 /** Largest payload of one operation. */
@@ -63,7 +64,7 @@ export function encodeChange(change: Change): Buffer {
 
 /** Whether this software can apply it; the same answer on every node with this software. */
 export function understands(operation: Operation): boolean {
-  if (operation.kind !== "create" && operation.kind !== "change") return false;
+  if (!Object.hasOwn(kinds, operation.kind)) return false;
   try {
     return isBody(operation.kind, JSON.parse(operation.payload.toString()));
   } catch {
@@ -71,10 +72,10 @@ export function understands(operation: Operation): boolean {
   }
 }
 
-function isBody(kind: "create" | "change", body: unknown): boolean {
+function isBody(kind: string, body: unknown): boolean {
   if (!isRecord(body) || body.v !== version) return false;
   if (!isInteger(body.facts) || !isRecord(body.attributes) || !areAttributes(body.attributes)) return false;
-  if (kind === "change") return true;
+  if (kind !== "create") return true;
   return (
     typeof body.owner === "string" &&
     isText(body.owner) &&

@@ -51,7 +51,7 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
 }
 
 async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise<NodeStore> {
-  await migrate(place);
+  await migrate(place, options.softwareVersion);
   const { rows } = await pool.query("select incarnation from keyfleet.node_self");
   const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string });
   await store.open();
@@ -132,6 +132,10 @@ class PostgresStore implements NodeStore {
 
   async setKeyring(keyring: Keyring): Promise<void> {
     await this.#writer.useKeyring(keyring);
+  }
+
+  setFeatureLevel(version: string): void {
+    this.#writer.featureLevel = version;
   }
 
   setFences(fences: Vector): void {

@@ -77,6 +77,8 @@ export interface StoreOptions {
   readonly keyring?: Keyring;
   readonly nowMs: () => number;
   readonly log: Log;
+  /** Of this software: a database that newer software has changed is used when that says it may be. Else it is refused. */
+  readonly softwareVersion?: string;
   /** Ends the attempts to reach PostgreSQL; openStore then rejects with the abort reason. */
   readonly signal?: AbortSignal;
 }
@@ -99,6 +101,8 @@ export interface NodeStore extends Store {
   vector(): Vector;
   /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */
   ingest(operations: readonly Operation[]): Promise<Ingested>;
+  /** Nothing is written that members of this version would not understand; at the start, what the first version knows. */
+  setFeatureLevel(version: string): void;
   /** Operations of an origin beyond its last sequence are refused; origin → last sequence. */
   setFences(fences: Vector): void;
   /** Called with each new head; a write resolves after the promise. Default: at once. */

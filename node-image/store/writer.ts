@@ -5,6 +5,7 @@ import type { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, isStatementError, localConnection, type Place } from "./connection.ts";
 import { type Draft, encode } from "./draft.ts";
 import { StoreError } from "./error.ts";
+import { writable } from "./kinds.ts";
 import { Ledger } from "./ledger.ts";
 import type { Ingested, Log, Operation } from "./types.ts";
 
@@ -60,6 +61,9 @@ export class Writer {
     return this.#client !== undefined;
   }
 
+  /** Nothing newer than this version is written. */
+  featureLevel = "0.1.0";
+
   get queued(): number {
     return this.#queuedLocal;
   }
@@ -78,17 +82,18 @@ export class Writer {
   /** Resolves with this node's head once the changes are durable here. */
   write(changes: readonly Change[]): Promise<number> {
     this.#mustWrite();
-    if (this.#queuedLocal + changes.length > queuedMax)
+    const allowed = writable(changes, this.featureLevel);
+    if (this.#queuedLocal + allowed.length > queuedMax)
       throw new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
-    const encoded = encode(changes);
+    const encoded = encode(allowed);
     const { incarnation } = this.#options;
     const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
-    this.#queuedLocal += changes.length;
-    return this.#enqueue<number>({ size: changes.length, bytes }, (resolve) => ({
+    this.#queuedLocal += encoded.length;
+    return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve) => ({
       prepare: (draft) => draft.addLocal(encoded),
       done: (draft) => resolve(draft?.position(incarnation) ?? 0),
     })).finally(() => {
-      this.#queuedLocal -= changes.length;
+      this.#queuedLocal -= encoded.length;
     });
   }
 

@@ -74,9 +74,11 @@ async function load(socket: string): Promise<void> {
   await run(["bash", "-c", script, "load", imageLayout, socket], { input: files.join("\n") });
 }
 
-/** Every layer but the last of each image: what seldom changes. */
+/** Every layer that is not the last of an image: what seldom changes. */
 function lowerLayers(): string {
-  const layers = readIndex().manifests.flatMap((image) => manifestOf(image.digest).layers.slice(0, -1));
+  const images = readIndex().manifests.map((image) => manifestOf(image.digest).layers);
+  const last = new Set(images.map((layers) => layers.at(-1)?.digest));
+  const layers = images.flat().filter(({ digest }) => !last.has(digest));
   return createHash("sha256")
     .update(layers.map((layer) => layer.digest).join(" "))
     .digest("hex");

@@ -1,5 +1,5 @@
 /**
- * Builds both images as one OCI layout in the cache: `index.json`, `blobs/sha256/*`. Layers are plain tar files, lowest
+ * Builds both images, and the node's next version for stories of upgrades, as one OCI layout in the cache: `index.json`, `blobs/sha256/*`. Layers are plain tar files, lowest
  * first: Debian packages, node, production modules, source. Each is kept by the hash of what went in, so that after a
  * change of source only the last one, under a megabyte, is made again. The Containerfiles say what the source is.
  */
@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ImageRecipe, readRecipe } from "./containerfile.ts";
+import { nextVersion, writeNextVersion } from "./next-version.ts";
 import { checkout, here, imageLayout } from "./places.ts";
 
 interface Blob {
@@ -44,7 +45,7 @@ function main(): void {
     return;
   }
   mkdirSync(blobs, { recursive: true });
-  const manifests = [buildPause(), ...images.map((image) => build(image))];
+  const manifests = [buildPause(), ...images.flatMap((image) => build(image))];
   const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
   writeFileSync(join(imageLayout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   writeFileSync(join(imageLayout, "index.json.part"), JSON.stringify(index));
@@ -61,7 +62,18 @@ function build(image: (typeof images)[number]) {
   const reference = `localhost/${image.name}:${version}`;
   const megabytes = Math.round(layers.reduce((sum, layer) => sum + layer.size, 0) / 1e6);
   say(`${reference} ${megabytes} MB, source layer ${Math.round((layers.at(-1)?.size ?? 0) / 1e3)} kB`);
-  return addImage(reference, recipe, layers);
+  const built = [addImage(reference, recipe, layers)];
+  return image.room === "node-image" ? [...built, buildNext(image.name, recipe, layers)] : built;
+}
+
+function buildNext(name: string, recipe: ImageRecipe, layers: readonly Blob[]) {
+  const layer = inTemporaryFolder((folder) => {
+    const target = join(folder, "opt/keyfleet");
+    writeNextVersion(target, version);
+    tar(join(folder, "layer.tar"), folder, ["opt"]);
+    return addBlob(readFileSync(join(folder, "layer.tar")));
+  });
+  return addImage(`localhost/${name}:${nextVersion(version)}`, recipe, [...layers, layer]);
 }
 
 /** The image of the containers that hold a pod's namespaces; the program in it is process 1 of the sites too. */
