@@ -6,6 +6,7 @@ import type { Context } from "../operations/context.ts";
 import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
 import { pendingWorks } from "../operations/pending.ts";
 import { serialQueue } from "../operations/serial.ts";
+import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
 import { runBatch } from "./batch.ts";
 import type { OperationMetrics } from "./batch-item.ts";
@@ -31,6 +32,8 @@ export interface HandlerParts {
   /** Certificate subjects of the first administrators; asked at each request, so that settings apply at once. */
   readonly firstAdministrators?: () => readonly string[];
   readonly cryptography?: Partial<CryptographyPolicy>;
+  /** One for each store, since it alone writes this node's entries; made here unless given. */
+  readonly usage?: UsageKeeper;
   readonly log: Context["log"];
   readonly metrics?: OperationMetrics;
 }
@@ -48,6 +51,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     newId: parts.newId ?? randomUUID,
     serial: serialQueue(),
     pending: pendingWorks(() => now().getTime(), forgetResult),
+    usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     log: parts.log,
     cryptography: cryptographyState(now, parts.cryptography),
     firstAdministrators: parts.firstAdministrators ?? (() => []),

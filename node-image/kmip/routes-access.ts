@@ -1,4 +1,39 @@
-import type { Route } from "./route.ts";
+import { archive, recover } from "../operations/archive.ts";
+import { check } from "../operations/check.ts";
+import { obtainLease } from "../operations/lease.ts";
+import { getUsageAllocation } from "../operations/usage-limits.ts";
+import * as payload from "./payloads-access.ts";
+import { identifiedRequest, identifiedResponse } from "./payloads-lifecycle.ts";
+import { type Route, route } from "./route.ts";
+
+const identified = { request: identifiedRequest, response: identifiedResponse } as const;
 
 /** Leases, usage limits, archives, split keys, sessions. */
-export const accessRoutes: readonly Route[] = [];
+export const accessRoutes: readonly Route[] = [
+  route({
+    operation: 0x09,
+    name: "Check",
+    since: 10,
+    request: payload.checkRequest,
+    run: check,
+    response: identifiedResponse,
+  }),
+  route({
+    operation: 0x10,
+    name: "Obtain Lease",
+    since: 10,
+    request: identifiedRequest,
+    run: obtainLease,
+    response: payload.leaseResponse,
+  }),
+  route({
+    operation: 0x11,
+    name: "Get Usage Allocation",
+    since: 10,
+    request: payload.usageAllocationRequest,
+    run: getUsageAllocation,
+    response: identifiedResponse,
+  }),
+  route({ operation: 0x15, name: "Archive", since: 10, ...identified, run: archive }),
+  route({ operation: 0x16, name: "Recover", since: 10, ...identified, run: recover }),
+];

@@ -34,6 +34,17 @@ export class NotInVersion extends Error {}
 
 /** A 32-bit signed number. */
 export const integer: Shape<number> = simple(itemType.integer);
+/** A 64-bit signed number, as far as a JavaScript number is exact. Negative ones and larger ones are refused. */
+export const longInteger: Shape<number> = {
+  read: (item) => {
+    const { value } = expect(item, itemType.longInteger);
+    if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new Refusal("InvalidField", `${tagName(item.tag)} must be from 0 to ${Number.MAX_SAFE_INTEGER}`);
+    }
+    return Number(value);
+  },
+  write: (tag, value) => ({ tag, type: itemType.longInteger, value: BigInt(value) }),
+};
 /** A length of time in seconds. */
 export const interval: Shape<number> = simple(itemType.interval);
 /** UTF-8 text. */

@@ -6,6 +6,7 @@ import type { OperationMetrics } from "../kmip/batch-item.ts";
 import { kmipHandler } from "../kmip/handler.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
+import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { fieldsLog } from "./database.ts";
 
 const defaultKmipPort = 5696;
@@ -30,6 +31,9 @@ export class Service {
   readonly #options: ServiceOptions;
   #server: KmipServer | undefined;
   #tls: TlsParts | undefined;
+  /** One for each store: it outlives the port, and answers other nodes while this one serves no clients. */
+  #usage: { readonly store: Store; readonly keeper: UsageKeeper } | undefined;
+  #administrators: readonly string[] = [];
   #serving = false;
   #connections = 0;
   #ending: Promise<void> = Promise.resolve();
@@ -58,6 +62,7 @@ export class Service {
 
   /** Opens the port; rejects when it cannot be had or the certificate cannot be used. */
   async start(door: Door): Promise<void> {
+    this.#administrators = door.node.spec.clients.administrators ?? [];
     this.#tls = tlsOf(door);
     // Without a CA for clients nobody could be let in, so nothing listens; an empty list must never mean "any CA".
     if (hasAuthorities(this.#tls)) await this.#listen(door, this.#tls);
@@ -68,6 +73,7 @@ export class Service {
 
   /** Takes a new certificate or new authorities for clients live; connections stay. */
   update(door: Door): void {
+    this.#administrators = door.node.spec.clients.administrators ?? [];
     const tls = tlsOf(door);
     if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
     if (this.#server === undefined || !hasAuthorities(tls)) {
@@ -103,7 +109,18 @@ export class Service {
 
   async #listen(door: Door, tls: TlsParts): Promise<void> {
     const { settings, log, metrics } = this.#options;
-    const handler = kmipHandler({ store: door.store, keyring: door.keyring, log: fieldsLog(log, "kmip"), metrics });
+    const kmipLog = fieldsLog(log, "kmip");
+    if (this.#usage?.store !== door.store) {
+      this.#usage = { store: door.store, keeper: new UsageKeeper({ store: door.store, log: kmipLog }) };
+    }
+    const handler = kmipHandler({
+      store: door.store,
+      keyring: door.keyring,
+      usage: this.#usage.keeper,
+      firstAdministrators: () => this.#administrators,
+      log: kmipLog,
+      metrics,
+    });
     const connections = (open: number) => {
       this.#connections = open;
     };

@@ -60,6 +60,9 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   Digest: { ...server, multiple: true, appliesTo: all },
   "Operation Policy Name": { ...server, until: 20, initially: "either", appliesTo: all },
   "Cryptographic Usage Mask": { ...server, initially: "either", appliesTo: cryptographic },
+  // Read-only for Lease Time; Usage Limits change by operations of their own, until they are used.
+  "Lease Time": { ...server, appliesTo: cryptographic },
+  "Usage Limits": { ...server, initially: "either", appliesTo: keys },
   State: { ...server, appliesTo: all },
   "Initial Date": { ...server, appliesTo: all },
   "Activation Date": { ...server, initially: "either", modifiable: "preActive", appliesTo: all },
@@ -79,6 +82,7 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   },
   "Deactivation Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: all },
   "Destroy Date": { ...server, appliesTo: all },
+  "Archive Date": { ...server, appliesTo: all },
   "Compromise Occurrence Date": { ...server, appliesTo: all },
   "Compromise Date": { ...server, appliesTo: all },
   "Revocation Reason": { ...server, appliesTo: all },

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { type AttributeRule, attributeRule, attributeRules, isCustom } from "./attribute-rules.ts";
-import { state } from "./enumerations.ts";
+import { state, objectType as types } from "./enumerations.ts";
 import { reached, seconds, stateOf } from "./lifecycle.ts";
 import { Refusal } from "./refusal.ts";
 import type { Json, ManagedObject } from "./types.ts";
+import { usageLimitsOf, visibleUsageLimits } from "./usage-ledger.ts";
 
 /** One instance of an attribute, as requests and answers carry it. */
 export interface AttributeInstance {
@@ -12,6 +13,9 @@ export interface AttributeInstance {
   readonly index?: number;
   readonly value: Json;
 }
+
+/** Longest lease: after it a client asks again whether an object may still be used (3.20). */
+export const leaseMaxSeconds = 3_600;
 
 /** Instances of an attribute in index order; null keeps the place of a deleted one, since an index never moves (2.1.1). */
 export type Instances = readonly Json[];
@@ -26,8 +30,14 @@ export function visibleAttributes(object: ManagedObject, now: Date, version: num
     ["Object Type", [object.objectType]],
     ["State", [stateOf(object, now)]],
     ["Short Unique Identifier", [object.id.replaceAll("-", "")]],
+    ...(object.objectType === types.opaqueObject ? [] : [["Lease Time", [leaseMaxSeconds]] as [string, Instances]]),
   ];
-  return new Map([...derived, ...object.attributes].filter(([name]) => attributeRule(name, version) !== undefined));
+  const limits = usageLimitsOf(object);
+  const left: [string, Instances][] =
+    limits === undefined ? [] : [["Usage Limits", [visibleUsageLimits(object, limits)]]];
+  return new Map(
+    [...derived, ...object.attributes, ...left].filter(([name]) => attributeRule(name, version) !== undefined),
+  );
 }
 
 /** The attributes of a new object from those its maker asked for. Throws Refusal. */

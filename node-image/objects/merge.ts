@@ -4,7 +4,8 @@ import { type Change, fact, type Json, type ManagedObject, type ObjectFilter } f
 /** The object after a change, by the merge rules of the log: facts OR-ed, lists replaced, material gone once destroyed. Throws when there is nothing to change. */
 export function merged(before: ManagedObject | undefined, change: Change): ManagedObject {
   if (change.kind === "create") {
-    if (before !== undefined) throw new Error(`object ${change.id} exists already`);
+    // Two creates of one object are for records that every node makes alike: the first stays, attributes are the later's.
+    if (before !== undefined) return merged(before, { ...change, kind: "change" });
     return { ...change, attributes: new Map(Object.entries(structuredClone(change.attributes))) };
   }
   if (before === undefined) throw new Error(`object ${change.id} does not exist`);
@@ -23,14 +24,18 @@ export function satisfies(object: ManagedObject, filter: ObjectFilter): boolean 
   const owners = [filter.owner, ...(filter.also?.owners ?? [])];
   const inScope = filter.owner === undefined || owners.includes(object.owner) || filter.also?.ids.includes(object.id);
   if (inScope !== true) return false;
-  const granted = (statement: string) =>
-    [...object.attributes.keys()].some((name) => name.startsWith(`.grant ${statement} `));
-  if (filter.granted?.some(granted) === false) return false;
+  if (filter.granted?.some((each) => grantedStatements(object).includes(each)) === false) return false;
   if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) return false;
   if (filter.objectType !== undefined && object.objectType !== filter.objectType) return false;
   return Object.entries(filter.attributes ?? {}).every(([name, wanted]) =>
     (object.attributes.get(name) ?? []).some((instance) => holds(instance, wanted)),
   );
+}
+
+/** Statements of the rows ".grant Locate PRINCIPAL NUMBER", sorted: what a search by `granted` looks at. */
+export function grantedStatements({ attributes }: { readonly attributes: ReadonlyMap<string, unknown> }): string[] {
+  const rows = [...attributes.keys()].filter((name) => name.startsWith(".grant Locate "));
+  return [...new Set(rows.map((name) => name.slice(".grant ".length).replace(/ [0-9]+$/, "")))].sort();
 }
 
 function holds(instance: Json, wanted: Json): boolean {

@@ -55,6 +55,10 @@ export interface ObjectFilter {
 
 /** Durable objects. Rejects with StoreError; nothing of a failed call stays. */
 export interface Store {
+  /** UUID of this life of the node's log; what one node alone may write carries it. */
+  readonly incarnation: string;
+  /** Called with objects that other nodes changed, durable here, where a changed row's name begins with the marker. */
+  onRemote(marker: string, listener: (ids: readonly string[]) => void): void;
   object(id: string): Promise<ManagedObject | undefined>;
   objects(ids: readonly string[]): Promise<readonly ManagedObject[]>;
   /** Identifiers, newest first. */

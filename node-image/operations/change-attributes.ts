@@ -13,6 +13,9 @@ import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { change } from "./find.ts";
 import { withFreeNames } from "./names.ts";
+import { changeUsageLimits } from "./usage-limits.ts";
+
+const usageLimits = "Usage Limits";
 
 /** KMIP Add Attribute and Modify Attribute (4.14, 4.15). */
 export interface ChangeAttributeRequest {
@@ -41,6 +44,7 @@ export interface ChangeAttributeResponse {
 export function addAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
   return change(id, context, async (object) => {
+    if (attribute.name === usageLimits) return changeUsageLimits("add", object, attribute, context);
     const instances = afterAdding(object, attribute, context.now(), context.version);
     await write(object, attribute, instances, context);
     return { uniqueIdentifier: id, attribute: at(attribute.name, instances.length - 1, attribute.value) };
@@ -51,6 +55,7 @@ export function addAttribute(request: ChangeAttributeRequest, context: Context):
 export function modifyAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
   return change(id, context, async (object) => {
+    if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
     const index = instanceMeant(object, request, context.version);
     const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
     await write(object, attribute, instances, context);
@@ -62,6 +67,7 @@ export function modifyAttribute(request: ChangeAttributeRequest, context: Contex
 export function deleteAttribute(request: DeleteAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, name, current } = request;
   return change(id, context, async (object) => {
+    if (name === usageLimits) return changeUsageLimits("delete", object, { name, value: null }, context);
     const instances = object.attributes.get(name) ?? [];
     const index = current === undefined ? (request.index ?? 0) : instanceOf(instances, name, current);
     const left = afterDeleting(object, name, index, context.version);

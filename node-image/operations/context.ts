@@ -4,6 +4,7 @@ import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
 import type { PendingWorks } from "./pending.ts";
 import type { Serial } from "./serial.ts";
+import type { UsageKeeper } from "./usage-keeper.ts";
 
 /** All that an operation may use besides its request. */
 export interface Context {
@@ -21,6 +22,8 @@ export interface Context {
   newId(): string;
   /** Serialises the writes of one object within this process. */
   readonly serial: Serial;
+  /** Counts uses against Usage Limits. */
+  readonly usage: UsageKeeper;
   readonly server: ServerInformation;
   /** What cryptographic operations keep between requests. */
   readonly cryptography: Cryptography;

@@ -36,7 +36,11 @@ export interface CipherResponse {
 export async function encrypt(request: EncryptRequest, context: Context): Promise<CipherResponse> {
   const use = { usage: usage.encrypt, purpose: "protect" } as const;
   const key = await keyFor(request.uniqueIdentifier, use, request.cryptographicParameters, context);
-  await consume(key.object, { bytes: request.data?.length ?? 0 }, context);
+  await consume(
+    key.object,
+    { bytes: request.data?.length ?? 0, continued: request.correlationValue !== undefined },
+    context,
+  );
   return run(request, { key, direction: "encrypt", context });
 }
 

@@ -19,9 +19,17 @@ export async function find(id: string, context: Context, right = rightOf(context
   const object = found.find((each) => each.id === id && each.id !== userId);
   if (object?.owner === caller.identity) {
     refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
-    return object;
+    return online(object, right);
   }
-  return foreign({ id, object, user, right }, context);
+  return online(await foreign({ id, object, user, right }, context), right);
+}
+
+/** What is archived must be recovered before anything else is done with it (4.22). */
+function online(object: ManagedObject, right: string): ManagedObject {
+  if (object.attributes.has("Archive Date") && right !== "Recover") {
+    throw new Refusal("ObjectArchived", "The object is archived: use Recover first");
+  }
+  return object;
 }
 
 interface Foreign {

@@ -3,7 +3,7 @@ import { attributeRule } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
-import { fact, type Json, type ObjectFilter } from "../objects/types.ts";
+import { fact, type Json, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { type Scope, searchScope } from "./scope.ts";
 
@@ -34,9 +34,6 @@ const comparedHere = new Set(["Unique Identifier", "Short Unique Identifier", "O
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
   checkKnown(request, context);
-  if (request.storageStatusMask !== undefined && (request.storageStatusMask & storageStatus.onLine) === 0) {
-    return { locatedItems: 0, uniqueIdentifiers: [] }; // nothing is ever archived here
-  }
   const scope = await searchScope(context);
   const search = split(request, scope);
   const candidates = await context.store.locate(search.filter);
@@ -59,6 +56,7 @@ function checkKnown(request: LocateRequest, context: Context): void {
 
 /** What the store compares, and what is compared here. */
 interface Search {
+  readonly storageStatusMask: number;
   readonly scope: Scope;
   readonly filter: ObjectFilter;
   readonly rest: readonly AttributeInstance[];
@@ -82,11 +80,12 @@ function split(request: LocateRequest, scope: Scope): Search {
   // What was destroyed is history: it is found only by those who ask for it.
   const history = request.attributes.some(({ name }) => name === "State" || name === "Destroy Date");
   const withoutFacts = history ? {} : { withoutFacts: fact.destroyed };
-  return { scope, filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes }, rest };
+  const storageStatusMask = request.storageStatusMask ?? storageStatus.onLine;
+  return { scope, storageStatusMask, filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes }, rest };
 }
 
 async function matching(candidates: readonly string[], search: Search, context: Context): Promise<string[]> {
-  const { rest, filter, scope } = search;
+  const { rest } = search;
   const found: string[] = [];
   const wanted = Map.groupBy(rest, ({ name }) => name);
   for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
@@ -94,13 +93,19 @@ async function matching(candidates: readonly string[], search: Search, context: 
     const byId = new Map(objects.map((object) => [object.id, object]));
     for (const id of candidates.slice(at, at + pageSize)) {
       const object = byId.get(id);
-      if (object === undefined || !scope.includes(object)) continue;
-      if ((object.facts & (filter.withoutFacts ?? 0)) !== 0) continue;
+      if (object === undefined || !isSearched(object, search)) continue;
       const visible = visibleAttributes(object, context.now(), context.version);
       if ([...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []))) found.push(id);
     }
   }
   return found;
+}
+
+/** Whether the object is where the caller may and does search. */
+function isSearched(object: ManagedObject, { scope, filter, storageStatusMask }: Search): boolean {
+  const where = object.attributes.has("Archive Date") ? storageStatus.archival : storageStatus.onLine;
+  const excluded = (object.facts & (filter.withoutFacts ?? 0)) !== 0;
+  return scope.includes(object) && (where & storageStatusMask) !== 0 && !excluded;
 }
 
 /** One date must be equal, two dates are a range; any other value must be among the instances (4.9). */

@@ -74,7 +74,12 @@ async function begin(request: MacRequest, use: KeyUse, context: Context) {
     request.cryptographicParameters,
     context,
   );
-  if (use.purpose === "protect") await consume(object, { bytes: request.data?.length ?? 0 }, context);
+  if (use.purpose === "protect")
+    await consume(
+      object,
+      { bytes: request.data?.length ?? 0, continued: request.correlationValue !== undefined },
+      context,
+    );
   if (key.type !== "secret") throw new Refusal("InvalidField", "MAC needs a secret key; with key pairs use Sign");
   checkPolicy(parameters.cryptographicAlgorithm ?? algorithm, context);
   const start = () => startMac({ algorithm, key, parameters });

@@ -8,6 +8,7 @@ import type { Change, Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { callerStanding } from "./find.ts";
 import { withFreeNames } from "./names.ts";
+import { newUsageLimits } from "./usage-limits.ts";
 
 /** A new object before it has an identifier. */
 export interface NewObject {
@@ -79,6 +80,7 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
   return {
     ...requested,
     ...created.given,
+    ...newUsageLimits(requested, context),
     ...digest(created),
     ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
     "Initial Date": [now],

@@ -7,11 +7,11 @@ export type Serial = <Result>(key: string, work: () => Promise<Result>) => Promi
 const waitingMax = 64;
 
 /** A keyed queue; a key that is at its limit is refused at once. */
-export function serialQueue(): Serial {
+export function serialQueue(most = waitingMax): Serial {
   const lines = new Map<string, { tail: Promise<unknown>; waiting: number }>();
   return async (key, work) => {
     const line = lines.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
-    if (line.waiting >= waitingMax) {
+    if (line.waiting >= most) {
       throw new Refusal("PermissionDenied", "Too many changes of this object are waiting: try again in a second");
     }
     line.waiting += 1;

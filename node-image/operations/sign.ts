@@ -46,7 +46,11 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
     context,
   );
   const { id: uniqueIdentifier } = object;
-  await consume(object, { bytes: (request.data ?? request.digestedData)?.length ?? 0 }, context);
+  await consume(
+    object,
+    { bytes: (request.data ?? request.digestedData)?.length ?? 0, continued: request.correlationValue !== undefined },
+    context,
+  );
   if (key.type !== "private")
     throw new Refusal("InvalidField", "Sign needs a private key; for codes of secret keys use MAC");
   if (isDigested(request)) {

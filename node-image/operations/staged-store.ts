@@ -19,6 +19,8 @@ export function stagedStore(base: Store): StagedStore {
   };
   return {
     store: {
+      incarnation: base.incarnation,
+      onRemote: (marker, listener) => base.onRemote(marker, listener),
       object: async (id) => staged.get(id) ?? (await base.object(id)),
       objects,
       locate: async (filter) => {

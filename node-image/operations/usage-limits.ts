@@ -1,10 +1,133 @@
-import type { ManagedObject } from "../objects/types.ts";
+import type { AttributeInstance } from "../objects/attributes.ts";
+import { lastChange } from "../objects/attributes.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Json, ManagedObject } from "../objects/types.ts";
+import {
+  firstEntry,
+  ledgerOf,
+  retotal,
+  type UsageLimits,
+  usageLimitsOf,
+  usageRow,
+  usageValue,
+  usedOf,
+} from "../objects/usage-ledger.ts";
+import type { ChangeAttributeResponse } from "./change-attributes.ts";
 import type { Context } from "./context.ts";
+import { find } from "./find.ts";
+import type { IdentifiedRequest, IdentifiedResponse } from "./lifecycle.ts";
+import { checkUse } from "./use-key.ts";
 
 /** What one operation takes from a key's Usage Limits (KMIP 1.4, 3.21): the object once, and so many bytes. */
 export interface Consumption {
   readonly bytes: number;
+  /** Whether it is a later part of an operation in parts, whose object was counted with the first. */
+  readonly continued?: boolean;
 }
 
-/** Takes from the Usage Limits of a key before it protects data. Objects without limits are not counted. */
-export async function consume(_object: ManagedObject, _taken: Consumption, _context: Context): Promise<void> {}
+/**
+ * Takes from the Usage Limits of a key before it protects data, durably; rejects with Refusal when nothing is left. Objects
+ * without limits are not counted.
+ */
+export async function consume(object: ManagedObject, taken: Consumption, context: Context): Promise<void> {
+  const limits = usageLimitsOf(object);
+  if (limits === undefined) return;
+  const units = limits.usageLimitsUnit === usageUnit.byte ? taken.bytes : taken.continued === true ? 0 : 1;
+  if (units > 0) await context.usage.take(object.id, units);
+}
+
+/** Usage Limits Unit (KMIP 1.4, 9.1.3.2.31). */
+const usageUnit = { byte: 1, object: 2 } as const;
+
+/** Bits of the usage mask that protect data: Sign, Encrypt, Wrap Key, MAC Generate, Content Commitment, Certificate Sign, CRL Sign. */
+const protecting = 0x1 | 0x4 | 0x10 | 0x80 | 0x400 | 0x2000 | 0x4000;
+
+/** KMIP Get Usage Allocation (4.18). */
+export interface UsageAllocationRequest extends IdentifiedRequest {
+  readonly usageLimitsCount: number;
+}
+
+/** Takes units off the object's limits for the client, which uses the key by itself. */
+export async function getUsageAllocation(
+  request: UsageAllocationRequest,
+  context: Context,
+): Promise<IdentifiedResponse> {
+  const object = await find(request.uniqueIdentifier, context);
+  const mask = object.attributes.get("Cryptographic Usage Mask")?.[0];
+  if (usageLimitsOf(object) === undefined) {
+    throw new Refusal("IllegalOperation", "The object has no Usage Limits: it may be used without an allocation");
+  }
+  if (typeof mask !== "number" || (mask & protecting) === 0) {
+    throw new Refusal("IllegalOperation", "The object protects nothing: only protecting uses are limited");
+  }
+  if (request.usageLimitsCount < 1) throw new Refusal("InvalidField", "Usage Limits Count must be 1 or more");
+  checkUse(object, { usage: protecting, purpose: "protect" }, context);
+  await context.usage.take(object.id, request.usageLimitsCount);
+  return { uniqueIdentifier: object.id };
+}
+
+/** The attribute of a new object and the ledger row of the node that makes it. */
+export function newUsageLimits(attributes: Readonly<Record<string, Json[]>>, context: Context): Record<string, Json[]> {
+  const asked = attributes["Usage Limits"]?.[0] as unknown as UsageLimits | undefined;
+  return asked === undefined ? {} : newLimits(asked, context);
+}
+
+/** Add, Modify or Delete Attribute of Usage Limits: allowed until the first use (3.21). */
+export async function changeUsageLimits(
+  change: "add" | "modify" | "delete",
+  object: ManagedObject,
+  asked: AttributeInstance,
+  context: Context,
+): Promise<ChangeAttributeResponse> {
+  const limits = usageLimitsOf(object);
+  if (change === "add" && limits !== undefined) {
+    throw new Refusal("IllegalOperation", 'Attribute "Usage Limits" exists already: use Modify Attribute');
+  }
+  if (change !== "add" && limits === undefined) {
+    throw new Refusal("ItemNotFound", 'The object has no attribute "Usage Limits"');
+  }
+  await context.usage.update(object.id, (latest) => ({
+    ...changed(change, latest, asked, context),
+    ...lastChange(context.now()),
+  }));
+  return { uniqueIdentifier: object.id, attribute: { name: asked.name, value: asked.value } };
+}
+
+function changed(
+  change: "add" | "modify" | "delete",
+  object: ManagedObject,
+  asked: AttributeInstance,
+  context: Context,
+): Record<string, Json[] | null> {
+  const wanted = asked.value as unknown as UsageLimits;
+  const limits = usageLimitsOf(object);
+  if (limits === undefined) return newLimits(wanted, context);
+  const ledger = ledgerOf(object.attributes, limits.epoch);
+  if (usedOf(ledger) > 0) {
+    throw new Refusal("PermissionDenied", "The object has been used: its Usage Limits can no longer be changed");
+  }
+  if (change === "delete") return { "Usage Limits": null };
+  if (wanted.usageLimitsUnit !== limits.usageLimitsUnit) {
+    throw new Refusal("PermissionDenied", "The unit of Usage Limits cannot be changed: delete them and add others");
+  }
+  const own = context.store.incarnation;
+  const entry = retotal(ledger, own, wanted.usageLimitsTotal);
+  if (entry === undefined) {
+    throw new Refusal(
+      "PermissionDenied",
+      "This node holds too few of the units to take so many away: ask the node that made the object",
+    );
+  }
+  return {
+    "Usage Limits": [{ ...limits, usageLimitsTotal: wanted.usageLimitsTotal }],
+    [usageRow(limits.epoch, own)]: usageValue(entry),
+  };
+}
+
+function newLimits({ usageLimitsTotal, usageLimitsUnit }: UsageLimits, context: Context): Record<string, Json[]> {
+  const epoch = context.newId();
+  return {
+    "Usage Limits": [{ usageLimitsTotal, usageLimitsUnit, epoch }],
+    [usageRow(epoch, context.store.incarnation)]: usageValue(firstEntry(usageLimitsTotal)),
+  };
+}

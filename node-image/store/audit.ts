@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
+import { grantedStatements } from "../objects/merge.ts";
 import { StoreError } from "./error.ts";
 import { Findings } from "./findings.ts";
 import type { State } from "./law.ts";
@@ -107,6 +108,7 @@ interface StoredRow extends Row {
   readonly created_hlc: string | null;
   readonly created_origin: string | null;
   readonly names: unknown;
+  readonly granted: readonly string[] | null;
 }
 
 function problemOf(keyring: Keyring, row: StoredRow): string | undefined {
@@ -125,6 +127,7 @@ function problemOf(keyring: Keyring, row: StoredRow): string | undefined {
 
 /** The first search column that does not repeat the state. */
 function differing(row: StoredRow, { born, facts, attributes }: State): string | undefined {
+  const statements = grantedStatements({ attributes });
   const wanted: Readonly<Record<string, unknown>> = {
     owner: born?.owner ?? null,
     object_type: born?.objectType ?? null,
@@ -132,8 +135,9 @@ function differing(row: StoredRow, { born, facts, attributes }: State): string |
     created_hlc: born?.stamp.hlc ?? null,
     created_origin: born?.stamp.origin ?? null,
     names: attributes.get("Name")?.value ?? null,
+    granted: statements.length === 0 ? null : statements,
   };
-  const found = row as unknown as Readonly<Record<string, unknown>>;
+  const found = { ...row, granted: row.granted?.toSorted() ?? null } as Readonly<Record<string, unknown>>;
   return Object.keys(wanted).find((column) => !isDeepStrictEqual(found[column], wanted[column]));
 }
 

@@ -1,7 +1,7 @@
 import type { Keyring } from "../keys/types.ts";
+import { satisfies } from "../objects/merge.ts";
 import type { Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
-import { satisfies } from "./filter.ts";
 import type { State } from "./law.ts";
 import { isUuid } from "./operation.ts";
 import { checkMaterial, type Row, stateOf } from "./row.ts";
@@ -72,13 +72,7 @@ export async function locateObjects(
     const also = more ? ` or o.owner = any(${bind(owners)}::text[]) or o.id = any(${bind(ids)}::uuid[])` : "";
     conditions.push(`(${owned}${also})`);
   }
-  if (filter.granted !== undefined) {
-    // Numbers follow the statement, and ":" is behind all digits. The pattern is the index's own, so that it is used.
-    conditions.push(
-      `o.id in (select a.object from unnest(${bind(filter.granted)}::text[]) as g (statement) join keyfleet.attributes a
-         on a.name >= '.grant ' || g.statement || ' ' and a.name < '.grant ' || g.statement || ' :' where a.name like '.grant Locate %')`,
-    );
-  }
+  if (filter.granted !== undefined) conditions.push(`o.granted && ${bind(filter.granted)}::text[]`);
   if (filter.objectType !== undefined) conditions.push(`o.object_type = ${bind(filter.objectType)}`);
   if (filter.withoutFacts !== undefined) conditions.push(`o.facts & ${bind(filter.withoutFacts)} = 0`);
   for (const [name, instance] of Object.entries(filter.attributes ?? {})) {

@@ -8,7 +8,7 @@ create table keyfleet.kept (like keyfleet.ops including all);
 -- What there was is merged anew from the log.
 insert into keyfleet.kept select * from keyfleet.ops;
 
--- state is what counts; owner, object_type, facts, created_* and names repeat parts of it, to be searched by.
+-- state is what counts; owner, object_type, facts, created_*, names and granted repeat parts of it, to be searched by.
 create table keyfleet.objects (
   id uuid primary key,
   state text not null,
@@ -19,15 +19,26 @@ create table keyfleet.objects (
   facts integer not null,
   created_hlc bigint,
   created_origin uuid,
-  names jsonb
+  names jsonb,
+  granted text[]
 ) with (fillfactor = 90);
 alter table keyfleet.objects alter sealed set storage external;
 create index objects_owner on keyfleet.objects (owner, created_hlc desc) where owner is not null;
 -- Locate is nearly always by name.
 create index objects_names on keyfleet.objects using gin (names jsonb_path_ops) where names is not null;
+-- Whoever was granted something searches by it.
+create index objects_granted on keyfleet.objects using gin (granted) where granted is not null;
 
 -- Key and sum over all MACs of objects and kept, sealed under the master key and bound to the vector.
 create table keyfleet.root (only_one boolean primary key default true check (only_one), sealed bytea not null) with (fillfactor = 10);
+
+-- To whom the right to find an object was ever granted: the statements of its rows ".grant Locate PRINCIPAL NUMBER".
+create function keyfleet.granted(state text, attributes jsonb) returns text[] language sql immutable
+set search_path = pg_catalog, pg_temp as $$
+  select case when state like '%".grant Locate %' then
+    (select array_agg(distinct regexp_replace(substr(k, 8), ' [0-9]+$', '')) from jsonb_object_keys(attributes) k
+     where k like '.grant Locate %') end
+$$;
 
 -- Changed rows: inserted when they are fresh, else put in the place of the one before; a null in materials with kept true keeps
 -- the material. It never scans: a plan made while a table was small would stay.
@@ -40,13 +51,14 @@ returns void language sql set search_path = pg_catalog, pg_temp set enable_seqsc
   ), inserted as (
     insert into keyfleet.objects
       select id, state, mac, material, j->'born'->>1, (j->'born'->>2)::integer, (j->>'facts')::integer,
-        (stamp->>0)::bigint, (stamp->>1)::uuid, nullif(j->'attributes'->'Name'->1, 'null')
+        (stamp->>0)::bigint, (stamp->>1)::uuid, nullif(j->'attributes'->'Name'->1, 'null'),
+        keyfleet.granted(state, j->'attributes')
       from rows where fresh
   )
   update keyfleet.objects o set state = r.state, mac = r.mac, sealed = case when r.keep then o.sealed else r.material end,
       owner = r.j->'born'->>1, object_type = (r.j->'born'->>2)::integer, facts = (r.j->>'facts')::integer,
       created_hlc = (r.stamp->>0)::bigint, created_origin = (r.stamp->>1)::uuid,
-      names = nullif(r.j->'attributes'->'Name'->1, 'null')
+      names = nullif(r.j->'attributes'->'Name'->1, 'null'), granted = keyfleet.granted(r.state, r.j->'attributes')
     from rows r where not r.fresh and o.id = r.id;
 $$;
 

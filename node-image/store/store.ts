@@ -63,6 +63,7 @@ class PostgresStore implements NodeStore {
   readonly #pool: pg.Pool;
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
+  readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #damaged = new Set<string>();
   readonly #log: Log;
@@ -127,7 +128,18 @@ class PostgresStore implements NodeStore {
   }
 
   async ingest(operations: readonly Operation[]): Promise<Ingested> {
-    return this.#writer.ingest(operations);
+    const ingested = await this.#writer.ingest(operations);
+    for (const { marker, listener } of this.#remote) {
+      const marked = operations.filter(
+        ({ seq, payload }) => seq <= ingested.position && payload.includes(`"${marker}`),
+      );
+      if (marked.length > 0) listener([...new Set(marked.map(({ object }) => object))]);
+    }
+    return ingested;
+  }
+
+  onRemote(marker: string, listener: (ids: readonly string[]) => void): void {
+    this.#remote.push({ marker, listener });
   }
 
   async setKeyring(keyring: Keyring): Promise<void> {

@@ -85,8 +85,6 @@ export interface StoreOptions {
 
 /** The node's store with all that is local to the node, and the doors that replication uses. */
 export interface NodeStore extends Store {
-  /** UUID of this life of the node's log; made at the first start. */
-  readonly incarnation: string;
   /** From now on objects are read, writes and operations of others accepted; resolves when all that was kept is merged. */
   setKeyring(keyring: Keyring): Promise<void>;
   /** A local value that never replicates, e.g. "clusterId"; undefined when never set. */

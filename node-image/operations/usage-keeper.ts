@@ -1,0 +1,152 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Refusal } from "../objects/refusal.ts";
+import type { Json, ManagedObject, Store } from "../objects/types.ts";
+import * as ledgers from "../objects/usage-ledger.ts";
+import { serialQueue } from "./serial.ts";
+
+/** How long a client waits for other nodes to hand over what is left there. */
+const waitMs = 1_000;
+/** Uses of one object that wait for one write. */
+const takesMax = 1_000;
+
+/** What the keeper needs. */
+export interface KeeperParts {
+  readonly store: Store;
+  /** Resolves after that many milliseconds. */
+  readonly delay?: (milliseconds: number) => Promise<unknown>;
+  readonly log: (fields: Readonly<Record<string, string | number | boolean>>) => void;
+}
+
+/** Whether the units were had; `elsewhere`: other nodes hold them. */
+type Outcome = "taken" | "usedUp" | "elsewhere";
+
+/** Uses of one object that share the next write. */
+interface Takes {
+  readonly units: number[];
+  readonly outcomes: Promise<readonly Outcome[]>;
+}
+
+/** Writes this node's entries of usage ledgers, one after another for each object, and answers other nodes' wants. */
+export class UsageKeeper {
+  readonly #parts: KeeperParts;
+  readonly #serial = serialQueue(takesMax);
+  readonly #takes = new Map<string, Takes>();
+  readonly #arrivals = new Map<string, PromiseWithResolvers<void>>();
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+    parts.store.onRemote(".usage ", (ids) => {
+      for (const id of ids) this.#arrived(id);
+    });
+  }
+
+  /** Takes units off the limit, durably; rejects with Refusal when they cannot be had. An object without limits has no end. */
+  async take(id: string, units: number): Promise<void> {
+    let outcome = await this.#try(id, units);
+    if (outcome === "elsewhere") outcome = await this.#fromOthers(id, units);
+    if (outcome === "taken") return;
+    throw new Refusal(
+      "PermissionDenied",
+      outcome === "usedUp"
+        ? "The object's Usage Limits do not allow this any more: make a new key, or raise the limit while it is unused"
+        : "What is left of the object's Usage Limits is held by other nodes, which did not answer in time: try again, or use another node",
+    );
+  }
+
+  /** Runs `decide` on the object as it is, alone among all that write this node's entry, and writes what it gives. */
+  update(id: string, decide: (object: ManagedObject) => Readonly<Record<string, Json[] | null>>): Promise<void> {
+    return this.#serial(id, async () => {
+      const object = await this.#parts.store.object(id);
+      if (object === undefined) {
+        throw new Refusal("PermissionDenied", "The object is not stored yet: change its Usage Limits after this batch");
+      }
+      const attributes = decide(object);
+      if (Object.keys(attributes).length > 0) await this.#write(id, attributes);
+    });
+  }
+
+  async #fromOthers(id: string, units: number): Promise<Outcome> {
+    const wait = this.#parts.delay ?? delay;
+    const deadline = wait(waitMs).then(() => "late" as const);
+    await this.update(id, (object) => this.#entry(object, (ledger, own) => ledgers.ask(ledger, own, units)));
+    for (;;) {
+      const first = await Promise.race([this.#arrival(id).then(() => "arrived" as const), deadline]);
+      const outcome = await this.#try(id, units);
+      if (outcome !== "elsewhere" || first === "late") return outcome;
+    }
+  }
+
+  #arrival(id: string): Promise<void> {
+    const present = this.#arrivals.get(id) ?? Promise.withResolvers<void>();
+    this.#arrivals.set(id, present);
+    return present.promise;
+  }
+
+  /** Another node changed its entry: whoever waits tries again, and what it wants it is given. */
+  #arrived(id: string): void {
+    this.#arrivals.get(id)?.resolve();
+    this.#arrivals.delete(id);
+    this.update(id, (object) => this.#entry(object, ledgers.give)).catch((error: Error) => {
+      this.#parts.log({ level: "warn", event: "usage-not-shared", object: id, error: error.name });
+    });
+  }
+
+  async #try(id: string, units: number): Promise<Outcome> {
+    const takes = this.#takes.get(id) ?? this.#open(id);
+    if (takes.units.length >= takesMax) {
+      throw new Refusal("PermissionDenied", "Too many uses of this object are waiting: try again in a second");
+    }
+    const place = takes.units.push(units) - 1;
+    return (await takes.outcomes)[place] as Outcome;
+  }
+
+  #open(id: string): Takes {
+    const units: number[] = [];
+    const outcomes = this.#serial(id, () => {
+      this.#takes.delete(id);
+      return this.#takeAll(id, units);
+    });
+    const takes = { units, outcomes };
+    this.#takes.set(id, takes);
+    return takes;
+  }
+
+  async #takeAll(id: string, units: readonly number[]): Promise<readonly Outcome[]> {
+    const object = await this.#parts.store.object(id);
+    const limits = object === undefined ? undefined : ledgers.usageLimitsOf(object);
+    // An object that is not durable yet (a batch that may be undone) cannot be counted.
+    if (object === undefined) return units.map(() => "usedUp");
+    if (limits === undefined) return units.map(() => "taken");
+    const own = this.#parts.store.incarnation;
+    const ledger = new Map(ledgers.ledgerOf(object.attributes, limits.epoch));
+    const outcomes = units.map((each): Outcome => {
+      const entry = ledgers.spend(ledger, own, each);
+      if (entry !== undefined) ledger.set(own, entry);
+      else return ledgers.totalOf(ledger) - ledgers.usedOf(ledger) < each ? "usedUp" : "elsewhere";
+      return "taken";
+    });
+    const entry = ledger.get(own);
+    if (entry !== undefined && outcomes.includes("taken")) {
+      await this.#write(id, { [ledgers.usageRow(limits.epoch, own)]: ledgers.usageValue(entry) });
+    }
+    return outcomes;
+  }
+
+  /** The row of this node's entry after a change of it; none when nothing changes. */
+  #entry(
+    object: ManagedObject,
+    change: (ledger: ledgers.UsageLedger, own: string) => ledgers.UsageEntry | undefined,
+  ): Readonly<Record<string, Json[]>> {
+    const limits = ledgers.usageLimitsOf(object);
+    if (limits === undefined) return {};
+    const own = this.#parts.store.incarnation;
+    const ledger = ledgers.ledgerOf(object.attributes, limits.epoch);
+    const entry = change(ledger, own);
+    if (entry === undefined || entry === ledger.get(own)) return {};
+    return { [ledgers.usageRow(limits.epoch, own)]: ledgers.usageValue(entry) };
+  }
+
+  #write(id: string, attributes: Readonly<Record<string, Json[] | null>>): Promise<void> {
+    return this.#parts.store.write([{ kind: "change", id, facts: 0, attributes }]);
+  }
+}
