@@ -5,6 +5,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
 import { pendingWorks } from "../operations/pending.ts";
+import { Pkcs11Applications } from "../operations/pkcs11.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
@@ -50,6 +51,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     now,
     newId: parts.newId ?? randomUUID,
     serial: serialQueue(),
+    pkcs11: new Pkcs11Applications(),
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     log: parts.log,

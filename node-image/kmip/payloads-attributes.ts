@@ -1,9 +1,11 @@
 import { Refusal } from "../objects/refusal.ts";
 import type { ChangeAttributeRequest, DeleteAttributeRequest } from "../operations/change-attributes.ts";
+import type { AdjustAttributeRequest } from "../operations/set-attribute.ts";
 import { attribute, attributeReference, attributes, singleAttribute } from "./attributes.ts";
+import { enumerations as known } from "./enumerations.ts";
 import { byVersion, list, one, optional, structure } from "./fields.ts";
 import { placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { integer, type Shape, text } from "./shape.ts";
+import { anyItem, enumeration, integer, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const names = byVersion(list(tag.AttributeName, text, 10, 20), list(tag.AttributeReference, attributeReference, 20));
@@ -59,5 +61,23 @@ export const deleteAttributeRequest: Pick<Shape<DeleteAttributeRequest>, "read">
       ...(index === undefined ? {} : { index }),
       ...(current === undefined ? {} : { current: current.value }),
     };
+  },
+};
+
+const adjusting = structure({
+  uniqueIdentifier: placeableIdentifier,
+  name: one(tag.AttributeReference, attributeReference),
+  adjustment: one(tag.AdjustmentType, enumeration(known.adjustmentType)),
+  by: optional(tag.AdjustmentValue, anyItem),
+});
+
+/** Adjust Attribute (2.1, 6.1.3). */
+export const adjustAttributeRequest: Pick<Shape<AdjustAttributeRequest>, "read"> = {
+  read: (payload, reading) => {
+    const { by, ...rest } = adjusting.read(payload, reading);
+    if (by === undefined) return rest;
+    if (typeof by.value !== "number" && typeof by.value !== "bigint")
+      throw new Refusal("InvalidField", "Adjustment Value is not a number", "InvalidDataType");
+    return { ...rest, by: Number(by.value) };
   },
 };

@@ -6,6 +6,7 @@ import { cryptographyRoutes } from "./routes-cryptography.ts";
 import { discoveryRoutes } from "./routes-discovery.ts";
 import { lifecycleRoutes } from "./routes-lifecycle.ts";
 import { objectRoutes } from "./routes-objects.ts";
+import { sessionRoutes } from "./routes-session.ts";
 
 /** What is served, by KMIP Operation (9.1.3.2.27). */
 export const router: ReadonlyMap<number, Route> = new Map(
@@ -17,6 +18,7 @@ export const router: ReadonlyMap<number, Route> = new Map(
     ...cryptographyRoutes,
     ...accessRoutes,
     ...asynchronousRoutes,
+    ...sessionRoutes,
   ].map((route) => [route.operation, route]),
 );
 

@@ -1,5 +1,6 @@
 import { addAttribute, deleteAttribute, modifyAttribute } from "../operations/change-attributes.ts";
 import { getAttributeList, getAttributes } from "../operations/get-attributes.ts";
+import { adjustAttribute, setAttribute } from "../operations/set-attribute.ts";
 import * as payload from "./payloads-attributes.ts";
 import { type Route, route } from "./route.ts";
 
@@ -23,4 +24,13 @@ export const attributeRoutes: readonly Route[] = [
     run: deleteAttribute,
     response: payload.changeAttribute.response,
   }),
+  route({
+    operation: 0x30,
+    name: "Adjust Attribute",
+    since: 20,
+    request: payload.adjustAttributeRequest,
+    run: adjustAttribute,
+    response: payload.changeAttribute.response,
+  }),
+  route({ operation: 0x31, name: "Set Attribute", since: 20, ...payload.changeAttribute, run: setAttribute }),
 ];

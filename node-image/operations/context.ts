@@ -3,6 +3,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
 import type { PendingWorks } from "./pending.ts";
+import type { Pkcs11Applications } from "./pkcs11.ts";
 import type { Serial } from "./serial.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
 
@@ -27,6 +28,8 @@ export interface Context {
   readonly server: ServerInformation;
   /** What cryptographic operations keep between requests. */
   readonly cryptography: Cryptography;
+  /** Applications that call PKCS#11 through KMIP. */
+  readonly pkcs11: Pkcs11Applications;
   /** Operations whose results are fetched later. */
   readonly pending: PendingWorks;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;

@@ -39,8 +39,14 @@ const free = new Set([
   "ServerCorrelationValue",
 ]);
 
-/** Attributes of which only the presence is compared: each server has its own random generator and lease policy. */
-const ownValue = new Set(["Random Number Generator", "RandomNumberGenerator", "Lease Time", "LeaseTime"]);
+/** Attributes of which only the presence is compared: each server has its own random generator, lease policy and name. */
+const ownValue = new Set([
+  "Random Number Generator",
+  "RandomNumberGenerator",
+  "Lease Time",
+  "LeaseTime",
+  "PKCS_11OutputParameters",
+]);
 
 /** Random, once the scenario has the server generate keys (bound as "generated"). */
 const generated = new Set(["DigestValue", "KeyMaterial"]);

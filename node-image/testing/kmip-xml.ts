@@ -103,12 +103,17 @@ tables.set("maskgeneratorhashingalgorithm", enumerations.hashingAlgorithm.names)
 function enumerationOf(name: string, value: string): number {
   if (/^0x/i.test(value)) return Number(value);
   if (name === "AttributeReference") return tagOf(value);
+  if (name === "PKCS_11Function") return pkcs11Functions.indexOf(value) + 1;
+  if (name === "PKCS_11ReturnCode" && value === "OK") return 0;
   // The XML form writes names that begin with a digit differently: 3DES is DES3.
   const wanted = plain(value) === "des3" ? "3des" : plain(value);
   const found = [...(tables.get(plain(name)) ?? [])].find(([, each]) => plain(each) === wanted);
   if (found === undefined) throw new Error(`unknown value ${value} of ${name}`);
   return found[0];
 }
+
+/** The first of CK_FUNCTION_LIST_3_0, in order. */
+const pkcs11Functions = ["C_Initialize", "C_Finalize", "C_GetInfo"];
 
 /** Cryptographic Usage Mask bits in order (9.1.3.3.1). */
 const usageBits = [
