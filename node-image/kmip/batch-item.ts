@@ -4,6 +4,7 @@ import { stagedStore } from "../operations/staged-store.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { type ItemResult, pendingAnswer, resultStatus, zero } from "./item-result.ts";
 import { type RequestHeader, requestItem } from "./messages.ts";
+import { withoutStorageMasks } from "./protection-storage.ts";
 import { failed, resultReason } from "./results.ts";
 import type { Answer, Route } from "./route.ts";
 import { router } from "./router.ts";
@@ -69,7 +70,8 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   }
   const own = { ...context, operation: route.name };
   if (isDeferred(route, header)) return defer({ item, placeholders, route }, parts);
-  return route.run(context.version < 20 ? await withTemplates(payload, own) : payload, own, reading);
+  const plain = context.version < 20 ? await withTemplates(payload, own) : withoutStorageMasks(payload, reading);
+  return route.run(plain, own, reading);
 }
 
 /** 1.x says whether the client can wait for a result (6.7); 2.x also that it must (2.1, 11.3). */

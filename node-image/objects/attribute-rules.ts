@@ -51,7 +51,7 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   "Cryptographic Length": { ...server, initially: "either", appliesTo: [...keys, certificate, secretData] },
   "Cryptographic Parameters": { ...list, appliesTo: [...keys, certificate] },
   "Cryptographic Domain Parameters": { ...server, initially: "client", appliesTo: [publicKey, privateKey] },
-  "Certificate Type": { ...server, appliesTo: [certificate] },
+  "Certificate Type": { ...server, initially: "either", appliesTo: [certificate] },
   "Certificate Length": { ...server, since: 11, appliesTo: [certificate] },
   "X.509 Certificate Identifier": { ...server, since: 11, appliesTo: [certificate] },
   "X.509 Certificate Subject": { ...server, since: 11, appliesTo: [certificate] },
@@ -59,7 +59,7 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   "Digital Signature Algorithm": { ...server, since: 11, appliesTo: [certificate, pgpKey] },
   Digest: { ...server, multiple: true, appliesTo: all },
   "Operation Policy Name": { ...server, until: 20, initially: "either", appliesTo: all },
-  "Cryptographic Usage Mask": { ...server, initially: "either", appliesTo: cryptographic },
+  "Cryptographic Usage Mask": { ...server, initially: "either", appliesTo: all },
   // Read-only for Lease Time; Usage Limits change by operations of their own, until they are used.
   "Lease Time": { ...server, appliesTo: cryptographic },
   "Usage Limits": { ...server, initially: "either", appliesTo: keys },

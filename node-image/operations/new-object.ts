@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type AttributeInstance, firstAttributes } from "../objects/attributes.ts";
-import { objectType } from "../objects/enumerations.ts";
+import { objectType, protectionStorage } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { digestOf, type Material, packMaterial, sealContext } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
@@ -83,6 +83,7 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
     ...newUsageLimits(requested, context),
     ...digest(created),
     ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
+    "Protection Storage Mask": [protectionStorage.software],
     "Initial Date": [now],
     "Last Change Date": [now],
     Fresh: [true],
