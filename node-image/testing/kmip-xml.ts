@@ -61,7 +61,7 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
     case "Structure":
       return { tag: number, type: itemType.structure, value: element.children.map((child) => toItem(child, bind)) };
     case "Integer":
-      return { tag: number, type: itemType.integer, value: integerOf(value) };
+      return { tag: number, type: itemType.integer, value: integerOf(element.name, value) };
     case "Interval":
       return { tag: number, type: itemType.interval, value: Number(value) };
     case "LongInteger":
@@ -133,9 +133,10 @@ const usageBits = [
   "crlsign",
 ];
 
-function integerOf(value: string): number {
+function integerOf(name: string, value: string): number {
   if (/^-?\d+$/.test(value)) return Number(value);
   if (/^0x/i.test(value)) return Number(value);
+  if (name === "ProtectionStorageMask") return value === "Software" ? 1 : Number.NaN;
   return value
     .split(/[ |]+/)
     .filter((name) => name !== "")
