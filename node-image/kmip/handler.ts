@@ -13,6 +13,7 @@ import { runBatch } from "./batch.ts";
 import type { OperationMetrics } from "./batch-item.ts";
 import { type Encoding, ttlv } from "./encoding.ts";
 import { forgetResult } from "./item-result.ts";
+import { keyValueCodec } from "./key-block.ts";
 import { type RequestHeader, requestHeader, responseMessage } from "./messages.ts";
 import { protocolVersion } from "./protocol-version.ts";
 import { failed } from "./results.ts";
@@ -56,6 +57,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     log: parts.log,
     cryptography: cryptographyState(now, parts.cryptography),
+    keyValues: keyValueCodec,
     firstAdministrators: parts.firstAdministrators ?? (() => []),
     server: {
       vendor: parts.vendor ?? "keyfleet",

@@ -1,13 +1,16 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { keyFormatType, objectType } from "../objects/enumerations.ts";
+import { objectType } from "../objects/enumerations.ts";
 import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
+import type { KeyValueCodec } from "../operations/wrapping.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
-import { type Item, itemType } from "../ttlv/types.ts";
+import type { Item } from "../ttlv/types.ts";
 import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
+import { materialBytes, materialItem } from "./key-material.ts";
+import { keyWrappingData } from "./key-wrapping.ts";
 import { anyEnumeration, anyItem, bytes, enumeration, integer, type Reading, type Shape } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -36,7 +39,7 @@ const keyBlock = structure({
   value: optional(tag.KeyValue, anyItem),
   algorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
   lengthBits: optional(tag.CryptographicLength, integer),
-  wrapping: optional(tag.KeyWrappingData, anyItem),
+  wrapping: optional(tag.KeyWrappingData, keyWrappingData),
 });
 
 const keyValue = structure({
@@ -44,7 +47,6 @@ const keyValue = structure({
   attributes: byVersion(list(tag.Attribute, attribute, 10, 20), group(tag.Attributes, attributes, 20)),
 });
 
-const transparentSymmetric = structure({ key: one(tag.Key, bytes) });
 const key = structure({ block: one(tag.KeyBlock, keyBlock) });
 const certificate = structure({
   subtype: one(tag.CertificateType, enumeration(known.certificateType)),
@@ -58,6 +60,8 @@ const opaqueObject = structure({
   subtype: one(tag.OpaqueDataType, anyEnumeration),
   bytes: one(tag.OpaqueDataValue, bytes),
 });
+
+const pgpKey = structure({ subtype: one(tag.PGPKeyVersion, integer), block: one(tag.KeyBlock, keyBlock) });
 
 /** A Template is kept as it came (2.2.6). */
 const template = structure({ attributes: list(tag.Attribute, attribute) });
@@ -74,6 +78,10 @@ export function readObject(type: number, item: Item, reading: Reading): ReadObje
       return plain({ subtype: 0, bytes: encode(item) });
     case objectType.secretData: {
       const { subtype, block } = secretData.read(item, reading);
+      return fromBlock(block, subtype, reading);
+    }
+    case objectType.pgpKey: {
+      const { subtype, block } = pgpKey.read(item, reading);
       return fromBlock(block, subtype, reading);
     }
     case objectType.symmetricKey:
@@ -99,6 +107,8 @@ export function writeObject(type: number, material: Material, version: number): 
       return decode(material.bytes);
     case objectType.secretData:
       return secretData.write(tagNumber, { subtype, block: toBlock(material, version) }, version);
+    case objectType.pgpKey:
+      return pgpKey.write(tagNumber, { subtype, block: toBlock(material, version) }, version);
     default:
       return key.write(tagNumber, { block: toBlock(material, version) }, version);
   }
@@ -111,50 +121,42 @@ function plain({ subtype, bytes: value }: { subtype: number; bytes: Buffer }): R
 }
 
 function fromBlock(block: Block, subtype: number, reading: Reading): ReadObject {
-  if (block.wrapping !== undefined) {
-    throw new Refusal(
-      "FeatureNotSupported",
-      "Wrapped keys are not taken here: register the key in clear over this TLS link",
-    );
-  }
-  if (block.compression !== undefined) {
-    throw new Refusal("KeyCompressionTypeNotSupported", "Key Compression Type is not supported: leave it out");
-  }
   if (block.value === undefined) throw new Refusal("KeyValueNotPresent", "The Key Block has no Key Value");
+  const { format, algorithm = 0, lengthBits = 0, wrapping } = block;
+  const head = { format, subtype, algorithm, lengthBits };
+  if (wrapping !== undefined) {
+    return { material: { ...head, bytes: bytes.read(block.value, reading), wrapping }, attributes: [] };
+  }
   const value = keyValue.read(block.value, reading);
   return {
-    material: {
-      format: block.format,
-      subtype,
-      algorithm: block.algorithm ?? 0,
-      lengthBits: block.lengthBits ?? 0,
-      bytes: materialBytes(block.format, value.material, reading),
-    },
+    material: { ...head, bytes: materialBytes(format, value.material, reading) },
     attributes: value.attributes,
   };
 }
 
-/** Transparent keys other than symmetric ones are structures of numbers; they are not taken apart here. */
-function materialBytes(format: number, item: Item, reading: Reading): Buffer {
-  if (format === keyFormatType.transparentSymmetricKey) return transparentSymmetric.read(item, reading).key;
-  if (item.type !== itemType.byteString) {
-    throw new Refusal(
-      "KeyFormatTypeNotSupported",
-      "Transparent key formats are taken for symmetric keys only: send the key's DER encoding",
-    );
-  }
-  return item.value;
-}
-
 function toBlock(material: Material, version: number): Block {
-  const transparent = material.format === keyFormatType.transparentSymmetricKey;
-  const item = transparent
-    ? transparentSymmetric.write(tag.KeyMaterial, { key: material.bytes }, version)
-    : bytes.write(tag.KeyMaterial, material.bytes, version);
+  const { format, wrapping, algorithm, lengthBits } = material;
+  const item =
+    wrapping === undefined ? keyValueItem(material, [], version) : bytes.write(tag.KeyValue, material.bytes, version);
   return {
-    format: material.format,
-    value: keyValue.write(tag.KeyValue, { material: item, attributes: [] }, version),
-    ...(material.algorithm === 0 ? {} : { algorithm: material.algorithm }),
-    ...(material.lengthBits === 0 ? {} : { lengthBits: material.lengthBits }),
+    format,
+    value: item,
+    ...(algorithm === 0 ? {} : { algorithm }),
+    ...(lengthBits === 0 ? {} : { lengthBits }),
+    ...(wrapping === undefined ? {} : { wrapping }),
   };
 }
+
+function keyValueItem({ format, bytes: kept }: Material, among: readonly AttributeInstance[], version: number): Item {
+  const item = materialItem(format, kept, version);
+  return keyValue.write(tag.KeyValue, { material: item, attributes: among }, version);
+}
+
+/** The TTLV encoding of a Key Value, as it is wrapped (2.1.5), and back. */
+export const keyValueCodec: KeyValueCodec = {
+  encode: (material, among, version) => encode(keyValueItem(material, among, version)),
+  decode: (encoded, format, version) => {
+    const reading = { version, placeholders: { last: undefined } };
+    return materialBytes(format, keyValue.read(decode(encoded), reading).material, reading);
+  },
+};

@@ -5,8 +5,9 @@ import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { one, optional, structure } from "./fields.ts";
 import { objectTag, readObject, writeObject } from "./key-block.ts";
+import { keyWrappingSpecification } from "./key-wrapping.ts";
 import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { anyItem, enumeration, type Shape, text } from "./shape.ts";
+import { anyEnumeration, enumeration, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const objectType = one(tag.ObjectType, enumeration(known.objectType));
@@ -36,22 +37,14 @@ export const registerRequest: Pick<Shape<RegisterRequest>, "read"> = {
   },
 };
 
-const get = structure({
+/** Get (4.11). */
+export const getRequest: Pick<Shape<GetRequest>, "read"> = structure({
   uniqueIdentifier: placeableIdentifier,
   keyFormatType: optional(tag.KeyFormatType, enumeration(known.keyFormatType)),
-  keyWrapType: optional(tag.KeyWrapType, anyItem, 14),
+  keyWrapType: optional(tag.KeyWrapType, anyEnumeration, 14),
   keyCompressionType: optional(tag.KeyCompressionType, enumeration(known.keyCompressionType)),
-  wrapping: optional(tag.KeyWrappingSpecification, anyItem),
+  wrapping: optional(tag.KeyWrappingSpecification, keyWrappingSpecification),
 });
-/** Get (4.11). */
-export const getRequest: Pick<Shape<GetRequest>, "read"> = {
-  read: (payload, reading) => {
-    const { wrapping, keyWrapType, ...rest } = get.read(payload, reading);
-    // Key Wrap Type 1 is "Not Wrapped" (9.1.3.2.48), which is what is given anyway.
-    const wrapped = wrapping !== undefined || (keyWrapType !== undefined && keyWrapType.value !== 1);
-    return { ...rest, wrapped };
-  },
-};
 const getHead = structure({ objectType, uniqueIdentifier });
 /** The object itself follows the named fields. */
 export const getResponse: Pick<Shape<GetResponse>, "write"> = {

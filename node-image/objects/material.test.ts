@@ -9,9 +9,15 @@ test("what is packed is unpacked", () => {
   assert.deepEqual(unpackMaterial(packMaterial(material)), material);
 });
 
+test("what is packed wrapped is unpacked with its wrapping", () => {
+  const wrapping = { wrappingMethod: 1, encryptionKey: { uniqueIdentifier: "k" }, encodingOption: 1 };
+  const material = { format: 1, subtype: 0, algorithm: 3, lengthBits: 256, bytes: Buffer.from("wrapped"), wrapping };
+  assert.deepEqual(unpackMaterial(packMaterial(material)), material);
+});
+
 test("another layout is refused", () => {
   const packed = packMaterial({ format: 1, subtype: 0, algorithm: 3, lengthBits: 24, bytes: Buffer.from("key") });
-  packed[0] = 2;
+  packed[0] = 3;
   assert.throws(() => unpackMaterial(packed), /unknown layout/);
   assert.throws(() => unpackMaterial(Buffer.alloc(3)), /unknown layout/);
 });

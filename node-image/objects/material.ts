@@ -12,32 +12,64 @@ export interface Material {
   readonly algorithm: number;
   readonly lengthBits: number;
   readonly bytes: Buffer;
+  /** Present if the bytes are a wrapped key as a client registered it. */
+  readonly wrapping?: KeyWrapping;
 }
 
-const layoutVersion = 1;
+/** KMIP Key Wrapping Data (1.4, 2.1.5): what the bytes are wrapped with. Bytes in it are hexadecimal digits. */
+export interface KeyWrapping {
+  readonly wrappingMethod: number;
+  readonly encryptionKey?: WrappingKeyInformation;
+  readonly macSignatureKey?: WrappingKeyInformation;
+  readonly macSignature?: string;
+  readonly iv?: string;
+  /** KMIP Encoding Option; absent means that the whole Key Value is wrapped in its TTLV encoding. */
+  readonly encodingOption?: number;
+}
+
+/** Which key wraps, and how. */
+export interface WrappingKeyInformation {
+  readonly uniqueIdentifier: string;
+  readonly cryptographicParameters?: Json;
+}
+
+/** The second layout has the wrapping, as JSON behind its length, before the bytes. */
+const layout = { clear: 1, wrapped: 2 } as const;
 const headerBytes = 17;
 
-/** One buffer to seal: a fixed header and the bytes. */
+/** One buffer to seal: a fixed header, the wrapping if there is one, and the bytes. */
 export function packMaterial(material: Material): Buffer {
-  const packed = Buffer.alloc(headerBytes + material.bytes.length);
-  packed.writeUInt8(layoutVersion, 0);
+  const { wrapping, bytes } = material;
+  const words = wrapping === undefined ? undefined : Buffer.from(JSON.stringify(wrapping), "utf8");
+  const middle = words === undefined ? 0 : 4 + words.length;
+  const packed = Buffer.alloc(headerBytes + middle + bytes.length);
+  packed.writeUInt8(words === undefined ? layout.clear : layout.wrapped, 0);
   packed.writeUInt32BE(material.format, 1);
   packed.writeUInt32BE(material.subtype, 5);
   packed.writeUInt32BE(material.algorithm, 9);
   packed.writeUInt32BE(material.lengthBits, 13);
-  material.bytes.copy(packed, headerBytes);
+  if (words !== undefined) {
+    packed.writeUInt32BE(words.length, headerBytes);
+    packed.set(words, headerBytes + 4);
+  }
+  bytes.copy(packed, headerBytes + middle);
   return packed;
 }
 
 /** The reverse; `bytes` is a view into the packed buffer. */
 export function unpackMaterial(packed: Buffer): Material {
-  if (packed.length < headerBytes || packed[0] !== layoutVersion) throw new Error("unknown layout of sealed material");
+  const version = packed.length < headerBytes ? undefined : packed[0];
+  if (version !== layout.clear && version !== layout.wrapped) throw new Error("unknown layout of sealed material");
+  const words = version === layout.clear ? undefined : packed.readUInt32BE(headerBytes);
+  const from = headerBytes + (words === undefined ? 0 : 4 + words);
+  if (from > packed.length) throw new Error("sealed material ends early");
   return {
     format: packed.readUInt32BE(1),
     subtype: packed.readUInt32BE(5),
     algorithm: packed.readUInt32BE(9),
     lengthBits: packed.readUInt32BE(13),
-    bytes: packed.subarray(headerBytes),
+    bytes: packed.subarray(from),
+    ...(words === undefined ? {} : { wrapping: JSON.parse(packed.toString("utf8", headerBytes + 4, from)) }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11.ts";
 import type { Serial } from "./serial.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
+import type { KeyValueCodec } from "./wrapping.ts";
 
 /** All that an operation may use besides its request. */
 export interface Context {
@@ -30,6 +31,7 @@ export interface Context {
   readonly cryptography: Cryptography;
   /** Applications that call PKCS#11 through KMIP. */
   readonly pkcs11: Pkcs11Applications;
+  readonly keyValues: KeyValueCodec;
   /** Operations whose results are fetched later. */
   readonly pending: PendingWorks;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;

@@ -4,10 +4,11 @@ import { startEncryption } from "../cryptography/encryption.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import { usage } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { checkPolicy, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { type PartRequest, resume } from "./streams.ts";
 import { consume } from "./usage-limits.ts";
-import { checkPolicy, keyFor, type UsableKey } from "./use-key.ts";
+import { keyFor } from "./use-key.ts";
 
 /** KMIP Encrypt (4.29). */
 export interface EncryptRequest extends PartRequest {

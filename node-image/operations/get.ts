@@ -1,21 +1,25 @@
-import { keyFormatType } from "../objects/enumerations.ts";
+import { keyBytes } from "../cryptography/key-format.ts";
+import { keyFormatType, objectType } from "../objects/enumerations.ts";
 import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
+import { parsed } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { change, find } from "./find.ts";
 import { openMaterial } from "./open-material.ts";
+import { unwrapMaterial, type WrappingSpecification, wrapMaterial } from "./wrapping.ts";
 
 /** KMIP Get (4.11). */
 export interface GetRequest {
   readonly uniqueIdentifier: string;
   readonly keyFormatType?: number;
   readonly keyCompressionType?: number;
-  /** Whether the client asked for the key wrapped. */
-  readonly wrapped: boolean;
+  /** KMIP Key Wrap Type: whether a key that was registered wrapped is given in clear, or as it came. */
+  readonly keyWrapType?: number;
+  readonly wrapping?: WrappingSpecification;
 }
 
-/** The object in clear; the door zeroes `material.bytes` once it is written. */
+/** The object in clear or wrapped; the door zeroes `material.bytes` once it is written. */
 export interface GetResponse {
   readonly objectType: number;
   readonly uniqueIdentifier: string;
@@ -25,35 +29,66 @@ export interface GetResponse {
 /** Opens the seal of an object and hands it out. */
 export async function get(request: GetRequest, context: Context): Promise<GetResponse> {
   const object = await find(request.uniqueIdentifier, context);
-  checkAllowed(object, request);
-  const material = inFormat(openMaterial(object, context), request);
+  const material = await materialFor(object, request, context);
   await servedOnce(object, context);
   return { objectType: object.objectType, uniqueIdentifier: object.id, material };
 }
 
-function checkAllowed(object: ManagedObject, request: GetRequest): void {
-  const flag = (name: string) => object.attributes.get(name)?.[0];
-  if (request.wrapped)
-    throw new Refusal("FeatureNotSupported", "Keys are not wrapped here: leave Key Wrapping Specification out");
-  if (flag("Sensitive") === true)
-    throw new Refusal("Sensitive", "The object is Sensitive: it leaves the server wrapped only");
-  if (flag("Extractable") === false) throw new Refusal("NotExtractable", "The object is not Extractable");
-  if (request.keyCompressionType !== undefined) {
-    throw new Refusal("KeyCompressionTypeNotSupported", "Keys are given as they came: leave Key Compression Type out");
+/** KMIP Key Wrap Type (1.4, 9.1.3.2.48). */
+const notWrapped = 1;
+
+/** The object as it was asked for, the caller's to zero. Rejects with Refusal. */
+export async function materialFor(
+  object: ManagedObject,
+  request: Omit<GetRequest, "uniqueIdentifier">,
+  context: Context,
+): Promise<Material> {
+  const kept = openMaterial(object, context);
+  try {
+    const wrapped =
+      request.wrapping !== undefined || (kept.wrapping !== undefined && request.keyWrapType !== notWrapped);
+    checkAllowed(object, wrapped);
+    if (request.wrapping !== undefined && !isKey(object)) {
+      throw new Refusal("InvalidField", "Objects without a Key Block are not wrapped", "IllegalObjectType");
+    }
+    const opened = request.keyWrapType === notWrapped ? await unwrapMaterial(kept, context) : kept;
+    const material = inFormat(object, opened, request);
+    return request.wrapping === undefined ? material : wrapMaterial({ object, material }, request.wrapping, context);
+  } catch (error) {
+    kept.bytes.fill(0);
+    throw error;
   }
 }
 
-/** Raw and transparent symmetric keys are the same bytes; every other format is given as it is kept. */
-function inFormat(material: Material, { keyFormatType: wanted }: GetRequest): Material {
-  if (wanted === undefined || wanted === material.format) return material;
-  if (wanted === keyFormatType.transparentSymmetricKey && material.format === keyFormatType.raw) {
+function isKey({ objectType: type }: ManagedObject): boolean {
+  return type !== objectType.certificate && type !== objectType.opaqueObject && type !== objectType.template;
+}
+
+function checkAllowed(object: ManagedObject, wrapped: boolean): void {
+  const flag = (name: string) => object.attributes.get(name)?.[0];
+  if (flag("Sensitive") === true && !wrapped)
+    throw new Refusal("Sensitive", "The object is Sensitive: it leaves the server wrapped only");
+  if (flag("Extractable") === false) throw new Refusal("NotExtractable", "The object is not Extractable");
+}
+
+/** Another format of the same key, where it has one; wrapped keys are given as they came. */
+function inFormat(object: ManagedObject, material: Material, request: Omit<GetRequest, "uniqueIdentifier">): Material {
+  const { keyFormatType: wanted = material.format, keyCompressionType } = request;
+  if (wanted === material.format && keyCompressionType === undefined) return material;
+  if (material.wrapping === undefined && isRawOrTransparent(wanted) && isRawOrTransparent(material.format)) {
     return { ...material, format: wanted };
   }
-  material.bytes.fill(0);
-  throw new Refusal(
-    "KeyFormatTypeNotSupported",
-    "The object is not kept in this Key Format Type: leave it out to get it as it is",
-  );
+  const pair = object.objectType === objectType.publicKey || object.objectType === objectType.privateKey;
+  if (!pair || material.wrapping !== undefined) {
+    throw new Refusal("KeyFormatTypeNotSupported", "The object has no form in this Key Format Type: leave it out");
+  }
+  const bytes = keyBytes(parsed(object, material), wanted, keyCompressionType);
+  return { ...material, format: wanted, bytes };
+}
+
+/** Raw and transparent symmetric keys are the same bytes. */
+function isRawOrTransparent(format: number): boolean {
+  return format === keyFormatType.raw || format === keyFormatType.transparentSymmetricKey;
 }
 
 /** Fresh turns false with the first Get (3.34); a store that cannot write now does not stop the reading. */

@@ -8,7 +8,7 @@ export interface KeyCache {
    * The key of an object as the store has it now; `open` unseals it if need be. What decides is the object in hand, not the
    * cache: state, rights and dates were checked on it, and a key is used only if its sealed bytes are still those.
    */
-  keyOf(object: ManagedObject, keyring: Keyring, open: () => KeyObject): KeyObject;
+  keyOf(object: ManagedObject, keyring: Keyring, open: () => Promise<KeyObject>): Promise<KeyObject>;
   /** Forgets a key at once: it was destroyed or revoked, or who may use it has changed. */
   drop(id: string): void;
   clear(): void;
@@ -29,7 +29,7 @@ interface Entry {
 export function keyCache(now: () => Date): KeyCache {
   const entries = new Map<string, Entry>();
   return {
-    keyOf: (object, keyring, open) => {
+    keyOf: async (object, keyring, open) => {
       const { id, sealed } = object;
       const time = now().getTime();
       const found = entries.get(id);
@@ -38,7 +38,7 @@ export function keyCache(now: () => Date): KeyCache {
         entries.set(id, found);
         return found.key;
       }
-      const key = open();
+      const key = await open();
       if (sealed !== undefined) entries.set(id, { sealed, keyring, key, until: time + keyCacheLimits.ageMs });
       trim(entries, time);
       return key;

@@ -3,11 +3,12 @@ import { startMac } from "../cryptography/mac.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import { usage, validityIndicator } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { checkPolicy, type KeyUse } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import type { VerifyResponse } from "./sign.ts";
 import { type PartRequest, resume } from "./streams.ts";
 import { consume } from "./usage-limits.ts";
-import { checkPolicy, type KeyUse, keyFor } from "./use-key.ts";
+import { keyFor } from "./use-key.ts";
 
 /** KMIP MAC (4.33). */
 export interface MacRequest extends PartRequest {

@@ -70,6 +70,7 @@ const objectTypes = [
   objectType.template,
   objectType.secretData,
   objectType.opaqueObject,
+  objectType.pgpKey,
 ];
 
 /** OpenSSL's generator, of which every process has one. */

@@ -1,3 +1,4 @@
+import { transparentFormats } from "../cryptography/transparent.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { certificateAttributes } from "../objects/certificate.ts";
 import {
@@ -24,12 +25,27 @@ export interface RegisterResponse {
   readonly uniqueIdentifier: string;
 }
 
-/** Key formats taken for each object type; bytes are kept as given. */
+const transparentPublic = Object.entries(transparentFormats).flatMap(([value, { type }]) =>
+  type === "public" ? [Number(value)] : [],
+);
+const transparentPrivate = Object.entries(transparentFormats).flatMap(([value, { type }]) =>
+  type === "private" ? [Number(value)] : [],
+);
+
+/** Key formats taken for each object type; bytes are kept as given, transparent numbers as DER. */
 const formats: Readonly<Record<number, readonly number[]>> = {
   [objectType.symmetricKey]: [format.raw, format.opaque, format.transparentSymmetricKey],
   [objectType.secretData]: [format.raw, format.opaque],
-  [objectType.publicKey]: [format.raw, format.opaque, format.pkcs1, format.x509],
-  [objectType.privateKey]: [format.raw, format.opaque, format.pkcs1, format.pkcs8, format.ecPrivateKey],
+  [objectType.publicKey]: [format.raw, format.opaque, format.pkcs1, format.x509, ...transparentPublic],
+  [objectType.privateKey]: [
+    format.raw,
+    format.opaque,
+    format.pkcs1,
+    format.pkcs8,
+    format.ecPrivateKey,
+    ...transparentPrivate,
+  ],
+  [objectType.pgpKey]: [format.raw, format.opaque],
   [objectType.certificate]: [0],
   [objectType.opaqueObject]: [0],
   [objectType.template]: [0],
@@ -76,7 +92,7 @@ function normalised({ objectType: type, material }: RegisterRequest): Material {
 
 /** Raw and transparent keys are the same bytes; their length is known, so it is checked, or filled in. */
 function symmetric(material: Material): Material {
-  if (material.format === format.opaque) return material;
+  if (material.format === format.opaque || material.wrapping !== undefined) return material;
   const lengthBits = material.bytes.length * 8;
   if (material.algorithm === cryptographicAlgorithm.aes && ![0, lengthBits].includes(material.lengthBits)) {
     throw new Refusal("InvalidField", `Cryptographic Length is ${material.lengthBits}, the key has ${lengthBits} bits`);

@@ -1,118 +1,22 @@
-import type { KeyObject } from "node:crypto";
-import { recommendedCurve } from "../cryptography/curves.ts";
-import { keyObjectOf } from "../cryptography/key-object.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
-import { cryptographicAlgorithm, objectType, state } from "../objects/enumerations.ts";
-import { reached, stateOf } from "../objects/lifecycle.ts";
-import { Refusal } from "../objects/refusal.ts";
-import type { Json, ManagedObject } from "../objects/types.ts";
+import type { Material } from "../objects/material.ts";
+import type { ManagedObject } from "../objects/types.ts";
+import { checkedKey, type KeyUse, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
-import { find } from "./find.ts";
 import { openMaterial } from "./open-material.ts";
+import { unwrapMaterial } from "./wrapping.ts";
 
-/** What a key is wanted for. */
-export interface KeyUse {
-  /** A bit of the Cryptographic Usage Mask that it must have. */
-  readonly usage: number;
-  /** Protection is applied (encrypt, sign, wrap) while the key is active and before its Protect Stop Date; processing goes on longer. */
-  readonly purpose: "protect" | "process";
-  /** The right that the caller needs, where it is not that of the operation: a wrapping key. */
-  readonly right?: string;
-}
-
-/** A key that may be used now. */
-export interface UsableKey {
-  readonly object: ManagedObject;
-  readonly key: KeyObject;
-  /** KMIP Cryptographic Algorithm; 0 where none is known (Secret Data). */
-  readonly algorithm: number;
-  readonly parameters: CryptographicParameters;
-}
-
-/** The key, after all checks: rights, mask, state, dates. `given` goes before the object's own parameters. Rejects with Refusal. */
-export async function keyFor(
+/** The key of an object, after all checks; one that was registered wrapped is unwrapped for it. Rejects with Refusal. */
+export function keyFor(
   id: string,
   use: KeyUse,
   given: CryptographicParameters | undefined,
   context: Context,
 ): Promise<UsableKey> {
-  const object = await find(id, context, ...(use.right === undefined ? [] : [use.right]));
-  checkUse(object, use, context);
-  const algorithm = number(object, "Cryptographic Algorithm") ?? 0;
-  checkPolicy(algorithm, context);
-  const { keys } = context.cryptography;
-  const key = keys.keyOf(object, context.keyring, () => openKey(object, context));
-  return { object, key, algorithm, parameters: given ?? ownParameters(object) };
+  return checkedKey(id, { ...use, given }, context, (object) => openClear(object, context));
 }
 
-/** The object's key in OpenSSL's hands; its bytes are zeroed here. Throws Refusal. */
-export function openKey(object: ManagedObject, context: Context): KeyObject {
-  const material = openMaterial(object, context);
-  const algorithm = number(object, "Cryptographic Algorithm") ?? material.algorithm;
-  const domain = object.attributes.get("Cryptographic Domain Parameters")?.[0] as
-    | { recommendedCurve?: number }
-    | undefined;
-  const curve = domain?.recommendedCurve === undefined ? {} : { curve: recommendedCurve(domain.recommendedCurve) };
-  try {
-    return keyObjectOf({ objectType: object.objectType, material, algorithm, ...curve });
-  } finally {
-    material.bytes.fill(0);
-  }
-}
-
-/** Parameters of the object with the lowest index (4.29). */
-export function ownParameters(object: ManagedObject): CryptographicParameters {
-  const instances: readonly Json[] = object.attributes.get("Cryptographic Parameters") ?? [];
-  return (instances.find((value) => value !== null) ?? {}) as CryptographicParameters;
-}
-
-/** Refuses what the object may not be used for now. Throws Refusal. */
-export function checkUse(object: ManagedObject, use: KeyUse, context: Context): void {
-  const now = context.now();
-  const current = stateOf(object, now);
-  const mask = number(object, "Cryptographic Usage Mask") ?? 0;
-  if (current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal(
-      "IllegalOperation",
-      "The object has been destroyed: only its attributes are left",
-      "ObjectDestroyed",
-    );
-  }
-  if (object.objectType === objectType.opaqueObject) {
-    throw new Refusal("InvalidField", "An Opaque Object is no key");
-  }
-  if ((mask & use.usage) === 0) {
-    throw new Refusal(
-      "PermissionDenied",
-      "The object's Cryptographic Usage Mask does not allow this operation",
-      "IncompatibleCryptographicUsageMask",
-    );
-  }
-  const fault = use.purpose === "protect" ? protectFault(object, current, now) : processFault(object, current, now);
-  if (fault !== undefined) throw new Refusal("PermissionDenied", fault, "WrongKeyLifecycleState");
-}
-
-function protectFault(object: ManagedObject, current: number, now: Date): string | undefined {
-  if (current !== state.active) return "The key must be active to protect data: Activate it, or use its successor";
-  return reached(object, "Protect Stop Date", now) ? "The key's Protect Stop Date has passed" : undefined;
-}
-
-/** What was protected stays readable when the key is old or known to others (SP 800-57-1, 7): it must be, to be protected anew. */
-function processFault(object: ManagedObject, current: number, now: Date): string | undefined {
-  if (current === state.preActive) return "The key is not active yet: Activate it first";
-  const starts = object.attributes.get("Process Start Date")?.[0];
-  if (starts === undefined || reached(object, "Process Start Date", now)) return undefined;
-  return "The key's Process Start Date has not come";
-}
-
-/** Algorithms that the fleet's owner has to allow. */
-export function checkPolicy(algorithm: number, { cryptography }: Context): void {
-  if (algorithm === cryptographicAlgorithm.tripleDes && !cryptography.policy.legacyCiphers) {
-    throw new Refusal("FeatureNotSupported", "3DES is switched off in this fleet: use AES");
-  }
-}
-
-function number(object: ManagedObject, name: string): number | undefined {
-  const value = object.attributes.get(name)?.[0];
-  return typeof value === "number" ? value : undefined;
+/** The object's material in clear, the caller's to zero. Rejects with Refusal. */
+export function openClear(object: ManagedObject, context: Context): Promise<Material> {
+  return unwrapMaterial(openMaterial(object, context), context);
 }
