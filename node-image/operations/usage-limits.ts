@@ -13,10 +13,10 @@ import {
   usedOf,
 } from "../objects/usage-ledger.ts";
 import type { ChangeAttributeResponse } from "./change-attributes.ts";
+import { checkUse } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
 import type { IdentifiedRequest, IdentifiedResponse } from "./lifecycle.ts";
-import { checkUse } from "./use-key.ts";
 
 /** What one operation takes from a key's Usage Limits (KMIP 1.4, 3.21): the object once, and so many bytes. */
 export interface Consumption {
