@@ -81,15 +81,6 @@ export class Fleet {
     for (const [name, spec] of documents.specs) this.node(name).edit(spec);
   }
 
-  /** Says in every document that the node has left the fleet and how far its log goes. */
-  depart(name: string, lastSequence: number): void {
-    const index = this.#members.findIndex((member) => member.name === name);
-    const member = this.#members[index];
-    if (member === undefined) throw new Error(`${name} is no member`);
-    this.#members[index] = { ...member, standing: "Departed", lastSequence };
-    this.#distribute();
-  }
-
   /** Starts a node (its site is the name up to the dash) and waits until it is certified and told to do nothing. */
   async add(name: string, local: Readonly<Record<string, unknown>> = {}): Promise<FleetNode> {
     const site = name.split("-")[0] ?? name;

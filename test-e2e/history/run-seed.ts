@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { check, finalReader, story, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
+import { changeMembers } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
 import { type Random, randomFrom } from "./random.ts";
 import type { Call, Recorder } from "./record.ts";
@@ -12,6 +13,8 @@ const lanes = 2;
 const equalDeadlineMs = 60_000;
 // Share of the seeds at whose end all sites but one are destroyed.
 const destroyShare = 0.25;
+// Share of the seeds in which somebody joins or leaves.
+const membershipShare = 0.5;
 const calmMs = 2_000;
 
 /** What came of one seed. */
@@ -48,8 +51,15 @@ export async function runSeed(parts: {
   const load = new AbortController();
   const clients = startClients({ world, recorder, random, objects, going: () => !load.signal.aborted });
   let sitesDestroyed = false;
+  const violations: Violation[] = [];
   try {
+    const changing = random.chance(membershipShare)
+      ? changeMembers(world, recorder, random.fork("members"))
+      : undefined;
+    // Looked at below; until then its failure is nobody's.
+    changing?.catch(() => undefined);
     await nemesis({ world, recorder, random, lanes, going });
+    await changing;
     sitesDestroyed = random.chance(destroyShare);
     if (sitesDestroyed) await destroyAllButOneSite(world, recorder, random);
     await pause(calmMs);
@@ -58,7 +68,7 @@ export async function runSeed(parts: {
     await Promise.all(clients);
   }
   const healedMs = performance.now();
-  const violations: Violation[] = [...(await becomeEqual(world))];
+  violations.push(...(await becomeEqual(world, recorder.lost)));
   const equalAfterMs = performance.now() - healedMs;
   await readEverything(world, recorder, objects);
   violations.push(...check(recorder));
@@ -106,23 +116,23 @@ async function destroyAllButOneSite(world: World, recorder: Recorder, random: Ra
 }
 
 /** Waits until every node that is left serves and holds the same; what differs at the deadline is a violation. */
-async function becomeEqual(world: World): Promise<readonly Violation[]> {
-  const names = world.members.filter((name) => world.node(name).pids("keyServer").length > 0 || !isGone(world, name));
-  await Promise.all(names.map((name) => world.serving(name)));
+async function becomeEqual(world: World, lost: ReadonlySet<string>): Promise<readonly Violation[]> {
+  const names = world.members.filter((name) => !lost.has(name));
+  const silent = (await Promise.allSettled(names.map((name) => world.serving(name)))).flatMap((one) =>
+    one.status === "rejected" ? String(one.reason) : [],
+  );
+  if (silent.length > 0)
+    return [{ rule: "every node serves again after healing", object: "", detail: silent.join("\n") }];
   const end = performance.now() + equalDeadlineMs;
   for (;;) {
-    const held = await Promise.all(names.map((name) => contents(world, name).catch((error: Error) => error.message)));
-    if (held.every((text) => text === held[0])) return [];
+    const held = await Promise.all(names.map((name) => contents(world, name)));
+    if (held.every((text) => text === held[0] && !text.startsWith("cannot"))) return [];
     if (performance.now() > end) {
       const detail = names.map((name, index) => `${name}: ${held[index]}`).join("\n");
       return [{ rule: "all nodes are equal after healing", object: "", detail }];
     }
     await pause(100);
   }
-}
-
-function isGone(world: World, name: string): boolean {
-  return world.node(name).status === undefined;
 }
 
 /** Digest of what a node holds: its vector and its merged state. */
@@ -134,15 +144,16 @@ async function contents(world: World, name: string): Promise<string> {
     connectionTimeoutMillis: 2_000,
   });
   client.on("error", () => undefined);
-  await client.connect();
   try {
+    await client.connect();
     const { rows } = await client.query(`select
       (select string_agg(origin || ' ' || seq, ', ' order by origin) from keyfleet.vector) as vector,
-      (select md5(string_agg((id, owner, object_type, facts, sealed, created_hlc, created_origin)::text, '' order by id)) from keyfleet.objects) as objects,
-      (select md5(string_agg((object, name, hlc, origin, value)::text, '' order by object, name)) from keyfleet.attributes) as attributes`);
+      (select md5(string_agg((id, state, sealed)::text, '' order by id)) from keyfleet.objects) as objects`);
     return JSON.stringify(rows[0]);
+  } catch (error) {
+    return `cannot be read: ${(error as Error).message}`;
   } finally {
-    await client.end();
+    await client.end().catch(() => undefined);
   }
 }
 
