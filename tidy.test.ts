@@ -46,6 +46,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "node-image/access": ["node-image/objects"],
   "node-image/store": ["node-image/objects", "node-image/keys", "pg"],
   "node-image/replication": ["crds", "node-image/store", "node-image/keys", "pg"],
+  "node-image/simulation": [
+    "node-image/replication",
+    "node-image/store",
+    "node-image/keys",
+    "node-image/objects",
+    "node-image/testing",
+  ],
   "node-image/postgres": ["crds", "pg"],
   "node-image/keys": ["node-image/hsm"],
   "node-image/hsm": ["node-image/hsm-wire"],

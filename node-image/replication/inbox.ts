@@ -1,5 +1,6 @@
 import type { Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const operationsMax = 2_000;
 const bytesMax = 8 * 1024 * 1024;
@@ -10,6 +11,11 @@ export class Inbox {
   #bytes = 0;
   #mustAsk = false;
   #wake: (() => void) | undefined;
+  readonly #after: Surroundings["after"];
+
+  constructor(after: Surroundings["after"]) {
+    this.#after = after;
+  }
 
   /** A notification of the peer; anything but an operation just says that there is something to ask for. */
   heard(payload: string): void {
@@ -43,9 +49,9 @@ export class Inbox {
   async something(withinMs: number): Promise<void> {
     if (this.#mustAsk || this.#operations.length > 0 || withinMs <= 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, withinMs);
+      const callOff = this.#after(withinMs, resolve);
       this.#wake = () => {
-        clearTimeout(timer);
+        callOff();
         resolve();
       };
     });

@@ -3,7 +3,8 @@ import type { Log, NodeStore, Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
 import type { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
-import { connectPeer, type PeerConnection } from "./peer-connection.ts";
+import type { PeerConnection } from "./peer-connection.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { MeshMember, MeshTls, PeerStatus } from "./types.ts";
 
 const pollMs = 1_000;
@@ -21,13 +22,14 @@ export interface PeerOptions {
   readonly gossip: Gossip;
   readonly nowMs: () => number;
   readonly log: Log;
+  readonly surroundings: Surroundings;
 }
 
 /** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
 export class Peer {
   readonly member: MeshMember;
   readonly #options: PeerOptions;
-  #inbox = new Inbox();
+  #inbox: Inbox;
   #connection: PeerConnection | undefined;
   #stopped = false;
   #stop: () => void = () => undefined;
@@ -44,6 +46,7 @@ export class Peer {
   constructor(options: PeerOptions) {
     this.member = options.member;
     this.#options = options;
+    this.#inbox = new Inbox(options.surroundings.after);
     void this.#run();
   }
 
@@ -91,16 +94,16 @@ export class Peer {
         this.#ended(error as Error);
       }
       if (this.#options.nowMs() - startedMs > 2 * backoffMaxMs) backoffMs = backoffMinMs;
-      await this.#pause(backoffMs * (0.5 + Math.random() / 2));
+      await this.#pause(backoffMs * (0.5 + this.#options.surroundings.random() / 2));
       backoffMs = Math.min(backoffMaxMs, backoffMs * 2);
     }
   }
 
   async #session(): Promise<void> {
-    const { tls, log } = this.#options;
-    const inbox = new Inbox();
+    const { tls, log, surroundings } = this.#options;
+    const inbox = new Inbox(surroundings.after);
     let lost: Error | undefined;
-    const connection = await connectPeer({
+    const connection = await surroundings.connect({
       peer: this.member,
       tls: tls(),
       notified: (payload) => inbox.heard(payload),
@@ -285,9 +288,9 @@ export class Peer {
 
   #pause(forMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#stopped ? 0 : forMs);
+      const callOff = this.#options.surroundings.after(this.#stopped ? 0 : forMs, resolve);
       this.#stop = () => {
-        clearTimeout(timer);
+        callOff();
         resolve();
       };
     });

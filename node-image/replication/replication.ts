@@ -4,6 +4,7 @@ import { DurabilityGate } from "./durability.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
 import { Peer } from "./peer.ts";
+import { realSurroundings, type Surroundings } from "./surroundings.ts";
 import type { Durability, MeshMember, MeshTls, Replication, ReplicationOptions, ReplicationStatus } from "./types.ts";
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
@@ -19,7 +20,7 @@ class Exchange implements Replication {
   readonly #options: ReplicationOptions;
   readonly #gate: DurabilityGate;
   readonly #gossip: Gossip;
-  readonly #tick: NodeJS.Timeout;
+  readonly #surroundings: Surroundings;
   readonly #heard = new Map<string, string>();
   readonly #readAcknowledgements: () => void;
   readonly #answerHandovers: () => void;
@@ -38,7 +39,8 @@ class Exchange implements Replication {
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
     this.#readAcknowledgements = oneAtATime(() => this.#read());
     this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
-    this.#tick = setInterval(() => this.#gate.tick(), tickMs);
+    this.#surroundings = options.surroundings ?? realSurroundings;
+    this.#tick();
     store.setGate((head) => this.#gate.wait(head));
     store.onNotification((channel) => this.#notified(channel));
     void this.#openDoors();
@@ -55,10 +57,10 @@ class Exchange implements Replication {
     const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
     for (const peer of this.#peers) if (!kept.includes(peer)) peer.stop();
     const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
-    const gossip = this.#gossip;
+    const [gossip, surroundings] = [this.#gossip, this.#surroundings];
     this.#peers = [
       ...kept,
-      ...added.map((member) => new Peer({ member, tls: () => this.#tls, store, gossip, nowMs, log })),
+      ...added.map((member) => new Peer({ member, tls: () => this.#tls, store, gossip, nowMs, log, surroundings })),
     ];
   }
 
@@ -87,11 +89,16 @@ class Exchange implements Replication {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#tick);
     this.#options.store.setGate(async () => undefined);
     for (const peer of this.#peers) peer.stop();
     // Nobody waits for sites that are no longer heard.
     this.#gate.setSites(new Map());
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    this.#gate.tick();
+    this.#surroundings.after(tickMs, () => this.#tick());
   }
 
   /** Roles and functions for peers; tried again until the database takes them. */
@@ -105,7 +112,7 @@ class Exchange implements Replication {
     } catch (error) {
       const { cause } = error as { cause?: { message?: string } };
       log({ level: "warn", event: "meshDoorsFailed", problem: cause?.message ?? (error as Error).message });
-      setTimeout(() => void this.#openDoors(), retryMs).unref();
+      this.#surroundings.after(retryMs, () => void this.#openDoors());
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Log, NodeStore } from "../store/types.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** PEM texts of the node's mesh certificate; one for serving and for calling. */
 export interface MeshTls {
@@ -74,6 +75,8 @@ export interface ReplicationOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;
+  /** The real ones when absent. */
+  readonly surroundings?: Surroundings;
 }
 
 /** The running exchange with all peers. */

@@ -5,7 +5,7 @@ import type { Json } from "../../node-image/objects/types.ts";
 import type { Fleet } from "../../node-image/testing/fleet.ts";
 import { attributeItem, item } from "../../node-image/testing/items.ts";
 import { type KmipClient, KmipFailure, operation } from "../../node-image/testing/kmip-client.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../node-image/testing/random-stream.ts";
 import type { Call, Outcome, Recorder, Verb } from "./record.ts";
 
 const thinkMs = [10, 60] as const;

@@ -1,6 +1,6 @@
 import type { ProgramName } from "../../node-image/config/local-node.ts";
+import type { Random } from "../../node-image/testing/random-stream.ts";
 import type { Cut } from "./network.ts";
-import type { Random } from "./random.ts";
 import type { Recorder } from "./record.ts";
 import type { World } from "./world.ts";
 

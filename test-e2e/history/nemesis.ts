@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Random } from "../../node-image/testing/random-stream.ts";
 import { faults, type Target } from "./faults.ts";
-import type { Random } from "./random.ts";
 import type { Recorder } from "./record.ts";
 import type { World } from "./world.ts";
 

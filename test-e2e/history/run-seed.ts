@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
+import { type Random, randomFrom } from "../../node-image/testing/random-stream.ts";
 import { check, finalReader, story, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
 import { changeMembers } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
-import { type Random, randomFrom } from "./random.ts";
 import type { Call, Recorder } from "./record.ts";
 import type { World } from "./world.ts";
 

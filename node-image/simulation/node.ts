@@ -1,0 +1,219 @@
+import { startReplication } from "../replication/replication.ts";
+import type { Surroundings } from "../replication/surroundings.ts";
+import type { Durability, MeshMember, Replication } from "../replication/types.ts";
+import type { NodeStore, Operation } from "../store/types.ts";
+import { toWire } from "../store/wire.ts";
+import type { Random } from "../testing/random-stream.ts";
+import { Disk } from "./disk.ts";
+import { Link } from "./link.ts";
+import { SimulatedStore } from "./simulated-store.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+const tls = { certificateChainPem: "", privateKeyPem: "", trustBundlePem: "" };
+const epochMs = 1_800_000_000_000;
+const stuckMs = 50;
+
+/** What all nodes of a simulation share. */
+export interface Common {
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly durability: Durability;
+  readonly open: (from: string, to: string) => boolean;
+  readonly nodes: ReadonlyMap<string, SimulatedNode>;
+  readonly packetMs: () => number;
+}
+
+/** One node: the real replication of its key server, on a simulated disk and network. */
+export class SimulatedNode {
+  readonly name: string;
+  readonly site: string;
+  readonly identity: string;
+  /** PostgreSQL answers its peers. */
+  reachable = false;
+  /** How long a transaction takes at most, ms. */
+  commitMaxMs = 4;
+  clockOffMs = 0;
+  disk: Disk;
+  store: SimulatedStore | undefined;
+  exchange: Replication | undefined;
+  members: readonly MeshMember[] = [];
+  readonly #common: Common;
+  readonly #links = new Set<Link>();
+  #life = 0;
+  #pausedUntilMs = 0;
+  #acknowledgements = 0;
+
+  constructor(name: string, incarnation: string, common: Common) {
+    this.name = name;
+    this.site = name.split("-")[0] ?? name;
+    this.identity = `CN=${name},OU=${this.site},O=bank`;
+    this.disk = new Disk(incarnation);
+    this.#common = common;
+  }
+
+  get running(): boolean {
+    return this.exchange !== undefined;
+  }
+
+  get member(): MeshMember {
+    const { name, site, identity } = this;
+    return { name, site, identity, address: name, standing: "Member", incarnation: this.disk.incarnation };
+  }
+
+  start(members: readonly MeshMember[]): void {
+    const { time, random, durability } = this.#common;
+    const life = this.#life;
+    this.members = members;
+    this.reachable = true;
+    const after = (ms: number, work: () => void) => this.#after(life, ms, work);
+    const store = new SimulatedStore({
+      disk: this.disk,
+      after,
+      commitMs: () => random.next() * this.commitMaxMs,
+      wallMs: () => epochMs + time.nowMs + this.clockOffMs,
+      appended: (operations) => this.#appended(operations),
+    });
+    this.store = store;
+    this.exchange = startReplication({
+      store: store as unknown as NodeStore,
+      self: this,
+      members,
+      tls,
+      durability,
+      wrapFor: async () => ({ refusal: "nobody joins by hand over" }),
+      nowMs: () => time.nowMs,
+      log: () => undefined,
+      surroundings: {
+        after,
+        random: () => random.next(),
+        connect: (options) => this.#connect(life, options),
+      },
+    });
+  }
+
+  /** SIGKILL of everything: what is not on the disk is gone. */
+  crash(): void {
+    this.#life += 1;
+    this.reachable = false;
+    this.store = undefined;
+    this.exchange = undefined;
+    this.disk.positions.clear();
+    for (const link of this.#links) link.reset();
+    this.#links.clear();
+  }
+
+  /** SIGKILL of PostgreSQL alone. */
+  databaseLost(): void {
+    this.reachable = false;
+    this.disk.positions.clear();
+    this.store?.databaseLost();
+    for (const link of this.#links) link.reset();
+    this.#links.clear();
+  }
+
+  databaseBack(): void {
+    if (!this.running) return;
+    this.reachable = true;
+    this.store?.databaseBack();
+  }
+
+  /** The key server does nothing for so long. */
+  pause(ms: number): void {
+    this.#pausedUntilMs = this.#common.time.nowMs + ms;
+  }
+
+  update(members: readonly MeshMember[]): void {
+    this.members = members;
+    this.exchange?.updatePeers(members, tls);
+    for (const link of [...this.#links]) if (!this.#admits(link)) link.reset();
+  }
+
+  /** PostgreSQL's door for peers; throws when it is shut. */
+  admit(identity: string, link: Link): Record<string, unknown>[] {
+    const member = this.members.find((each) => each.identity === identity);
+    if (member === undefined || !spokenTo.includes(member.standing)) throw new Error("no pg_hba.conf entry");
+    this.#links.add(link);
+    this.#identities.set(link, identity);
+    return [];
+  }
+
+  forget(link: Link): void {
+    this.#links.delete(link);
+  }
+
+  /** What the functions of schema mesh answer. */
+  answer(identity: string, text: string, values: readonly unknown[]): Record<string, unknown>[] {
+    const { disk } = this;
+    if (text === "listen ops") return [];
+    if (text.includes("mesh.vector()")) {
+      const own = disk.incarnation;
+      const others = [...disk.vector()].filter(([origin]) => origin !== own);
+      return [
+        ...others.map(([origin, seq]) => ({ origin, seq: `${seq}`, own: false })),
+        { origin: own, seq: `${disk.log(own).at(-1)?.seq ?? 0}`, own: true },
+      ];
+    }
+    if (text.includes("mesh.pull(")) {
+      const [origin, after, amount] = values as [string, number, number];
+      return disk.pull(origin, after, amount).map((operation) => ({ p: toWire(operation) }));
+    }
+    if (text.includes("mesh.acknowledge(")) return this.#acknowledge(identity, values[0] as number);
+    throw new Error(`the simulation does not know the query: ${text}`);
+  }
+
+  readonly #identities = new Map<Link, string>();
+
+  #admits(link: Link): boolean {
+    const identity = this.#identities.get(link);
+    return this.members.some((each) => each.identity === identity && spokenTo.includes(each.standing));
+  }
+
+  #acknowledge(identity: string, upTo: number): Record<string, unknown>[] {
+    const held = this.disk.log(this.disk.incarnation).at(-1)?.seq ?? 0;
+    this.#acknowledgements += 1;
+    this.disk.positions.set(identity, { seq: Math.min(Math.max(0, upTo), held), at: this.#acknowledgements });
+    this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
+    return [];
+  }
+
+  #appended(operations: readonly Operation[]): void {
+    const { random } = this.#common;
+    // A full queue of notifications, or a listener that lags: then only the poll tells.
+    for (const link of this.#links) if (!random.chance(0.03)) link.appended(operations);
+  }
+
+  async #connect(life: number, options: Parameters<Surroundings["connect"]>[0]): Promise<Link> {
+    const { time, nodes, open, packetMs } = this.#common;
+    const far = nodes.get(options.peer.name);
+    if (far === undefined) throw new Error(`no node ${options.peer.name}`);
+    const guarded = <Value>(work: (value: Value) => void) => {
+      return (value: Value) => void (life === this.#life && work(value));
+    };
+    const link = new Link({
+      near: this.name,
+      far,
+      identity: this.identity,
+      wires: { after: (ms, work) => this.#after(life, ms, work), open, packetMs },
+      nowMs: () => time.nowMs,
+      notified: guarded(options.notified),
+      lost: guarded(options.lost),
+    });
+    await link.open();
+    return link;
+  }
+
+  /** Runs nothing after the end of this life, and nothing while the process is stopped. */
+  #after(life: number, ms: number, work: () => void): () => void {
+    const { time } = this.#common;
+    const attempt = () => {
+      if (life !== this.#life) return;
+      const waitMs = this.#pausedUntilMs - time.nowMs;
+      if (waitMs > 0) cancel = time.after(waitMs + stuckMs * this.#common.random.next(), attempt);
+      else work();
+    };
+    let cancel = time.after(ms, attempt);
+    return () => cancel();
+  }
+}
+
+const spokenTo: readonly string[] = ["Joining", "Member", "Leaving"];
