@@ -3,7 +3,15 @@ import { join } from "node:path";
 import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { until } from "./await.ts";
+import type { Call } from "./kmip-clients.ts";
 import { cluster, namespace, type Place } from "./places.ts";
+
+/** A fleet, and how clients reach it. */
+export interface Fleet {
+  readonly nodes: readonly KmsNode[];
+  readonly endpoints: ReadonlyMap<string, string>;
+  readonly call: Call;
+}
 
 /** The KmsCluster as a site shows it. */
 export async function clusterAt(place: Place, site: string): Promise<KmsCluster> {

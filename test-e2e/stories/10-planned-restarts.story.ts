@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { before, type TestContext, test } from "node:test";
+import { before, test } from "node:test";
 import { until } from "../fleet/await.ts";
 import { editDocument } from "../fleet/document.ts";
-import { waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
-import { watchOutages } from "../fleet/outages.ts";
+import { waitForAllServing } from "../fleet/fleet.ts";
+import { underLoad } from "../fleet/load.ts";
 import { namespace } from "../fleet/places.ts";
-import { readEverywhere } from "../fleet/read-back.ts";
-import { startWriters } from "../fleet/writers.ts";
 import { aRunningFleet, type Fleet, nodesOf, place, second } from "./world.ts";
 
 let fleet: Fleet;
@@ -18,7 +16,8 @@ test("new resources restart all nodes, one at a time, and no request of a client
   const uids = new Map(
     await Promise.all(fleet.nodes.map(async (node) => [node.metadata.name, await uidOf(node)] as const)),
   );
-  const load = await underLoad(t, "resources");
+  const load = await underLoad(place, fleet, "resources");
+  t.after(() => load.cancel());
   await editDocument(place, second, (spec) => {
     spec.defaults = {
       ...spec.defaults,
@@ -31,7 +30,7 @@ test("new resources restart all nodes, one at a time, and no request of a client
   };
   const none = (names: string[]) => names.length === 0;
   await until(pending, none, { what: "every pod is a new one", deadlineMs: 300_000 });
-  await load.end();
+  await load.end((line) => t.diagnostic(line));
 });
 
 test("a worker is drained: its node leaves in order and comes back, and no request fails", async (t) => {
@@ -39,13 +38,14 @@ test("a worker is drained: its node leaves in order and comes back, and no reque
   assert.ok(node);
   const machine = await machineOf(node);
   t.after(() => place.sites.kubectl(second, ["uncordon", machine]));
-  const load = await underLoad(t, "drain");
+  const load = await underLoad(place, fleet, "drain");
+  t.after(() => load.cancel());
   const before = await uidOf(node);
   const how = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"];
   await place.sites.kubectl(second, ["drain", machine, ...how]);
   assert.notEqual(await uidOf(node), before, "the pod was evicted");
   await place.sites.kubectl(second, ["uncordon", machine]);
-  await load.end();
+  await load.end((line) => t.diagnostic(line));
 });
 
 test("while a node of another site is down Kubernetes may evict none", async (t) => {
@@ -62,35 +62,6 @@ test("while a node of another site is down Kubernetes may evict none", async (t)
   await waitForAllServing(place, { deadlineMs: 120_000 });
   await until(evict, (said) => said === "allowed", { what: "the eviction is allowed again", deadlineMs: 30_000 });
 });
-
-/** Writers with three endpoints to try each request at, and a look each second at who serves. */
-async function underLoad(t: TestContext, name: string) {
-  const { call, endpoints, nodes } = fleet;
-  const outages = watchOutages(
-    place,
-    nodes.map(({ metadata }) => metadata.name),
-  );
-  const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 400, tries: 3 });
-  t.after(() => Promise.all([outages.stop(), writers.stop()]));
-  await writers.more(30);
-  return {
-    end: async () => {
-      await waitForAllServing(place, { deadlineMs: 180_000 });
-      await writers.more(30);
-      const keys = await writers.stop();
-      const { looks, outages: seen } = await outages.stop();
-      const most = Math.max(0, ...seen.map((outage) => outage.nodes.length));
-      t.diagnostic(
-        `${keys.length} requests answered, ${writers.failures().length} failed, ${writers.retries().length} tries went on ` +
-          `at another endpoint, slowest ${writers.slowestMs()} ms; at most ${most} of ${nodes.length} nodes not serving in ${looks} looks`,
-      );
-      assert.deepEqual(writers.failures(), []);
-      assert.ok(most <= 1, `not serving together: ${JSON.stringify(seen.filter((outage) => outage.nodes.length > 1))}`);
-      await waitUntilEqual(place, nodes, 60_000);
-      await readEverywhere(place, call, { keys, nodes: nodes.slice(0, 3) });
-    },
-  };
-}
 
 type Node = Fleet["nodes"][number];
 

@@ -3,25 +3,20 @@ import "./instance.ts";
 import { join } from "node:path";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { applyDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
-import { allNodes, endpoints, waitForAllServing, writeServersCa } from "../fleet/fleet.ts";
+import { allNodes, endpoints, type Fleet, waitForAllServing, writeServersCa } from "../fleet/fleet.ts";
 import { installOperators, makeClientCertificates } from "../fleet/install.ts";
 import { type Call, installClients } from "../fleet/kmip-clients.ts";
 import { cache, cluster, namespace, type Place } from "../fleet/places.ts";
 import { sitesFromEnvironment } from "../sites/driver.ts";
 import { localSites } from "../sites/local-sites.ts";
 
+export type { Fleet };
+
 /** The sites of the stories. They stay up from one story to the next, and after the last one for a look around. */
 export const place: Place = { sites: sitesFromEnvironment(), certificates: join(cache, "clients/stories") };
 
 /** The sites by the part that they play. The second has two machines. */
 export const [first = "dc1", second = "dc2", last = "dc3"] = place.sites.names;
-
-/** A fleet, and how clients reach it. */
-export interface Fleet {
-  readonly nodes: readonly KmsNode[];
-  readonly endpoints: ReadonlyMap<string, string>;
-  readonly call: Call;
-}
 
 /** Sites with nothing on them, clients, and their certificates. */
 export async function emptySites(): Promise<void> {
