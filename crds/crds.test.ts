@@ -92,9 +92,24 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   ["a licence", (s) => (s.defaults.licence = { secretRef: { name: "l" } }), /0\.1\.0: licence; remove the field/],
   ["a proxy of a site", (s) => (s.sites[0].defaults.proxy = { https: "x" }), /0\.1\.0: proxy; remove the field/],
   ["a backup of a node", (s) => (s.sites[0].nodes[0].settings = { backup: {} }), /0\.1\.0: backup; remove the field/],
-  ["an own certificate", (s) => (s.defaults.interfaces = { kmip: { port: 5697 } }), /0\.1\.0: interfaces/],
+  ["a REST interface", (s) => (s.defaults.interfaces = { rest: { port: 8443 } }), /0\.1\.0: interfaces\.rest/],
+  [
+    "an own certificate of the mesh",
+    (s) => (s.defaults.interfaces = { mesh: { certificateSecretRef: { name: "x" } } }),
+    /interfaces\.mesh\.certificateSecretRef \(members know each other by certificates of the sites' CAs/,
+  ],
+  [
+    "one key out of the Secret of a certificate",
+    (s) => (s.defaults.interfaces = { kmip: { certificateSecretRef: { name: "x", key: "y" } } }),
+    /Secret with tls\.crt and tls\.key \(kubernetes\.io\/tls\); remove key/,
+  ],
+  [
+    "one port for two interfaces",
+    (s) => (s.defaults.interfaces = { kmip: { port: 5432 } }),
+    /interfaces\.kmip\.port and interfaces\.mesh\.port must differ/,
+  ],
   ["log shipping", (s) => (s.defaults.logs = { shipping: { url: "x" } }), /0\.1\.0: logs\.shipping/],
-  ["a node port", (s) => (s.defaults.exposure = { type: "NodePort" }), /0\.1\.0: exposure\.type/],
+  ["an exposure that is none", (s) => (s.defaults.exposure = { type: "Ingress" }), /exposure\.type.*Unsupported value/],
   [
     "a PIN in the environment",
     (s) => (s.sites[0].defaults.hsm.environment = [{ name: "TOKEN_PIN", value: "1234" }]),

@@ -114,6 +114,9 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
     ["--listen", local.listen],
     ["--health-port", String(local.healthPort)],
     ["--postgres-port", String(meshPort(node))],
+    ...(node.spec.settings.interfaces?.kmip?.certificateSecretRef === undefined
+      ? []
+      : [["--kmip-certificate", local.kmipCertificate]]),
   ];
   const command = [process.execPath, ...strictFlags, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
   return { command, environment: {}, endSignal: "SIGTERM" };

@@ -49,6 +49,10 @@ export interface KmsNodeSpec {
   address?: string;
   /** Address at which clients reach its KMIP port (5696); absent until its Service has one. */
   clientAddress?: string;
+  /** Port at spec.address; 5432 when absent. */
+  meshPort?: number;
+  /** Port at spec.clientAddress; 5696 when absent. */
+  clientPort?: number;
   settings: NodeSettings;
   /** When a write is answered. */
   durability: "EverySite" | "OtherSite" | "Local";
@@ -105,7 +109,7 @@ export interface NodeSettings {
   placement?: PlacementSettings;
   /** How clients and other sites reach the node. */
   exposure?: {
-    /** LoadBalancer (default) makes two load balancer Services for each node. */
+    /** LoadBalancer (default): two load balancer Services for each node. NodePort: a port on every machine. HostNetwork: the network of the machine that runs the node, without a Service in between. */
     type?: "LoadBalancer" | "NodePort" | "HostNetwork";
     /** Annotations of the node's Services, for the site's load balancer. */
     annotations?: {
@@ -166,7 +170,7 @@ export interface SecretReference {
 }
 /** One interface of a node. */
 export interface InterfaceSettings {
-  /** TCP port. */
+  /** TCP port at which it is reached. Default 5696 (kmip), 5432 (mesh); with NodePort chosen by Kubernetes. */
   port?: number;
   certificateSecretRef?: SecretReference;
 }

@@ -61,7 +61,6 @@ function oneOf(value: unknown, allowed: readonly string[], path: string): void {
 /** Settings that this version has no code for; they are named in the status, never ignored silently. */
 const notActedOn: readonly (readonly [string, (settings: NodeSettings) => unknown])[] = [
   ["interfaces.rest", (settings) => settings.interfaces?.rest],
-  ["interfaces.kmip.certificateSecretRef", (settings) => settings.interfaces?.kmip?.certificateSecretRef],
   ["interfaces.mesh.certificateSecretRef", (settings) => settings.interfaces?.mesh?.certificateSecretRef],
   ["logs.kmipActivity", (settings) => settings.logs?.kmipActivity || undefined],
   ["logs.shipping", (settings) => settings.logs?.shipping],

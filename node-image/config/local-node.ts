@@ -19,6 +19,8 @@ export interface LocalNode {
   readonly listen: string;
   readonly healthPort: number;
   readonly pinFile: string;
+  /** Folder with tls.crt and tls.key, for settings.interfaces.kmip.certificateSecretRef. */
+  readonly kmipCertificate: string;
   readonly programs: Readonly<Record<ProgramName, LocalProgram>>;
 }
 
@@ -30,7 +32,17 @@ export function readLocalFile(path: string): { readonly node: KmsNode; readonly 
   return { node, local: readLocalNode(local as Record<string, unknown>) };
 }
 
-const fields = ["apiVersion", "kind", "dataFolder", "runFolder", "listen", "healthPort", "pinFile", "programs"];
+const fields = [
+  "apiVersion",
+  "kind",
+  "dataFolder",
+  "runFolder",
+  "listen",
+  "healthPort",
+  "pinFile",
+  "kmipCertificate",
+  "programs",
+];
 
 function readLocalNode(document: Record<string, unknown>): LocalNode {
   const unknown = Object.keys(document).find((key) => !fields.includes(key));
@@ -42,6 +54,7 @@ function readLocalNode(document: Record<string, unknown>): LocalNode {
     listen: text(document, "listen", "::"),
     healthPort: Number(document.healthPort ?? 8080),
     pinFile: text(document, "pinFile", "/etc/keyfleet/pin"),
+    kmipCertificate: text(document, "kmipCertificate", "/etc/keyfleet/kmip"),
     programs: {
       postgres: readProgram(programs.postgres),
       time: readProgram(programs.time),

@@ -14,6 +14,8 @@ export interface Settings {
   readonly listenAddress: string;
   /** Overrides settings.interfaces.kmip.port when not 0. */
   readonly kmipPort: number;
+  /** Folder with tls.crt and tls.key for KMIP instead of the certificate of the site's CA; undefined: none. */
+  readonly kmipCertificate: string | undefined;
   readonly healthPort: number;
   /** Names PostgreSQL's unix socket; the port of the mesh. */
   readonly postgresPort: number;
@@ -32,6 +34,7 @@ export const help = `Key server of a keyfleet node.
   --run            folder in memory, shared by the node's containers  [KEYFLEET_RUN, /run/keyfleet]
   --listen         address for KMIP and health             [KEYFLEET_LISTEN, ::]
   --kmip-port      instead of settings.interfaces.kmip.port
+  --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
   --health-port    /livez /readyz /metrics                 [8080]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
   --help           this text
@@ -50,6 +53,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       run: text,
       listen: text,
       "kmip-port": text,
+      "kmip-certificate": text,
       "health-port": text,
       "postgres-port": text,
       help: { type: "boolean" },
@@ -65,6 +69,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     runFolder: values.run ?? environment.KEYFLEET_RUN ?? "/run/keyfleet",
     listenAddress: values.listen ?? environment.KEYFLEET_LISTEN ?? "::",
     kmipPort: port("--kmip-port", values["kmip-port"] ?? "0"),
+    kmipCertificate: values["kmip-certificate"],
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
     postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
     version: ownVersion(),

@@ -17,9 +17,15 @@ export class Clock {
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #asking = false;
   #facts: TimeFacts = { servers: undefined };
+  #problem: string | undefined;
 
   constructor(options: { readonly runFolder: string; readonly log: Log; readonly nowMs: () => number }) {
     this.#options = options;
+  }
+
+  /** Why chrony could not be told its servers, beginning with the field; undefined when it could. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   get facts(): TimeFacts {
@@ -56,9 +62,11 @@ export class Clock {
     if (this.#configured?.join() === servers.join()) return;
     try {
       writeTimeConfiguration(this.#options.runFolder, servers);
+      this.#problem = undefined;
       this.#configuredAtMs = nowMs;
       this.#askedAtMs = Number.NEGATIVE_INFINITY;
     } catch (error) {
+      this.#problem = `ntp.servers: ${(error as Error).message}`;
       this.#options.log("error", "cannot tell chrony its servers", { problem: (error as Error).message });
     }
     this.#configured = servers;

@@ -20,6 +20,11 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     { ...loaded, serving: true, ending: true },
     ["Serving", "False", "Ending", /clients go on at another node/],
   ],
+  [
+    "names the field of a setting that cannot be used",
+    { settingsProblems: ["interfaces.kmip.certificateSecretRef: tls.crt is not there"] },
+    ["SettingsApplied", "False", "Invalid", /^interfaces\.kmip\.certificateSecretRef: tls\.crt/],
+  ],
   ["says that it serves", { ...loaded, serving: true }, ["Serving", "True", "Serving", /KMIP is served/]],
   ["says that it opens its port", loaded, ["Serving", "False", "Starting", /opening/]],
   [

@@ -85,6 +85,8 @@ function settingsApplied(facts: Facts): Verdict {
   if (facts.documentProblem !== undefined && facts.document.metadata.resourceVersion === undefined) {
     return no("NotSupported", `${facts.documentProblem}; the last good document is in force`);
   }
+  const [problem, ...more] = facts.settingsProblems;
+  if (problem !== undefined) return no("Invalid", [problem, ...more].join("; "));
   const fields = unsupportedSettings(facts.document.spec.settings);
   if (fields.length === 0) return yes("Applied", "all settings are in force");
   return no(

@@ -1,5 +1,6 @@
 import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import type { HsmStatus } from "../hsm/types.ts";
+import type { OwnCertificateFacts } from "./own-certificate.ts";
 
 /** What this node knows of its own certificate. */
 export interface CertificateFacts {
@@ -76,6 +77,10 @@ export interface Facts {
   readonly draining: boolean;
   /** The process was told to end: balancers are to leave, clients are served until they have. */
   readonly ending: boolean;
+  /** Certificate of its own for KMIP, while settings.interfaces.kmip.certificateSecretRef names one. */
+  readonly ownCertificate: OwnCertificateFacts;
+  /** What of the settings cannot be used, each beginning with its field. */
+  readonly settingsProblems: readonly string[];
   /** The last try of a step (found, join, load, serve, wipe) that failed and has not succeeded since. */
   readonly failure: { readonly task: string; readonly message: string } | undefined;
 }

@@ -17,6 +17,7 @@ import { type Identity, identityOfNode, openIdentity } from "./identity.ts";
 import { MasterKey } from "./master-key.ts";
 import { Mesh } from "./mesh.ts";
 import { nextStep, type Step } from "./next-step.ts";
+import { OwnCertificate } from "./own-certificate.ts";
 import { Reporter } from "./reporter.ts";
 import { RootOfTrust } from "./root-of-trust.ts";
 import { Service } from "./service.ts";
@@ -50,6 +51,7 @@ export class Machine {
   readonly #masterKey: MasterKey;
   readonly #mesh: Mesh;
   readonly #service: Service;
+  readonly #ownCertificate: OwnCertificate;
   readonly #tasks: Tasks;
   readonly #reporter: Reporter;
   readonly #certificateFacts = rememberedCertificateFacts();
@@ -72,6 +74,7 @@ export class Machine {
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
     this.#service = new Service({ settings, log, metrics: options.metrics });
+    this.#ownCertificate = new OwnCertificate(settings.kmipCertificate, "interfaces.kmip.certificateSecretRef");
     this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
     this.#reporter = new Reporter(source, log);
   }
@@ -135,6 +138,8 @@ export class Machine {
       serving: this.#service.serving,
       draining: this.#service.draining,
       ending: this.#ending,
+      ownCertificate: this.#ownCertificate.look(Date.now()),
+      settingsProblems: this.#settingsProblems(),
       failure: this.#tasks.failure,
     };
   }
@@ -203,7 +208,10 @@ export class Machine {
     if (step.do === "wipe") this.#tasks.start("wipe", () => this.#wipe());
     const keyring = this.#masterKey.keyring;
     if (step.do !== "serve" || keyring === undefined) return;
-    const door = { node, store, keyring, chainPem: tls.certificateChainPem, privateKeyPem: tls.privateKeyPem };
+    const { parts } = this.#ownCertificate.look(Date.now());
+    const chainPem = parts?.chainPem ?? tls.certificateChainPem;
+    const privateKeyPem = parts?.privateKeyPem ?? tls.privateKeyPem;
+    const door = { node, store, keyring, chainPem, privateKeyPem };
     if (this.#service.serving) this.#service.update(door);
     else this.#tasks.start("serve", () => this.#service.start(door));
   }
@@ -261,9 +269,22 @@ export class Machine {
     };
   }
 
+  #settingsProblems(): string[] {
+    const problems = [this.#clock.problem, this.#ownCertificate.look(Date.now()).problem];
+    return problems.filter((problem) => problem !== undefined);
+  }
+
   #keyring(): Facts["keyring"] {
     if (this.#masterKey.loaded) return "loaded";
     return this.#database.holdsMasterKey ? "stored" : "none";
+  }
+
+  #interfaces(): NonNullable<KmsNodeStatus["interfaces"]> {
+    const { parts } = this.#ownCertificate.look(Date.now());
+    return this.#service.interfaces.map((each) => ({
+      ...each,
+      ...(parts === undefined ? {} : { certificateNotAfter: parts.notAfter }),
+    }));
   }
 
   #status(): KmsNodeStatus {
@@ -271,7 +292,7 @@ export class Machine {
     const incarnation = this.#database.store?.incarnation;
     const particulars = {
       startedAt: this.#startedAt,
-      interfaces: this.#service.interfaces,
+      interfaces: this.#interfaces(),
       diskUsedPercent: diskUsedPercent(this.#options.settings.dataFolder),
       ...(incarnation === undefined ? {} : { incarnation }),
       ...(joinPublicKey === undefined ? {} : { joinPublicKey }),

@@ -8,7 +8,7 @@ export interface Particulars {
   readonly incarnation?: string;
   readonly certificateRequest?: string;
   readonly joinPublicKey?: string;
-  readonly interfaces: readonly { readonly name: string; readonly port: number }[];
+  readonly interfaces: NonNullable<KmsNodeStatus["interfaces"]>;
   readonly diskUsedPercent?: number;
 }
 

@@ -48,6 +48,8 @@ export function someFacts(): Facts {
     serving: false,
     draining: false,
     ending: false,
+    ownCertificate: { parts: undefined, problem: undefined },
+    settingsProblems: [],
     failure: undefined,
   };
 }

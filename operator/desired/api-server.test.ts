@@ -60,6 +60,19 @@ test("a real API server takes all desired objects, and afterwards nothing is lef
   ]);
 });
 
+for (const type of ["NodePort", "HostNetwork"] as const)
+  test(`a real API server takes a node that is reached by ${type}`, async () => {
+    const cluster = structuredClone(full);
+    const certificateSecretRef = { name: "kms-tls" };
+    const interfaces = { kmip: { port: 30_696, certificateSecretRef }, mesh: { port: 30_432 } };
+    cluster.spec.defaults = { ...cluster.spec.defaults, exposure: { type }, interfaces };
+    const { nodes } = desiredInTest(anObserved({ cluster, others: "new", settled: false }));
+    for (const { kmsNode, objects } of nodes.slice(0, 1)) {
+      await apply(kmsNode as unknown as KubernetesObject);
+      for (const object of objects) await apply(object);
+    }
+  });
+
 test("a change of settings is one write, and settles again", async () => {
   const before = anObserved({ cluster: full, others: "new", settled: false });
   const applied = await Promise.all(

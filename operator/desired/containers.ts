@@ -1,4 +1,5 @@
 import type { KmsNode, NodeImage } from "../ports/types.ts";
+import { insidePort, standardPorts } from "./exposure.ts";
 import type { ResolvedSettings } from "./settings.ts";
 
 /** One container, as far as the operator fills it in. */
@@ -8,6 +9,9 @@ const program = "/opt/keyfleet/node-image";
 const state = "/var/lib/keyfleet";
 const run = { name: "run", mountPath: "/run/keyfleet" };
 const temporary = { name: "tmp", mountPath: "/tmp" };
+
+/** Where the key server finds a certificate of its own for KMIP (tls.crt, tls.key). */
+const kmipCertificate = { name: "kmip-certificate", mountPath: "/run/secrets/keyfleet/kmip", readOnly: true };
 
 const locked = {
   allowPrivilegeEscalation: false,
@@ -29,9 +33,10 @@ export interface NodeContainers {
 /** The four containers of a node pod. */
 export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): NodeContainers {
   const shared = { image: `${image.repository}:${node.spec.version}`, imagePullPolicy: image.pullPolicy };
+  const meshPort = insidePort(settings, "mesh");
   const complete = (container: Container) => ({ ...shared, ...container, securityContext: locked });
   return {
-    initContainers: [chrony(), postgres(), hsm(settings)].map((each) => ({
+    initContainers: [chrony(), postgres(meshPort), hsm(settings)].map((each) => ({
       ...complete(each),
       restartPolicy: "Always",
     })),
@@ -42,15 +47,21 @@ export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image:
 function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
   const requests = { cpu: "100m", memory: "128Mi", ...settings.resources?.requests };
   const limits = settings.resources?.limits;
+  const [kmip, mesh] = [insidePort(settings, "kmip"), insidePort(settings, "mesh")];
+  const certificate = settings.interfaces?.kmip?.certificateSecretRef;
   return {
     name: "keyserver",
-    command: ["node", `${program}/key-server.ts`, "--source", "kubernetes"],
+    command: [
+      ...["node", `${program}/key-server.ts`, "--source", "kubernetes", "--kmip-port", String(kmip)],
+      ...(mesh === standardPorts.mesh ? [] : ["--postgres-port", String(mesh)]),
+      ...(certificate === undefined ? [] : ["--kmip-certificate", kmipCertificate.mountPath]),
+    ],
     env: [
       { name: "KEYFLEET_NODE", value: node.metadata.name },
       { name: "KEYFLEET_NAMESPACE", value: node.metadata.namespace ?? "default" },
     ],
     ports: [
-      { name: "kmip", containerPort: 5696, protocol: "TCP" },
+      { name: "kmip", containerPort: kmip, protocol: "TCP" },
       { name: "health", containerPort: 8080, protocol: "TCP" },
     ],
     // A replay of a long log may take a while; after that, silence for half a minute means that the process hangs.
@@ -61,6 +72,7 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
     volumeMounts: [
       { name: "data", mountPath: `${state}/node`, subPath: "node" },
       { name: "api", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },
+      ...(certificate === undefined ? [] : [kmipCertificate]),
       run,
       temporary,
     ],
@@ -91,15 +103,16 @@ function hsm(settings: ResolvedSettings): Container {
   };
 }
 
-function postgres(): Container {
+function postgres(port: number): Container {
   return {
     name: "postgres",
     command: [`${program}/postgres/start.sh`],
     env: [
       { name: "KEYFLEET_POSTGRES_DATA", value: `${state}/postgres` },
       { name: "KEYFLEET_RUN", value: "/run/keyfleet" },
+      ...(port === standardPorts.mesh ? [] : [{ name: "KEYFLEET_MESH_PORT", value: String(port) }]),
     ],
-    ports: [{ name: "mesh", containerPort: 5432, protocol: "TCP" }],
+    ports: [{ name: "mesh", containerPort: port, protocol: "TCP" }],
     resources: { requests: { cpu: "50m", memory: "96Mi" } },
     volumeMounts: [{ name: "data", mountPath: `${state}/postgres`, subPath: "postgres" }, run, temporary],
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
 import { aCluster, anObserved, desiredInTest, fleetId, replaced, type WorldInTest } from "../testing/builders.ts";
 import { desiredObjects } from "./desired.ts";
@@ -246,6 +247,82 @@ test("a node's account may read its own KmsNode and write its status, nothing el
       verbs: ["get", "patch", "update"],
     },
   ]);
+});
+
+interface Way {
+  readonly exposure?: NonNullable<NodeSettings["exposure"]>;
+  readonly interfaces?: NonNullable<NodeSettings["interfaces"]>;
+}
+const onMachine = replaced("Pod", "dc1-a-0", (pod) => ({
+  ...pod,
+  status: { ...(pod.status as object), hostIP: "192.0.2.7" },
+}));
+const given = replaced("Service", "dc1-a-kmip", (service) => ({ ...service, spec: { ports: [{ nodePort: 31234 }] } }));
+/** What a node's settings say of being reached → its KMIP Service, where clients are told to go, and where the pod listens. */
+const ways: readonly (readonly [string, Way, Pod])[] = [
+  ["by a load balancer", {}, { type: "LoadBalancer", port: 5696, at: "dc1-a.kmip", inside: 5696 }],
+  [
+    "by a load balancer at a port of its own, without a restart of the pod",
+    { interfaces: { kmip: { port: 7777 } } },
+    { type: "LoadBalancer", port: 7777, at: "dc1-a.kmip:7777", inside: 5696 },
+  ],
+  [
+    "by a port of every machine, at the one that runs it",
+    { exposure: { type: "NodePort" } },
+    { type: "NodePort", port: 5696, at: "192.0.2.7:31234", inside: 5696 },
+  ],
+  [
+    "by a port of every machine that the administrator chose",
+    { exposure: { type: "NodePort" }, interfaces: { kmip: { port: 30_001 } } },
+    { type: "NodePort", port: 5696, nodePort: 30_001, at: "192.0.2.7:31234", inside: 5696 },
+  ],
+  [
+    "on the network of its machine",
+    { exposure: { type: "HostNetwork" }, interfaces: { kmip: { port: 7777 } } },
+    { type: "ClusterIP", port: 7777, at: "192.0.2.7:7777", inside: 7777, hostNetwork: true },
+  ],
+];
+for (const [what, settings, expected] of ways) {
+  test(`a node is reached ${what}`, () => {
+    const cluster = aCluster(({ spec }) => (spec.defaults = { ...spec.defaults, ...settings }));
+    const world: WorldInTest = { cluster, nodes: { "dc1-a": "waiting" }, objects: (all) => given(onMachine(all)) };
+    const service: Pod = objects(world).find(({ metadata }) => metadata.name === "dc1-a-kmip");
+    const { type, ports } = service.spec;
+    const { clientAddress, clientPort } = kmsNode("dc1-a", world).spec;
+    const { hostNetwork, containers } = podSpec(world);
+    const [{ port, nodePort }] = ports;
+    const [inside] = containers[0].ports;
+    const at = clientPort === undefined ? clientAddress : `${clientAddress}:${clientPort}`;
+    const found = { type, port, nodePort, at, inside: inside.containerPort, hostNetwork };
+    assert.deepEqual(JSON.parse(JSON.stringify(found)), expected);
+    assert.ok(containers[0].command.join(" ").includes(`--kmip-port ${expected.inside}`));
+  });
+}
+
+test("peers are told the port of a mesh that is not at the standard one", () => {
+  const cluster = aCluster(({ spec }) => {
+    spec.defaults = { ...spec.defaults, interfaces: { mesh: { port: 6543 } } };
+  });
+  const nodes = { "dc1-b": { stage: "member", spec: { meshPort: 6543 } } } as const;
+  const member = kmsNode("dc1-a", { cluster, nodes }).spec.members.find(({ name }) => name === "dc1-b");
+  assert.equal(member?.meshPort, 6543);
+  assert.equal(kmsNode("dc1-a", { cluster, nodes: { "dc1-a": "waiting" } }).spec.meshPort, 6543);
+});
+
+test("a certificate of its own comes into the key server's container only, and its absence does not keep the pod back", () => {
+  const cluster = aCluster(({ spec }) => {
+    spec.defaults = { ...spec.defaults, interfaces: { kmip: { certificateSecretRef: { name: "kms-tls" } } } };
+  });
+  const pod = podSpec({ cluster, nodes: { "dc1-a": "waiting" } });
+  const { secret } = pod.volumes.find((volume: Pod) => volume.name === "kmip-certificate");
+  assert.deepEqual([secret.secretName, secret.optional], ["kms-tls", true]);
+  const mounted = containersOf(pod).filter((each) =>
+    each.volumeMounts.some((one: Pod) => one.name === "kmip-certificate"),
+  );
+  assert.deepEqual(
+    mounted.map(({ name }) => name),
+    ["keyserver"],
+  );
 });
 
 test("clients reach a node only when it is ready, peers always", () => {

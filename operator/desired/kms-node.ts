@@ -1,7 +1,8 @@
 import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
-import type { KubernetesObject, Observed } from "../ports/types.ts";
+import type { Observed } from "../ports/types.ts";
 import { hasConsent, leavingAnnotation, rebuildAnnotation } from "./consent.ts";
-import { type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
+import { reachedAt } from "./exposure.ts";
+import type { FleetFacts, NodeFacts } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
 import { memberList } from "./members.ts";
 import { isPaused, settingsNow } from "./staging.ts";
@@ -44,14 +45,15 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
   const clusterId = before?.clusterId ?? fleetIdFor(fleet, node);
   const version = versionOf(fleet, node);
   const paused = isPaused(observed.cluster);
+  const settings = settingsNow(observed.cluster, node);
   const spec: KmsNodeSpec = {
     cluster: name,
     ...(clusterId === undefined ? {} : { clusterId }),
     site: observed.site,
     version,
     featureLevel: fleet.level ?? version,
-    ...addressesOf(observed, node),
-    settings: settingsNow(observed.cluster, node),
+    ...reachedAt(observed, node, settings),
+    settings,
     durability: (paused ? before?.durability : observed.cluster.spec.durability) ?? "EverySite",
     membership: membershipOf(observed, node),
     members: shared.members,
@@ -100,19 +102,6 @@ function annotationsOf(node: NodeFacts): { annotations?: Record<string, string> 
   const found = Object.entries(node.node?.metadata.annotations ?? {}).filter(([name]) => marks.has(name));
   const kept = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
   return kept && found.length > 0 ? { annotations: Object.fromEntries(found) } : {};
-}
-
-function addressesOf(observed: Observed, node: NodeFacts): Pick<KmsNodeSpec, "address" | "clientAddress"> {
-  const address = loadBalancerAddress(objectOf(observed, "Service", `${node.name}-mesh`)) ?? node.node?.spec.address;
-  const client =
-    loadBalancerAddress(objectOf(observed, "Service", `${node.name}-kmip`)) ?? node.node?.spec.clientAddress;
-  return { ...(address === undefined ? {} : { address }), ...(client === undefined ? {} : { clientAddress: client }) };
-}
-
-function loadBalancerAddress(service: KubernetesObject | undefined): string | undefined {
-  const status = service?.status as { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } } | undefined;
-  const first = status?.loadBalancer?.ingress?.[0];
-  return first?.ip ?? first?.hostname;
 }
 
 /** While a bundle is missing, nobody's trust is taken away: the list before stays. Taking it out of spec does that. */

@@ -25,12 +25,14 @@ export function identityOf(cluster: string, site: string, node: string): string 
 
 function memberOf(facts: NodeFacts, cluster: string, known: Member | undefined): Member {
   const address = facts.node?.spec.address ?? known?.address;
+  const meshPort = facts.node === undefined ? known?.meshPort : facts.node.spec.meshPort;
   return {
     name: facts.name,
     site: facts.site,
     identity: identityOf(cluster, facts.site, facts.name),
     standing: facts.standing === "Founding" ? "Member" : (facts.standing as Member["standing"]),
     ...(address === undefined ? {} : { address }),
+    ...(meshPort === undefined ? {} : { meshPort }),
     ...lifeOf(facts, known),
   };
 }

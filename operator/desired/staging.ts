@@ -5,7 +5,13 @@ import type { NodeFacts } from "./facts.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
 
 /** Settings that reach a running node only by a restart of its pod. All others are reloaded live. */
-export const restartFields = ["hsm", "resources", "placement"] as const satisfies readonly (keyof NodeSettings)[];
+export const restartFields = [
+  "hsm",
+  "resources",
+  "placement",
+  "interfaces",
+  "exposure",
+] as const satisfies readonly (keyof NodeSettings)[];
 
 /**
  * The settings that a node shall have now. One that serves keeps those that need a restart until its turn comes, so that

@@ -1,23 +1,23 @@
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { type Door, serviceSpec } from "./exposure.ts";
 import { ownedMetadata } from "./labels.ts";
 import type { ResolvedSettings } from "./settings.ts";
 
-/** The two load balancer Services of a node: the mesh answers before the node is ready, KMIP only afterwards. */
+/** The two Services of a node: the mesh answers before the node is ready, KMIP only afterwards. */
 export function services(node: KmsNode, settings: ResolvedSettings): KubernetesObject[] {
   const { name } = node.metadata;
   const annotations = settings.exposure?.annotations;
-  const service = (suffix: string, port: number, publishNotReadyAddresses: boolean): KubernetesObject => ({
+  const service = (door: Door, publishNotReadyAddresses: boolean): KubernetesObject => ({
     apiVersion: "v1",
     kind: "Service",
-    metadata: { ...ownedMetadata(node, `${name}-${suffix}`), ...(annotations === undefined ? {} : { annotations }) },
+    metadata: { ...ownedMetadata(node, `${name}-${door}`), ...(annotations === undefined ? {} : { annotations }) },
     spec: {
-      type: "LoadBalancer",
+      ...serviceSpec(settings, door),
       publishNotReadyAddresses,
       selector: { "keyfleet.io/cluster": node.spec.cluster, "keyfleet.io/node": name },
-      ports: [{ name: suffix, port, targetPort: suffix, protocol: "TCP" }],
     },
   });
-  return [service("mesh", 5432, true), service("kmip", 5696, false)];
+  return [service("mesh", true), service("kmip", false)];
 }
 
 /** The account of a node: it may read its own KmsNode and write its status, nothing else. */
