@@ -1,11 +1,13 @@
 #!/bin/bash
 # Installs the KMIP clients of the demo and the stories into the cache, once per version; prints nothing when they are there.
-# After it: $cache/clients/pykmip/bin/python and $cache/clients/kmip-go (a program).
+# After it: $cache/clients/pykmip/bin/python, $cache/clients/pykmip-tests and $cache/clients/kmip-go (a program).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${KEYFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyfleet}/clients
-version=0.11.0
+version=0.11.0 pytest=9.2.0 testtools=2.9.1
 mkdir -p "$cache"
+exec 9>"$cache/install.lock"
+flock 9
 
 # PyKMIP needs Python before 3.12 (ssl.wrap_socket): Debian 12's own has 3.11.
 if [ ! -e "$cache/pykmip-$version/.complete" ]; then
@@ -16,6 +18,20 @@ if [ ! -e "$cache/pykmip-$version/.complete" ]; then
   touch "$cache/pykmip-$version/.complete"
 fi
 ln -sfn "pykmip-$version" "$cache/pykmip"
+
+# PyKMIP's own integration tests come with its source only; they run in the same environment.
+if [ ! -e "$cache/pykmip-tests-$version/.complete" ]; then
+  echo "  installing PyKMIP's integration tests" >&2
+  rm -rf "$cache/pykmip-tests-$version"
+  mkdir -p "$cache/pykmip-tests-$version/download"
+  pip=("$cache/pykmip-$version/bin/pip" --quiet --disable-pip-version-check)
+  "${pip[@]}" install "pytest==$pytest" "testtools==$testtools"
+  "${pip[@]}" download --no-deps --no-binary pykmip -d "$cache/pykmip-tests-$version/download" "pykmip==$version"
+  tar xzf "$cache/pykmip-tests-$version"/download/*.tar.gz -C "$cache/pykmip-tests-$version" --strip-components=1
+  rm -r "$cache/pykmip-tests-$version/download"
+  touch "$cache/pykmip-tests-$version/.complete"
+fi
+ln -sfn "pykmip-tests-$version" "$cache/pykmip-tests"
 
 key=$(cat "$here"/kmip-go/{go.mod,go.sum,main.go} | sha256sum | cut -c1-16)
 if [ ! -e "$cache/kmip-go-$key" ]; then
