@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs the KMIP clients of the demo and the stories into the cache, once per version; prints nothing when they are there.
-# After it: $cache/clients/pykmip/bin/python, $cache/clients/pykmip-tests and $cache/clients/kmip-go (a program).
+# After it: $cache/clients/pykmip/bin/python, $cache/clients/pykmip-tests,
+# and the programs $cache/clients/kmip-go and $cache/clients/kmip-go-suite.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${KEYFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyfleet}/clients
@@ -33,10 +34,14 @@ if [ ! -e "$cache/pykmip-tests-$version/.complete" ]; then
 fi
 ln -sfn "pykmip-tests-$version" "$cache/pykmip-tests"
 
-key=$(cat "$here"/kmip-go/{go.mod,go.sum,main.go} | sha256sum | cut -c1-16)
-if [ ! -e "$cache/kmip-go-$key" ]; then
-  echo "  building the client on ovh/kmip-go" >&2
-  (cd "$here/kmip-go" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$cache/kmip-go-$key.part" .)
-  mv "$cache/kmip-go-$key.part" "$cache/kmip-go-$key"
-fi
-ln -sfn "kmip-go-$key" "$cache/kmip-go"
+key=$(find "$here/kmip-go" -type f | sort | xargs cat | sha256sum | cut -c1-16)
+build() { # NAME PACKAGE
+  if [ ! -e "$cache/$1-$key" ]; then
+    echo "  building $1 on ovh/kmip-go" >&2
+    (cd "$here/kmip-go" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$cache/$1-$key.part" "$2")
+    mv "$cache/$1-$key.part" "$cache/$1-$key"
+  fi
+  ln -sfn "$1-$key" "$cache/$1"
+}
+build kmip-go .
+build kmip-go-suite ./suite
