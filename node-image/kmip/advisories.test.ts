@@ -304,6 +304,18 @@ test("each failure names its operation, reason and message: clients crash on tho
   }
 });
 
+test("a message tells a name of foreign letters in ASCII: PyKMIP fails on any other", async () => {
+  const { call } = aServer();
+  const added = attributeItem("x-schl\u00fcssel\u2026", { type: 7, value: "x" });
+  const repeated = [item.enumeration(tag.ObjectType, 2), template(aes), added, added];
+  for (const parts of [repeated, [id("\u2026\u{10ffff}")]]) {
+    for (const number of [operation.create, operation.get, operation.getAttributes, operation.addAttribute]) {
+      const { message = "" } = await call(owner, number, ...parts);
+      assert.match(message, /^[\x20-\x7e]+$/);
+    }
+  }
+});
+
 test("no answer is larger than 1 MiB, which is what clients take [libmongocrypt 1187]", async () => {
   const { send, handler } = aServer();
   const many = Array.from({ length: 90 }, () => ({

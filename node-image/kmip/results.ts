@@ -104,7 +104,7 @@ export function failed(
     );
   }
   if (error instanceof Refusal) {
-    return { status: operationFailed, reason: reasonOf(error, around.version), message: error.message };
+    return { status: operationFailed, reason: reasonOf(error, around.version), message: ascii(error.message) };
   }
   const correlation = randomUUID();
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
@@ -114,6 +114,11 @@ export function failed(
     reason: generalFailure,
     message: `The server failed; its log has the cause under ${correlation}. Try again, or on another node`,
   };
+}
+
+/** PyKMIP reads texts byte by byte and fails on any other sign; some messages repeat what a client named. */
+function ascii(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, "?");
 }
 
 /** The best word for a refusal that the version has. */

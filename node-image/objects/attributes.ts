@@ -57,8 +57,9 @@ export function firstAttributes(
     if (!rule.multiple && instances.length > 0) {
       throw new Refusal("InvalidField", `Attribute "${name}" may be given once only`);
     }
-    if (index !== undefined && index !== instances.length) {
-      throw new Refusal("InvalidField", `Instances of "${name}" must be indexed 0, 1, 2, … in order`);
+    // PyKMIP gives every instance the index 0, which 2.1.1 lets a missing index mean as well.
+    if (index !== undefined && index !== 0 && index !== instances.length) {
+      throw new Refusal("InvalidField", `Instances of "${name}" must be indexed from 0 on, in order`);
     }
     if (instances.some((other) => isDeepStrictEqual(other, value))) {
       throw new Refusal("InvalidField", `Attribute "${name}" has two equal instances: give each once`);
