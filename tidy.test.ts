@@ -77,7 +77,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   helm: ["yaml"],
   "test-e2e": ["crds", "test-e2e/*"],
   "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
-  "test-e2e/clients": ["node-image/testing"],
+  "test-e2e/clients": ["node-image/testing", "node-image/kmip"],
   "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
   "test-e2e/history": ["node-image/testing", "node-image/config", "node-image/kmip", "node-image/objects", "pg"],
