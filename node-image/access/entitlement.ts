@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import type { Json } from "../objects/types.ts";
 
 /**
- * Entitlements: statements like "Get user:CN=db2" (a right of a principal), "role administrator" or "group payments",
- * kept as rows among the attributes of an object or of a user. Each statement is granted by number and withdrawn by number;
- * a withdrawal is for good, granting again takes the next number. So a withdrawal beats every grant that was made
- * without knowing of it, in any order of arrival, and nothing is lost when different statements change at once.
+ * Entitlements: statements like "Get user:CN=db2" (a right of a principal), "role administrator" or "group payments", kept
+ * as rows among the attributes of an object or of a user. Each withdrawal has a tag of its own; granting lifts the
+ * withdrawals that are known where it is done. A statement holds if it was granted and no withdrawal is left: so a
+ * withdrawal beats every grant that was made without knowing of it, in any order of arrival, and different statements
+ * never meet.
  */
 export type Rows = ReadonlyMap<string, readonly Json[]>;
 
@@ -14,21 +15,21 @@ export type RowChanges = Record<string, Json[]>;
 
 const granted = ".grant ";
 const withdrawn = ".withdrawn ";
-/** How often one statement can be withdrawn and granted again; each time leaves two rows. */
-export const grantsMax = 500;
-
-/** Row names that begin so belong to the server and are never shown, searched or copied as attributes. */
-export const internalPrefix = ".";
+const lifted = ".lifted ";
+/** How often one statement can be withdrawn; each time leaves two rows. */
+export const withdrawalsMax = 500;
 
 /** Statements that hold at a time (seconds since 1970), with their ends; undefined is without end. */
 export function heldStatements(rows: Rows, now: number): ReadonlyMap<string, number | undefined> {
   const held = new Map<string, number | undefined>();
   for (const [name, [value]] of rows) {
-    if (!name.startsWith(granted)) continue;
-    const key = name.slice(granted.length);
     const until = untilOf(value);
-    if (rows.has(withdrawn + key) || (until !== undefined && until <= now)) continue;
-    held.set(key.slice(0, key.lastIndexOf(" ")), until);
+    if (name.startsWith(granted) && (until === undefined || until > now)) held.set(name.slice(granted.length), until);
+  }
+  for (const name of rows.keys()) {
+    if (!name.startsWith(withdrawn)) continue;
+    const key = name.slice(withdrawn.length);
+    if (!rows.has(lifted + key)) held.delete(key.slice(0, key.lastIndexOf(" ")));
   }
   return held;
 }
@@ -38,59 +39,52 @@ export function holds(rows: Rows, statement: string, now: number): boolean {
   return heldStatements(rows, now).has(statement);
 }
 
-/** Rows that make a statement hold until a time, and in no other way; none if that is so already. Throws RangeError beyond `grantsMax`. */
+/** Rows that make a statement hold until a time; none if that is so already. Throws RangeError beyond `withdrawalsMax`. */
 export function granting(rows: Rows, statement: string, until: number | undefined): RowChanges {
-  const open = openNumbers(rows, statement);
-  if (open.length === 1 && untilOf(rows.get(row(granted, statement, open[0] as number))?.[0]) === until) return {};
-  const number = Math.max(0, ...numbers(rows, statement)) + 1;
-  if (number > grantsMax) throw new RangeError(`"${statement}" was granted ${grantsMax} times`);
-  return {
-    ...withdrawing(rows, statement),
-    [row(granted, statement, number)]: until === undefined ? [{}] : [{ until }],
-  };
+  const present = rows.get(granted + statement);
+  const open = withdrawals(rows, statement);
+  if (open.length === 0 && present !== undefined && untilOf(present[0]) === until) return {};
+  if (open.length > 0 && tags(rows, `${withdrawn}${statement} `).length >= withdrawalsMax) {
+    throw new RangeError(`"${statement}" was withdrawn ${withdrawalsMax} times`);
+  }
+  const lifts = open.map((tag): [string, Json[]] => [`${lifted}${statement} ${tag}`, [true]]);
+  return { [granted + statement]: until === undefined ? [{}] : [{ until }], ...Object.fromEntries(lifts) };
 }
 
-/** Rows that withdraw a statement; none if it is not granted. */
-export function withdrawing(rows: Rows, statement: string): RowChanges {
-  return Object.fromEntries(openNumbers(rows, statement).map((number) => [row(withdrawn, statement, number), [true]]));
+/** The row that withdraws a statement; the tag must be used once only, and have no spaces. */
+export function withdrawing(statement: string, tag: string): RowChanges {
+  return { [`${withdrawn}${statement} ${tag}`]: [true] };
 }
 
-/** A suspension is bad news: each has a tag of its own, and lifting it lifts those that are known and no other. */
+const suspension = "suspended";
+
+/** The row that suspends a user. */
 export function suspending(tag: string): RowChanges {
-  return { [`.suspended ${tag}`]: [true] };
+  return withdrawing(suspension, tag);
 }
 
 /** Rows that lift the suspensions that are known here. */
 export function lifting(rows: Rows): RowChanges {
-  return Object.fromEntries(suspensions(rows).map((tag) => [`.lifted ${tag}`, [true]]));
+  return Object.fromEntries(withdrawals(rows, suspension).map((tag) => [`${lifted}${suspension} ${tag}`, [true]]));
 }
 
 /** Whether a user is suspended. */
 export function isSuspended(rows: Rows): boolean {
-  return suspensions(rows).length > 0;
+  return withdrawals(rows, suspension).length > 0;
 }
 
-function suspensions(rows: Rows): string[] {
-  const tags = [...rows.keys()].filter((name) => name.startsWith(".suspended ")).map((name) => name.slice(11));
-  return tags.filter((tag) => !rows.has(`.lifted ${tag}`));
+/** Tags of withdrawals that no grant has lifted. */
+function withdrawals(rows: Rows, statement: string): string[] {
+  return tags(rows, `${withdrawn}${statement} `).filter((tag) => !rows.has(`${lifted}${statement} ${tag}`));
 }
 
-function openNumbers(rows: Rows, statement: string): number[] {
-  return numbers(rows, statement).filter((number) => !rows.has(row(withdrawn, statement, number)));
-}
-
-/** Numbers that were granted. A withdrawal without its grant has not come yet, but its number is taken. */
-function numbers(rows: Rows, statement: string): number[] {
-  const found = new Set<number>();
-  for (const kind of [granted, withdrawn]) {
-    const prefix = `${kind}${statement} `;
-    for (const name of rows.keys()) if (name.startsWith(prefix)) found.add(Number(name.slice(prefix.length)));
+function tags(rows: Rows, prefix: string): string[] {
+  const found: string[] = [];
+  for (const name of rows.keys()) {
+    // A statement may be the beginning of another; tags have no spaces.
+    if (name.startsWith(prefix) && !name.includes(" ", prefix.length)) found.push(name.slice(prefix.length));
   }
-  return [...found].filter(Number.isSafeInteger);
-}
-
-function row(kind: string, statement: string, number: number): string {
-  return `${kind}${statement} ${number}`;
+  return found;
 }
 
 function untilOf(value: Json | undefined): number | undefined {

@@ -35,11 +35,13 @@ export function groupsOf(user: Rows, now: number): string[] {
 /** The caller's standing, from its record and those of its groups. */
 export function standingOf({ caller, user, groups, firstAdministrators, now }: StandingSources): Standing {
   const held = new Set([user, ...groups].flatMap((rows) => [...heldStatements(rows, now).keys()]));
+  const first = firstAdministrators.includes(caller.subject);
   return {
     principals: [`user:${caller.identity}`, ...groupsOf(user, now).map((name) => `group:${name}`)],
-    administrator: firstAdministrators.includes(caller.subject) || held.has("role administrator"),
+    administrator: first || held.has("role administrator"),
     auditor: held.has("role auditor"),
-    suspended: isSuspended(user),
+    // Whom the fleet's document names is taken out there: nobody can lock the last door from inside.
+    suspended: !first && isSuspended(user),
   };
 }
 

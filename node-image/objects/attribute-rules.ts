@@ -127,6 +127,8 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
 };
 
 const custom: AttributeRule = { ...list, appliesTo: all };
+/** Who may do what (docs/access.md): kept in rows of their own, changed by rules of their own. */
+const access: AttributeRule = { ...server, multiple: true, appliesTo: all };
 const vendorOwn: AttributeRule = { ...custom, since: 20 };
 
 /** Whether the name is that of a client's own attribute (3.39); names with "y-" are for servers and unused here. */
@@ -152,7 +154,9 @@ export function vendorOf(name: string): { readonly vendor: string; readonly name
 /** The rule for an attribute in a protocol version; undefined when that version does not have it. */
 export function attributeRule(name: string, version: number): AttributeRule | undefined {
   const rule = name.startsWith("x-")
-    ? custom
+    ? name.startsWith("x-keyfleet-")
+      ? access
+      : custom
     : name.startsWith(vendorPrefix)
       ? vendorOwn
       : Object.hasOwn(attributeRules, name)

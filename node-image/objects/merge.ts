@@ -32,10 +32,10 @@ export function satisfies(object: ManagedObject, filter: ObjectFilter): boolean 
   );
 }
 
-/** Statements of the rows ".grant Locate PRINCIPAL NUMBER", sorted: what a search by `granted` looks at. */
+/** Statements of the rows ".grant Locate PRINCIPAL", sorted: what a search by `granted` looks at. */
 export function grantedStatements({ attributes }: { readonly attributes: ReadonlyMap<string, unknown> }): string[] {
   const rows = [...attributes.keys()].filter((name) => name.startsWith(".grant Locate "));
-  return [...new Set(rows.map((name) => name.slice(".grant ".length).replace(/ [0-9]+$/, "")))].sort();
+  return rows.map((name) => name.slice(".grant ".length)).sort();
 }
 
 function holds(instance: Json, wanted: Json): boolean {

@@ -44,7 +44,7 @@ export interface ObjectFilter {
   readonly owner: string | undefined;
   /** Searched besides what `owner` has; without meaning when that is undefined. */
   readonly also?: { readonly owners: readonly string[]; readonly ids: readonly string[] };
-  /** Statements of which the object must have one as an internal row ".grant STATEMENT NUMBER"; only for rights of Locate. */
+  /** Statements of which the object must have one as an internal row ".grant STATEMENT"; only for rights of Locate. */
   readonly granted?: readonly string[];
   readonly objectType?: number;
   /** `fact` bits of which the object must have none. A store may ignore it: who asks checks what comes. */

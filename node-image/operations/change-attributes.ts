@@ -8,8 +8,10 @@ import {
   lastChange,
 } from "../objects/attributes.ts";
 import { factOf, reached, seconds } from "../objects/lifecycle.ts";
+import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
+import { changeAccess, isAccessChange } from "./access-attributes.ts";
 import type { Context } from "./context.ts";
 import { change } from "./find.ts";
 import { withFreeNames } from "./names.ts";
@@ -43,6 +45,7 @@ export interface ChangeAttributeResponse {
 /** Adds one instance. */
 export function addAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
+  if (isAccessChange(id, attribute.name)) return changeAccess({ how: "add", uniqueIdentifier: id, attribute }, context);
   return change(id, context, async (object) => {
     if (attribute.name === usageLimits) return changeUsageLimits("add", object, attribute, context);
     const instances = afterAdding(object, attribute, context.now(), context.version);
@@ -54,6 +57,8 @@ export function addAttribute(request: ChangeAttributeRequest, context: Context):
 /** Replaces one instance. */
 export function modifyAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
+  if (isAccessChange(id, attribute.name))
+    return changeAccess({ how: "modify", uniqueIdentifier: id, attribute }, context);
   return change(id, context, async (object) => {
     if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
     const index = instanceMeant(object, request, context.version);
@@ -66,6 +71,12 @@ export function modifyAttribute(request: ChangeAttributeRequest, context: Contex
 /** Deletes one instance, whose index is not given to another while later ones exist; or all (KMIP 2.x). */
 export function deleteAttribute(request: DeleteAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, name, current } = request;
+  if (isAccessChange(id, name)) {
+    return changeAccess(
+      { how: "delete", uniqueIdentifier: id, attribute: { name, value: { type: 7, value: "" } } },
+      context,
+    );
+  }
   return change(id, context, async (object) => {
     if (name === usageLimits) return changeUsageLimits("delete", object, { name, value: null }, context);
     const instances = object.attributes.get(name) ?? [];
@@ -118,11 +129,12 @@ async function write(
 ): Promise<void> {
   const { name, value } = changed;
   const now = context.now();
-  const attributes = { [name]: instances, ...follows(object, name, value), ...lastChange(now) };
+  const names = name === "Name" ? [value] : [];
+  const claims = claimRows(names, now.getTime());
+  const attributes = { [name]: instances, ...claims, ...follows(object, name, value), ...lastChange(now) };
   const facts = factsOfDate(name, instances, now);
   const store = () => context.store.write([{ kind: "change", id: object.id, facts, attributes }]);
-  const names = name === "Name" ? [value] : [];
-  await withFreeNames(names, { context, code: "IllegalOperation", except: object.id }, store);
+  await withFreeNames(names, { owner: object.owner, context, code: "IllegalOperation", except: object.id }, store);
 }
 
 /** A date that is set to the past acts at once and for good (3.22), also if another node sets another date meanwhile. */

@@ -1,6 +1,6 @@
 import { type Rows, recordId } from "../access/entitlement.ts";
 import { rightOf } from "../access/rights.ts";
-import { groupsOf, judge, type Standing, standingOf } from "../access/standing.ts";
+import { groupsOf, judge, recordOwner, type Standing, standingOf } from "../access/standing.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
@@ -54,6 +54,15 @@ async function foreign({ id, object, user, right }: Foreign, context: Context): 
   if (verdict === "denied")
     throw new Refusal("PermissionDenied", `You may not do this with the object: ask its owner for the right ${right}`);
   throw notFound(id);
+}
+
+/** The object for a change of its grants: its owner's, or any for an administrator; for all others there is none. */
+export async function findForGrants(id: string, context: Context): Promise<ManagedObject> {
+  const { administrator } = await callerStanding(context);
+  const object = uuid.test(id) ? await context.store.object(id) : undefined;
+  const own = object?.owner === context.caller.identity;
+  if (object === undefined || object.owner === recordOwner || !(own || administrator)) throw notFound(id);
+  return object;
 }
 
 /** What is said of an object that is absent, or is nobody's business of the caller. */

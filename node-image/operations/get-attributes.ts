@@ -4,9 +4,12 @@ import { stateOf } from "../objects/lifecycle.ts";
 import { digestOf } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
+import { recordAttributes, visibleGrants } from "./access-attributes.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
+import { effectiveNames } from "./names.ts";
 import { openMaterial } from "./open-material.ts";
+import { recordNamed } from "./records.ts";
 
 /** KMIP Get Attributes (4.12); no names means all. */
 export interface GetAttributesRequest {
@@ -31,8 +34,10 @@ export async function getAttributes(request: GetAttributesRequest, context: Cont
   if (new Set(request.names).size !== request.names.length) {
     throw new Refusal("InvalidMessage", "An Attribute Name is given twice");
   }
+  const record = recordNamed(request.uniqueIdentifier);
+  if (record !== undefined) return answer(request, await recordAttributes(record, context));
   const object = await find(request.uniqueIdentifier, context);
-  const visible = visibleAttributes(object, context.now(), context.version);
+  const visible = await allVisible(object, request.names, context);
   const names = request.names.length > 0 ? request.names : [...visible.keys(), ...computed(object, context)];
   return {
     uniqueIdentifier: object.id,
@@ -45,9 +50,35 @@ export async function getAttributeList(
   request: { readonly uniqueIdentifier: string },
   context: Context,
 ): Promise<GetAttributeListResponse> {
+  const record = recordNamed(request.uniqueIdentifier);
+  if (record !== undefined) {
+    return { uniqueIdentifier: request.uniqueIdentifier, names: [...(await recordAttributes(record, context)).keys()] };
+  }
   const object = await find(request.uniqueIdentifier, context);
-  const visible = visibleAttributes(object, context.now(), context.version);
+  const visible = await allVisible(object, ["State"], context);
   return { uniqueIdentifier: object.id, names: [...visible.keys(), ...computed(object, context)] };
+}
+
+/** What the caller may see; names that are not asked for are not looked into. */
+async function allVisible(
+  object: ManagedObject,
+  asked: readonly string[],
+  context: Context,
+): Promise<ReadonlyMap<string, Instances>> {
+  const visible = new Map([
+    ...visibleAttributes(object, context.now(), context.version),
+    ...(await visibleGrants(object, context)),
+  ]);
+  const named = visible.has("Name") && (asked.length === 0 || asked.includes("Name"));
+  return named ? visible.set("Name", await effectiveNames(object, context)) : visible;
+}
+
+function answer(
+  { uniqueIdentifier, names }: GetAttributesRequest,
+  all: ReadonlyMap<string, Instances>,
+): GetAttributesResponse {
+  const wanted = names.length > 0 ? names : [...all.keys()];
+  return { uniqueIdentifier, attributes: wanted.flatMap((name) => instancesOf(name, all.get(name) ?? [])) };
 }
 
 /** Index 0 is left unsaid (2.1.1: "if omitted, the index is 0"). */

@@ -2,9 +2,12 @@ import { isDeepStrictEqual } from "node:util";
 import { attributeRule } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
+import { unsuffixed } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type Json, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { goesBy } from "./names.ts";
+import { locateRecords, recordKind } from "./records.ts";
 import { type Scope, searchScope } from "./scope.ts";
 
 /** KMIP Locate (4.9). */
@@ -34,13 +37,25 @@ const comparedHere = new Set(["Unique Identifier", "Short Unique Identifier", "O
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
   checkKnown(request, context);
+  const kind = request.attributes.find(({ name }) => name === recordKind);
+  if (kind !== undefined) return locateRecords(kind.value, context);
   const scope = await searchScope(context);
   const search = split(request, scope);
-  const candidates = await context.store.locate(search.filter);
+  const candidates = await candidatesOf(search, context);
   const found = await matching(candidates, search, context);
   const from = request.offsetItems ?? 0;
   const count = Math.min(request.maximumItems ?? itemsMax, itemsMax);
   return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, from + count) };
+}
+
+/** What the store offers; a name may be one that an object goes by because another holds what it claims. */
+async function candidatesOf({ filter, names }: Search, context: Context): Promise<readonly string[]> {
+  const found = await context.store.locate(filter);
+  const [name] = names;
+  const claimed = name === undefined ? undefined : unsuffixed(name);
+  if (claimed === undefined) return found;
+  const others = await context.store.locate({ ...filter, attributes: { ...filter.attributes, Name: claimed.name } });
+  return [...found, ...others.filter((id) => claimed.isOf(id) && !found.includes(id))];
 }
 
 function checkKnown(request: LocateRequest, context: Context): void {
@@ -56,6 +71,8 @@ function checkKnown(request: LocateRequest, context: Context): void {
 
 /** What the store compares, and what is compared here. */
 interface Search {
+  /** Names that are asked for in full. */
+  readonly names: readonly Json[];
   readonly storageStatusMask: number;
   readonly scope: Scope;
   readonly filter: ObjectFilter;
@@ -81,7 +98,14 @@ function split(request: LocateRequest, scope: Scope): Search {
   const history = request.attributes.some(({ name }) => name === "State" || name === "Destroy Date");
   const withoutFacts = history ? {} : { withoutFacts: fact.destroyed };
   const storageStatusMask = request.storageStatusMask ?? storageStatus.onLine;
-  return { scope, storageStatusMask, filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes }, rest };
+  const names = request.attributes.flatMap(({ name, value }) => (name === "Name" && isWhole(value) ? [value] : []));
+  return {
+    scope,
+    names,
+    storageStatusMask,
+    filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes },
+    rest,
+  };
 }
 
 async function matching(candidates: readonly string[], search: Search, context: Context): Promise<string[]> {
@@ -95,10 +119,15 @@ async function matching(candidates: readonly string[], search: Search, context: 
       const object = byId.get(id);
       if (object === undefined || !isSearched(object, search)) continue;
       const visible = visibleAttributes(object, context.now(), context.version);
-      if ([...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []))) found.push(id);
+      const all = [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
+      if (all && (await goesBy(object, search.names, context))) found.push(id);
     }
   }
   return found;
+}
+
+function isWhole(name: Json): boolean {
+  return typeof name === "object" && name !== null && "nameValue" in name && "nameType" in name;
 }
 
 /** Whether the object is where the caller may and does search. */

@@ -3,6 +3,7 @@ import { type AttributeInstance, firstAttributes } from "../objects/attributes.t
 import { objectType, protectionStorage } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { digestOf, type Material, packMaterial, sealContext } from "../objects/material.ts";
+import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Change, Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
@@ -81,6 +82,7 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
     ...requested,
     ...created.given,
     ...newUsageLimits(requested, context),
+    ...claimRows(requested.Name ?? [], context.now().getTime()),
     ...digest(created),
     ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
     "Protection Storage Mask": [protectionStorage.software],

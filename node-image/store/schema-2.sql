@@ -32,11 +32,11 @@ create index objects_granted on keyfleet.objects using gin (granted) where grant
 -- Key and sum over all MACs of objects and kept, sealed under the master key and bound to the vector.
 create table keyfleet.root (only_one boolean primary key default true check (only_one), sealed bytea not null) with (fillfactor = 10);
 
--- To whom the right to find an object was ever granted: the statements of its rows ".grant Locate PRINCIPAL NUMBER".
+-- To whom the right to find an object was ever granted: the statements of its rows ".grant Locate PRINCIPAL".
 create function keyfleet.granted(state text, attributes jsonb) returns text[] language sql immutable
 set search_path = pg_catalog, pg_temp as $$
   select case when state like '%".grant Locate %' then
-    (select array_agg(distinct regexp_replace(substr(k, 8), ' [0-9]+$', '')) from jsonb_object_keys(attributes) k
+    (select array_agg(substr(k, 8)) from jsonb_object_keys(attributes) k
      where k like '.grant Locate %') end
 $$;
 

@@ -7,6 +7,7 @@ import { type Item, itemType } from "../ttlv/types.ts";
 export const item = {
   structure: (number: number, ...value: Item[]): Item => ({ tag: number, type: itemType.structure, value }),
   integer: (number: number, value: number): Item => ({ tag: number, type: itemType.integer, value }),
+  longInteger: (number: number, value: bigint): Item => ({ tag: number, type: itemType.longInteger, value }),
   enumeration: (number: number, value: number): Item => ({ tag: number, type: itemType.enumeration, value }),
   text: (number: number, value: string): Item => ({ tag: number, type: itemType.textString, value }),
   bytes: (number: number, value: Buffer): Item => ({ tag: number, type: itemType.byteString, value }),
