@@ -1,5 +1,6 @@
 import { Refusal } from "../objects/refusal.ts";
 import { type StagedStore, stagedStore } from "../operations/staged-store.ts";
+import { encodedBytes } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import { type ItemParts, runItem } from "./batch-item.ts";
 import type { Encoding } from "./encoding.ts";
@@ -54,34 +55,43 @@ function undone(result: ItemResult): ItemResult {
   return { ...result, response: { ...result.response, status: resultStatus.undone } };
 }
 
-function written(batch: Batch, results: readonly ItemResult[]): Buffer {
-  const { encoding, context, timeStamp } = batch;
+function messageOf({ context, timeStamp }: Batch, results: readonly ItemResult[]): Item {
   const responses = results.map(({ response }) => response);
+  return responseMessage({ version: context.version, timeStamp }, responses);
+}
+
+function written(batch: Batch, results: readonly ItemResult[]): Buffer {
   try {
-    return encoding.encode(responseMessage({ version: context.version, timeStamp }, responses));
+    return batch.encoding.encode(messageOf(batch, results));
   } finally {
     for (const { answer } of results) zero(answer);
   }
 }
 
-/** Makes true what was staged, if its answer is no larger than the client can take (6.3). */
+/** Makes true what was staged, if its answer is no larger than the client can take (6.3), counted as TTLV in every encoding. */
 async function fitting(batch: Batch, results: readonly ItemResult[], stage: StagedStore): Promise<Buffer> {
-  const { header, context, timeStamp, encoding } = batch;
+  const { header, context } = batch;
   const most = header.maximumResponseSize ?? Number.POSITIVE_INFINITY;
-  const response = written(batch, results);
   try {
-    if (response.length <= most) {
-      await stage.commit();
-      return response;
+    const bytes = encodedBytes(messageOf(batch, results));
+    if (bytes > most) {
+      throw new Refusal(
+        "ResponseTooLarge",
+        `The answer has ${bytes} bytes, over your Maximum Response Size ${most}; nothing was done`,
+      );
     }
-    throw new Refusal(
-      "ResponseTooLarge",
-      `The answer has ${response.length} bytes, over your Maximum Response Size ${most}; nothing was done`,
-    );
+    await stage.commit();
+    return written(batch, results);
   } catch (error) {
-    response.fill(0);
+    for (const { answer } of results) zero(answer);
     const reason = failed(error, { log: context.log, version: context.version });
-    const items = results.map(({ response: { payload: _, ...head } }): ResponseItem => ({ ...head, ...reason }));
-    return encoding.encode(responseMessage({ version: context.version, timeStamp }, items));
+    return written(
+      batch,
+      results.map((result) => refused(result, reason)),
+    );
   }
+}
+
+function refused({ operation, response: { payload: _, ...head } }: ItemResult, reason: ResponseItem): ItemResult {
+  return { operation, response: { ...head, ...reason }, answer: undefined };
 }

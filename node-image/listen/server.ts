@@ -2,8 +2,9 @@ import { constants } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { KmipHandler } from "../kmip/handler.ts";
-import { type Connection, serveConnection } from "./connection.ts";
+import { type Connection, type ConnectionParts, serveConnection } from "./connection.ts";
 import { type Front, handshakeFront } from "./front.ts";
+import { httpDoor } from "./http-connection.ts";
 import { defaultLimits, type ListenLimits } from "./limits.ts";
 import { type LogFields, logBudget } from "./log-budget.ts";
 import { peerOf } from "./peer.ts";
@@ -26,6 +27,8 @@ export interface ListenMetrics {
 export interface KmipServerParts {
   readonly tls: TlsParts;
   readonly handler: KmipHandler;
+  /** TTLV by itself, unless said; or in HTTPS, with JSON and XML beside it. */
+  readonly protocol?: "ttlv" | "https";
   readonly limits?: Partial<ListenLimits>;
   readonly log: (fields: LogFields) => void;
   readonly metrics?: ListenMetrics;
@@ -58,8 +61,9 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
   });
   const front = handshakeFront(server, { limits, log, onRejected: (reason) => parts.metrics?.rejected(reason) });
   const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log };
+  const serve = parts.protocol === "https" ? httpDoor(limits).serve : serveConnection;
   server.on("secureConnection", (socket) => {
-    const refusal = accept(socket, { connections, shared, metrics: parts.metrics });
+    const refusal = accept(socket, { connections, shared, serve, metrics: parts.metrics });
     if (refusal === undefined) return;
     log({ level: "warn", event: "client-rejected", address: socket.remoteAddress ?? "unknown", reason: refusal });
     parts.metrics?.rejected(refusal);
@@ -91,19 +95,20 @@ function contextOf(tls: TlsParts) {
 
 interface Accepting {
   readonly connections: Map<TLSSocket, Connection>;
-  readonly shared: Omit<Parameters<typeof serveConnection>[1], "caller" | "expiresAt">;
+  readonly shared: Omit<ConnectionParts, "caller" | "expiresAt">;
+  readonly serve: (socket: TLSSocket, parts: ConnectionParts) => Connection;
   readonly metrics: ListenMetrics | undefined;
 }
 
 /** Lets a connection in, or says why not. */
-function accept(socket: TLSSocket, { connections, shared, metrics }: Accepting): string | undefined {
+function accept(socket: TLSSocket, { connections, shared, serve, metrics }: Accepting): string | undefined {
   const peer = peerOf(socket);
   if (peer.kind === "rejected") return peer.reason;
   const { limits } = shared;
   if (connections.size >= limits.connectionsMax) return "the server has its maximum of connections";
   const same = [...connections.keys()].filter((other) => other.remoteAddress === socket.remoteAddress).length;
   if (same >= limits.connectionsPerAddressMax) return "the address has its maximum of connections";
-  connections.set(socket, serveConnection(socket, { ...shared, caller: peer.caller, expiresAt: peer.expiresAt }));
+  connections.set(socket, serve(socket, { ...shared, caller: peer.caller, expiresAt: peer.expiresAt }));
   metrics?.connections(connections.size);
   socket.once("close", () => {
     connections.delete(socket);

@@ -2,7 +2,7 @@ import { type Item, itemType } from "./types.ts";
 
 /** Writes an item in its canonical form; the buffer is the caller's to send and to zero. */
 export function encode(item: Item): Buffer {
-  const writer: Writer = { bytes: Buffer.alloc(measure(item)), at: 0 };
+  const writer: Writer = { bytes: Buffer.alloc(encodedBytes(item)), at: 0 };
   write(writer, item);
   return writer.bytes;
 }
@@ -13,10 +13,10 @@ interface Writer {
 }
 
 /** Bytes of the item with header and padding: measured first, so that no secret is left in an outgrown buffer. */
-function measure(item: Item): number {
+export function encodedBytes(item: Item): number {
   switch (item.type) {
     case itemType.structure:
-      return item.value.reduce((sum, child) => sum + measure(child), 8);
+      return item.value.reduce((sum, child) => sum + encodedBytes(child), 8);
     case itemType.textString:
       return 8 + padded(Buffer.byteLength(item.value));
     case itemType.byteString:
