@@ -3,13 +3,20 @@ import type { Settings } from "../config/settings.ts";
 import type { Log } from "../config/source.ts";
 import type { Keyring } from "../keys/types.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
-import { kmipHandler } from "../kmip/handler.ts";
+import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { fieldsLog } from "./database.ts";
 
 const defaultKmipPort = 5696;
+const defaultHttpsPort = 8443;
+
+/** A port that is open. */
+interface Interface {
+  readonly name: "kmip" | "rest";
+  readonly server: KmipServer;
+}
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -26,16 +33,16 @@ export interface Door {
   readonly privateKeyPem: string;
 }
 
-/** The KMIP port: open only while the node may serve. */
+/** The ports of KMIP, by TLS and by HTTPS: open only while the node may serve. */
 export class Service {
   readonly #options: ServiceOptions;
-  #server: KmipServer | undefined;
+  #open: readonly Interface[] = [];
   #tls: TlsParts | undefined;
   /** One for each store: it outlives the port, and answers other nodes while this one serves no clients. */
   #usage: { readonly store: Store; readonly keeper: UsageKeeper } | undefined;
   #administrators: readonly string[] = [];
   #serving = false;
-  #connections = 0;
+  readonly #connections = new Map<string, number>();
   #ending: Promise<void> = Promise.resolve();
   #draining = false;
 
@@ -53,11 +60,11 @@ export class Service {
   }
 
   get connections(): number {
-    return this.#connections;
+    return [...this.#connections.values()].reduce((sum, open) => sum + open, 0);
   }
 
   get interfaces(): readonly { readonly name: string; readonly port: number }[] {
-    return this.#server === undefined ? [] : [{ name: "kmip", port: this.#server.port }];
+    return this.#open.map(({ name, server }) => ({ name, port: server.port }));
   }
 
   /** Opens the port; rejects when it cannot be had or the certificate cannot be used. */
@@ -76,12 +83,12 @@ export class Service {
     this.#administrators = door.node.spec.clients.administrators ?? [];
     const tls = tlsOf(door);
     if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
-    if (this.#server === undefined || !hasAuthorities(tls)) {
+    if (this.#open.length === 0 || !hasAuthorities(tls)) {
       this.stop("drain"); // The next turn opens what is to be open.
       return;
     }
     try {
-      this.#server.updateTls(tls);
+      for (const { server } of this.#open) server.updateTls(tls);
       this.#tls = tls;
     } catch (error) {
       this.#options.log("error", "cannot use the new certificate", { problem: (error as Error).message });
@@ -91,12 +98,13 @@ export class Service {
   /** Ends service at once: `drain` lets requests in work end, `cut` does not (the root of trust is gone). */
   stop(how: "drain" | "cut"): void {
     this.#serving = false;
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
+    const open = this.#open;
+    if (open.length === 0) return;
+    this.#open = [];
     this.#options.log("info", "no longer serving", { how });
     this.#draining = true;
-    const ending = (how === "cut" ? server.close() : server.drain()).finally(() => {
+    const ends = open.map(({ server }) => (how === "cut" ? server.close() : server.drain()));
+    const ending = Promise.all(ends).then(() => {
       if (this.#ending === ending) this.#draining = false;
     });
     this.#ending = ending;
@@ -121,18 +129,30 @@ export class Service {
       log: kmipLog,
       metrics,
     });
-    const connections = (open: number) => {
-      this.#connections = open;
+    const ports = door.node.spec.settings.interfaces;
+    const kmipPort = settings.kmipPort || (ports?.kmip?.port ?? defaultKmipPort);
+    const kmip = await this.#openPort({ name: "kmip", protocol: "ttlv", port: kmipPort }, { tls, handler });
+    const restPort = ports?.rest?.port ?? defaultHttpsPort;
+    // Clients of KMIP itself are served whatever becomes of the second door.
+    const rest = await this.#openPort({ name: "rest", protocol: "https", port: restPort }, { tls, handler }).catch(
+      (error: Error) => log("error", "cannot open the HTTPS port", { port: restPort, problem: error.message }),
+    );
+    this.#open = [kmip, ...(rest === undefined ? [] : [rest])];
+  }
+
+  async #openPort(
+    wanted: { readonly name: Interface["name"]; readonly protocol: "ttlv" | "https"; readonly port: number },
+    parts: { readonly tls: TlsParts; readonly handler: KmipHandler },
+  ): Promise<Interface> {
+    const { name, protocol, port } = wanted;
+    const { settings, log } = this.#options;
+    const metrics = {
+      connections: (open: number) => void this.#connections.set(name, open),
+      rejected: () => undefined,
     };
-    const server = kmipServer({
-      tls,
-      handler,
-      log: fieldsLog(log, "listen"),
-      metrics: { connections, rejected: () => undefined },
-    });
-    const port = settings.kmipPort || (door.node.spec.settings.interfaces?.kmip?.port ?? defaultKmipPort);
+    const server = kmipServer({ ...parts, protocol, log: fieldsLog(log, "listen"), metrics });
     await server.listen(port, settings.listenAddress === "::" ? undefined : settings.listenAddress);
-    this.#server = server;
+    return { name, server };
   }
 }
 
