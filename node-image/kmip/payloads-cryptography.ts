@@ -1,7 +1,8 @@
 import { cryptographicParameters as parameters } from "./attribute-shapes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { one, optional, structure } from "./fields.ts";
-import { placeableIdentifier, uniqueIdentifier } from "./payload.ts";
+import { list, one, optional, structure } from "./fields.ts";
+import { identifier } from "./identifier.ts";
+import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
 import { boolean, bytes, enumeration, integer } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -79,4 +80,24 @@ export const rngSeed = { request: structure({ data: one(tag.Data, bytes) }), res
 export const hash = {
   request: structure({ cryptographicParameters: one(tag.CryptographicParameters, parameters), data, ...parts }),
   response: structure({ data, correlationValue }),
+};
+
+const derivationParameters = structure({
+  cryptographicParameters,
+  iv: optional(tag.InitializationVector, bytes),
+  derivationData: optional(tag.DerivationData, bytes),
+  salt: optional(tag.Salt, bytes),
+  iterationCount: optional(tag.IterationCount, integer),
+});
+
+/** Derive Key (4.6). */
+export const deriveKey = {
+  request: structure({
+    objectType: one(tag.ObjectType, enumeration(known.objectType)),
+    uniqueIdentifiers: list(tag.UniqueIdentifier, identifier),
+    derivationMethod: one(tag.DerivationMethod, enumeration(known.derivationMethod)),
+    derivationParameters: one(tag.DerivationParameters, derivationParameters),
+    attributes: newAttributes(),
+  }),
+  response: structure({ uniqueIdentifier }),
 };

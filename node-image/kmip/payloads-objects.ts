@@ -3,11 +3,12 @@ import type { GetRequest, GetResponse } from "../operations/get.ts";
 import type { RegisterRequest } from "../operations/register.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { one, optional, structure } from "./fields.ts";
+import { defaulted, one, optional, structure } from "./fields.ts";
+import { fromPlaceholder, identifier } from "./identifier.ts";
 import { objectTag, readObject, writeObject } from "./key-block.ts";
 import { keyWrappingSpecification } from "./key-wrapping.ts";
 import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { anyEnumeration, enumeration, type Shape, text } from "./shape.ts";
+import { anyEnumeration, enumeration, interval, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const objectType = one(tag.ObjectType, enumeration(known.objectType));
@@ -67,3 +68,21 @@ const pairResponse = structure({
 
 /** Create Key Pair (4.2). */
 export const createKeyPair = { request: structure(pairRequest), response: pairResponse };
+
+const offset = optional(tag.Offset, interval);
+
+/** Re-key (4.4). */
+export const reKey = {
+  request: structure({ uniqueIdentifier: placeableIdentifier, offset, attributes: newAttributes() }),
+  response: structure({ uniqueIdentifier }),
+};
+
+/** Re-key Key Pair (4.5). */
+export const reKeyKeyPair = {
+  request: structure({
+    privateKeyUniqueIdentifier: defaulted(tag.PrivateKeyUniqueIdentifier, identifier, fromPlaceholder),
+    offset,
+    ...pairRequest,
+  }),
+  response: pairResponse,
+};

@@ -1,3 +1,4 @@
+import { deriveKey } from "../operations/derive-key.ts";
 import { decrypt, encrypt } from "../operations/encrypt.ts";
 import { hash, mac, macVerify } from "../operations/mac.ts";
 import { rngRetrieve, rngSeed } from "../operations/random.ts";
@@ -9,6 +10,7 @@ const dataOf = ({ data }: { readonly data?: Buffer }) => (data === undefined ? [
 
 /** Cryptographic operations with managed keys. */
 export const cryptographyRoutes: readonly Route[] = [
+  route({ operation: 0x05, name: "Derive Key", since: 10, ...payload.deriveKey, run: deriveKey }),
   route({ operation: 0x1f, name: "Encrypt", since: 12, ...payload.encrypt, run: encrypt }),
   route({ operation: 0x20, name: "Decrypt", since: 12, ...payload.decrypt, run: decrypt, secrets: dataOf }),
   route({ operation: 0x21, name: "Sign", since: 12, ...payload.sign, run: sign }),

@@ -1,6 +1,7 @@
 import { create } from "../operations/create.ts";
 import { createKeyPair } from "../operations/create-key-pair.ts";
 import { get } from "../operations/get.ts";
+import { reKey, reKeyKeyPair } from "../operations/re-key.ts";
 import { register } from "../operations/register.ts";
 import { identifiedResponse } from "./payloads-lifecycle.ts";
 import * as payload from "./payloads-objects.ts";
@@ -15,6 +16,15 @@ export const objectRoutes: readonly Route[] = [
     since: 10,
     ...payload.createKeyPair,
     run: createKeyPair,
+    placeholder: ({ privateKeyUniqueIdentifier }) => privateKeyUniqueIdentifier,
+  }),
+  route({ operation: 0x04, name: "Re-key", since: 10, ...payload.reKey, run: reKey }),
+  route({
+    operation: 0x1d,
+    name: "Re-key Key Pair",
+    since: 11,
+    ...payload.reKeyKeyPair,
+    run: reKeyKeyPair,
     placeholder: ({ privateKeyUniqueIdentifier }) => privateKeyUniqueIdentifier,
   }),
   route({

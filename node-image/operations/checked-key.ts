@@ -15,8 +15,11 @@ import { openMaterial } from "./open-material.ts";
 export interface KeyUse {
   /** A bit of the Cryptographic Usage Mask that it must have. */
   readonly usage: number;
-  /** Protection is applied (encrypt, sign, wrap) while the key is active and before its Protect Stop Date; processing goes on longer. */
-  readonly purpose: "protect" | "process";
+  /**
+   * Protection is applied (encrypt, sign, wrap) while the key is active and before its Protect Stop Date; processing (decrypt,
+   * verify, unwrap) goes on longer; other keys are derived from what is active, or not active yet.
+   */
+  readonly purpose: "protect" | "process" | "derive";
   /** The right that the caller needs, where it is not that of the operation: a wrapping key. */
   readonly right?: string;
 }
@@ -102,9 +105,20 @@ export function checkUse(object: ManagedObject, use: KeyUse, context: Context): 
       "IncompatibleCryptographicUsageMask",
     );
   }
-  const fault = use.purpose === "protect" ? protectFault(object, current, now) : processFault(object, current, now);
+  const fault = faults[use.purpose](object, current, now);
   if (fault !== undefined) throw new Refusal("PermissionDenied", fault, "WrongKeyLifecycleState");
 }
+
+type Fault = (object: ManagedObject, current: number, now: Date) => string | undefined;
+
+const faults: Readonly<Record<KeyUse["purpose"], Fault>> = {
+  protect: protectFault,
+  process: processFault,
+  derive: (_, current) =>
+    current === state.active || current === state.preActive
+      ? undefined
+      : "No keys are derived from a key that is out of use",
+};
 
 function protectFault(object: ManagedObject, current: number, now: Date): string | undefined {
   if (current !== state.active) return "The key must be active to protect data: Activate it, or use its successor";

@@ -85,7 +85,8 @@ function refuseUnsafe(attributes: readonly AttributeInstance[], bits: number): v
   }
 }
 
-function modeOf(attributes: readonly AttributeInstance[]): { mode?: number } {
+/** The Block Cipher Mode that the key is meant for, if its parameters name one. */
+export function modeOf(attributes: readonly AttributeInstance[]): { mode?: number } {
   const value = attributes.find(({ name }) => name === "Cryptographic Parameters")?.value;
   const mode = (value as CryptographicParameters | undefined)?.blockCipherMode;
   return mode === undefined ? {} : { mode };

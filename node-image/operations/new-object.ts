@@ -76,13 +76,13 @@ function sealMaterial(
 function allAttributes(created: NewObject, context: Context): Record<string, Json[]> {
   const requested = firstAttributes(created.requested, created.objectType, context.version);
   const now = seconds(context.now());
-  const sensitive = requested.Sensitive?.[0] === true;
-  const extractable = requested.Extractable?.[0] !== false;
+  const all = { ...requested, ...created.given };
+  const sensitive = all.Sensitive?.[0] === true;
+  const extractable = all.Extractable?.[0] !== false;
   return {
-    ...requested,
-    ...created.given,
-    ...newUsageLimits(requested, context),
-    ...claimRows(requested.Name ?? [], context.now().getTime()),
+    ...all,
+    ...newUsageLimits(all, context),
+    ...claimRows(all.Name ?? [], context.now().getTime()),
     ...digest(created),
     ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
     "Protection Storage Mask": [protectionStorage.software],

@@ -1,5 +1,6 @@
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import { cryptographicParameters } from "../kmip/attribute-shapes.ts";
+import { attributes as attributeList } from "../kmip/attributes.ts";
 import { keyWrappingSpecification } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
@@ -89,13 +90,15 @@ export async function createPair(
   client: KmipClient,
   common: Readonly<Record<string, Json>>,
   masks: readonly [privateKey: number, publicKey: number],
-  own: readonly [Readonly<Record<string, Json>>, Readonly<Record<string, Json>>] = [{}, {}],
+  more: { readonly own?: readonly [Attributes, Attributes]; readonly version?: 14 | 21 } = {},
 ): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
+  const { own = [{}, {}], version = 14 } = more;
+  const tags = version === 14 ? pairTags.old : pairTags.new;
   const answer = await client.call(
     cryptographicOperation.createKeyPair,
-    listOf(tag.CommonTemplateAttribute, common),
-    listOf(tag.PrivateKeyTemplateAttribute, active(masks[0], own[0])),
-    listOf(tag.PublicKeyTemplateAttribute, active(masks[1], own[1])),
+    listOf(tags[0], common, version),
+    listOf(tags[1], active(masks[0], own[0]), version),
+    listOf(tags[2], active(masks[1], own[1]), version),
   );
   return {
     privateKey: textOf(answer, tag.PrivateKeyUniqueIdentifier),
@@ -103,8 +106,18 @@ export async function createPair(
   };
 }
 
-function listOf(number: number, attributes: Readonly<Record<string, Json>>): Item {
-  return item.structure(number, ...Object.entries(attributes).map(([name, value]) => attributeItem(name, value)));
+type Attributes = Readonly<Record<string, Json>>;
+
+const pairTags = {
+  old: [tag.CommonTemplateAttribute, tag.PrivateKeyTemplateAttribute, tag.PublicKeyTemplateAttribute],
+  new: [tag.CommonAttributes, tag.PrivateKeyAttributes, tag.PublicKeyAttributes],
+} as const;
+
+/** Attributes in the form of a protocol version. */
+export function listOf(number: number, attributes: Attributes, version: 14 | 21): Item {
+  const instances = Object.entries(attributes).map(([name, value]) => ({ name, value }));
+  if (version === 21) return attributeList.write(number, instances, version);
+  return item.structure(number, ...instances.map(({ name, value }) => attributeItem(name, value)));
 }
 
 /** The first text with the tag. */

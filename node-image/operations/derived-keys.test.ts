@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { tag } from "../kmip/tags.ts";
+import { cryptographicAlgorithm as algorithm, linkType, objectType, usage } from "../objects/enumerations.ts";
+import type { Json } from "../objects/types.ts";
+import {
+  active,
+  block,
+  bytesOf,
+  createPair,
+  listOf,
+  numberOf,
+  cryptographicOperation as operation,
+  part,
+  registerKey,
+  textOf,
+} from "../testing/cryptography-requests.ts";
+import { item, template } from "../testing/items.ts";
+import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
+import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import type { Item } from "../ttlv/types.ts";
+
+const epoch = Date.UTC(2026, 0, 1) / 1000;
+let site: KmipSite;
+let app: KmipClient;
+before(async () => {
+  site = await kmipSite({ now: () => new Date(epoch * 1000) });
+  app = await site.connect("O=bank, CN=app", { version: 14 });
+});
+after(() => site.close());
+
+const reason = { field: 7, crypto: 10, illegal: 11, denied: 12 };
+
+async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof KmipFailure, String(error));
+    assert.equal(error.reason, expected, error.message);
+    if (message !== undefined) assert.match(error.message, message);
+    return true;
+  });
+}
+
+const all = usage.encrypt | usage.decrypt | usage.macGenerate | usage.macVerify | usage.wrapKey | usage.unwrapKey;
+const text = Buffer.from("sixteen bytes of data and some more");
+
+function aes(mask: number, more: Readonly<Record<string, Json>>): Promise<string> {
+  return app.create({ "Cryptographic Algorithm": 3, "Cryptographic Length": 256, ...active(mask, more) });
+}
+
+const derivations: readonly (readonly [string, Buffer, number, readonly Item[], string])[] = [
+  [
+    "PBKDF2 (RFC 6070, 2)",
+    Buffer.from("password"),
+    1,
+    [item.bytes(tag.Salt, Buffer.from("salt")), item.integer(tag.IterationCount, 2)],
+    "ea6c014dc72d6f8ccd1ed92ace1d41f0",
+  ],
+  [
+    "HASH with SHA-256",
+    Buffer.from("abc"),
+    2,
+    [part.parameters({ hashingAlgorithm: 6 })],
+    "ba7816bf8f01cfea414140de5dae2223",
+  ],
+  [
+    "HMAC (RFC 4231, 4.3)",
+    Buffer.from("Jefe"),
+    3,
+    [
+      part.parameters({ hashingAlgorithm: 6 }),
+      item.bytes(tag.DerivationData, Buffer.from("what do ya want for nothing?")),
+    ],
+    "5bdcc146bf60754e6a042426089575c7",
+  ],
+  [
+    "HKDF (RFC 5869, A.1)",
+    Buffer.alloc(22, 0x0b),
+    10,
+    [
+      part.parameters({ hashingAlgorithm: 6 }),
+      item.bytes(tag.DerivationData, Buffer.from("f0f1f2f3f4f5f6f7f8f9", "hex")),
+      item.bytes(tag.Salt, Buffer.from("000102030405060708090a0b0c", "hex")),
+    ],
+    "3cb25f25faacd57a90434f64d0362f2a",
+  ],
+];
+for (const [name, secret, method, given, wanted] of derivations) {
+  test(`Derive Key by ${name}`, async () => {
+    const version = method > 8 ? 21 : 14;
+    const latest = await site.connect("O=bank, CN=app", { version });
+    const base = await registerKey(app, 7, block(1, secret), active(usage.deriveKey));
+    const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 128, ...active(all) };
+    const answer = await derive(latest, { bases: [base], method, given, attributes }, version);
+    const id = textOf(answer, tag.UniqueIdentifier);
+    assert.equal((await app.get(id)).toString("hex"), wanted);
+    const link = (await app.attributes(base, "Link")).Link as { linkType: number; linkedObjectIdentifier: string };
+    assert.deepEqual(link, { linkType: linkType.derivedKey, linkedObjectIdentifier: id });
+  });
+}
+
+interface Wanted {
+  readonly bases: readonly string[];
+  readonly method: number;
+  readonly given?: readonly Item[];
+  readonly attributes: Readonly<Record<string, Json>>;
+}
+
+function derive(client: KmipClient, wanted: Wanted, version: 14 | 21 = 14): Promise<Item> {
+  const { bases, method, given = [], attributes } = wanted;
+  return client.call(
+    operation.deriveKey,
+    item.enumeration(tag.ObjectType, objectType.symmetricKey),
+    ...bases.map(part.id),
+    item.enumeration(tag.DerivationMethod, method),
+    item.structure(tag.DerivationParameters, ...given),
+    version === 21 ? listOf(tag.Attributes, attributes, 21) : template(attributes),
+  );
+}
+
+test("two pairs agree on one key, on a curve and on X25519", async () => {
+  for (const domain of [
+    { "Cryptographic Length": 256 },
+    { "Cryptographic Domain Parameters": { recommendedCurve: 0x45 } },
+  ]) {
+    const common = { "Cryptographic Algorithm": algorithm.ecdh, ...domain };
+    const masks = [usage.deriveKey, usage.deriveKey] as const;
+    const [mine, theirs] = [await createPair(app, common, masks), await createPair(app, common, masks)];
+    const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 256, ...active(all) };
+    const keys = await Promise.all(
+      [
+        [mine.privateKey, theirs.publicKey],
+        [theirs.privateKey, mine.publicKey],
+      ].map(async (ids) =>
+        app.get(textOf(await derive(app, { bases: ids, method: 8, attributes }), tag.UniqueIdentifier)),
+      ),
+    );
+    assert.deepEqual(keys[0], keys[1]);
+  }
+});
+
+test("Derive Key refuses a key that may not derive, a length beyond the derivation, and a length that no key has", async () => {
+  const base = await registerKey(app, 7, block(1, Buffer.from("secret")), active(usage.deriveKey));
+  const wrong = await registerKey(app, 7, block(1, Buffer.from("secret")), active(usage.encrypt));
+  const given = [part.parameters({ hashingAlgorithm: 4 })];
+  const wanted = (bits: number) => ({ "Cryptographic Algorithm": 3, "Cryptographic Length": bits, ...active(all) });
+  await fails(derive(app, { bases: [wrong], method: 2, given, attributes: wanted(128) }), reason.denied);
+  await fails(derive(app, { bases: [base], method: 2, given, attributes: wanted(256) }), reason.crypto, /fewer/);
+  await fails(derive(app, { bases: [base], method: 2, given, attributes: wanted(100) }), reason.field);
+  await fails(
+    derive(app, {
+      bases: [base],
+      method: 1,
+      given: [item.bytes(tag.Salt, text), item.integer(tag.IterationCount, 2_000_000_000)],
+      attributes: wanted(128),
+    }),
+    reason.field,
+    /rounds/,
+  );
+});
+
+test("Re-key makes a successor with the names and the ways of the old key, once", async () => {
+  const name = { nameValue: "rotated", nameType: 1 };
+  const old = await aes(usage.encrypt, {
+    Name: name,
+    "x-team": { type: 7, value: "db" },
+    Sensitive: true,
+    "Protect Stop Date": epoch + 100,
+  });
+  const answer = await app.call(operation.reKey, part.id(old), { tag: tag.Offset, type: 10, value: 50 });
+  const id = textOf(answer, tag.UniqueIdentifier);
+  assert.deepEqual(await app.locate({ Name: name }), [id]);
+  const attributes = await app.attributes(id, "x-team", "Sensitive", "Activation Date", "Protect Stop Date", "Link");
+  assert.deepEqual(attributes, {
+    "x-team": { type: 7, value: "db" },
+    Sensitive: true,
+    "Activation Date": epoch + 50,
+    "Protect Stop Date": epoch + 100 + epoch + 50 - 1,
+    Link: { linkType: linkType.replaced, linkedObjectIdentifier: old },
+  });
+  assert.deepEqual(await app.attributes(old, "Link", "Name"), {
+    Link: { linkType: linkType.replacement, linkedObjectIdentifier: id },
+  });
+  await fails(app.call(operation.reKey, part.id(old)), reason.illegal, /replacement already/);
+});
+
+test("Re-key Key Pair makes two successors that are linked with each other and with the old ones", async () => {
+  const names = [
+    { Name: { nameValue: "pair private", nameType: 1 } },
+    { Name: { nameValue: "pair public", nameType: 1 } },
+  ] as const;
+  const old = await createPair(
+    app,
+    { "Cryptographic Algorithm": 6, "Cryptographic Length": 256 },
+    [usage.sign, usage.verify],
+    { own: names },
+  );
+  const answer = await app.call(operation.reKeyKeyPair, item.text(tag.PrivateKeyUniqueIdentifier, old.privateKey));
+  const made = [textOf(answer, tag.PrivateKeyUniqueIdentifier), textOf(answer, tag.PublicKeyUniqueIdentifier)];
+  assert.deepEqual(
+    [await app.locate(names[0]), await app.locate(names[1])],
+    made.map((id) => [id]),
+  );
+  const signed = await app.call(
+    operation.sign,
+    part.id(made[0] ?? ""),
+    part.parameters({ hashingAlgorithm: 6 }),
+    part.data(text),
+  );
+  const signature = item.bytes(tag.SignatureData, bytesOf(signed, tag.SignatureData));
+  const verdicts = await Promise.all(
+    [made[1] ?? "", old.publicKey].map(async (id) =>
+      numberOf(
+        await app.call(
+          operation.signatureVerify,
+          part.id(id),
+          part.parameters({ hashingAlgorithm: 6 }),
+          part.data(text),
+          signature,
+        ),
+        tag.ValidityIndicator,
+      ),
+    ),
+  );
+  assert.deepEqual(verdicts, [1, 2]);
+});
