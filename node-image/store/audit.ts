@@ -60,6 +60,8 @@ async function openRoot(
   const { rows } = await client.query("select sealed from keyfleet.root");
   try {
     if (rows[0] !== undefined) return Root.open(keyring, rows[0].sealed, vector);
+    // The first write makes it; a node may be founded, or join an empty fleet, long before.
+    if (vector.size === 0) return Root.fresh();
     findings.add("the root is missing");
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "damaged") throw error;

@@ -57,6 +57,18 @@ test("a store as it was written: every object is served, nothing is found", asyn
   assert.equal(store.status().damage, undefined);
 });
 
+test("a store in which nothing was ever written is whole, and takes its first write after the audit", async () => {
+  const empty = await openStore({ ...place, database: `${place.database}_empty` });
+  try {
+    const { findings, whole } = await empty.audit();
+    assert.deepEqual([findings, whole, empty.status().damage], [[], true, undefined]);
+    await empty.write([aCreate()]);
+    assert.deepEqual((await empty.audit()).findings, []);
+  } finally {
+    await empty.close();
+  }
+});
+
 const rows: readonly (readonly [string, string])[] = [
   ["another state", "update keyfleet.objects set state = replace(state, 'CN=app', 'CN=bad') where id = $1"],
   ["a fact taken away", `update keyfleet.objects set state = replace(state, '"facts":1', '"facts":0') where id = $1`],
