@@ -90,7 +90,7 @@ export interface NodeSettings {
   logs?: LogSettings;
   /** The volume of a node. It is kept when the node is removed. */
   storage?: {
-    /** Size of the volume, for example 10Gi. Default 10Gi. Fixed once the node exists. */
+    /** Size of the volume, for example 10Gi. Default 10Gi. It may grow later where the storage class allows it, never shrink. */
     size?: string;
     /** Storage class of the volume; the site's default class when absent. Fixed once the node exists. */
     storageClassName?: string;

@@ -4,7 +4,7 @@ import { type ApiServer, startApiServer } from "../../crds/testing/api-server.ts
 import { planNext } from "../plan/plan.ts";
 import { kindOf, pathOf } from "../ports/kinds.ts";
 import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
-import { aCluster, anObserved, aView, desiredInTest, inWords } from "../testing/builders.ts";
+import { aCluster, anObserved, aView, desiredInTest, inWords, replaced } from "../testing/builders.ts";
 
 const namespace = "keyfleet";
 let api: ApiServer;
@@ -73,6 +73,55 @@ for (const type of ["NodePort", "HostNetwork"] as const)
     }
   });
 
+for (const [what, allowVolumeExpansion, expected] of [
+  ["grows a volume whose class allows it", true, /^$/],
+  [
+    "refuses to grow one whose class does not, which the operator hands on",
+    false,
+    /must support resize|can be resized/,
+  ],
+] as const)
+  test(`a real API server ${what}`, async () => {
+    const name = allowVolumeExpansion ? "growing" : "fixed";
+    await apply({
+      apiVersion: "storage.k8s.io/v1",
+      kind: "StorageClass",
+      metadata: { name },
+      provisioner: "x/y",
+      allowVolumeExpansion,
+    });
+    const claim = await boundClaim(name);
+    const observed = anObserved({
+      objects: replaced("PersistentVolumeClaim", "data-dc1-a-0", () => ({
+        ...claim,
+        metadata: { ...claim.metadata, name: "data-dc1-a-0" },
+      })),
+    });
+    const node = desiredInTest(observed).nodes.find(({ facts }) => facts.name === "dc1-a");
+    const grown = node?.objects.find(({ kind }) => kind === "PersistentVolumeClaim");
+    assert.ok(grown);
+    assert.match(await apply({ ...grown, metadata: { ...grown.metadata, name } }).then(() => "", String), expected);
+  });
+
+/** A claim of 1Gi of that class, named like it, bound to a volume. */
+async function boundClaim(name: string): Promise<KubernetesObject> {
+  const spec = {
+    accessModes: ["ReadWriteOnce"],
+    storageClassName: name,
+    volumeName: name,
+    resources: { requests: { storage: "1Gi" } },
+  };
+  const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: { name, namespace }, spec };
+  // Made by another than the operator, as by the controller of StatefulSets.
+  const made = await api.request("POST", `/api/v1/namespaces/${namespace}/persistentvolumeclaims`, claim);
+  assert.equal(made.status, 201, made.body.message);
+  const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${name}/status`;
+  const status = { phase: "Bound", capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"] };
+  const answer = await api.request("PATCH", `${path}?fieldManager=test&force=true`, { ...claim, status });
+  assert.equal(answer.status, 200, answer.body.message);
+  return answer.body;
+}
+
 test("a change of settings is one write, and settles again", async () => {
   const before = anObserved({ cluster: full, others: "new", settled: false });
   const applied = await Promise.all(
@@ -90,7 +139,10 @@ test("a change of settings is one write, and settles again", async () => {
 });
 
 async function apply(object: KubernetesObject): Promise<KubernetesObject> {
-  const path = pathOf(kindOf(object), namespace, object.metadata.name);
+  const path =
+    object.kind === "StorageClass"
+      ? `/apis/storage.k8s.io/v1/storageclasses/${object.metadata.name}`
+      : pathOf(kindOf(object), namespace, object.metadata.name);
   const answer = await api.request("PATCH", `${path}?fieldManager=keyfleet&force=true&fieldValidation=Strict`, object);
   assert.ok(
     answer.status === 200 || answer.status === 201,

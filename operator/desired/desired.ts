@@ -5,6 +5,7 @@ import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.t
 import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
 import { missingSettings, type ResolvedSettings } from "./settings.ts";
 import { statefulSet } from "./stateful-set.ts";
+import { grownClaim } from "./storage.ts";
 import { account, services } from "./surroundings.ts";
 import type { IsCaOfSite } from "./trust.ts";
 
@@ -69,7 +70,8 @@ function ownedObjects(
   // Without an HSM there is nothing to start; the gate nodeConfigured says what is missing.
   if (missingSettings(settings).length > 0) return around;
   const existing = objectOf(observed, "StatefulSet", facts.name);
-  return [...around, statefulSet(owner, { settings, image, existing })];
+  const claim = grownClaim(observed, owner, settings.storage.size);
+  return [...around, statefulSet(owner, { settings, image, existing }), ...(claim === undefined ? [] : [claim])];
 }
 
 function stamped(object: KubernetesObject): KubernetesObject {

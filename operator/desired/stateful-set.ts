@@ -47,16 +47,21 @@ export function statefulSet(
   };
 }
 
-/** The storage that a StatefulSet was made with; it cannot be changed afterwards. */
+/** The storage that a StatefulSet was made with; its template cannot be changed afterwards. */
 export function storageOf(set: KubernetesObject | undefined): ResolvedSettings["storage"] | undefined {
   const spec = set?.spec as { volumeClaimTemplates?: { spec: ClaimSpec }[] } | undefined;
-  const claim = spec?.volumeClaimTemplates?.[0]?.spec;
+  return sizeAndClass(spec?.volumeClaimTemplates?.[0]?.spec);
+}
+
+/** What a claim asks for; undefined when it asks for no size. */
+export function sizeAndClass(claim: ClaimSpec | undefined): ResolvedSettings["storage"] | undefined {
   const size = claim?.resources?.requests?.storage;
   if (claim === undefined || size === undefined) return undefined;
   return claim.storageClassName === undefined ? { size } : { size, storageClassName: claim.storageClassName };
 }
 
-interface ClaimSpec {
+/** A claim's specification, as far as this operator looks at it. */
+export interface ClaimSpec {
   readonly storageClassName?: string;
   readonly resources?: { readonly requests?: { readonly storage?: string } };
 }

@@ -1,6 +1,6 @@
-import { objectOf, viewOf } from "../desired/facts.ts";
+import { viewOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
-import { storageOf } from "../desired/stateful-set.ts";
+import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
 import { takeBack } from "./fleet-gates.ts";
@@ -20,10 +20,14 @@ export function complaints(view: View): Blocked[] {
 
 function storageUnchanged(view: View): Blocked[] {
   return view.desired.nodes.flatMap(({ facts }): Blocked[] => {
-    const made = storageOf(objectOf(view.observed, "StatefulSet", facts.name));
+    const made = storageMade(view.observed, facts.name);
     const wanted = resolvedSettings(view.observed.cluster, facts).storage;
     if (made === undefined || covers(wanted, made)) return [];
-    const message = `its volume was made with ${made.size} and cannot be changed; the node goes on with it`;
+    const { storageClassName } = wanted;
+    const otherClass = storageClassName !== undefined && storageClassName !== made.storageClassName;
+    if (!otherClass && isLarger(wanted.size, made.size)) return []; // it grows; the API server says when it cannot
+    const what = otherClass ? "cannot move to another storage class" : "cannot shrink";
+    const message = `its volume has ${made.size} and ${what}; the node goes on with it`;
     const remedy = `set storage of ${facts.name} back to ${made.size}, or add a node with another name`;
     return [{ gate: "storageUnchanged", subject: facts.name, message, remedy }];
   });

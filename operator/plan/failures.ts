@@ -11,6 +11,7 @@ export function failures(plan: Plan, failed: readonly { readonly action: Action;
 }
 
 function remedyOf(message: string): string {
+  if (/can be resized/.test(message)) return "use a storage class with allowVolumeExpansion, or set storage.size back";
   if (/forbidden/i.test(message)) return "give the operator the right or the quota, then it tries again by itself";
   if (/invalid/i.test(message)) return "correct the field of the specification that the message names";
   return "see the log of the operator; it tries again by itself";

@@ -412,10 +412,25 @@ const repairs: readonly Case[] = [
     ["delete KmsNode dc1-b"],
   ],
   [
-    "keeps the volume as it was made, and says so",
-    { objects: replaced("StatefulSet", "dc1-a", withStorage("5Gi")) },
+    "keeps a volume that is larger than it is to be, and says so",
+    { objects: replaced("StatefulSet", "dc1-a", withStorage("50Gi")) },
     ["apply StatefulSet dc1-a"],
     ["storageUnchanged dc1-a"],
+  ],
+  [
+    "lets a volume grow",
+    { objects: replaced("PersistentVolumeClaim", "data-dc1-a-0", withClaim({ size: "5Gi" })) },
+    ["apply PersistentVolumeClaim data-dc1-a-0"],
+  ],
+  [
+    "leaves a volume that has its size, in whatever unit",
+    { objects: replaced("PersistentVolumeClaim", "data-dc1-a-0", withClaim({ size: "10240Mi" })) },
+    [],
+  ],
+  [
+    "lets no volume grow that is not bound yet",
+    { objects: replaced("PersistentVolumeClaim", "data-dc1-a-0", withClaim({ size: "5Gi", phase: "Pending" })) },
+    [],
   ],
   [
     "says which ConfigMap of clients' CAs is missing",
@@ -430,6 +445,11 @@ const repairs: readonly Case[] = [
   ],
   ["a lost site is nothing to do when nothing is to be done", { unreachable: ["dc2", "dc3"] }, []],
 ];
+
+function withClaim({ size, phase = "Bound" }: { size: string; phase?: string }) {
+  const spec = { resources: { requests: { storage: size } } };
+  return (claim: KubernetesObject): KubernetesObject => ({ ...claim, spec, status: { phase } });
+}
 
 function onItsWayOut(pod: KubernetesObject): KubernetesObject {
   return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };
