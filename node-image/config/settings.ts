@@ -19,6 +19,10 @@ export interface Settings {
   readonly healthPort: number;
   /** Names PostgreSQL's unix socket; the port of the mesh. */
   readonly postgresPort: number;
+  /** Whether 3DES is made and used, for clients that know nothing better. */
+  readonly legacyCiphers: boolean;
+  /** How many bytes of a client's seed are mixed into the random generator; undefined refuses seeds. */
+  readonly clientSeedBytes: number | undefined;
   /** Of this software. */
   readonly version: string;
 }
@@ -37,6 +41,8 @@ export const help = `Key server of a keyfleet node.
   --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
   --health-port    /livez /readyz /metrics                 [8080]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
+  --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
+  --client-seeds   bytes of a client's seed that are used, or "refused"  [KEYFLEET_CLIENT_SEEDS, 1048576]
   --help           this text
 `;
 
@@ -56,6 +62,8 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       "kmip-certificate": text,
       "health-port": text,
       "postgres-port": text,
+      "legacy-ciphers": text,
+      "client-seeds": text,
       help: { type: "boolean" },
     },
   });
@@ -72,6 +80,11 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     kmipCertificate: values["kmip-certificate"],
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
     postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
+    legacyCiphers: onOrOff(
+      "--legacy-ciphers",
+      values["legacy-ciphers"] ?? environment.KEYFLEET_LEGACY_CIPHERS ?? "off",
+    ),
+    clientSeedBytes: seedBytes(values["client-seeds"] ?? environment.KEYFLEET_CLIENT_SEEDS ?? "1048576"),
     version: ownVersion(),
   });
 }
@@ -80,6 +93,18 @@ function port(flag: string, value: string): number {
   const number = Number(value);
   if (Number.isInteger(number) && number >= 0 && number < 65_536) return number;
   throw new Error(`${flag} ${value} is not a port`);
+}
+
+function onOrOff(flag: string, value: string): boolean {
+  if (value === "on" || value === "off") return value === "on";
+  throw new Error(`${flag} ${value} is neither on nor off`);
+}
+
+function seedBytes(value: string): number | undefined {
+  if (value === "refused") return undefined;
+  const bytes = Number(value);
+  if (Number.isInteger(bytes) && bytes >= 0) return bytes;
+  throw new Error(`--client-seeds ${value} is neither a number of bytes nor "refused"`);
 }
 
 function ownVersion(): string {

@@ -126,6 +126,7 @@ export class Service {
       keyring: door.keyring,
       usage: this.#usage.keeper,
       firstAdministrators: () => this.#administrators,
+      cryptography: { legacyCiphers: settings.legacyCiphers, seed: settings.clientSeedBytes ?? "refused" },
       log: kmipLog,
       metrics,
     });

@@ -1,0 +1,64 @@
+import { relative } from "node:path";
+import { choiceFor, defects, type OasisCase, oasisCases, playCase } from "./oasis-cases.ts";
+import { type OasisNode, startOasisNode } from "./oasis-node.ts";
+
+/** Usage: node node-image/testing/oasis-run.ts DIR... : executes every OASIS XML test case in the folders against a node of its own. */
+const folders = process.argv.slice(2);
+if (folders.length === 0) {
+  console.error("usage: npm run oasis -- DIR...   folders with the XML files of OASIS KMIP test cases");
+  process.exit(2);
+}
+
+const total = { passed: 0, failed: 0, defective: 0 };
+const cases = oasisCases(folders);
+// Cases that want the same of the server's owner share a node; each series of cases is a client of its own.
+for (const [choice, group] of Map.groupBy(cases, (each) => JSON.stringify(choiceFor(each)))) {
+  const node = await startOasisNode(JSON.parse(choice));
+  try {
+    for (const [series, members] of Map.groupBy(group, seriesOf)) await playSeries(node, series, members);
+  } finally {
+    await node.stop();
+  }
+}
+if (total.defective > 0) console.log(`${total.defective} files are defective and not counted`);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+
+/** The same names in other folders are other series. */
+function seriesOf({ file, name, series }: OasisCase): string {
+  return `${relative(".", file).slice(0, -`${name}.xml`.length)} ${series}`;
+}
+
+async function playSeries(node: OasisNode, series: string, members: readonly OasisCase[]): Promise<void> {
+  const client = await node.client(series);
+  const bound = new Map<string, string>();
+  try {
+    for (const each of members) tell(each, await playCase(each, client.exchange, bound).catch(problem));
+  } finally {
+    client.close();
+  }
+}
+
+function problem(error: Error): string[] {
+  return [error.message];
+}
+
+function tell(each: OasisCase, differences: readonly string[]): void {
+  const file = relative(".", each.file);
+  const defect = defects.get(each.name);
+  if (defect !== undefined) {
+    total.defective += 1;
+    console.log(`defective ${file}: ${defect}`);
+  } else if (differences.length === 0) {
+    total.passed += 1;
+    console.log(`passed ${file}`);
+  } else {
+    total.failed += 1;
+    console.log(
+      `FAILED ${file}\n${differences
+        .slice(0, 8)
+        .map((line) => `         ${line}`)
+        .join("\n")}`,
+    );
+  }
+}
