@@ -1,6 +1,6 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { objectType } from "../objects/enumerations.ts";
-import type { Material } from "../objects/material.ts";
+import type { Material, SplitPart } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { KeyValueCodec } from "../operations/wrapping.ts";
 import { decode } from "../ttlv/decode.ts";
@@ -11,7 +11,16 @@ import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
 import { materialBytes, materialItem } from "./key-material.ts";
 import { keyWrappingData } from "./key-wrapping.ts";
-import { anyEnumeration, anyItem, bytes, enumeration, integer, type Reading, type Shape } from "./shape.ts";
+import {
+  anyEnumeration,
+  anyItem,
+  bigIntegerText,
+  bytes,
+  enumeration,
+  integer,
+  type Reading,
+  type Shape,
+} from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Tag of the managed object's structure, by object type (2.2). */
@@ -61,6 +70,14 @@ const opaqueObject = structure({
   bytes: one(tag.OpaqueDataValue, bytes),
 });
 
+const splitKey = structure({
+  parts: one(tag.SplitKeyParts, integer),
+  identifier: one(tag.KeyPartIdentifier, integer),
+  threshold: one(tag.SplitKeyThreshold, integer),
+  method: one(tag.SplitKeyMethod, enumeration(known.splitKeyMethod)),
+  primeFieldSize: optional(tag.PrimeFieldSize, bigIntegerText),
+  block: one(tag.KeyBlock, keyBlock),
+});
 const pgpKey = structure({ subtype: one(tag.PGPKeyVersion, integer), block: one(tag.KeyBlock, keyBlock) });
 
 /** A Template is kept as it came (2.2.6). */
@@ -83,6 +100,11 @@ export function readObject(type: number, item: Item, reading: Reading): ReadObje
     case objectType.pgpKey: {
       const { subtype, block } = pgpKey.read(item, reading);
       return fromBlock(block, subtype, reading);
+    }
+    case objectType.splitKey: {
+      const { block, ...split } = splitKey.read(item, reading);
+      const { material, attributes: inKeyValue } = fromBlock(block, 0, reading);
+      return { material: { ...material, split }, attributes: inKeyValue };
     }
     case objectType.symmetricKey:
     case objectType.publicKey:
@@ -107,11 +129,18 @@ export function writeObject(type: number, material: Material, version: number): 
       return decode(material.bytes);
     case objectType.secretData:
       return secretData.write(tagNumber, { subtype, block: toBlock(material, version) }, version);
+    case objectType.splitKey:
+      return splitKey.write(tagNumber, { ...splitOf(material), block: toBlock(material, version) }, version);
     case objectType.pgpKey:
       return pgpKey.write(tagNumber, { subtype, block: toBlock(material, version) }, version);
     default:
       return key.write(tagNumber, { block: toBlock(material, version) }, version);
   }
+}
+
+function splitOf({ split }: Material): SplitPart {
+  if (split === undefined) throw new Error("a split key without what it is a part of");
+  return split;
 }
 
 type Block = typeof keyBlock extends Shape<infer Value> ? Value : never;

@@ -1,6 +1,7 @@
 import { archive, recover } from "../operations/archive.ts";
 import { check } from "../operations/check.ts";
 import { obtainLease } from "../operations/lease.ts";
+import { createSplitKey, joinSplitKey } from "../operations/split-key.ts";
 import { getUsageAllocation } from "../operations/usage-limits.ts";
 import * as payload from "./payloads-access.ts";
 import { identifiedRequest, identifiedResponse } from "./payloads-lifecycle.ts";
@@ -36,4 +37,20 @@ export const accessRoutes: readonly Route[] = [
   }),
   route({ operation: 0x15, name: "Archive", since: 10, ...identified, run: archive }),
   route({ operation: 0x16, name: "Recover", since: 10, ...identified, run: recover }),
+  route({
+    operation: 0x28,
+    name: "Create Split Key",
+    since: 12,
+    ...payload.createSplitKey,
+    run: createSplitKey,
+    placeholder: ({ uniqueIdentifiers }) => uniqueIdentifiers[0],
+  }),
+  route({
+    operation: 0x29,
+    name: "Join Split Key",
+    since: 12,
+    request: payload.joinSplitKeyRequest,
+    run: joinSplitKey,
+    response: identifiedResponse,
+  }),
 ];

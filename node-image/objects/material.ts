@@ -14,6 +14,21 @@ export interface Material {
   readonly bytes: Buffer;
   /** Present if the bytes are a wrapped key as a client registered it. */
   readonly wrapping?: KeyWrapping;
+  /** Present if the bytes are one part of a key; kept in the object's row ".split", not sealed with the bytes. */
+  readonly split?: SplitPart;
+}
+
+/** What a Split Key says of itself (KMIP 1.4, 2.2.5). */
+export interface SplitPart {
+  readonly method: number;
+  readonly parts: number;
+  readonly threshold: number;
+  /** Key Part Identifier, from 1. */
+  readonly identifier: number;
+  /** Decimal digits; for the prime field only. */
+  readonly primeFieldSize?: string;
+  /** Of parts that were made here: which belong together. */
+  readonly set?: string;
 }
 
 /** KMIP Key Wrapping Data (1.4, 2.1.5): what the bytes are wrapped with. Bytes in it are hexadecimal digits. */

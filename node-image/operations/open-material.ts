@@ -1,6 +1,6 @@
 import { state } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
-import { type Material, sealContext, unpackMaterial } from "../objects/material.ts";
+import { type Material, type SplitPart, sealContext, unpackMaterial } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
@@ -15,5 +15,7 @@ export function openMaterial(object: ManagedObject, context: Context): Material 
       "ObjectDestroyed",
     );
   }
-  return unpackMaterial(context.keyring.unseal(object.sealed, sealContext(object)));
+  const material = unpackMaterial(context.keyring.unseal(object.sealed, sealContext(object)));
+  const split = object.attributes.get(".split")?.[0] as unknown as SplitPart | undefined;
+  return split === undefined ? material : { ...material, split };
 }

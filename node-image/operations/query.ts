@@ -67,6 +67,7 @@ const objectTypes = [
   objectType.symmetricKey,
   objectType.publicKey,
   objectType.privateKey,
+  objectType.splitKey,
   objectType.template,
   objectType.secretData,
   objectType.opaqueObject,

@@ -1,3 +1,4 @@
+import { splitKeyMethod } from "../cryptography/secret-sharing.ts";
 import { transparentFormats } from "../cryptography/transparent.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { certificateAttributes } from "../objects/certificate.ts";
@@ -45,6 +46,14 @@ const formats: Readonly<Record<number, readonly number[]>> = {
     format.ecPrivateKey,
     ...transparentPrivate,
   ],
+  [objectType.splitKey]: [
+    format.raw,
+    format.opaque,
+    format.transparentSymmetricKey,
+    format.pkcs1,
+    format.pkcs8,
+    format.ecPrivateKey,
+  ],
   [objectType.pgpKey]: [format.raw, format.opaque],
   [objectType.certificate]: [0],
   [objectType.opaqueObject]: [0],
@@ -62,12 +71,30 @@ export async function register(request: RegisterRequest, context: Context): Prom
         ...agreed(request.attributes, material, context.version),
         ...certificateFacts(request),
         ...usage(request),
+        ...splitRow(material),
       },
       material,
     },
     context,
   );
   return { uniqueIdentifier };
+}
+
+/** What a part of a key says of itself is kept beside it (2.2.5). */
+function splitRow({ split }: Material): Record<string, Json[]> {
+  if (split === undefined) return {};
+  const { parts, threshold, identifier, method, primeFieldSize } = split;
+  const prime = primeFieldSize !== undefined;
+  if (parts < 1 || threshold < 1 || threshold > parts || identifier < 1 || identifier > parts) {
+    throw new Refusal("InvalidField", "Key Part Identifier and Split Key Threshold are from 1 to Split Key Parts");
+  }
+  if (prime !== (method === splitKeyMethod.polynomialPrime)) {
+    throw new Refusal(
+      "InvalidField",
+      "Prime Field Size belongs to Polynomial Sharing Prime Field, and to no other method",
+    );
+  }
+  return { ".split": [{ parts, threshold, identifier, method, ...(prime ? { primeFieldSize } : {}) }] };
 }
 
 /** Everything but opaque objects has a Cryptographic Usage Mask (3.19); many clients leave it out for what they bring. */

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { tag } from "../kmip/tags.ts";
+import type { Json } from "../objects/types.ts";
+import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
+import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
+import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import type { Item } from "../ttlv/types.ts";
+
+const createSplitKey = 0x28;
+const joinSplitKey = 0x29;
+const reason = {
+  notFound: 1,
+  invalidField: 7,
+  cryptographic: 10,
+  illegal: 11,
+  denied: 12,
+  sensitive: 22,
+  notExtractable: 23,
+};
+const methods = { xor: 1, polynomial16: 2, polynomialPrime: 3, polynomial8: 4 };
+const aes: Readonly<Record<string, Json>> = {
+  "Cryptographic Algorithm": 3,
+  "Cryptographic Length": 256,
+  "Cryptographic Usage Mask": 12,
+};
+
+let site: KmipSite;
+let app: KmipClient;
+before(async () => {
+  site = await kmipSite();
+  app = await site.connect("O=bank, CN=app");
+});
+after(() => site.close());
+
+interface Wanted {
+  readonly id?: string;
+  readonly method?: number;
+  readonly parts?: number;
+  readonly threshold?: number;
+  readonly attributes?: Readonly<Record<string, Json>>;
+}
+
+async function splitOf(wanted: Wanted, client = app): Promise<string[]> {
+  const { id, method = methods.polynomial8, parts = 5, threshold = 3, attributes = {} } = wanted;
+  const response = await client.call(
+    createSplitKey,
+    item.enumeration(tag.ObjectType, 5),
+    id === undefined ? undefined : item.text(tag.UniqueIdentifier, id),
+    item.integer(tag.SplitKeyParts, parts),
+    item.integer(tag.SplitKeyThreshold, threshold),
+    item.enumeration(tag.SplitKeyMethod, method),
+    template(attributes),
+  );
+  return childrenOf(response, tag.UniqueIdentifier).map(({ value }) => String(value));
+}
+
+async function joined(parts: readonly string[], type = 2, client = app): Promise<string> {
+  const ids = parts.map((each) => item.text(tag.UniqueIdentifier, each));
+  const response = await client.call(joinSplitKey, item.enumeration(tag.ObjectType, type), ...ids);
+  return String(findItem(response, tag.UniqueIdentifier)?.value);
+}
+
+async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof KmipFailure, String(error));
+    assert.equal(error.reason, expected, error.message);
+    if (message !== undefined) assert.match(error.message, message);
+    return true;
+  });
+}
+
+for (const [name, method] of Object.entries(methods)) {
+  test(`${name}: a key is split, and enough of its parts join to it`, async () => {
+    const id = await app.create({ "Cryptographic Usage Mask": 4 });
+    const key = await app.get(id);
+    const threshold = method === methods.xor ? 5 : 3;
+    const parts = await splitOf({ id, method, threshold });
+    assert.equal(parts.length, 5);
+    const again = await joined(parts.slice(5 - threshold));
+    assert.deepEqual(await app.get(again), key);
+    const attributes = await app.attributes(
+      again,
+      "Cryptographic Algorithm",
+      "Cryptographic Length",
+      "Cryptographic Usage Mask",
+    );
+    assert.deepEqual(attributes, { ...aes, "Cryptographic Usage Mask": 4 });
+    if (method !== methods.xor) await fails(joined(parts.slice(0, 2)), reason.cryptographic, /3 parts are needed/);
+  });
+}
+
+test("without a key a new one is made, of which only the parts are kept", async () => {
+  const before = (await app.locate()).length;
+  const parts = await splitOf({ attributes: aes });
+  assert.equal((await app.locate()).length, before + 5);
+  const [one, other] = [await joined(parts.slice(0, 3)), await joined(parts.slice(2))];
+  assert.deepEqual(await app.get(one), await app.get(other));
+});
+
+test("a part says what it is a part of, and can be given away and come back", async () => {
+  const parts = await splitOf({ attributes: aes });
+  const response = await app.call(operation.get, item.text(tag.UniqueIdentifier, parts[1] as string));
+  const part = findItem(response, tag.SplitKey) as Item;
+  assert.equal(findItem(part, tag.KeyPartIdentifier)?.value, 2);
+  assert.equal(findItem(part, tag.SplitKeyThreshold)?.value, 3);
+  const back = await app.call(operation.register, item.enumeration(tag.ObjectType, 5), template({}), part);
+  const copy = String(findItem(back, tag.UniqueIdentifier)?.value);
+  const again = await app.call(operation.get, item.text(tag.UniqueIdentifier, copy));
+  assert.deepEqual(findItem(again, tag.SplitKey), part);
+});
+
+test("secret data of any length is shared, too", async () => {
+  const secret = item.structure(
+    tag.SecretData,
+    item.enumeration(tag.SecretDataType, 1),
+    item.structure(
+      tag.KeyBlock,
+      item.enumeration(tag.KeyFormatType, 2),
+      item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, Buffer.from("seven.."))),
+    ),
+  );
+  const made = await app.call(operation.register, item.enumeration(tag.ObjectType, 7), template({}), secret);
+  const parts = await splitOf({ id: String(findItem(made, tag.UniqueIdentifier)?.value) });
+  assert.equal((await app.get(await joined(parts.slice(1, 4), 7))).toString(), "seven..");
+  await fails(
+    splitOf({ id: String(findItem(made, tag.UniqueIdentifier)?.value), method: methods.polynomial16 }),
+    reason.invalidField,
+    /even/,
+  );
+});
+
+test("parts of different keys are not joined, nor one part twice", async () => {
+  const [one, other] = [await splitOf({ attributes: aes }), await splitOf({ attributes: aes })];
+  await fails(joined([one[0], one[1], other[2]] as string[]), reason.cryptographic, /different split keys/);
+  await fails(joined([one[0], one[1], one[1]] as string[]), reason.invalidField, /given twice/);
+  await fails(joined([await app.create()]), reason.invalidField, /Only Split Keys/);
+});
+
+test("nothing of a split stays when it fails", async () => {
+  const before = (await app.locate()).length;
+  const wrong: readonly [Wanted, number][] = [
+    [{ attributes: { ...aes, Name: { nameValue: "n", nameType: 1 } } }, reason.invalidField],
+    [{ attributes: aes, parts: 2, threshold: 3 }, reason.invalidField],
+    [{ attributes: aes, parts: 1_000 }, reason.invalidField],
+    [{ attributes: aes, method: methods.xor, threshold: 2 }, reason.invalidField],
+    [{ attributes: { ...aes, State: 2 } }, reason.invalidField],
+  ];
+  for (const [wanted, expected] of wrong) await fails(splitOf(wanted), expected);
+  assert.equal((await app.locate()).length, before);
+});
+
+test("a key that may not leave is not split, and the parts of a sensitive one are sensitive, as is what they join to", async () => {
+  await fails(splitOf({ id: await app.create({ Extractable: false }) }), reason.notExtractable);
+  const parts = await splitOf({ id: await app.create({ Sensitive: true }), attributes: { Sensitive: false } });
+  await fails(app.get(parts[0] as string), reason.sensitive);
+  await fails(app.get(await joined(parts.slice(0, 3))), reason.sensitive);
+});
+
+test("whoever may split but not Get a key gets it by no detour; nor by joining others' parts", async () => {
+  const id = await app.create();
+  const parts = await splitOf({ attributes: aes });
+  const friend = await site.connect("O=bank, CN=friend");
+  const grant = "x-keyfleet-grant-user:CN=friend,O=bank,issuer(CN=clients,O=bank)";
+  const add = (to: string, right: string) =>
+    app.call(
+      operation.addAttribute,
+      item.text(tag.UniqueIdentifier, to),
+      attributeItem(grant, { type: 7, value: right }),
+    );
+  await fails(splitOf({ id }, friend), reason.notFound);
+  await add(id, "CreateSplitKey");
+  await fails(splitOf({ id }, friend), reason.denied, /right Get/);
+  for (const part of parts) await add(part, "JoinSplitKey");
+  await fails(joined(parts, 2, friend), reason.denied, /right Get/);
+});

@@ -1,0 +1,292 @@
+import { checkPrime, generatePrime } from "node:crypto";
+import { promisify } from "node:util";
+import { join, type Sharing, sharingFault, split, splitKeyMethod } from "../cryptography/secret-sharing.ts";
+import type { AttributeInstance } from "../objects/attributes.ts";
+import { keyFormatType, objectType } from "../objects/enumerations.ts";
+import type { Material, SplitPart } from "../objects/material.ts";
+import { Refusal } from "../objects/refusal.ts";
+import type { Json, ManagedObject } from "../objects/types.ts";
+import type { Context } from "./context.ts";
+import { madeHere, requiredNumber, withoutOrigin } from "./create.ts";
+import { find } from "./find.ts";
+import { type NewObject, storeAll, storeNew } from "./new-object.ts";
+import { openMaterial } from "./open-material.ts";
+import { makeSymmetricKey } from "./symmetric-keys.ts";
+
+/** KMIP Create Split Key (1.4, 4.38); `primeFieldSize` in decimal digits. */
+export interface CreateSplitKeyRequest {
+  readonly objectType: number;
+  /** The key to be split; without it a new one is made and only its parts are kept. */
+  readonly uniqueIdentifier?: string;
+  readonly parts: number;
+  readonly threshold: number;
+  readonly method: number;
+  readonly primeFieldSize?: string;
+  readonly attributes: readonly AttributeInstance[];
+}
+
+/** The parts, by Key Part Identifier from 1. */
+export interface CreateSplitKeyResponse {
+  readonly uniqueIdentifiers: readonly string[];
+}
+
+/** KMIP Join Split Key (1.4, 4.39). */
+export interface JoinSplitKeyRequest {
+  readonly objectType: number;
+  readonly uniqueIdentifiers: readonly string[];
+  readonly secretDataType?: number;
+  readonly attributes: readonly AttributeInstance[];
+}
+
+/** Largest secret that is shared in a prime field: larger ones would hold up everybody. */
+const primeSecretMaxBytes = 64;
+const splittable: readonly number[] = [objectType.symmetricKey, objectType.privateKey, objectType.secretData];
+
+/** Splits a key, or makes one, and stores the parts, all or none. */
+export async function createSplitKey(
+  request: CreateSplitKeyRequest,
+  context: Context,
+): Promise<CreateSplitKeyResponse> {
+  if (![objectType.splitKey, ...splittable].includes(request.objectType as 5)) {
+    throw new Refusal("InvalidField", "Split Keys are made of symmetric keys, private keys and secret data");
+  }
+  if (request.attributes.some(({ name }) => name === "Name")) {
+    throw new Refusal("InvalidField", "The parts cannot all have one Name: name them afterwards");
+  }
+  const source = await sourceOf(request, context);
+  try {
+    const sharing = await sharingOf(request, source.material.bytes.length);
+    const shares = split(source.material.bytes, sharing);
+    const set = context.newId();
+    const created = shares.map(({ index, bytes }) => ({
+      id: context.newId(),
+      ...partOf({ source, bytes, part: partFacts(sharing, index, set) }, request, context),
+    }));
+    await storeAll(created, context);
+    return { uniqueIdentifiers: created.map(({ id }) => id) };
+  } finally {
+    source.material.bytes.fill(0);
+  }
+}
+
+interface Source {
+  readonly material: Material;
+  /** Attributes of the key, which go before those of the request. */
+  readonly attributes: ReadonlyMap<string, readonly Json[]>;
+}
+
+/** Whoever has the parts has the key: so splitting needs the right to Get it, too. */
+async function sourceOf({ uniqueIdentifier, attributes }: CreateSplitKeyRequest, context: Context): Promise<Source> {
+  if (uniqueIdentifier === undefined) {
+    const [algorithm, bits] = ["Cryptographic Algorithm", "Cryptographic Length"].map((name) =>
+      requiredNumber(attributes, name),
+    );
+    const bytes = makeSymmetricKey({ algorithm: algorithm as number, bits: bits as number }, false);
+    const material = {
+      format: keyFormatType.raw,
+      subtype: 0,
+      algorithm: algorithm as number,
+      lengthBits: bits as number,
+      bytes,
+    };
+    return { material, attributes: new Map() };
+  }
+  await find(uniqueIdentifier, context);
+  const object = await find(uniqueIdentifier, context, "Get");
+  if (!splittable.includes(object.objectType)) {
+    throw new Refusal(
+      "IllegalOperation",
+      "Only symmetric keys, private keys and secret data are split",
+      "IllegalObjectType",
+    );
+  }
+  refuseKept(object);
+  const material = openMaterial(object, context);
+  if (material.wrapping === undefined) return { material, attributes: object.attributes };
+  material.bytes.fill(0);
+  throw new Refusal("IllegalOperation", "The key is kept wrapped: what is in it is not known here");
+}
+
+function refuseKept({ attributes }: ManagedObject): void {
+  if (attributes.get("Extractable")?.[0] === false)
+    throw new Refusal("NotExtractable", "The object is not Extractable");
+}
+
+async function sharingOf(request: CreateSplitKeyRequest, secretBytes: number): Promise<Sharing> {
+  const { method, parts, threshold } = request;
+  const prime = method === splitKeyMethod.polynomialPrime ? { prime: await primeOf(request, secretBytes) } : {};
+  const sharing = { method, parts, threshold, ...prime };
+  const fault = sharingFault(sharing, secretBytes);
+  if (fault !== undefined) throw new Refusal("InvalidField", fault);
+  return sharing;
+}
+
+async function primeOf({ primeFieldSize }: CreateSplitKeyRequest, secretBytes: number): Promise<bigint> {
+  if (secretBytes > primeSecretMaxBytes) {
+    throw new Refusal(
+      "InvalidField",
+      `In a prime field keys of up to ${primeSecretMaxBytes} bytes are shared: use GF(2^8)`,
+    );
+  }
+  if (primeFieldSize === undefined) return newPrime(8 * secretBytes + 1);
+  const prime = BigInt(primeFieldSize);
+  const tooLarge = prime.toString(16).length > 4 * primeSecretMaxBytes;
+  if (prime < 2n || tooLarge || !(await promisify(checkPrime)(prime))) {
+    throw new Refusal("InvalidField", "Prime Field Size is no prime, or far larger than any key: leave it out");
+  }
+  return prime;
+}
+
+function newPrime(bits: number): Promise<bigint> {
+  return new Promise((resolve, reject) => {
+    generatePrime(bits, { bigint: true }, (error, prime) => (error ? reject(error) : resolve(prime)));
+  });
+}
+
+function partFacts({ method, parts, threshold, prime }: Sharing, identifier: number, set: string): SplitPart {
+  return {
+    method,
+    parts,
+    threshold,
+    identifier,
+    set,
+    ...(prime === undefined ? {} : { primeFieldSize: String(prime) }),
+  };
+}
+
+interface NewPart {
+  readonly source: Source;
+  readonly bytes: Buffer;
+  readonly part: SplitPart;
+}
+
+function partOf({ source, bytes, part }: NewPart, request: CreateSplitKeyRequest, context: Context): NewObject {
+  const { material, attributes } = source;
+  const own = ["Cryptographic Algorithm", "Cryptographic Length"].flatMap((name): [string, Json[]][] => {
+    const value =
+      attributes.get(name) ?? request.attributes.filter((each) => each.name === name).map(({ value: each }) => each);
+    return value.length === 0 ? [] : [[name, [...value]]];
+  });
+  const mask = attributes.get("Cryptographic Usage Mask")?.[0] ?? 0;
+  const asked = withoutOrigin(request.attributes);
+  const masked = asked.some(({ name }) => name === "Cryptographic Usage Mask");
+  return {
+    objectType: objectType.splitKey,
+    requested: asSecretAs(attributes, asked),
+    given: {
+      ...madeHere(context),
+      ...Object.fromEntries(own),
+      ...(masked ? {} : { "Cryptographic Usage Mask": [mask] }),
+      ".split": [{ ...part }],
+    },
+    material: { ...material, lengthBits: material.lengthBits || 8 * material.bytes.length, bytes },
+  };
+}
+
+/** What comes from a sensitive key is as sensitive. */
+function asSecretAs(
+  source: ReadonlyMap<string, readonly Json[]>,
+  requested: readonly AttributeInstance[],
+): readonly AttributeInstance[] {
+  if (source.get("Sensitive")?.[0] !== true) return requested;
+  return [...requested.filter(({ name }) => name !== "Sensitive"), { name: "Sensitive", value: true }];
+}
+
+/** Joins parts to the key they are of. */
+export async function joinSplitKey(
+  request: JoinSplitKeyRequest,
+  context: Context,
+): Promise<{ readonly uniqueIdentifier: string }> {
+  if (!splittable.includes(request.objectType)) {
+    throw new Refusal("InvalidField", "Split keys are joined to symmetric keys, private keys and secret data");
+  }
+  const objects = await partsFor(request.uniqueIdentifiers, context);
+  const [first] = objects as [PartObject, ...PartObject[]];
+  const opened = objects.map(({ object, part }) => ({
+    index: part.identifier,
+    material: openMaterial(object, context),
+  }));
+  try {
+    const { format, algorithm, lengthBits } = (opened[0] as (typeof opened)[number]).material;
+    const { primeFieldSize, ...facts } = first.part;
+    const sharing = { ...facts, ...(primeFieldSize === undefined ? {} : { prime: BigInt(primeFieldSize) }) };
+    const shares = opened.map(({ index, material }) => ({ index, bytes: material.bytes }));
+    checkShares(shares, sharing);
+    const bytes = join(shares, sharing, Math.ceil(lengthBits / 8));
+    const subtype = request.objectType === objectType.secretData ? (request.secretDataType ?? 1) : 0;
+    return {
+      uniqueIdentifier: await storeJoined(
+        { format, subtype, algorithm, lengthBits, bytes },
+        { objects, request },
+        context,
+      ),
+    };
+  } finally {
+    for (const { material } of opened) material.bytes.fill(0);
+  }
+}
+
+interface PartObject {
+  readonly object: ManagedObject;
+  readonly part: SplitPart;
+}
+
+async function partsFor(ids: readonly string[], context: Context): Promise<readonly PartObject[]> {
+  if (new Set(ids).size !== ids.length) throw new Refusal("InvalidField", "A Unique Identifier is given twice");
+  if (ids.length === 0 || ids.length > 100) throw new Refusal("InvalidField", "Give 1 to 100 parts");
+  const found: PartObject[] = [];
+  for (const id of ids) {
+    await find(id, context);
+    const object = await find(id, context, "Get");
+    const part = object.attributes.get(".split")?.[0] as unknown as SplitPart | undefined;
+    if (part === undefined) throw new Refusal("InvalidField", "Only Split Keys are joined", "IllegalObjectType");
+    refuseKept(object);
+    found.push({ object, part });
+  }
+  checkSameSet(found.map(({ part }) => part));
+  return found;
+}
+
+function checkSameSet(parts: readonly SplitPart[]): void {
+  const [first] = parts as [SplitPart, ...SplitPart[]];
+  const kind = ({ identifier: _, ...rest }: SplitPart) => JSON.stringify(Object.entries(rest).sort());
+  if (parts.some((part) => kind(part) !== kind(first))) {
+    throw new Refusal("CryptographicFailure", "The parts are of different split keys");
+  }
+  if (new Set(parts.map(({ identifier }) => identifier)).size < parts.length) {
+    throw new Refusal("CryptographicFailure", "Two of the parts have the same Key Part Identifier");
+  }
+  if (parts.length < first.threshold) {
+    throw new Refusal("CryptographicFailure", `${first.threshold} parts are needed, ${parts.length} were given`);
+  }
+}
+
+/** Parts may have been registered by clients: they must be fit to be computed with. */
+function checkShares(shares: readonly { readonly bytes: Buffer }[], { method, prime }: Sharing): void {
+  const length = shares[0]?.bytes.length ?? 0;
+  const even = method !== splitKeyMethod.polynomial16 || length % 2 === 0;
+  const large = prime !== undefined && length > 4 * primeSecretMaxBytes;
+  if (large || !even || (prime === undefined && shares.some(({ bytes }) => bytes.length !== length))) {
+    throw new Refusal("CryptographicFailure", "The parts have lengths that do not fit each other");
+  }
+}
+
+function storeJoined(
+  material: Material,
+  { objects, request }: { readonly objects: readonly PartObject[]; readonly request: JoinSplitKeyRequest },
+  context: Context,
+): Promise<string> {
+  const { attributes } = (objects[0] as PartObject).object;
+  const asked = withoutOrigin(request.attributes).filter(
+    ({ name }) => !name.startsWith("Cryptographic Algorithm") && name !== "Cryptographic Length",
+  );
+  const masked = asked.some(({ name }) => name === "Cryptographic Usage Mask");
+  const kept = ["Cryptographic Algorithm", "Cryptographic Length", ...(masked ? [] : ["Cryptographic Usage Mask"])];
+  const given = Object.fromEntries(
+    kept.flatMap((name) => (attributes.has(name) ? [[name, [...(attributes.get(name) ?? [])]]] : [])),
+  );
+  return storeNew(
+    { objectType: request.objectType, requested: asSecretAs(attributes, asked), given, material },
+    context,
+  );
+}
