@@ -55,6 +55,7 @@ export const nodeReasons = {
     CaughtUp: "Everything that the reachable members hold is here.",
     CatchingUp: "Operations are being pulled.",
     PeersUnreachable: "No link to some peers.",
+    DiskFull: "The node's volume is full: it serves reads, writes nothing and takes nothing in.",
     Alone: "The fleet has one member only.",
     NotAMember: "The node does not belong to the fleet yet.",
   },

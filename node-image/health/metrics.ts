@@ -93,6 +93,8 @@ function gauges(registry: Registry) {
       "store_distrusted",
       "1 while the database as a whole is not as it was written: nothing is served",
     ),
+    writable: gauge("store_writable", "1 while writes are taken: PostgreSQL answers and its volume has room"),
+    slowestCommit: gauge("store_slowest_commit_milliseconds", "The slowest transaction of the last minute"),
     clockAhead: gauge("log_clock_ahead_milliseconds", "How far the log's clock runs ahead of this machine's"),
     connected: gauge("peer_connected", "1 while this node exchanges the log with a peer", ["peer"]),
     roundTrip: gauge("peer_round_trip_milliseconds", "Round trip to a peer", ["peer"]),
@@ -131,6 +133,8 @@ function fillStore(fill: Gauges, store: Measured["store"]): void {
   for (const [origin, sequence] of [...store.vector].slice(0, maxOrigins)) fill.sequence.set({ origin }, sequence);
   fill.queued.set(store.status.queuedOperations);
   fill.unapplied.set(store.status.unappliedOperations);
+  fill.writable.set(store.status.available && store.status.writesRefused === undefined ? 1 : 0);
+  fill.slowestCommit.set(store.status.slowestCommitMs);
   fill.clockAhead.set(store.status.clockAheadMs);
   fill.damaged.set(store.status.damagedObjects);
   fill.distrusted.set(store.status.damage === undefined ? 0 : 1);

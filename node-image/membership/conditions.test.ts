@@ -86,6 +86,11 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     { ...loaded, replication: running(peers(true), false) },
     ["Replicating", "False", "CatchingUp", /pulling/],
   ],
+  [
+    "has a full volume",
+    { ...loaded, database: { ready: true, message: "", writesRefused: "12 MiB left; give the volume more room" } },
+    ["Replicating", "False", "DiskFull", /more room/],
+  ],
   ["replicates not before it is a member", {}, ["Replicating", "False", "NotAMember", /not running/]],
   [
     "waits for its certificate",

@@ -61,6 +61,7 @@ function timeSynchronised(facts: Facts): Verdict {
 
 function replicating(facts: Facts): Verdict {
   const { peers, caughtUp, runningMs } = facts.replication;
+  if (facts.database.writesRefused !== undefined) return no("DiskFull", facts.database.writesRefused);
   if (facts.keyring !== "loaded" || runningMs === undefined) return no("NotAMember", "replication is not running");
   if (peers.length === 0) return yes("Alone", "there is no other member");
   const missing = peers.filter((peer) => !peer.connected).map((peer) => peer.name);

@@ -13,6 +13,8 @@ export class Database {
     readonly port: number;
     readonly log: Log;
     readonly version: string;
+    /** Room on the volume of the database, in bytes. */
+    readonly freeBytes: () => number;
   };
   #store: NodeStore | undefined;
   #clusterId: string | undefined;
@@ -24,6 +26,7 @@ export class Database {
     readonly port: number;
     readonly log: Log;
     readonly version: string;
+    readonly freeBytes: () => number;
   }) {
     this.#options = options;
   }
@@ -45,13 +48,14 @@ export class Database {
     const ready = status?.available === true;
     const message = ready ? "PostgreSQL answers" : this.#problem;
     if (status === undefined) return { ready, message };
-    const { damage, damagedObjects, auditedMs } = status;
+    const { damage, damagedObjects, auditedMs, writesRefused } = status;
     return {
       ready,
       message,
       damagedObjects,
       audited: auditedMs !== undefined,
       ...(damage === undefined ? {} : { damage }),
+      ...(writesRefused === undefined ? {} : { writesRefused }),
     };
   }
 
@@ -77,6 +81,7 @@ export class Database {
           port,
           softwareVersion: this.#options.version,
           nowMs: () => Date.now(),
+          freeBytes: this.#options.freeBytes,
           log: fieldsLog(log, "store"),
           signal: this.#stop.signal,
         });

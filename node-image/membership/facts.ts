@@ -28,6 +28,8 @@ export interface DatabaseFacts {
   readonly damagedObjects?: number;
   /** Whether all of it was looked through since the start. */
   readonly audited?: boolean;
+  /** Why nothing is written although PostgreSQL answers: the volume is full. */
+  readonly writesRefused?: string;
 }
 
 export interface TimeFacts {

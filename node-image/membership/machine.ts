@@ -69,7 +69,13 @@ export class Machine {
     this.#options = options;
     this.#rootOfTrust = new RootOfTrust(hsm, log);
     this.#clock = new Clock({ runFolder, log, nowMs });
-    this.#database = new Database({ socketDirectory: `${runFolder}/postgres`, port, log, version: settings.version });
+    this.#database = new Database({
+      socketDirectory: `${runFolder}/postgres`,
+      port,
+      log,
+      version: settings.version,
+      freeBytes: () => freeBytes(settings.dataFolder),
+    });
     this.#masterKey = new MasterKey(hsm);
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
@@ -300,6 +306,12 @@ export class Machine {
     };
     return nodeStatus(this.facts, particulars, this.#reporter.previous, new Date().toISOString());
   }
+}
+
+/** The database is on the same volume as the node's own files. */
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 function diskUsedPercent(folder: string): number {

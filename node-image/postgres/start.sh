@@ -5,6 +5,7 @@
 #   KEYFLEET_MESH_PORT      port for peers, default 5432; also names the socket
 #   KEYFLEET_LISTEN         addresses to listen on, default all
 #   KEYFLEET_POSTGRES_BIN   folder of the programs
+# TERM or INT ends it; whatever else ends PostgreSQL, it is started again.
 set -eu
 umask 077
 
@@ -13,6 +14,29 @@ run=${KEYFLEET_RUN:?"KEYFLEET_RUN must name the folder shared with the key serve
 port=${KEYFLEET_MESH_PORT:-5432}
 bin=${KEYFLEET_POSTGRES_BIN:-/usr/lib/postgresql/18/bin}
 templates=$(dirname "$0")
+
+# Once is what runs one PostgreSQL to its end; this one starts it again, also when it cannot start now: the disk may be full.
+if [ "${KEYFLEET_POSTGRES_ONCE:-}" = "" ]; then
+  ending='' once=''
+  trap 'ending=yes; kill -TERM "$once" 2>/dev/null || :' TERM INT
+  pause=0
+  while [ -z "$ending" ]; do
+    started=$(date +%s)
+    KEYFLEET_POSTGRES_ONCE=yes "$0" &
+    once=$!
+    while kill -0 "$once" 2>/dev/null; do
+      code=0
+      wait "$once" || code=$?
+    done
+    [ -z "$ending" ] || exit "$code"
+    [ $(($(date +%s) - started)) -lt 30 ] || pause=0
+    printf '{"level":"warn","room":"postgres","message":"PostgreSQL has ended with %s; it is started again in %s s"}\n' "$code" "$pause"
+    sleep "$pause" &
+    wait "$!" || :
+    pause=$((pause < 3 ? pause + 1 : 3))
+  done
+  exit 0
+fi
 
 say() { printf '{"level":"info","room":"postgres","message":"%s"}\n' "$1"; }
 

@@ -5,6 +5,7 @@ import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types
 import { type Audit, audit } from "./audit.ts";
 import { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, localConnection, type Place, readers } from "./connection.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { migrate } from "./migrate.ts";
 import { type Found, locateObjects, readObjects } from "./read.ts";
@@ -95,6 +96,11 @@ class PostgresStore implements NodeStore {
       channels,
       notified,
       damaged,
+      room: new DiskRoom({
+        freeBytes: options.freeBytes ?? (() => Number.POSITIVE_INFINITY),
+        nowMs: options.nowMs,
+        log: options.log,
+      }),
     });
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
@@ -232,6 +238,8 @@ class PostgresStore implements NodeStore {
       damage: ledger.problem?.message,
       auditedMs: this.#auditedMs,
       clockAheadMs: this.#clock.aheadMs(),
+      writesRefused: this.#writer.room.problem?.message,
+      slowestCommitMs: this.#writer.slowestCommit.ms,
     };
   }
 

@@ -63,6 +63,10 @@ export interface StoreStatus {
   readonly auditedMs: number | undefined;
   /** How far the clock of the log runs ahead of this machine's, because of a peer's. */
   readonly clockAheadMs: number;
+  /** Why this node writes nothing although its PostgreSQL answers, for people: its volume is full. Reads are served. */
+  readonly writesRefused: string | undefined;
+  /** The slowest transaction of the last minute, from sending it until it was durable. */
+  readonly slowestCommitMs: number;
 }
 
 /** Options of `openStore`. */
@@ -79,6 +83,8 @@ export interface StoreOptions {
   readonly log: Log;
   /** Of this software: a database that newer software has changed is used when that says it may be. Else it is refused. */
   readonly softwareVersion?: string;
+  /** Room on the volume of the database, in bytes; absent: it is not looked at. */
+  readonly freeBytes?: () => number;
   /** Ends the attempts to reach PostgreSQL; openStore then rejects with the abort reason. */
   readonly signal?: AbortSignal;
 }

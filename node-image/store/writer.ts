@@ -3,10 +3,12 @@ import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, isStatementError, localConnection, type Place } from "./connection.ts";
+import type { DiskRoom } from "./disk-room.ts";
 import { type Draft, encode } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { writable } from "./kinds.ts";
 import { Ledger } from "./ledger.ts";
+import { SlowestCommit } from "./slowest-commit.ts";
 import type { Ingested, Log, Operation } from "./types.ts";
 
 /** Changes that may wait for the transaction in flight; more are refused. */
@@ -39,11 +41,13 @@ export interface WriterOptions {
   readonly notified: (channel: string) => void;
   /** Objects whose rows are not what was written. */
   readonly damaged: (ids: ReadonlySet<string>) => void;
+  readonly room: DiskRoom;
 }
 
 /** The one connection that appends: what is asked for while a transaction is in flight goes into the next one together. */
 export class Writer {
   readonly ledger: Ledger;
+  readonly slowestCommit: SlowestCommit;
   readonly #options: WriterOptions;
   #keyring: Keyring | undefined;
   #queue: Entry[] = [];
@@ -55,6 +59,11 @@ export class Writer {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.ledger = new Ledger(options);
+    this.slowestCommit = new SlowestCommit(options.log);
+  }
+
+  get room(): DiskRoom {
+    return this.#options.room;
   }
 
   get connected(): boolean {
@@ -140,6 +149,7 @@ export class Writer {
     if (this.#client === undefined)
       throw new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node");
     if (this.ledger.problem !== undefined) throw this.ledger.problem;
+    if (this.room.problem !== undefined) throw this.room.problem;
   }
 
   #enqueue<Result>(
@@ -185,7 +195,9 @@ export class Writer {
     }
     const draft = this.ledger.draft();
     for (const entry of entries) entry.prepare?.(draft);
+    const startedMs = performance.now();
     await this.ledger.commit(client, draft);
+    this.slowestCommit.took(performance.now() - startedMs);
     for (const entry of entries) entry.done(draft);
   }
 

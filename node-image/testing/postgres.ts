@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
@@ -23,6 +23,18 @@ export interface TestPostgres {
   stop(): Promise<void>;
   /** What it wrote to stdout and stderr, the last lines. */
   output(): string;
+  /** The folder of the database as it is now; also that of a small disk, which is mounted for this PostgreSQL only. */
+  dataFolder(): string;
+  /** SIGKILL to the first process of PostgreSQL alone. */
+  killPostmaster(): void;
+}
+
+/** What differs from a PostgreSQL with all the room there is. */
+export interface TestPostgresOptions {
+  /** Size of its disk in MiB. What is on it is gone when it is killed or terminated. */
+  readonly diskMebibytes?: number;
+  /** Each flush to the disk waits for as many milliseconds as the file "run/slow" below this folder says. */
+  readonly slowDisk?: boolean;
 }
 
 const START_DEADLINE_MS = 20_000;
@@ -32,7 +44,7 @@ const MEMORY_MIN = 2 * 1024 ** 3;
 const USER = 10_001;
 
 /** Starts one; rejects with what to do when the node image's file system is not there. */
-export async function startPostgres(): Promise<TestPostgres> {
+export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const rootfs = nodeRootfs();
   const folder = mkdtempSync(join(roomyFolder(), "kf-pg-"));
   for (const name of ["data", "run"]) mkdirSync(join(folder, name));
@@ -43,7 +55,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   let output = "";
 
   const start = async () => {
-    child = spawnInside({ rootfs, folder, port });
+    child = spawnInside({ rootfs, folder, port, options });
     const keep = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-OUTPUT_MAX);
     };
@@ -69,6 +81,14 @@ export async function startPostgres(): Promise<TestPostgres> {
     await kill();
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   };
+  const killPostmaster = () => {
+    const first = readFileSync(join(dataFolder(), "18/postmaster.pid"), "utf8").split("\n")[0];
+    const shell = childrenOf(child?.pid ?? 0)[0];
+    // In the ids of the namespace, so that nobody else's process can be meant.
+    spawnSync("nsenter", ["-t", String(shell), "-p", "-m", "kill", "-9", String(first)]);
+  };
+  const dataFolder = () => `/proc/${childrenOf(child?.pid ?? 0)[0]}/root${join(folder, "data")}`;
+  if (options.slowDisk) buildSlowDisk(folder);
   try {
     await start();
   } catch (error) {
@@ -84,7 +104,14 @@ export async function startPostgres(): Promise<TestPostgres> {
     start,
     stop,
     output: () => output,
+    dataFolder,
+    killPostmaster,
   };
+}
+
+function buildSlowDisk(folder: string): void {
+  const library = join(folder, "run/slow-fsync.so");
+  execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", library, join(import.meta.dirname, "slow-fsync.c"), "-ldl"]);
 }
 
 /** A port on 127.0.0.1 that nobody listens on now. */
@@ -124,17 +151,26 @@ const inside = `
   mount -t proc proc "$1/proc"
   mount -t tmpfs tmpfs "$1/tmp"
   mkdir -p "$1/$2" "$1/tmp/program"
-  mount --bind "$2" "$1/$2"
+  [ "$5" = 0 ] || mount -t tmpfs -o "size=$5m,mode=700,uid=${USER},gid=${USER}" disk "$2/data"
+  mount --rbind "$2" "$1/$2"
   mount --bind -o ro "$3" "$1/tmp/program"
-  chroot --userspec=${USER}:${USER} "$1" /usr/bin/env -i PATH=/usr/bin:/bin \
+  chroot --userspec=${USER}:${USER} "$1" /usr/bin/env -i PATH=/usr/bin:/bin $6 \
     KEYFLEET_POSTGRES_DATA="$2/data" KEYFLEET_RUN="$2/run" KEYFLEET_MESH_PORT="$4" KEYFLEET_LISTEN=127.0.0.1 \
     /tmp/program/start.sh &
   wait "$!"`;
 
-function spawnInside(options: { rootfs: string; folder: string; port: number }): ChildProcess {
+function spawnInside(parts: {
+  rootfs: string;
+  folder: string;
+  port: number;
+  options: TestPostgresOptions;
+}): ChildProcess {
+  const { rootfs, folder, port, options } = parts;
   const program = join(import.meta.dirname, "../postgres");
   const namespaces = ["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--"];
-  const command = ["sh", "-euc", inside, "sh", options.rootfs, options.folder, program, String(options.port)];
+  const slow = options.slowDisk ? `LD_PRELOAD=${folder}/run/slow-fsync.so KEYFLEET_SLOW=${folder}/run/slow` : "";
+  const places = [rootfs, folder, program, String(port), String(options.diskMebibytes ?? 0), slow];
+  const command = ["sh", "-euc", inside, "sh", ...places];
   return spawn("setpriv", [...namespaces, ...command], { stdio: ["ignore", "pipe", "pipe"] });
 }
 

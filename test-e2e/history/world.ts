@@ -38,7 +38,7 @@ export class World {
   /** Needs a process in network and mount namespaces of its own; `folder` is in memory. */
   static async make(folder: string, recorder: () => Recorder): Promise<World> {
     const slow = join(folder, "slow-fsync.so");
-    const source = join(import.meta.dirname, "slow-fsync.c");
+    const source = join(import.meta.dirname, "../../node-image/testing/slow-fsync.c");
     execFileSync("gcc", ["-shared", "-fPIC", "-O2", "-o", slow, source, "-ldl"]);
     const wires = new Network();
     const fleet = await Fleet.start({
