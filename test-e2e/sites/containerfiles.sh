@@ -64,9 +64,9 @@ image_base() { # NAME
   fi
 }
 
-# facts FOLDER: path, kind, mode, owner and hash of what is ours in it; of the compiled addon no hash, for compilers differ
+# facts FOLDER: path, kind, mode, owner and hash of what is ours in it; of the compiled addon no hash, for compilers differ, nor the compile cache
 facts() {
-  (cd "$1" && find opt/keyfleet usr/local/bin -type f -printf '%p %m %U ' -exec sh -c 'sha256sum <"$1"' _ {} \; -o -printf "%p %y\n" | sed "/pkcs11\.node /s/ [0-9a-f]\{64\}.*//" | sort)
+  (cd "$1" && find opt/keyfleet usr/local/bin -path opt/keyfleet/compiled -prune -o -type f -printf '%p %m %U ' -exec sh -c 'sha256sum <"$1"' _ {} \; -o -printf "%p %y\n" | sed "/pkcs11\.node /s/ [0-9a-f]\{64\}.*//" | sort)
 }
 
 compare() { # ROOM

@@ -58,7 +58,8 @@ function main(): void {
 
 function build(image: (typeof images)[number]) {
   const recipe = readRecipe(join(checkout, image.room, "Containerfile"));
-  const layers = [baseLayer(image.rootfs), nodeLayer(), moduleLayer(image.room), sourceLayer(recipe)];
+  const lower = [baseLayer(image.rootfs), nodeLayer(), moduleLayer(image.room)];
+  const layers = [...lower, sourceLayer(image, recipe, lower.at(-1))];
   const reference = `localhost/${image.name}:${version}`;
   const megabytes = Math.round(layers.reduce((sum, layer) => sum + layer.size, 0) / 1e6);
   say(`${reference} ${megabytes} MB, source layer ${Math.round((layers.at(-1)?.size ?? 0) / 1e3)} kB`);
@@ -115,8 +116,7 @@ function imageManifest(config: Blob, layers: readonly Blob[]) {
 }
 
 function baseLayer(name: string): Blob {
-  const output = execFileSync(join(import.meta.dirname, "rootfs.sh"), [name], { stdio: ["ignore", "pipe", "inherit"] });
-  const folder = output.toString().trim();
+  const folder = rootfsOf(name);
   return keptLayer(`base ${name} ${readFileSync(`${folder}.key`, "utf8").trim()}`, (file) => {
     const owners = ["--sort=name", "--mtime=@0", "--numeric-owner", "--format=posix", tarNames];
     execFileSync("tar", ["-cf", file, ...owners, "--exclude=./dev/*", "-C", folder, "."]);
@@ -163,13 +163,40 @@ function installModules(target: string, room: string): void {
   execFileSync(join(checkout, "test-e2e/sites/prune-modules.sh"), [join(target, "node_modules")], { stdio: "inherit" });
 }
 
-function sourceLayer(recipe: ImageRecipe): Blob {
+/** The source, and of an image whose recipe names a NODE_COMPILE_CACHE what node makes of it. */
+function sourceLayer(image: (typeof images)[number], recipe: ImageRecipe, modules: Blob | undefined): Blob {
   return inTemporaryFolder((folder) => {
     const file = join(folder, "layer.tar");
     const left = ["*.test.ts", "testing", "node_modules"].map((name) => `--exclude=${name}`);
     tar(file, checkout, [...left, "--transform=s,^,opt/keyfleet/,", ...recipe.sources]);
-    return addBlob(readFileSync(file));
+    const compiled = recipe.environment.find((each) => each.startsWith("NODE_COMPILE_CACHE="))?.split("=")[1];
+    if (compiled === undefined || modules === undefined) return addBlob(readFileSync(file));
+    return keptLayer(`source ${image.room} ${modules.digest} ${hash(readFileSync(file))}`, (target) => {
+      const root = join(folder, "root");
+      mkdirSync(root);
+      for (const each of [file, join(blobs, modules.digest.slice("sha256:".length))])
+        execFileSync("tar", ["-xf", each, "-C", root]);
+      execFileSync(join(here, "compile.sh"), [rootfsOf(image.rootfs), root, compiled], { stdio: "inherit" });
+      rmSync(join(root, "opt/keyfleet/node_modules"), { recursive: true });
+      execFileSync("tar", [
+        "-cf",
+        target,
+        "--sort=name",
+        "--mtime=@0",
+        "--numeric-owner",
+        "--format=posix",
+        tarNames,
+        "-C",
+        root,
+        "opt",
+      ]);
+    });
   });
+}
+
+function rootfsOf(name: string): string {
+  const output = execFileSync(join(import.meta.dirname, "rootfs.sh"), [name], { stdio: ["ignore", "pipe", "inherit"] });
+  return output.toString().trim();
 }
 
 function tar(file: string, folder: string, what: readonly string[]): void {
