@@ -2,11 +2,13 @@ import { join } from "node:path";
 import { harden } from "./config/hardening.ts";
 import { jsonLog } from "./config/json-log.ts";
 import { openSource } from "./config/open-source.ts";
+import { rotatingFile } from "./config/rotating-file.ts";
 import { help, readSettings, type Settings } from "./config/settings.ts";
 import type { NodeSource } from "./config/source.ts";
 import { nodeMetrics } from "./health/metrics.ts";
 import { startHealth } from "./health/server.ts";
 import { connectHsm } from "./hsm/client.ts";
+import type { ActivityLog } from "./kmip/activity.ts";
 import { Machine } from "./membership/machine.ts";
 import { nextStep } from "./membership/next-step.ts";
 
@@ -21,14 +23,19 @@ async function main(): Promise<void> {
   harden();
   process.umask(0o077);
   let source: NodeSource | undefined;
-  const log = jsonLog(() => source?.current()?.spec.settings.logs?.level ?? "info");
+  const logs = () => source?.current()?.spec.settings.logs;
+  const log = jsonLog(() => logs()?.level ?? "info", writerOf(settings, "node.log"));
+  const activityLog = jsonLog(() => "info", writerOf(settings, "kmip-activity.log"));
+  const activity: ActivityLog = (fields) => {
+    if (logs()?.kmipActivity === true) activityLog("info", "kmip", { log: "kmip-activity", ...fields });
+  };
   log("info", "starting", { version: settings.version, source: settings.source, node: settings.node });
 
   source = openSource({ ...settings, cacheFile: join(settings.dataFolder, "kms-node.json"), log });
   const hsm = connectHsm({ socketPath: join(settings.runFolder, "hsm/hsm.sock") });
   const metrics = nodeMetrics(settings.version, () => machine.measured);
   const nowMs = () => performance.now();
-  const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations });
+  const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations, activity });
   const notReady = () => (machine.facts.ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
   await startHealth({ host: settings.listenAddress, port: settings.healthPort, notReady, metrics: metrics.registry });
   machine.start();
@@ -40,6 +47,11 @@ async function main(): Promise<void> {
       void machine.stop(leaveMs).finally(() => process.exit(0));
     });
   }
+}
+
+/** Where lines go: to stdout, which a pod's logs are, or to a file of the folder that was named. */
+function writerOf({ logFolder }: Settings, name: string): ((line: string) => void) | undefined {
+  return logFolder === undefined ? undefined : rotatingFile(join(logFolder, name));
 }
 
 function settingsOrExit(): Settings {

@@ -112,6 +112,7 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
     ["--data", join(local.dataFolder, "node")],
     ["--run", local.runFolder],
     ["--listen", local.listen],
+    ...(local.logFolder === undefined ? [] : [["--log-folder", local.logFolder]]),
     ["--health-port", String(local.healthPort)],
     ["--postgres-port", String(meshPort(node))],
     ...(node.spec.settings.interfaces?.kmip?.certificateSecretRef === undefined

@@ -62,7 +62,6 @@ function oneOf(value: unknown, allowed: readonly string[], path: string): void {
 const notActedOn: readonly (readonly [string, (settings: NodeSettings) => unknown])[] = [
   ["interfaces.rest", (settings) => settings.interfaces?.rest],
   ["interfaces.mesh.certificateSecretRef", (settings) => settings.interfaces?.mesh?.certificateSecretRef],
-  ["logs.kmipActivity", (settings) => settings.logs?.kmipActivity || undefined],
   ["logs.shipping", (settings) => settings.logs?.shipping],
   ["licence", (settings) => settings.licence],
   ["proxy", (settings) => settings.proxy],

@@ -19,6 +19,8 @@ export interface LocalNode {
   readonly listen: string;
   readonly healthPort: number;
   readonly pinFile: string;
+  /** Folder of the key server's node.log and kmip-activity.log, rotated; absent: lines go to stdout. */
+  readonly logFolder: string | undefined;
   /** Folder with tls.crt and tls.key, for settings.interfaces.kmip.certificateSecretRef. */
   readonly kmipCertificate: string;
   readonly programs: Readonly<Record<ProgramName, LocalProgram>>;
@@ -40,6 +42,7 @@ const fields = [
   "listen",
   "healthPort",
   "pinFile",
+  "logFolder",
   "kmipCertificate",
   "programs",
 ];
@@ -53,6 +56,7 @@ function readLocalNode(document: Record<string, unknown>): LocalNode {
     runFolder: text(document, "runFolder", "/run/keyfleet"),
     listen: text(document, "listen", "::"),
     healthPort: Number(document.healthPort ?? 8080),
+    logFolder: document.logFolder === undefined ? undefined : text(document, "logFolder", ""),
     pinFile: text(document, "pinFile", "/etc/keyfleet/pin"),
     kmipCertificate: text(document, "kmipCertificate", "/etc/keyfleet/kmip"),
     programs: {

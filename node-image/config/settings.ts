@@ -17,6 +17,8 @@ export interface Settings {
   /** Folder with tls.crt and tls.key for KMIP instead of the certificate of the site's CA; undefined: none. */
   readonly kmipCertificate: string | undefined;
   readonly healthPort: number;
+  /** Folder of node.log and kmip-activity.log, rotated; undefined: lines go to stdout. */
+  readonly logFolder: string | undefined;
   /** Names PostgreSQL's unix socket; the port of the mesh. */
   readonly postgresPort: number;
   /** Whether 3DES is made and used, for clients that know nothing better. */
@@ -39,6 +41,7 @@ export const help = `Key server of a keyfleet node.
   --listen         address for KMIP and health             [KEYFLEET_LISTEN, ::]
   --kmip-port      instead of settings.interfaces.kmip.port
   --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
+  --log-folder     folder of node.log and kmip-activity.log, rotated  [stdout]
   --health-port    /livez /readyz /metrics                 [8080]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
   --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
@@ -60,6 +63,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       listen: text,
       "kmip-port": text,
       "kmip-certificate": text,
+      "log-folder": text,
       "health-port": text,
       "postgres-port": text,
       "legacy-ciphers": text,
@@ -78,6 +82,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     listenAddress: values.listen ?? environment.KEYFLEET_LISTEN ?? "::",
     kmipPort: port("--kmip-port", values["kmip-port"] ?? "0"),
     kmipCertificate: values["kmip-certificate"],
+    logFolder: values["log-folder"],
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
     postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
     legacyCiphers: onOrOff(

@@ -2,6 +2,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { stagedStore } from "../operations/staged-store.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
+import { type ActivityLog, activityOf, loggable } from "./activity.ts";
 import { type ItemResult, pendingAnswer, resultStatus, zero } from "./item-result.ts";
 import { type RequestHeader, requestItem } from "./messages.ts";
 import { withoutStorageMasks } from "./protection-storage.ts";
@@ -22,6 +23,7 @@ export interface ItemParts {
   readonly header: RequestHeader;
   readonly context: Context;
   readonly metrics: OperationMetrics | undefined;
+  readonly activity: ActivityLog | undefined;
 }
 
 /** Does one item; never rejects. */
@@ -31,9 +33,11 @@ export async function runItem(item: Item, placeholders: Placeholders, parts: Ite
   const { operation, id } = nameOf(item);
   const head = { ...(operation === undefined ? {} : { operation }), ...id };
   let result = "success";
+  let reason: string | undefined;
   let answer: Answer | undefined;
   try {
     answer = await run(item, placeholders, parts);
+    if (answer.instead !== undefined) result = "pending";
     if (answer.instead !== undefined) return { operation, response: { ...answer.instead, ...id }, answer };
     const payload = answer.write(context.version);
     return { operation, response: { ...head, status: resultStatus.success, payload }, answer };
@@ -41,10 +45,19 @@ export async function runItem(item: Item, placeholders: Placeholders, parts: Ite
     zero(answer);
     result = resultReason(error);
     const response = { ...head, ...failed(error, { log: context.log, version: context.version }) };
+    reason = response.message;
     return { operation, response, answer: undefined };
   } finally {
     const name = router.get(operation ?? 0)?.name ?? "unknown";
-    metrics?.operation(name, result, (performance.now() - started) / 1000);
+    const durationMs = performance.now() - started;
+    metrics?.operation(name, result, durationMs / 1000);
+    parts.activity?.({
+      ...activityOf(item, context, answer?.placeholder),
+      operation: name,
+      result,
+      ...(reason === undefined ? {} : { reason: loggable(reason) }),
+      durationMs: Math.round(durationMs * 1000) / 1000,
+    });
   }
 }
 

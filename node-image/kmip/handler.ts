@@ -9,6 +9,7 @@ import { Pkcs11Applications } from "../operations/pkcs11.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
+import type { ActivityLog } from "./activity.ts";
 import { runBatch } from "./batch.ts";
 import type { OperationMetrics } from "./batch-item.ts";
 import { type Encoding, ttlv } from "./encoding.ts";
@@ -38,6 +39,8 @@ export interface HandlerParts {
   readonly usage?: UsageKeeper;
   readonly log: Context["log"];
   readonly metrics?: OperationMetrics;
+  /** Takes a line for each operation; absent: none is written. */
+  readonly activity?: ActivityLog;
 }
 
 /** Items of one batch that are taken. */
@@ -67,7 +70,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
   };
   return async (message, caller, encoding = ttlv) => {
     try {
-      return await answer(message, caller, { shared, metrics: parts.metrics, encoding });
+      return await answer(message, caller, { shared, metrics: parts.metrics, activity: parts.activity, encoding });
     } finally {
       message.fill(0);
     }
@@ -77,6 +80,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
 interface Surroundings {
   readonly shared: Omit<Context, "caller" | "version" | "operation">;
   readonly metrics: OperationMetrics | undefined;
+  readonly activity: ActivityLog | undefined;
   readonly encoding: Encoding;
 }
 
@@ -91,7 +95,15 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     if (version !== asked) throw notSpoken(`${Math.floor(asked / 10)}.${asked % 10}`);
     const { header, items } = parseRequest(request, version);
     const context = { ...shared, caller, version, operation: "" };
-    return await runBatch({ header, items, context, timeStamp, encoding, metrics: around.metrics });
+    return await runBatch({
+      header,
+      items,
+      context,
+      timeStamp,
+      encoding,
+      metrics: around.metrics,
+      activity: around.activity,
+    });
   } catch (error) {
     if (error instanceof DecodeError || error instanceof Refusal) {
       shared.log({ level: "warn", event: "message-refused", caller: caller.subject, message: error.message });

@@ -5,6 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Log, NodeSource } from "../config/source.ts";
 import type { Measured } from "../health/metrics.ts";
 import type { Hsm } from "../hsm/types.ts";
+import type { ActivityLog } from "../kmip/activity.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
 import type { MeshTls } from "../replication/types.ts";
 import type { NodeStore } from "../store/types.ts";
@@ -36,6 +37,7 @@ export interface MachineOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly metrics: OperationMetrics;
+  readonly activity: ActivityLog;
 }
 
 /**
@@ -79,7 +81,7 @@ export class Machine {
     this.#masterKey = new MasterKey(hsm);
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
-    this.#service = new Service({ settings, log, metrics: options.metrics });
+    this.#service = new Service({ settings, log, metrics: options.metrics, activity: options.activity });
     this.#ownCertificate = new OwnCertificate(settings.kmipCertificate, "interfaces.kmip.certificateSecretRef");
     this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
     this.#reporter = new Reporter(source, log);

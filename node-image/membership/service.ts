@@ -2,6 +2,7 @@ import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Log } from "../config/source.ts";
 import type { Keyring } from "../keys/types.ts";
+import type { ActivityLog } from "../kmip/activity.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
 import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
@@ -22,6 +23,7 @@ export interface ServiceOptions {
   readonly settings: Settings;
   readonly log: Log;
   readonly metrics: OperationMetrics;
+  readonly activity: ActivityLog;
 }
 
 /** What clients are served with. */
@@ -116,7 +118,7 @@ export class Service {
   }
 
   async #listen(door: Door, tls: TlsParts): Promise<void> {
-    const { settings, log, metrics } = this.#options;
+    const { settings, log, metrics, activity } = this.#options;
     const kmipLog = fieldsLog(log, "kmip");
     if (this.#usage?.store !== door.store) {
       this.#usage = { store: door.store, keeper: new UsageKeeper({ store: door.store, log: kmipLog }) };
@@ -129,6 +131,7 @@ export class Service {
       cryptography: { legacyCiphers: settings.legacyCiphers, seed: settings.clientSeedBytes ?? "refused" },
       log: kmipLog,
       metrics,
+      activity,
     });
     const ports = door.node.spec.settings.interfaces;
     const kmipPort = settings.kmipPort || (ports?.kmip?.port ?? defaultKmipPort);
