@@ -2,6 +2,7 @@ import type { Route } from "./route.ts";
 import { accessRoutes } from "./routes-access.ts";
 import { asynchronousRoutes } from "./routes-asynchronous.ts";
 import { attributeRoutes } from "./routes-attributes.ts";
+import { certificateRoutes } from "./routes-certificates.ts";
 import { cryptographyRoutes } from "./routes-cryptography.ts";
 import { discoveryRoutes } from "./routes-discovery.ts";
 import { lifecycleRoutes } from "./routes-lifecycle.ts";
@@ -16,6 +17,7 @@ export const router: ReadonlyMap<number, Route> = new Map(
     ...lifecycleRoutes,
     ...discoveryRoutes,
     ...cryptographyRoutes,
+    ...certificateRoutes,
     ...accessRoutes,
     ...asynchronousRoutes,
     ...sessionRoutes,

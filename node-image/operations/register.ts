@@ -148,9 +148,13 @@ function agreed(attributes: readonly AttributeInstance[], material: Material, ve
 }
 
 function certificateFacts({ objectType: type, material }: RegisterRequest): Record<string, Json[]> {
-  if (type !== objectType.certificate) return {};
-  if (material.subtype !== certificateType.x509) {
+  return type === objectType.certificate ? factsOfCertificate(material) : {};
+}
+
+/** The attributes that follow from a certificate: names, and algorithm and length of its key as far as they are known here. Throws Refusal. */
+export function factsOfCertificate({ subtype, bytes }: Material): Record<string, Json[]> {
+  if (subtype !== certificateType.x509) {
     throw new Refusal("InvalidField", "Certificates are taken as X.509 (DER) only");
   }
-  return { "Certificate Type": [material.subtype], ...certificateAttributes(material.bytes) };
+  return { "Certificate Type": [subtype], ...certificateAttributes(bytes) };
 }

@@ -19,6 +19,7 @@ export const cryptographicOperation = {
   certify: 0x06,
   reCertify: 0x07,
   get: 0x0a,
+  getAttributes: 0x0b,
   validate: 0x17,
   reKeyKeyPair: 0x1d,
   encrypt: 0x1f,

@@ -1,0 +1,108 @@
+import type { KeyObject } from "node:crypto";
+import { type Issuer, readCertificate } from "../cryptography/certificate.ts";
+import type { AttributeInstance } from "../objects/attributes.ts";
+import { linkType, objectType, state, usage } from "../objects/enumerations.ts";
+import { stateOf } from "../objects/lifecycle.ts";
+import { Refusal } from "../objects/refusal.ts";
+import { fact, type ManagedObject } from "../objects/types.ts";
+import { checkUse } from "./checked-key.ts";
+import type { Context } from "./context.ts";
+import { find } from "./find.ts";
+import { linkedTo } from "./links.ts";
+import { openMaterial } from "./open-material.ts";
+import { keyFor } from "./use-key.ts";
+
+/** The client's own attribute that names the issuer: the Unique Identifier of its certificate. */
+export const issuerAttribute = "x-issuer";
+
+/** The use that the issuer's private key must allow. */
+const signing = { usage: usage.certificateSign, purpose: "protect", right: "Certify" } as const;
+/** Certificates that are looked through for an issuer. */
+const candidatesMax = 1_000;
+
+/** Who signs: the certificate's object (none for one that signs itself) and what makeCertificate needs. */
+export interface ChosenIssuer extends Issuer {
+  readonly id: string | undefined;
+  readonly notAfter: Date | undefined;
+}
+
+/**
+ * The issuer of a certificate, by these rules: the certificate that "x-issuer" names; else the subject's own private key if its
+ * mask allows Certificate Sign (a root); else the caller's only active CA certificate whose private key is here and may sign.
+ */
+export async function chooseIssuer(
+  attributes: readonly AttributeInstance[],
+  publicKey: ManagedObject | undefined,
+  context: Context,
+): Promise<ChosenIssuer> {
+  const named = attributes.find(({ name }) => name === issuerAttribute)?.value as { value?: unknown } | undefined;
+  if (named !== undefined) return issuerOf(await find(String(named.value), context, "Certify"), context);
+  const own = publicKey === undefined ? undefined : await ownSigner(publicKey, context);
+  if (own !== undefined) return { id: undefined, certificate: undefined, privateKey: own, notAfter: undefined };
+  const found = await authorities(context);
+  if (found.length === 1 && found[0] !== undefined) return issuerOf(found[0], context);
+  throw new Refusal(
+    "MissingData",
+    `You have ${found.length} certificates of CAs that could sign here: name one by the attribute "${issuerAttribute}"`,
+  );
+}
+
+/** An issuer by its certificate. Rejects with Refusal if it is no CA, or if its key is not here or may not sign. */
+export async function issuerOf(object: ManagedObject, context: Context): Promise<ChosenIssuer> {
+  if (object.objectType !== objectType.certificate)
+    throw new Refusal("InvalidField", "An issuer is named by its Certificate");
+  const certificate = openMaterial(object, context).bytes;
+  const { isAuthority, notAfter } = readCertificate(certificate);
+  if (!isAuthority) throw new Refusal("InvalidField", "The issuer's certificate is not one of a CA");
+  if (isOut(object, context)) throw new Refusal("PermissionDenied", "The issuer's certificate was revoked");
+  const privateId = await privateKeyOf(object, context);
+  if (privateId === undefined)
+    throw new Refusal("InvalidField", "The issuer's private key is not linked with its certificate");
+  const { key } = await keyFor(privateId, signing, undefined, context);
+  return { id: object.id, certificate, privateKey: key, notAfter };
+}
+
+/** Certificate → public key → private key, by links. */
+async function privateKeyOf(certificate: ManagedObject, context: Context): Promise<string | undefined> {
+  const direct = linkedTo(certificate, linkType.privateKey);
+  if (direct !== undefined) return direct;
+  const publicId = linkedTo(certificate, linkType.publicKey);
+  const publicKey = publicId === undefined ? undefined : await context.store.object(publicId);
+  return publicKey === undefined ? undefined : linkedTo(publicKey, linkType.privateKey);
+}
+
+async function ownSigner(publicKey: ManagedObject, context: Context): Promise<KeyObject | undefined> {
+  const id = linkedTo(publicKey, linkType.privateKey);
+  const object = id === undefined ? undefined : await context.store.object(id);
+  if (object === undefined || !mayUse(object, context)) return undefined;
+  return (await keyFor(object.id, signing, undefined, context)).key;
+}
+
+async function authorities(context: Context): Promise<ManagedObject[]> {
+  const filter = { owner: context.caller.identity, objectType: objectType.certificate, withoutFacts: fact.destroyed };
+  const ids = await context.store.locate(filter);
+  const found: ManagedObject[] = [];
+  for (const object of await context.store.objects(ids.slice(0, candidatesMax))) {
+    if (object.sealed === undefined || isOut(object, context)) continue;
+    const privateId = await privateKeyOf(object, context);
+    const key = privateId === undefined ? undefined : await context.store.object(privateId);
+    if (key === undefined || !mayUse(key, context)) continue;
+    if (readCertificate(openMaterial(object, context).bytes).isAuthority) found.push(object);
+  }
+  return found;
+}
+
+function mayUse(object: ManagedObject, context: Context): boolean {
+  try {
+    checkUse(object, signing, context);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a certificate was revoked, or its time as an object is over. */
+export function isOut(object: ManagedObject, context: Context): boolean {
+  const current = stateOf(object, context.now());
+  return current !== state.preActive && current !== state.active;
+}
