@@ -100,6 +100,8 @@ function gauges(registry: Registry) {
     roundTrip: gauge("peer_round_trip_milliseconds", "Round trip to a peer", ["peer"]),
     lag: gauge("peer_lag_operations", "Operations that a peer holds and this node does not", ["peer"]),
     group: gauge("peer_tls_group", "1 for the key exchange group that the link to a peer uses", ["peer", "group"]),
+    snapshot: gauge("snapshot_objects", "Objects taken in by the snapshot under way; 0 while there is none"),
+    away: gauge("peer_away", "1 for a member that was silent for so long that logs are pruned without it", ["peer"]),
     inStep: gauge("durability_site_in_step", "1 while a site acknowledges this node's writes", ["site"]),
     waiting: gauge("durability_writes_waiting", "Writes that wait for other sites' acknowledgement"),
   };
@@ -141,6 +143,9 @@ function fillStore(fill: Gauges, store: Measured["store"]): void {
 }
 
 function fillPeers(fill: Gauges, replication: ReplicationStatus | undefined): void {
+  fill.snapshot.set(replication?.snapshot?.objects ?? 0);
+  fill.away.reset();
+  for (const peer of replication?.away ?? []) fill.away.set({ peer }, 1);
   for (const gauge of [fill.connected, fill.roundTrip, fill.lag, fill.group, fill.inStep]) gauge.reset();
   fill.waiting.set(replication?.writesWaiting ?? 0);
   for (const { site, inStep } of replication?.sites ?? []) fill.inStep.set({ site }, inStep ? 1 : 0);

@@ -60,7 +60,7 @@ function timeSynchronised(facts: Facts): Verdict {
 }
 
 function replicating(facts: Facts): Verdict {
-  const { peers, caughtUp, runningMs } = facts.replication;
+  const { peers, caughtUp, runningMs, importing } = facts.replication;
   if (facts.database.writesRefused !== undefined) return no("DiskFull", facts.database.writesRefused);
   if (facts.keyring !== "loaded" || runningMs === undefined) return no("NotAMember", "replication is not running");
   if (peers.length === 0) return yes("Alone", "there is no other member");
@@ -68,7 +68,7 @@ function replicating(facts: Facts): Verdict {
   if (missing.length === peers.length) {
     return no("PeersUnreachable", `cannot reach ${missing.join(", ")}; check 5432/TCP both ways and the certificates`);
   }
-  if (!caughtUp) return no("CatchingUp", "pulling what the peers hold");
+  if (!caughtUp) return no("CatchingUp", importing ?? "pulling what the peers hold");
   return yes(
     "CaughtUp",
     missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`,

@@ -50,6 +50,8 @@ export interface ReplicationFacts {
   readonly peers: readonly PeerFacts[];
   /** Everything that the reachable peers hold is here, or was within the last second. */
   readonly caughtUp: boolean;
+  /** What is being taken in instead of logs, for people; while it is, nothing here is complete. */
+  readonly importing?: string;
   /** How long replication has been running in this process; undefined while it is not. */
   readonly runningMs: number | undefined;
 }

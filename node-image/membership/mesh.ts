@@ -46,7 +46,9 @@ export class Mesh {
       ...(lagOperations === undefined ? {} : { lagOperations }),
       ...(tlsGroup === undefined ? {} : { tlsGroup }),
     }));
-    return { peers, caughtUp: status.caughtUp, runningMs: this.#options.nowMs() - this.#startedAtMs };
+    const runningMs = this.#options.nowMs() - this.#startedAtMs;
+    const importing = importingOf(status);
+    return { peers, caughtUp: status.caughtUp, runningMs, ...(importing === undefined ? {} : { importing }) };
   }
 
   get status(): ReplicationStatus | undefined {
@@ -126,4 +128,12 @@ export class Mesh {
       log: fieldsLog(log, "replication"),
     });
   }
+}
+
+/** What the node says while it takes in a snapshot. */
+function importingOf({ snapshot }: ReplicationStatus): string | undefined {
+  if (snapshot === undefined) return undefined;
+  const { peer, problem } = snapshot;
+  if (peer !== undefined) return `taking a snapshot from ${peer}, since logs no longer reach back far enough`;
+  return problem ?? "waits for a peer to take a snapshot from";
 }

@@ -78,6 +78,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     { ...loaded, serving: true, database: { ready: true, message: "", damage: "rows are missing" } },
     "refuse StoreDamaged",
   ],
+  [
+    "serves nothing while it takes in a snapshot, however long that takes",
+    { ...loaded, serving: true, replication: { ...news, runningMs: 900_000, importing: "taking a snapshot" } },
+    "catchUp",
+  ],
   ["waits for its certificate", { ...loaded, certificate: { state: "Requested", message: "" } }, "wait NoCertificate"],
   [
     "serves with a certificate that ends soon",

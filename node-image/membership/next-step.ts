@@ -193,7 +193,8 @@ function join(spec: KmsNodeSpec): Step {
 }
 
 function needsPeersNews(facts: Facts, spec: KmsNodeSpec): Step | undefined {
-  const { caughtUp, runningMs, peers } = facts.replication;
+  const { caughtUp, runningMs, peers, importing } = facts.replication;
+  if (importing !== undefined) return { do: "catchUp", message: importing };
   if (spec.membership.action === "Join") {
     return { do: "catchUp", message: caughtUp ? "caught up; waits to be made a member" : "pulling the log" };
   }

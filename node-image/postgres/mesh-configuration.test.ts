@@ -83,8 +83,8 @@ test("configuring again changes nothing, and a wrong pair of certificate and key
 test("a member's functions answer", async () => {
   await node.store.write([aCreate()]);
   const client = await connected();
-  const { rows: vector } = await client.query("select * from mesh.vector()");
-  assert.deepEqual(vector, [{ origin: node.store.incarnation, seq: "1", own: true }]);
+  const { rows: vector } = await client.query("select origin, seq, own, base from mesh.vector()");
+  assert.deepEqual(vector, [{ origin: node.store.incarnation, seq: "1", own: true, base: "0" }]);
   const { rows: pulled } = await client.query("select mesh.pull($1, $2, $3)", [node.store.incarnation, 0, 10]);
   assert.equal(pulled.length, 1);
   await client.query("select mesh.acknowledge($1)", [1_000]);

@@ -40,7 +40,9 @@ create schema if not exists mesh;
 revoke all on schema mesh from public;
 grant usage on schema mesh to mesh, mesh_door;
 grant usage on schema keyfleet to mesh_door;
-grant select on keyfleet.ops, keyfleet.vector, keyfleet.node_self to mesh_door;
+grant select on keyfleet.ops, keyfleet.vector, keyfleet.node_self, keyfleet.bases, keyfleet.objects, keyfleet.kept,
+  keyfleet.root, keyfleet.import to mesh_door;
+grant execute on function keyfleet.position_of(uuid) to mesh_door;
 
 -- Unlogged: after a crash peers acknowledge again and joiners ask again; wrapped keys are in no log of PostgreSQL's.
 create unlogged table if not exists mesh.positions (
@@ -65,15 +67,18 @@ begin
   return substr(system_user, 6);
 end $$;
 
--- Last sequence of each origin that this node holds; own marks this node's log, which is there even when it is empty.
-create or replace function mesh.vector() returns table (origin uuid, seq bigint, own boolean)
+-- How far this node holds each log, with the MAC of its last operation and how much of its beginning is not there any more;
+-- own marks this node's log, which is there even when it is empty.
+drop function if exists mesh.vector();
+create function mesh.vector() returns table (origin uuid, seq bigint, own boolean, base bigint, mac text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  self uuid := (select n.incarnation from keyfleet.node_self n);
 begin
   return query
-    select v.origin, v.seq, false from keyfleet.vector v where v.origin <> (select n.incarnation from keyfleet.node_self n)
+    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64') from keyfleet.vector v
     union all
-    select n.incarnation, coalesce((select max(o.seq) from keyfleet.ops o where o.origin = n.incarnation), 0), true
-      from keyfleet.node_self n;
+    select self, 0::bigint, true, 0::bigint, '' where keyfleet.position_of(self) = 0;
 end $$;
 
 -- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 1 MiB.
@@ -92,11 +97,50 @@ begin
     order by p.seq;
 end $$;
 
+-- This node's store at one moment, for who cannot follow the log: the root, how far each log goes, about how many objects.
+-- No row while it takes in a snapshot itself.
+create or replace function mesh.mark() returns table (root bytea, heads jsonb, objects bigint)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select r.sealed,
+      (select coalesce(jsonb_agg(jsonb_build_array(v.origin, v.seq, v.hlc::text, translate(encode(v.mac, 'base64'), E'\n', ''))), '[]')
+       from keyfleet.vector v),
+      (select greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = 'keyfleet.objects'::regclass)
+    from keyfleet.root r where not exists (select from keyfleet.import);
+end $$;
+
+-- Objects behind an identifier as JSON texts, in order: [id, state, mac, sealed]; at most 2000 and about 1 MiB.
+create or replace function mesh.snapshot(after_id uuid) returns setof text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  return query
+    select json_build_array(p.id, p.state, translate(encode(p.mac, 'base64'), E'\n', ''),
+        translate(encode(p.sealed, 'base64'), E'\n', ''))::text
+    from (
+      select o.id, o.state, o.mac, o.sealed, row_number() over (order by o.id) as place,
+        sum(octet_length(o.state) + coalesce(octet_length(o.sealed), 0)) over (order by o.id) as bytes
+      from (select * from keyfleet.objects s where s.id > after_id order by s.id limit 2000) o
+    ) p
+    where p.bytes <= 1048576 or p.place = 1
+    order by p.id;
+end $$;
+
+-- Operations that this node keeps for later, as mesh.pull gives them.
+create or replace function mesh.kept(after_origin uuid, after_seq bigint) returns setof text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  return query
+    select jsonb_build_array(k.origin, k.seq, k.hlc::text, k.kind, k.object,
+        translate(encode(k.payload, 'base64'), E'\n', ''), translate(encode(k.mac, 'base64'), E'\n', ''))::text
+    from keyfleet.kept k where (k.origin, k.seq) > (after_origin, after_seq) order by k.origin, k.seq limit 100;
+end $$;
+
 -- The caller holds this node's own log durably up to seq.
 create or replace function mesh.acknowledge(up_to bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  held bigint := (select coalesce(max(o.seq), 0) from keyfleet.ops o, keyfleet.node_self n where o.origin = n.incarnation);
+  held bigint := (select keyfleet.position_of(n.incarnation) from keyfleet.node_self n);
 begin
   insert into mesh.positions as p values (mesh.caller(), least(greatest(up_to, 0), held))
     on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp();

@@ -1,11 +1,12 @@
 import { StoreError } from "../store/error.ts";
-import type { Log, NodeStore, Operation, Vector } from "../store/types.ts";
+import type { Log, NodeStore, Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
 import type { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
 import type { PeerConnection } from "./peer-connection.ts";
+import type { Snapshots } from "./snapshots.ts";
 import type { Surroundings } from "./surroundings.ts";
-import type { MeshMember, MeshTls, PeerStatus } from "./types.ts";
+import type { MeshMember, MeshTls, PeerHead, PeerStatus } from "./types.ts";
 
 const pollMs = 1_000;
 const pullMax = 1_000;
@@ -20,6 +21,7 @@ export interface PeerOptions {
   readonly tls: () => MeshTls;
   readonly store: NodeStore;
   readonly gossip: Gossip;
+  readonly snapshots: Snapshots;
   readonly nowMs: () => number;
   readonly log: Log;
   readonly surroundings: Surroundings;
@@ -35,7 +37,7 @@ export class Peer {
   #stop: () => void = () => undefined;
   #problem: string | undefined = "not connected yet";
   #origin: string | undefined;
-  #theirs: Vector | undefined;
+  #theirs: ReadonlyMap<string, PeerHead> | undefined;
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
   #acknowledging = 0;
@@ -62,11 +64,16 @@ export class Peer {
     return this.#connection !== undefined && this.#theirs !== undefined;
   }
 
+  /** What the peer said last of each log; undefined while it is not reachable. */
+  get heads(): ReadonlyMap<string, PeerHead> | undefined {
+    return this.#connection === undefined ? undefined : this.#theirs;
+  }
+
   /** Operations that the peer held at the last look, a second ago at most, and this node does not hold now. */
   lag(): number | undefined {
     const mine = this.#options.store.vector();
     if (this.#theirs === undefined) return undefined;
-    return [...this.#theirs].reduce((sum, [origin, seq]) => sum + Math.max(0, seq - (mine.get(origin) ?? 0)), 0);
+    return [...this.#theirs].reduce((sum, [origin, { seq }]) => sum + Math.max(0, seq - (mine.get(origin) ?? 0)), 0);
   }
 
   status(): Omit<PeerStatus, "acknowledged"> {
@@ -173,20 +180,23 @@ export class Peer {
   async #poll(connection: PeerConnection): Promise<void> {
     const { nowMs, store, gossip } = this.#options;
     const sentMs = nowMs();
-    const rows = await connection.query("select origin, seq, own from mesh.vector()");
+    const rows = await connection.query("select origin, seq, own, base, mac from mesh.vector()");
     this.#roundTripMs = nowMs() - sentMs;
     this.#lastHeardMs = nowMs();
-    const vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));
+    const heads = new Map(rows.map((row) => [row.origin as string, headOf(row)]));
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
-    this.#theirs = vector;
+    this.#theirs = heads;
     this.#problem = undefined;
+    if (this.#options.snapshots.consider(this.member, heads)) return;
     this.#acknowledge(connection);
-    for (const [origin, theirs] of vector) {
+    for (const [origin, { seq: theirs, base }] of heads) {
       if (origin === store.incarnation) {
         this.#watchOwnLog(theirs);
         continue;
       }
       const mine = store.vector().get(origin) ?? 0;
+      // What was pruned here is had from another peer, or by a snapshot.
+      if (mine < base) continue;
       if (origin === this.#origin) await this.#pull(connection, origin, theirs);
       else await gossip.consider(origin, { mine, theirs }, () => this.#pull(connection, origin, theirs));
     }
@@ -223,6 +233,7 @@ export class Peer {
       if (operations.length === 0) return;
       if (!operations.every((operation) => operation !== undefined)) return this.#refuse(origin, "malformed");
       await this.#ingest(connection, operations);
+      if ((store.vector().get(origin) ?? 0) === mine) return;
     }
   }
 
@@ -295,4 +306,8 @@ export class Peer {
       };
     });
   }
+}
+
+function headOf(row: Record<string, unknown>): PeerHead {
+  return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };
 }

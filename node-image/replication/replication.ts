@@ -4,12 +4,29 @@ import { DurabilityGate } from "./durability.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
 import { Peer } from "./peer.ts";
+import { Pruner } from "./pruner.ts";
+import { Snapshots } from "./snapshots.ts";
 import { realSurroundings, type Surroundings } from "./surroundings.ts";
-import type { Durability, MeshMember, MeshTls, Replication, ReplicationOptions, ReplicationStatus } from "./types.ts";
+import type {
+  Durability,
+  MeshMember,
+  MeshTls,
+  PeerHead,
+  Replication,
+  ReplicationLimits,
+  ReplicationOptions,
+  ReplicationStatus,
+} from "./types.ts";
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 const tickMs = 100;
 const retryMs = 500;
+const defaults: ReplicationLimits = {
+  keepMs: 3_600_000,
+  absentMs: 7 * 86_400_000,
+  pruneEveryMs: 10_000,
+  emptyTakesFrom: 10_000,
+};
 
 /** Starts the exchange of the log with all members: opens this node's doors for them and pulls from each. */
 export function startReplication(options: ReplicationOptions): Replication {
@@ -21,6 +38,9 @@ class Exchange implements Replication {
   readonly #gate: DurabilityGate;
   readonly #gossip: Gossip;
   readonly #surroundings: Surroundings;
+  readonly #snapshots: Snapshots;
+  readonly #pruner: Pruner;
+  readonly #limits: ReplicationLimits;
   readonly #heard = new Map<string, string>();
   readonly #readAcknowledgements: () => void;
   readonly #answerHandovers: () => void;
@@ -31,7 +51,7 @@ class Exchange implements Replication {
   #stopped = false;
 
   constructor(options: ReplicationOptions) {
-    const { store, nowMs, wrapFor } = options;
+    const { store, nowMs, wrapFor, log } = options;
     this.#options = options;
     this.#members = options.members;
     this.#tls = options.tls;
@@ -39,8 +59,14 @@ class Exchange implements Replication {
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
     this.#readAcknowledgements = oneAtATime(() => this.#read());
     this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
-    this.#surroundings = options.surroundings ?? realSurroundings;
+    const surroundings = options.surroundings ?? realSurroundings;
+    this.#surroundings = surroundings;
+    this.#limits = { ...defaults, ...options.limits };
+    const heads = () => this.#heads();
+    this.#snapshots = new Snapshots({ store, tls: () => this.#tls, heads, nowMs, log, surroundings, ...this.#limits });
+    this.#pruner = new Pruner({ store, log, nowMs, ...this.#limits });
     this.#tick();
+    this.#pruneLater();
     store.setGate((head) => this.#gate.wait(head));
     store.onNotification((channel) => this.#notified(channel));
     void this.#openDoors();
@@ -57,10 +83,11 @@ class Exchange implements Replication {
     const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
     for (const peer of this.#peers) if (!kept.includes(peer)) peer.stop();
     const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
-    const [gossip, surroundings] = [this.#gossip, this.#surroundings];
+    const [gossip, snapshots, surroundings] = [this.#gossip, this.#snapshots, this.#surroundings];
+    const tlsNow = () => this.#tls;
     this.#peers = [
       ...kept,
-      ...added.map((member) => new Peer({ member, tls: () => this.#tls, store, gossip, nowMs, log, surroundings })),
+      ...added.map((member) => new Peer({ member, tls: tlsNow, store, gossip, snapshots, nowMs, log, surroundings })),
     ];
   }
 
@@ -70,6 +97,7 @@ class Exchange implements Replication {
   }
 
   caughtUp(): boolean {
+    if (this.#options.store.intake.importing !== undefined) return false;
     const reachable = this.#peers.filter((peer) => peer.reachable);
     if (reachable.length === 0) return !this.#members.some((member) => this.#isOther(member));
     return reachable.every((peer) => peer.lag() === 0);
@@ -84,11 +112,14 @@ class Exchange implements Replication {
       })),
       sites: this.#gate.steps(),
       writesWaiting: this.#gate.waiting,
+      snapshot: this.#snapshots.status,
+      away: this.#pruner.away,
     };
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#snapshots.stop();
     this.#options.store.setGate(async () => undefined);
     for (const peer of this.#peers) peer.stop();
     // Nobody waits for sites that are no longer heard.
@@ -99,6 +130,31 @@ class Exchange implements Replication {
     if (this.#stopped) return;
     this.#gate.tick();
     this.#surroundings.after(tickMs, () => this.#tick());
+  }
+
+  /** By identity, of those that are reachable. */
+  #heads(): ReadonlyMap<string, ReadonlyMap<string, PeerHead>> {
+    return new Map(
+      this.#peers.flatMap((peer): [string, ReadonlyMap<string, PeerHead>][] =>
+        peer.heads === undefined ? [] : [[peer.member.identity, peer.heads]],
+      ),
+    );
+  }
+
+  #pruneLater(): void {
+    this.#surroundings.after(this.#limits.pruneEveryMs, () => {
+      if (this.#stopped) return;
+      // What failed is tried again in the next turn.
+      void this.#prune()
+        .catch(() => undefined)
+        .finally(() => this.#pruneLater());
+    });
+  }
+
+  async #prune(): Promise<void> {
+    const { self, log } = this.#options;
+    const operations = await this.#pruner.turn(this.#members, self.identity, this.#heads());
+    if (operations > 0) log({ level: "debug", event: "logPruned", operations });
   }
 
   /** Roles and functions for peers; tried again until the database takes them. */

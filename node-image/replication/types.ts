@@ -44,6 +44,38 @@ export interface PeerStatus {
   readonly refusedOrigins: Readonly<Record<string, string>>;
 }
 
+/** How far a peer holds one origin's log. */
+export interface PeerHead {
+  readonly seq: number;
+  /** Up to here its log is pruned: it can only be had as part of a snapshot. */
+  readonly base: number;
+  /** MAC of the operation at `seq`, base64. */
+  readonly mac: string;
+}
+
+/** A snapshot that this node needs or takes in. */
+export interface SnapshotStatus {
+  /** From whom, while it is under way. */
+  readonly peer: string | undefined;
+  readonly objects: number;
+  /** About how many the peer has. */
+  readonly total: number;
+  /** Why the last one did not come about. */
+  readonly problem: string | undefined;
+}
+
+/** Bounds that have defaults. */
+export interface ReplicationLimits {
+  /** Operations stay in the log for at least so long; default an hour. */
+  readonly keepMs: number;
+  /** A member not heard for so long is no longer waited for with pruning; default a week. */
+  readonly absentMs: number;
+  /** Between two looks for what can be pruned; default 10 s. */
+  readonly pruneEveryMs: number;
+  /** An empty store takes a snapshot from a peer with so many operations; default 10,000. */
+  readonly emptyTakesFrom: number;
+}
+
 /** One other site as durability sees it. */
 export interface SiteStep {
   readonly site: string;
@@ -56,6 +88,9 @@ export interface ReplicationStatus {
   readonly peers: readonly PeerStatus[];
   readonly sites: readonly SiteStep[];
   readonly writesWaiting: number;
+  readonly snapshot: SnapshotStatus | undefined;
+  /** Members that were silent for so long that logs are pruned without them. */
+  readonly away: readonly string[];
 }
 
 /** Answer to a joiner: the master key wrapped for its HSM (opaque here), or why not. */
@@ -72,6 +107,7 @@ export interface ReplicationOptions {
   readonly wrapFor: (identity: string) => Promise<HandoverAnswer>;
   /** A site fell out of step or is back; called at once. */
   readonly onSiteStep?: (step: SiteStep) => void;
+  readonly limits?: Partial<ReplicationLimits>;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly log: Log;

@@ -147,11 +147,17 @@ export class SimulatedNode {
     if (text === "listen ops") return [];
     if (text.includes("mesh.vector()")) {
       const own = disk.incarnation;
-      const others = [...disk.vector()].filter(([origin]) => origin !== own);
-      return [
-        ...others.map(([origin, seq]) => ({ origin, seq: `${seq}`, own: false })),
-        { origin: own, seq: `${disk.log(own).at(-1)?.seq ?? 0}`, own: true },
-      ];
+      const origins = new Set([...disk.vector().keys(), own]);
+      return [...origins].map((origin) => {
+        const last = disk.log(origin).at(-1);
+        return {
+          origin,
+          seq: `${last?.seq ?? 0}`,
+          own: origin === own,
+          base: "0",
+          mac: last?.mac.toString("base64") ?? "",
+        };
+      });
     }
     if (text.includes("mesh.pull(")) {
       const [origin, after, amount] = values as [string, number, number];

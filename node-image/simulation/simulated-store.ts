@@ -4,7 +4,7 @@ import type { Change } from "../objects/types.ts";
 import { LogicalClock } from "../store/clock.ts";
 import { Draft, encode } from "../store/draft.ts";
 import { StoreError } from "../store/error.ts";
-import type { Ingested, Operation, Vector } from "../store/types.ts";
+import type { Ingested, NodeStore, Operation, Vector } from "../store/types.ts";
 import type { Disk } from "./disk.ts";
 
 /** Surroundings of one life of a key server: its timers end with it. */
@@ -83,6 +83,19 @@ export class SimulatedStore {
   vector(): Vector {
     return this.#vector;
   }
+
+  heads(): ReturnType<NodeStore["heads"]> {
+    const { disk } = this.#parts;
+    const macOf = (origin: string, seq: number) => disk.log(origin)[seq - 1]?.mac ?? Buffer.alloc(0);
+    return new Map([...this.#vector].map(([origin, seq]) => [origin, { seq, mac: macOf(origin, seq) }]));
+  }
+
+  /** Logs are simulated whole: nothing is pruned, so nobody needs a snapshot. */
+  async prune(): Promise<number> {
+    return 0;
+  }
+
+  readonly intake = { importing: undefined };
 
   /** Resolves with the head of this node's log once the sites that must hold it do. */
   async write(changes: readonly Change[]): Promise<number> {

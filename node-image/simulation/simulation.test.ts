@@ -59,7 +59,7 @@ const planted: readonly (readonly [sentence: string, path: string, from: string,
     "what is announced is acknowledged before it is durable",
     "/replication/peer.ts",
     "const position = this.#options.store.vector().get(this.#origin) ?? 0;",
-    "const position = this.#theirs?.get(this.#origin) ?? 0;",
+    "const position = this.#theirs?.get(this.#origin)?.seq ?? 0;",
     /in step, does not hold/,
   ],
 ];

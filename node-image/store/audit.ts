@@ -8,7 +8,7 @@ import type { State } from "./law.ts";
 import { auditLog } from "./log-audit.ts";
 import { asOperation, verified } from "./operation.ts";
 import { Root } from "./root.ts";
-import { checkMaterial, type Row, stateOf } from "./row.ts";
+import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
 import type { Vector } from "./types.ts";
 
 /** Rows of one look; between two the event loop is free. */
@@ -89,7 +89,7 @@ async function auditRows(
       [after],
     );
     for (const row of rows as StoredRow[]) {
-      sum.toggle("row", row.mac);
+      sum.toggle(leafOf(sum, row));
       const problem = problemOf(keyring, row);
       if (problem === undefined) continue;
       damagedObjects.push(row.id);
@@ -153,7 +153,7 @@ async function auditKept(client: pg.Client, { keyring, findings, sum }: Checking
     const last = rows.at(-1);
     if (last === undefined) return;
     for (const operation of rows.map(asOperation)) {
-      sum.toggle("kept", operation.mac);
+      sum.toggle(sum.leaf("kept", operation.mac));
       if (!verified(keyring, operation))
         findings.add(`operation ${operation.seq} of ${operation.origin}, kept for later, was changed`);
     }

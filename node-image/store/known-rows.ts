@@ -1,7 +1,8 @@
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Changed, Known } from "./merge.ts";
-import { stateOf } from "./row.ts";
+import type { Root } from "./root.ts";
+import { leafOf, stateOf } from "./row.ts";
 
 /** Objects kept in memory, about 1.5 kB each; beyond it the one unused for longest is read again when it is needed. */
 const rowsMax = 4_000;
@@ -13,7 +14,7 @@ export class KnownRows {
   /** Reads what is not known yet. Absent objects are in neither result; damaged ones are never merged into. */
   async load(
     client: pg.Client,
-    keyring: Keyring,
+    trust: { readonly keyring: Keyring; readonly root: Root },
     ids: ReadonlySet<string>,
   ): Promise<{ readonly known: ReadonlyMap<string, Known>; readonly damaged: ReadonlySet<string> }> {
     const known = new Map<string, Known>();
@@ -28,7 +29,7 @@ export class KnownRows {
     const { rows } = await client.query({ name: "rows", text, values: [missing] });
     for (const row of rows) {
       try {
-        known.set(row.id, { state: stateOf(keyring, row), mac: row.mac });
+        known.set(row.id, { state: stateOf(trust.keyring, row), mac: row.mac, leaf: leafOf(trust.root, row) });
       } catch (error) {
         if ((error as { code?: unknown }).code !== "damaged") throw error;
         damaged.add(row.id);
@@ -38,10 +39,10 @@ export class KnownRows {
   }
 
   /** Takes over what was committed. */
-  wrote(changed: readonly Changed[]): void {
-    for (const { row, state } of changed) {
+  wrote(changed: readonly (Changed & { readonly leaf: Buffer })[]): void {
+    for (const { row, state, leaf } of changed) {
       this.#rows.delete(row.id);
-      this.#rows.set(row.id, { state, mac: row.mac });
+      this.#rows.set(row.id, { state, mac: row.mac, leaf });
     }
     for (const id of this.#rows.keys()) {
       if (this.#rows.size <= rowsMax) return;

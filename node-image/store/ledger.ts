@@ -4,13 +4,32 @@ import type { LogicalClock } from "./clock.ts";
 import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
+import { type Head, headsFrom } from "./head.ts";
 import { KnownRows } from "./known-rows.ts";
 import { type Changed, Merge } from "./merge.ts";
 import { asOperation, understands } from "./operation.ts";
 import { Root } from "./root.ts";
+import { leafOf } from "./row.ts";
 import type { Operation, Vector } from "./types.ts";
 
 const pageSize = 1_000;
+/** Operations that are pruned in one turn of the writer, for each origin: some milliseconds. */
+const pruneMax = 1_000;
+/** Columns of keyfleet.append without any operation. */
+const noOperations = [[], [], [], [], [], [], [], [], []];
+
+/** How far a snapshot is taken in. */
+export interface Importing {
+  /** Of the peer that it comes from. */
+  readonly identity: string;
+  /** What its rows hold at least. */
+  readonly heads: readonly Head[];
+  /** What this node held before: only who holds all of it may be asked. */
+  readonly floor: Vector;
+  /** The last object that is in. */
+  readonly after: string;
+  readonly stage: "rows" | "tail";
+}
 
 /** Options of `Ledger`. */
 export interface LedgerOptions {
@@ -26,9 +45,11 @@ export class Ledger {
   readonly #options: LedgerOptions;
   readonly #rows = new KnownRows();
   #vector = new Map<string, number>();
+  #macs = new Map<string, Buffer>();
   #keyring: Keyring | undefined;
   #root: Root | undefined;
   #kept = 0;
+  #importing: Importing | undefined;
   #problem: StoreError | undefined;
 
   constructor(options: LedgerOptions) {
@@ -37,6 +58,11 @@ export class Ledger {
 
   get vector(): Vector {
     return this.#vector;
+  }
+
+  /** MAC of the last operation of each origin: tells one log from another of the same name. */
+  get macs(): ReadonlyMap<string, Buffer> {
+    return this.#macs;
   }
 
   /** Operations that wait until they can be merged. */
@@ -51,11 +77,13 @@ export class Ledger {
 
   /** Reads how far the log goes; always anew: what was in flight when the connection broke may or may not be there. */
   async read(client: pg.Client): Promise<void> {
-    const { rows } = await client.query("select origin, seq, hlc from keyfleet.vector");
+    const { rows } = await client.query("select origin, seq, hlc, mac from keyfleet.vector");
     this.#rows.forget();
     this.#root = undefined;
     this.#vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));
+    this.#macs = new Map(rows.map((row) => [row.origin as string, row.mac as Buffer]));
     for (const row of rows) this.#options.clock.follow(BigInt(row.hlc));
+    this.#importing = await readImporting(client);
     const counted = await client.query("select count(*) as kept from keyfleet.kept");
     this.#kept = Number(counted.rows[0].kept);
   }
@@ -82,6 +110,24 @@ export class Ledger {
     return this.#keyring;
   }
 
+  /** Sums up all rows; throws StoreError like `keyring`. */
+  get root(): Root {
+    const { keyring } = this;
+    if (this.#root === undefined || keyring === undefined)
+      throw new StoreError("noMasterKey", "this node has no master key");
+    return this.#root;
+  }
+
+  /** A snapshot that is being taken in: nothing is served meanwhile. */
+  get importing(): Importing | undefined {
+    return this.#importing;
+  }
+
+  /** The rows up to this identifier are in. */
+  importedTo(id: string): void {
+    if (this.#importing !== undefined) this.#importing = { ...this.#importing, after: id };
+  }
+
   /** From now on nothing of the database is trusted. */
   distrust(why: string): void {
     this.#problem = new StoreError("damaged", why);
@@ -94,27 +140,46 @@ export class Ledger {
 
   /** Appends, merges and sums up in one transaction. */
   async commit(client: pg.Client, draft: Draft): Promise<void> {
-    const { keyring } = this;
-    if (this.#root === undefined) throw new StoreError("noMasterKey", "this node has no master key");
     if (draft.operations.length === 0 && draft.kept.length === 0) return;
-    const { merged, changed } = await this.#merge(client, draft, keyring);
+    const { keyring, root } = this;
+    const { merged, changed } = await this.#merge(client, draft, { keyring, root });
     const vector = new Map([...this.#vector, ...draft.positions()]);
     const held = draft.kept.filter((operation) => merged.has(operation));
     const left = draft.operations.filter((operation) => !merged.has(operation));
-    const root = this.#root.copy("here");
-    for (const { mac } of [...held, ...left]) root.toggle("kept", mac);
-    for (const { row, before } of changed) {
-      if (before !== undefined) root.toggle("row", before);
-      root.toggle("row", row.mac);
-    }
-    const sealed = root.sealed(keyring, vector);
-    const values = [...draft.columns(merged), ...rowColumns(changed), ...keptColumns(held), sealed];
-    const places = values.map((_, index) => `$${index + 1}`).join();
-    await client.query({ name: "commit", text: `select keyfleet.commit_batch(${places})`, values });
+    const next = root.copy("here");
+    for (const { mac } of [...held, ...left]) next.toggle(next.leaf("kept", mac));
+    const rows = summedUp(next, changed);
+    const sealed = next.sealed(keyring, vector);
+    await commitBatch(client, [...draft.columns(merged), ...rowColumns(changed), ...keptColumns(held), sealed]);
     this.#vector = vector;
-    this.#root = root;
+    for (const { origin, mac } of draft.operations) this.#macs.set(origin, mac);
+    this.#root = next;
     this.#kept += left.length - held.length;
-    this.#rows.wrote(changed);
+    this.#rows.wrote(rows);
+  }
+
+  /** Inserts rows of a snapshot and sums them up; the caller has begun the transaction, and reads anew when it fails. */
+  async insert(client: pg.Client, fresh: readonly Changed[]): Promise<void> {
+    const next = this.root.copy("here");
+    summedUp(next, fresh);
+    const sealed = next.sealed(this.keyring, this.#vector);
+    await commitBatch(client, [...noOperations, ...rowColumns(fresh), [], [], sealed]);
+    this.#root = next;
+  }
+
+  /** Takes what everybody holds and is older than `beforeHlc` from the beginning of the logs; returns how many operations. */
+  async prune(client: pg.Client, common: Vector, beforeHlc: bigint): Promise<number> {
+    let pruned = 0;
+    for (const [origin, seq] of common) {
+      const { rows } = await client.query("select keyfleet.prune($1, $2, $3, $4) as pruned", [
+        origin,
+        Math.min(seq, this.#vector.get(origin) ?? 0),
+        beforeHlc.toString(),
+        pruneMax,
+      ]);
+      pruned += rows[0].pruned;
+    }
+    return pruned;
   }
 
   /** After a failed commit nothing that is remembered is certain. */
@@ -125,17 +190,17 @@ export class Ledger {
   async #merge(
     client: pg.Client,
     draft: Draft,
-    keyring: Keyring,
+    trust: { readonly keyring: Keyring; readonly root: Root },
   ): Promise<{ readonly merged: ReadonlySet<Operation>; readonly changed: readonly Changed[] }> {
     const merging = draft.merging();
     const ids = new Set(merging.map(({ object }) => object));
-    const { known, damaged } = await this.#rows.load(client, keyring, ids);
+    const { known, damaged } = await this.#rows.load(client, trust, ids);
     if (damaged.size > 0) this.#options.damaged(damaged);
     // What concerns a damaged row is kept, so that the rest goes on.
     const merged = merging.filter(({ object }) => !damaged.has(object));
     const merge = new Merge(known);
     for (const operation of merged) merge.add(operation);
-    return { merged: new Set(merged), changed: merge.changed(keyring) };
+    return { merged: new Set(merged), changed: merge.changed(trust.keyring) };
   }
 
   async #mergeKept(client: pg.Client): Promise<void> {
@@ -156,6 +221,13 @@ export class Ledger {
   }
 }
 
+async function readImporting(client: pg.Client): Promise<Importing | undefined> {
+  const { rows } = await client.query("select identity, heads, floor, after, stage from keyfleet.import");
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  return { ...row, heads: headsFrom(row.heads), floor: new Map(Object.entries(row.floor)) };
+}
+
 /** Only a store in which nothing is merged yet may be without root: new, or to be merged anew from its whole log. */
 async function openRoot(client: pg.Client, keyring: Keyring, vector: Vector): Promise<Root> {
   const { rows } = await client.query("select sealed from keyfleet.root");
@@ -166,7 +238,7 @@ async function openRoot(client: pg.Client, keyring: Keyring, vector: Vector): Pr
   );
   if (unmerged[0].whole !== true) throw new StoreError("damaged", "the root of the database is missing");
   const root = Root.fresh();
-  await eachKeptMac(client, (mac) => root.toggle("kept", mac));
+  await eachKeptMac(client, (mac) => root.toggle(root.leaf("kept", mac)));
   return root;
 }
 
@@ -183,6 +255,21 @@ async function eachKeptMac(client: pg.Client, take: (mac: Buffer) => void): Prom
     for (const row of rows) take(row.mac);
     after = last;
   }
+}
+
+/** Takes what is replaced out of the sum, adds what is new, and returns that with its leaf. */
+function summedUp(root: Root, changed: readonly Changed[]): readonly (Changed & { readonly leaf: Buffer })[] {
+  return changed.map((each) => {
+    const leaf = leafOf(root, each.row);
+    if (each.before !== undefined) root.toggle(each.before.leaf);
+    root.toggle(leaf);
+    return { ...each, leaf };
+  });
+}
+
+async function commitBatch(client: pg.Client, values: readonly unknown[]): Promise<void> {
+  const places = values.map((_, index) => `$${index + 1}`).join();
+  await client.query({ name: "commit", text: `select keyfleet.commit_batch(${places})`, values: [...values] });
 }
 
 function rowColumns(changed: readonly Changed[]): unknown[] {

@@ -8,14 +8,16 @@ import type { Operation } from "./types.ts";
 export interface Known {
   readonly state: State;
   readonly mac: Buffer;
+  /** What its row adds to the root. */
+  readonly leaf: Buffer;
 }
 
 /** A row to be written. */
 export interface Changed {
   readonly row: Row;
   readonly state: State;
-  /** MAC of the row that it replaces; undefined when there is none. */
-  readonly before: Buffer | undefined;
+  /** What it replaces; undefined when there is nothing. */
+  readonly before: Known | undefined;
   /** Sealed material to set; null: none; "keep": what the database holds. */
   readonly material: Buffer | null | "keep";
 }
@@ -55,7 +57,7 @@ export class Merge {
     return [...this.#work].flatMap(([id, { known, state, material }]) => {
       const row = makeRow(keyring, id, state);
       if (known?.mac.equals(row.mac) === true) return [];
-      return { row, state, before: known?.mac, material: isDestroyed(state) ? null : material };
+      return { row, state, before: known, material: isDestroyed(state) ? null : material };
     });
   }
 

@@ -10,7 +10,7 @@ const sumBytes = 32;
 export type Part = "row" | "kept";
 
 /**
- * One number over all authenticated rows: the XOR of a keyed hash of each MAC. A row that is missing, comes twice or is
+ * One number over all authenticated rows: the XOR of a keyed hash of each. A row that is missing, comes twice or is
  * an older one of its own changes it, which the MAC of the row alone cannot tell. Key and sum rest sealed and bound to the
  * vector: neither can be computed, nor put back to an earlier value, without the master key.
  */
@@ -48,14 +48,19 @@ export class Root {
     return new Root(this.#key, from === "here" ? Buffer.from(this.#sum) : Buffer.alloc(sumBytes));
   }
 
+  /** What a member adds to the sum; `content` tells it from every other member of its part. */
+  leaf(part: Part, content: string | Buffer): Buffer {
+    return createHmac("sha256", this.#key).update(part).update(content).digest();
+  }
+
   /** Adds a member, or takes one out: the same operation. */
-  toggle(part: Part, mac: Buffer): void {
-    const leaf = createHmac("sha256", this.#key).update(part).update(mac).digest();
+  toggle(leaf: Buffer): void {
     for (let at = 0; at < sumBytes; at += 1) this.#sum[at] = (this.#sum[at] as number) ^ (leaf[at] as number);
   }
 
+  /** Whether both sum up the same members; roots with different keys cannot be compared and are not equal. */
   equals(other: Root): boolean {
-    return this.#sum.equals(other.#sum);
+    return this.#key.equals(other.#key) && this.#sum.equals(other.#sum);
   }
 
   sealed(keyring: Keyring, vector: Vector): Buffer {

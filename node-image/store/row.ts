@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Keyring } from "../keys/types.ts";
 import { StoreError } from "./error.ts";
 import { isDestroyed, type State } from "./law.ts";
+import type { Root } from "./root.ts";
 import { decodeState, encodeState } from "./state.ts";
 
 /** A merged object as it rests in the database: its state as text under a MAC, and the sealed material that the state names. */
@@ -24,6 +25,11 @@ export function stateOf(keyring: Keyring, row: Row): State {
   if (state === undefined)
     throw new StoreError("invalid", `object ${row.id} was written by newer software; run that version`);
   return state;
+}
+
+/** What a row adds to the root: its content, whatever master key version its MAC is under. */
+export function leafOf(root: Root, { id, state }: Pick<Row, "id" | "state">): Buffer {
+  return root.leaf("row", id + state);
 }
 
 /** Throws StoreError "damaged" unless the sealed material is the one that the state names. */

@@ -7,6 +7,7 @@ import { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, localConnection, type Place, readers } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
+import { Intake } from "./intake.ts";
 import { migrate } from "./migrate.ts";
 import { type Found, locateObjects, readObjects } from "./read.ts";
 import type {
@@ -61,6 +62,7 @@ async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise
 
 class PostgresStore implements NodeStore {
   readonly incarnation: string;
+  readonly intake: Intake;
   readonly #pool: pg.Pool;
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
@@ -102,6 +104,7 @@ class PostgresStore implements NodeStore {
         log: options.log,
       }),
     });
+    this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
 
@@ -129,11 +132,13 @@ class PostgresStore implements NodeStore {
   }
 
   async write(changes: readonly Change[]): Promise<void> {
+    this.#mustBeWhole();
     if (changes.length === 0) return;
     await this.#gate(await this.#writer.write(changes));
   }
 
-  async ingest(operations: readonly Operation[]): Promise<Ingested> {
+  async ingest(operations: readonly Operation[], options: { readonly importing?: true } = {}): Promise<Ingested> {
+    if (options.importing !== true) this.#mustBeWhole();
     const ingested = await this.#writer.ingest(operations);
     for (const { marker, listener } of this.#remote) {
       const marked = operations.filter(
@@ -146,6 +151,17 @@ class PostgresStore implements NodeStore {
 
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void {
     this.#remote.push({ marker, listener });
+  }
+
+  heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }> {
+    const { vector, macs } = this.#writer.ledger;
+    return new Map([...vector].map(([origin, seq]) => [origin, { seq, mac: macs.get(origin) as Buffer }]));
+  }
+
+  async prune(common: Vector, olderThanMs: number): Promise<number> {
+    if (this.intake.importing !== undefined) return 0;
+    const before = BigInt(Math.floor(this.#nowMs() - olderThanMs)) << 16n;
+    return this.#writer.alone((client) => this.#writer.ledger.prune(client, common, before));
   }
 
   async setKeyring(keyring: Keyring): Promise<void> {
@@ -258,7 +274,14 @@ class PostgresStore implements NodeStore {
     }, afterMs).unref();
   }
 
+  /** While a snapshot is taken in, nothing is complete. */
+  #mustBeWhole(): void {
+    if (this.intake.importing !== undefined)
+      throw new StoreError("unavailable", "this node is taking in the fleet's objects; use another node");
+  }
+
   async #read(ids: readonly string[]): Promise<Found> {
+    this.#mustBeWhole();
     const found = await readObjects((text, values) => this.query(text, values), this.#writer.ledger.keyring, ids);
     this.#foundDamaged(found.damaged);
     return found;

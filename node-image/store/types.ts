@@ -1,6 +1,7 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Json, Store } from "../objects/types.ts";
 import type { Audit } from "./audit.ts";
+import type { Intake } from "./intake.ts";
 
 /** Why the store refused or failed; `unavailable` may also mean that the outcome is not known, `damaged` that the database is not as it was written. */
 export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany" | "damaged";
@@ -103,8 +104,17 @@ export interface NodeStore extends Store {
   /** Resolves true when PostgreSQL answers a query. */
   ping(): Promise<boolean>;
   vector(): Vector;
+  /** The vector with the MAC of each log's last operation, which tells a log from another of the same name. */
+  heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }>;
   /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */
-  ingest(operations: readonly Operation[]): Promise<Ingested>;
+  ingest(operations: readonly Operation[], options?: { readonly importing?: true }): Promise<Ingested>;
+  /** Another node's state instead of its log. */
+  readonly intake: Intake;
+  /**
+   * Takes from the beginning of each log what `common` covers and is older than so many milliseconds, a bounded amount a
+   * call; returns how many operations.
+   */
+  prune(common: Vector, olderThanMs: number): Promise<number>;
   /** Nothing is written that members of this version would not understand; at the start, what the first version knows. */
   setFeatureLevel(version: string): void;
   /** Operations of an origin beyond its last sequence are refused; origin → last sequence. */

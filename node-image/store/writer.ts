@@ -82,9 +82,18 @@ export class Writer {
     this.#keyring = keyring;
     if (this.#client === undefined) return;
     // Nothing of the queue may run meanwhile.
-    await this.#enqueue<void>({ size: batchMax, bytes: batchMaxBytes }, (resolve) => ({
-      alone: (client) => this.ledger.trust(client, keyring),
-      done: () => resolve(),
+    await this.alone((client) => this.ledger.trust(client, keyring));
+  }
+
+  /** Runs work on the connection while nothing else is written; after a failure the position is read anew. */
+  alone<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+    if (this.#client === undefined) throw this.#away();
+    let result: Result;
+    return this.#enqueue<Result>({ size: batchMax, bytes: batchMaxBytes }, (resolve) => ({
+      alone: async (client) => {
+        result = await work(client);
+      },
+      done: () => resolve(result),
     }));
   }
 
@@ -146,10 +155,13 @@ export class Writer {
   #mustWrite(): void {
     if (this.#keyring === undefined)
       throw new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
-    if (this.#client === undefined)
-      throw new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node");
+    if (this.#client === undefined) throw this.#away();
     if (this.ledger.problem !== undefined) throw this.ledger.problem;
     if (this.room.problem !== undefined) throw this.room.problem;
+  }
+
+  #away(): StoreError {
+    return new StoreError("unavailable", "the node's PostgreSQL does not answer; try again or use another node");
   }
 
   #enqueue<Result>(

@@ -1,0 +1,111 @@
+import type { Log, NodeStore, Vector } from "../store/types.ts";
+import type { MeshMember, PeerHead } from "./types.ts";
+
+/** Rounds of pruning in one turn; each takes some milliseconds of the writer. */
+const roundsMax = 50;
+/** A member's position is written down again after so long even when it has not moved. */
+const rememberMs = 600_000;
+
+/** Options of `Pruner`. */
+export interface PrunerOptions {
+  readonly store: NodeStore;
+  /** Operations stay in the log for at least so long. */
+  readonly keepMs: number;
+  /** A member that was not heard for so long is no longer waited for; it comes back by a snapshot. */
+  readonly absentMs: number;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+interface Remembered {
+  readonly vector: Vector;
+  readonly silentMs: number;
+}
+
+/** Takes from the logs what every member holds, so that what was destroyed is not sealed in them for ever. */
+export class Pruner {
+  /** Members that the logs are no longer kept for. */
+  away: readonly string[] = [];
+  readonly #options: PrunerOptions;
+  readonly #written = new Map<string, { readonly text: string; readonly atMs: number }>();
+
+  constructor(options: PrunerOptions) {
+    this.#options = options;
+  }
+
+  /** One turn: remembers what the peers said, and prunes; returns how many operations are gone. */
+  async turn(
+    members: readonly MeshMember[],
+    self: string,
+    heads: ReadonlyMap<string, ReadonlyMap<string, PeerHead>>,
+  ): Promise<number> {
+    const others = members.filter(({ identity, standing }) => identity !== self && counts(standing));
+    for (const { identity } of others) await this.#remember(identity, heads.get(identity));
+    // A joiner needs what came after its snapshot, from whomever it asks.
+    if (members.some(({ standing }) => standing === "Joining")) return 0;
+    const remembered = await this.#remembered();
+    const { absentMs, keepMs, store } = this.#options;
+    const isAway = ({ identity }: MeshMember) =>
+      !heads.has(identity) && (remembered.get(identity)?.silentMs ?? 0) > absentMs;
+    this.#tellAway(others.filter(isAway).map(({ name }) => name));
+    const vectors = others.filter((member) => !isAway(member)).map(({ identity }) => remembered.get(identity)?.vector);
+    const common = new Map(
+      [...store.vector()].map(([origin, seq]): [string, number] => [
+        origin,
+        Math.min(seq, ...vectors.map((vector) => vector?.get(origin) ?? 0)),
+      ]),
+    );
+    let pruned = 0;
+    for (let round = 0; round < roundsMax; round += 1) {
+      const gone = await store.prune(common, keepMs);
+      pruned += gone;
+      if (gone === 0) break;
+    }
+    return pruned;
+  }
+
+  #tellAway(names: readonly string[]): void {
+    for (const peer of names) {
+      if (this.away.includes(peer)) continue;
+      const remedy = "its logs are pruned from now on; it takes a snapshot when it is back, or remove it";
+      this.#options.log({ level: "warn", event: "memberAwayTooLong", peer, remedy });
+    }
+    this.away = names;
+  }
+
+  /** In the database, for the time after a restart at which the member is away. */
+  async #remember(identity: string, heads: ReadonlyMap<string, PeerHead> | undefined): Promise<void> {
+    const now = this.#options.nowMs();
+    const text = JSON.stringify(Object.fromEntries([...(heads ?? [])].map(([origin, { seq }]) => [origin, seq])));
+    const before = this.#written.get(identity);
+    if (before !== undefined && (heads === undefined || (before.text === text && now - before.atMs < rememberMs)))
+      return;
+    // A member that was never heard counts from now on as one that holds nothing.
+    const update = heads === undefined ? "nothing" : "update set vector = excluded.vector, heard = clock_timestamp()";
+    await this.#options.store.query(
+      `insert into keyfleet.members (identity, vector) values ($1, $2) on conflict (identity) do ${update}`,
+      [identity, text],
+    );
+    this.#written.set(identity, { text, atMs: now });
+  }
+
+  async #remembered(): Promise<ReadonlyMap<string, Remembered>> {
+    const rows = await this.#options.store.query(
+      "select identity, vector, extract(epoch from clock_timestamp() - heard) * 1000 as silent from keyfleet.members",
+    );
+    return new Map(
+      rows.map((row): [string, Remembered] => [
+        row.identity as string,
+        {
+          vector: new Map(Object.entries(row.vector as Record<string, number>)),
+          silentMs: Number(row.silent),
+        },
+      ]),
+    );
+  }
+}
+
+/** Who takes part in the exchange; what a fenced member lacks it gets no more. */
+function counts(standing: MeshMember["standing"]): boolean {
+  return standing === "Joining" || standing === "Member" || standing === "Leaving";
+}

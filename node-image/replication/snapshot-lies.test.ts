@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { envelope } from "../store/operation.ts";
+import { openStore } from "../store/store.ts";
+import type { NodeStore } from "../store/types.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { aCreate } from "../testing/mesh.ts";
+import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { Snapshot } from "./snapshot.ts";
+
+// Nodes are databases of one PostgreSQL; a peer is asked the same functions as over the mesh.
+const keyring = testKeyring();
+const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
+let postgres: TestPostgres;
+const open: NodeStore[] = [];
+
+before(async () => {
+  postgres = await startPostgres();
+});
+after(async () => {
+  for (const store of open) await store.close();
+  await postgres?.stop();
+});
+
+async function aNode(): Promise<NodeStore> {
+  const { socketDirectory, port } = postgres;
+  const database = `node${open.length}`;
+  const store = await openStore({
+    socketDirectory,
+    port,
+    database,
+    keyring,
+    nowMs: () => Date.now(),
+    log: () => undefined,
+  });
+  open.push(store);
+  return store;
+}
+
+/** A node with objects whose log is pruned, so that it can give nothing but a snapshot. */
+async function aPeer(): Promise<{ readonly peer: NodeStore; readonly id: string }> {
+  const peer = await aNode();
+  await peer.query(doors);
+  const creates = Array.from({ length: 40 }, () => aCreate());
+  await peer.write(creates);
+  const id = creates[7]?.id ?? "";
+  await peer.query("create table public.old as select * from keyfleet.objects");
+  await peer.write([{ kind: "change", id, facts: 1, attributes: { "x-a": [1] } }]);
+  await peer.prune(peer.vector(), -1_000);
+  return { peer, id };
+}
+
+function takes(store: NodeStore, peer: NodeStore, query = peer.query.bind(peer)): Promise<void> {
+  const connection = {
+    query: async (text: string, values?: unknown[]) => [...(await query(text, values))],
+    tlsGroup: undefined,
+    close: () => undefined,
+  };
+  return new Snapshot({ connection, store, identity: peer.incarnation }).run();
+}
+
+async function isTaken(store: NodeStore, peer: NodeStore): Promise<void> {
+  assert.equal(store.intake.importing, undefined);
+  const objects = "select * from keyfleet.objects order by id";
+  assert.deepEqual(await store.query(objects), await peer.query(objects));
+  assert.deepEqual((await store.audit()).findings, []);
+  await store.write([aCreate()]);
+}
+
+// What a hostile peer's database does, and what the joiner says of it.
+const lies: readonly (readonly [string, string, RegExp])[] = [
+  [
+    "changes an object",
+    "update keyfleet.objects set state = replace(state, 'CN=app', 'CN=bad') where id = $1",
+    /changed/,
+  ],
+  ["gives other material", "update keyfleet.objects set sealed = sha256(sealed) where id = $1", /changed/],
+  ["leaves an object out", "delete from keyfleet.objects where id = $1", /not all/],
+  [
+    "gives an older state of an object",
+    "update keyfleet.objects o set state = b.state, mac = b.mac from public.old b where o.id = b.id and o.id = $1",
+    /other objects/,
+  ],
+  ["says to hold more than it does", "update keyfleet.bases set seq = seq + 5 where $1::text <> ''", /root/],
+  ["says to hold less than it does", "update keyfleet.bases set seq = seq - 5 where $1::text <> ''", /root/],
+  ["gives a root of its own", "update keyfleet.root set sealed = sha256(sealed) where $1::text <> ''", /root/],
+];
+
+for (const [sentence, statement, reason] of lies) {
+  test(`a peer that ${sentence} is not believed; then another's snapshot is taken`, async () => {
+    const { peer: liar, id } = await aPeer();
+    await liar.query(statement, [id]);
+    const joiner = await aNode();
+    await assert.rejects(takes(joiner, liar), { code: "invalid", message: reason });
+    const { peer: honest } = await aPeer();
+    await takes(joiner, honest);
+    await isTaken(joiner, honest);
+  });
+}
+
+const answers: readonly (readonly [
+  string,
+  (rows: readonly Record<string, unknown>[]) => Record<string, unknown>[],
+  RegExp,
+])[] = [
+  ["no JSON", () => [{ s: "no" }], /JSON/],
+  ["something that is no object", () => [{ s: "{}" }], /order|no object/],
+  ["objects out of order", (rows) => rows.toReversed(), /out of order/],
+  ["an object twice", (rows) => [...rows.slice(0, 1), ...rows], /out of order/],
+  ["another object in its place", (rows) => rows.map((row, at) => renamed(row, at)), /changed/],
+];
+
+function renamed(row: Record<string, unknown>, at: number): Record<string, unknown> {
+  const [, ...rest] = JSON.parse(row.s as string);
+  return { s: JSON.stringify([`00000000-0000-4000-8000-${String(at).padStart(12, "0")}`, ...rest]) };
+}
+
+for (const [sentence, change, reason] of answers) {
+  test(`a peer that answers with ${sentence} is not believed`, async () => {
+    const { peer } = await aPeer();
+    const joiner = await aNode();
+    const lying = async (text: string, values?: readonly unknown[]) => {
+      const rows = await peer.query(text, values);
+      return text.includes("mesh.snapshot") && rows.length > 0 ? change(rows) : rows;
+    };
+    await assert.rejects(takes(joiner, peer, lying), { message: reason });
+    await takes(joiner, peer);
+    await isTaken(joiner, peer);
+  });
+}
+
+test("a snapshot is never taken from a peer that holds less than what is here", async () => {
+  const { peer } = await aPeer();
+  const member = await aNode();
+  const own = aCreate();
+  await member.write([own]);
+  await assert.rejects(takes(member, peer), { code: "invalid", message: /does not hold all/ });
+  assert.equal((await member.object(own.id))?.id, own.id, "nothing was thrown away");
+});
+
+test("operations that the peer keeps for later come with its snapshot", async () => {
+  const { peer } = await aPeer();
+  const unsigned = {
+    origin: randomUUID(),
+    seq: 1,
+    hlc: 1n << 16n,
+    kind: "of a later version",
+    object: randomUUID(),
+    payload: Buffer.from("?"),
+  };
+  await peer.ingest([{ ...unsigned, mac: keyring.mac(envelope(unsigned)) }]);
+  await peer.prune(peer.vector(), -1_000);
+  const joiner = await aNode();
+  await takes(joiner, peer);
+  assert.equal(joiner.status().unappliedOperations, 1);
+  await isTaken(joiner, peer);
+});

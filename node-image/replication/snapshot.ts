@@ -1,0 +1,123 @@
+import { StoreError } from "../store/error.ts";
+import { headsFrom } from "../store/head.ts";
+import type { Intake, SnapshotRow, StoreMark } from "../store/intake.ts";
+import { isUuid } from "../store/operation.ts";
+import type { NodeStore, Operation, Vector } from "../store/types.ts";
+import { fromWire } from "../store/wire.ts";
+import type { PeerConnection } from "./peer-connection.ts";
+
+const pullMax = 1_000;
+const zero = "00000000-0000-0000-0000-000000000000";
+
+/** One snapshot in the making: reads a peer's objects and the log behind them until this node is where the peer was. */
+export class Snapshot {
+  objects = 0;
+  /** About how many the peer has. */
+  total = 0;
+  readonly #connection: PeerConnection;
+  readonly #store: NodeStore;
+  readonly #identity: string;
+
+  constructor(parts: { readonly connection: PeerConnection; readonly store: NodeStore; readonly identity: string }) {
+    this.#connection = parts.connection;
+    this.#store = parts.store;
+    this.#identity = parts.identity;
+  }
+
+  /** Goes on where an earlier one with the same peer ended. Rejects with StoreError "invalid" when the peer is not to be believed. */
+  async run(): Promise<void> {
+    const { intake } = this.#store;
+    const mark = await this.#mark();
+    if (intake.importing?.identity !== this.#identity) await intake.begin(this.#identity, mark);
+    if (intake.importing?.stage === "rows") {
+      await this.#rows(intake);
+      await intake.rowsDone(await this.#kept());
+    }
+    await this.#tail(await this.#mark());
+  }
+
+  async #mark(): Promise<StoreMark> {
+    const [row] = await this.#connection.query("select root, heads, objects from mesh.mark()");
+    if (row === undefined) throw new Error("the peer takes in a snapshot itself");
+    this.total = Number(row.objects);
+    return { root: row.root as Buffer, heads: headsFrom(row.heads as never) };
+  }
+
+  /** While one page is written the next is on its way. */
+  async #rows(intake: Intake): Promise<void> {
+    let next = this.#page(intake.importing?.after ?? zero);
+    for (;;) {
+      const rows = await next;
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      next = this.#page(last.id);
+      // It may fail while this page is written; it is awaited afterwards.
+      next.catch(() => undefined);
+      await intake.rows(rows);
+      this.objects += rows.length;
+    }
+  }
+
+  async #page(after: string): Promise<readonly SnapshotRow[]> {
+    const rows = await this.#connection.query("select s from mesh.snapshot($1) s", [after]);
+    let before = after;
+    return rows.map((row) => {
+      const parsed = asRow(JSON.parse(row.s as string), before);
+      before = parsed.id;
+      return parsed;
+    });
+  }
+
+  async #kept(): Promise<readonly Operation[]> {
+    const kept: Operation[] = [];
+    for (;;) {
+      const last = kept.at(-1);
+      const rows = await this.#connection.query("select k from mesh.kept($1, $2) k", [
+        last?.origin ?? zero,
+        last?.seq ?? 0,
+      ]);
+      if (rows.length === 0) return kept;
+      kept.push(...rows.map((row) => asOperation(JSON.parse(row.k as string))));
+      if (kept.length > 10_000) throw invalid("keeps too many operations that it does not understand");
+    }
+  }
+
+  /** Up to the mark and not beyond: only there can both be compared. */
+  async #tail(mark: StoreMark): Promise<void> {
+    for (const { origin, seq } of mark.heads) {
+      for (let mine = this.#position(origin); mine < seq; mine = this.#position(origin)) {
+        const amount = Math.min(pullMax, seq - mine);
+        const rows = await this.#connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine, amount]);
+        const operations = rows.map((row) => asOperation(JSON.parse(row.p as string)));
+        const ingested = await this.#store.ingest(operations, { importing: true });
+        if (ingested.outcome === "refused") throw invalid(`sent an operation that is refused: ${ingested.reason}`);
+        if (ingested.position === mine) throw invalid("does not send the log that it says to have");
+      }
+    }
+    if (!(await this.#store.intake.confirm(mark))) throw invalid("sent other objects than it holds, or not all");
+  }
+
+  #position(origin: string): number {
+    const vector: Vector = this.#store.vector();
+    return vector.get(origin) ?? 0;
+  }
+}
+
+function asRow(value: unknown, before: string): SnapshotRow {
+  const [id, state, mac, sealed] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof id !== "string" || !isUuid(id) || id <= before) throw invalid("sent objects out of order");
+  if (typeof state !== "string" || typeof mac !== "string") throw invalid("sent something that is no object");
+  if (sealed !== null && typeof sealed !== "string") throw invalid("sent something that is no object");
+  const material = sealed === null ? undefined : Buffer.from(sealed, "base64");
+  return { id, state, mac: Buffer.from(mac, "base64"), sealed: material };
+}
+
+function asOperation(value: unknown): Operation {
+  const operation = fromWire(value);
+  if (operation === undefined) throw invalid("sent something that is no operation");
+  return operation;
+}
+
+function invalid(what: string): StoreError {
+  return new StoreError("invalid", `the snapshot is not taken: the peer ${what}`);
+}

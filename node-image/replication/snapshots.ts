@@ -1,0 +1,159 @@
+import { StoreError } from "../store/error.ts";
+import type { Log, NodeStore } from "../store/types.ts";
+import { Snapshot } from "./snapshot.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { MeshMember, MeshTls, PeerHead, SnapshotStatus } from "./types.ts";
+
+/** A gap that no reachable peer can fill for so long is closed by a snapshot. */
+const blockedMs = 3_000;
+const retryMs = 2_000;
+/** A peer whose snapshot was not to be believed is not asked again for so long. */
+const distrustMs = 600_000;
+
+/** Options of `Snapshots`. */
+export interface SnapshotsOptions {
+  readonly store: NodeStore;
+  readonly tls: () => MeshTls;
+  /** What every reachable peer said last. */
+  readonly heads: () => ReadonlyMap<string, ReadonlyMap<string, PeerHead>>;
+  /** An empty store takes a snapshot when the peer's logs hold so many operations in all. */
+  readonly emptyTakesFrom: number;
+  readonly nowMs: () => number;
+  readonly log: Log;
+  readonly surroundings: Surroundings;
+}
+
+/** Decides when this node cannot or should not follow the logs, and then takes a peer's snapshot instead, one at a time. */
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #distrusted = new Map<string, number>();
+  #running: { readonly peer: string; snapshot: Snapshot | undefined; close: () => void } | undefined;
+  #problem: string | undefined;
+  #notBeforeMs = 0;
+  #blockedSinceMs: number | undefined;
+  #stopped = false;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  get status(): SnapshotStatus | undefined {
+    const running = this.#running;
+    if (running === undefined && this.#options.store.intake.importing === undefined && this.#problem === undefined)
+      return undefined;
+    return {
+      peer: running?.peer,
+      objects: running?.snapshot?.objects ?? 0,
+      total: running?.snapshot?.total ?? 0,
+      problem: this.#problem,
+    };
+  }
+
+  /** A peer has told its heads: whether its log is not to be pulled now, because a snapshot is needed or under way. */
+  consider(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
+    if (this.#running !== undefined) return true;
+    const needed = this.#needed(theirs);
+    if (needed && this.#mayAsk(member, theirs)) this.#start(member);
+    return needed;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#running?.close();
+  }
+
+  #needed(theirs: ReadonlyMap<string, PeerHead>): boolean {
+    const { store, nowMs, emptyTakesFrom } = this.#options;
+    if (store.intake.importing !== undefined) return true;
+    const heads = [...theirs.values()];
+    if (store.vector().size === 0) {
+      const operations = heads.reduce((sum, { seq }) => sum + seq, 0);
+      return operations >= emptyTakesFrom || heads.some(({ base }) => base > 0);
+    }
+    if (!this.#isBlocked()) {
+      this.#blockedSinceMs = undefined;
+      return false;
+    }
+    this.#blockedSinceMs ??= nowMs();
+    return nowMs() - this.#blockedSinceMs >= blockedMs;
+  }
+
+  /** Whether some log goes on at a peer, and nobody who is reachable has its next operation any more. */
+  #isBlocked(): boolean {
+    const vector = this.#options.store.vector();
+    const blocked = new Map<string, boolean>();
+    for (const heads of this.#options.heads().values()) {
+      for (const [origin, { seq, base }] of heads) {
+        const mine = vector.get(origin) ?? 0;
+        if (seq > mine) blocked.set(origin, base > mine && (blocked.get(origin) ?? true));
+      }
+    }
+    return [...blocked.values()].includes(true);
+  }
+
+  /** Only from a peer that holds all that is here: what is here is thrown away. One begun before is finished with its peer, if it is there. */
+  #mayAsk(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
+    const { store, nowMs, heads } = this.#options;
+    if (this.#stopped || nowMs() < this.#notBeforeMs) return false;
+    if ((this.#distrusted.get(member.identity) ?? 0) > nowMs()) return false;
+    const begun = store.intake.importing?.identity;
+    if (begun !== undefined && begun !== member.identity && heads().has(begun) && !this.#distrusted.has(begun))
+      return false;
+    const floor = store.intake.importing?.floor ?? store.vector();
+    return [...floor].every(([origin, seq]) => (theirs.get(origin)?.seq ?? 0) >= seq);
+  }
+
+  #start(member: MeshMember): void {
+    const { log, nowMs } = this.#options;
+    const startedMs = nowMs();
+    this.#running = { peer: member.name, snapshot: undefined, close: () => undefined };
+    log({ level: "info", event: "snapshotStarted", peer: member.name });
+    this.#take(member)
+      .then(
+        (objects) => {
+          this.#problem = undefined;
+          this.#distrusted.clear();
+          log({
+            level: "info",
+            event: "snapshotTaken",
+            peer: member.name,
+            objects,
+            ms: Math.round(nowMs() - startedMs),
+          });
+        },
+        (error: Error) => this.#failed(member, error),
+      )
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async #take(member: MeshMember): Promise<number> {
+    const { store, tls, surroundings } = this.#options;
+    const connection = await surroundings.connect({
+      peer: member,
+      tls: tls(),
+      notified: () => undefined,
+      lost: () => undefined,
+    });
+    try {
+      const snapshot = new Snapshot({ connection, store, identity: member.identity });
+      this.#running = { peer: member.name, snapshot, close: () => connection.close() };
+      if (this.#stopped) return 0;
+      await snapshot.run();
+      return snapshot.objects;
+    } finally {
+      connection.close();
+    }
+  }
+
+  #failed(member: MeshMember, error: Error): void {
+    const { log, nowMs } = this.#options;
+    if (this.#stopped) return;
+    this.#problem = `no snapshot from ${member.name}: ${error.message}`;
+    this.#notBeforeMs = nowMs() + retryMs;
+    if (error instanceof StoreError && error.code === "invalid")
+      this.#distrusted.set(member.identity, nowMs() + distrustMs);
+    log({ level: "warn", event: "snapshotFailed", peer: member.name, problem: error.message });
+  }
+}

@@ -1,0 +1,212 @@
+import type pg from "pg";
+import { StoreError } from "./error.ts";
+import { encodeHeads, type Head } from "./head.ts";
+import { isDestroyed } from "./law.ts";
+import type { Importing, Ledger } from "./ledger.ts";
+import { verified } from "./operation.ts";
+import { Root } from "./root.ts";
+import { checkMaterial, type Row, stateOf } from "./row.ts";
+import type { Operation, Vector } from "./types.ts";
+
+/** What a node says of its whole store at one moment: how far each log goes, and the root that is bound to just that. */
+export interface StoreMark {
+  readonly root: Buffer;
+  readonly heads: readonly Head[];
+}
+
+/** One object of a snapshot. */
+export interface SnapshotRow extends Row {
+  readonly sealed: Buffer | undefined;
+}
+
+/** Runs work on the writer's connection while nothing else is written. */
+export type Alone = <Result>(work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
+
+const keptMax = 10_000;
+
+/**
+ * Takes in another node's state instead of its log. The rows may be of different moments, since merging is idempotent: each
+ * holds at least what `heads` of the beginning say, and the log from there on completes them. Nothing is served before the
+ * root of the other node, for the very vector that is reached, equals this node's: then no row was left out or made up.
+ */
+export class Intake {
+  readonly #ledger: Ledger;
+  readonly #alone: Alone;
+
+  constructor(ledger: Ledger, alone: Alone) {
+    this.#ledger = ledger;
+    this.#alone = alone;
+  }
+
+  /** What is under way; undefined when nothing is. */
+  get importing(): Importing | undefined {
+    return this.#ledger.importing;
+  }
+
+  /** Throws away what this node holds and begins with another's; StoreError "invalid" unless that holds all of it. */
+  begin(identity: string, mark: StoreMark): Promise<void> {
+    return this.#alone(async (client) => {
+      const ledger = this.#ledger;
+      const vector = vectorOf(mark);
+      // What came with an earlier snapshot that was not finished is not this node's.
+      const floor = ledger.importing?.floor ?? ledger.vector;
+      const lacking = [...floor].find(([origin, seq]) => (vector.get(origin) ?? 0) < seq);
+      if (lacking !== undefined) throw refused(`it does not hold all that this node holds of ${lacking[0]}`);
+      const root = openOf(ledger, mark).copy("empty");
+      await within(client, async () => {
+        await client.query("truncate keyfleet.ops, keyfleet.kept, keyfleet.objects, keyfleet.bases, keyfleet.import");
+        const text = "insert into keyfleet.import (identity, heads, floor) values ($1, $2, $3)";
+        const before = JSON.stringify(Object.fromEntries(floor));
+        await client.query(text, [identity, encodeHeads(mark.heads), before]);
+        await writeRoot(client, ledger, { root, vector: new Map() });
+      });
+      await ledger.read(client);
+      await ledger.trust(client, ledger.keyring);
+    });
+  }
+
+  /** Takes objects in the order of their identifiers, behind `importing.after`; StoreError "invalid" when one is not authentic. */
+  rows(rows: readonly SnapshotRow[]): Promise<void> {
+    const last = rows.at(-1);
+    if (last === undefined) return Promise.resolve();
+    return this.#alone(async (client) => {
+      const ledger = this.#ledger;
+      const fresh = rows.map((row) => {
+        const { state, sealed } = checked(ledger, row);
+        const material = isDestroyed(state) ? null : (sealed ?? null);
+        return { row, state, before: undefined, material };
+      });
+      try {
+        await within(client, async () => {
+          await ledger.insert(client, fresh);
+          await client.query("update keyfleet.import set after = $1", [last.id]);
+        });
+        ledger.importedTo(last.id);
+      } catch (error) {
+        await ledger.read(client);
+        await ledger.trust(client, ledger.keyring);
+        throw error;
+      }
+    });
+  }
+
+  /** After the last row: what the other node keeps for later of the logs up to the beginning's heads. */
+  rowsDone(kept: readonly Operation[]): Promise<void> {
+    return this.#alone(async (client) => {
+      const ledger = this.#ledger;
+      const { heads } = ledger.importing as Importing;
+      const vector = vectorOf({ heads });
+      const covered = kept.filter(({ origin, seq }) => seq <= (vector.get(origin) ?? 0));
+      if (covered.length > keptMax) throw refused(`it keeps ${covered.length} operations that it does not understand`);
+      const root = ledger.root.copy("here");
+      for (const operation of covered) {
+        if (!verified(ledger.keyring, operation)) throw refused("it sent an operation that no member has made");
+        root.toggle(root.leaf("kept", operation.mac));
+      }
+      await within(client, async () => {
+        await insertHeads(client, heads);
+        await insertKept(client, covered);
+        await client.query("update keyfleet.import set stage = 'tail'");
+        await writeRoot(client, ledger, { root, vector });
+      });
+      await ledger.read(client);
+      await ledger.trust(client, ledger.keyring);
+    });
+  }
+
+  /** Ends the import when this node stands where the other stood and holds exactly what it held; else false. */
+  confirm(mark: StoreMark): Promise<boolean> {
+    return this.#alone(async (client) => {
+      const ledger = this.#ledger;
+      if (!sameVector(ledger.vector, vectorOf(mark)) || !openOf(ledger, mark).equals(ledger.root)) return false;
+      await client.query("delete from keyfleet.import");
+      await ledger.read(client);
+      await ledger.trust(client, ledger.keyring);
+      return true;
+    });
+  }
+}
+
+/** Positions of a mark. */
+export function vectorOf({ heads }: Pick<StoreMark, "heads">): Vector {
+  return new Map(heads.map(({ origin, seq }) => [origin, seq]));
+}
+
+function openOf(ledger: Ledger, mark: StoreMark): Root {
+  try {
+    return Root.open(ledger.keyring, mark.root, vectorOf(mark));
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "damaged") throw refused("its root is not of this fleet");
+    throw error;
+  }
+}
+
+function checked(ledger: Ledger, row: SnapshotRow): { state: ReturnType<typeof stateOf>; sealed: Buffer | undefined } {
+  try {
+    const state = stateOf(ledger.keyring, row);
+    checkMaterial(row.id, state, row.sealed);
+    return { state, sealed: row.sealed };
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "damaged") throw refused(`it sent ${error.message}`);
+    throw error;
+  }
+}
+
+function refused(why: string): StoreError {
+  return new StoreError("invalid", `the snapshot of this peer is not taken: ${why}`);
+}
+
+function sameVector(one: Vector, other: Vector): boolean {
+  return one.size === other.size && [...one].every(([origin, seq]) => other.get(origin) === seq);
+}
+
+async function within(client: pg.Client, work: () => Promise<void>): Promise<void> {
+  await client.query("begin");
+  try {
+    await work();
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  }
+}
+
+async function writeRoot(
+  client: pg.Client,
+  ledger: Ledger,
+  { root, vector }: { readonly root: Root; readonly vector: Vector },
+): Promise<void> {
+  await client.query(
+    "insert into keyfleet.root values (true, $1) on conflict (only_one) do update set sealed = excluded.sealed",
+    [root.sealed(ledger.keyring, vector)],
+  );
+}
+
+async function insertHeads(client: pg.Client, heads: readonly Head[]): Promise<void> {
+  await client.query(
+    "insert into keyfleet.bases select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[])",
+    [
+      heads.map(({ origin }) => origin),
+      heads.map(({ seq }) => seq),
+      heads.map(({ hlc }) => hlc.toString()),
+      heads.map(({ mac }) => mac),
+    ],
+  );
+}
+
+async function insertKept(client: pg.Client, kept: readonly Operation[]): Promise<void> {
+  const column = (name: keyof Operation) => kept.map((operation) => operation[name]);
+  await client.query(
+    `insert into keyfleet.kept
+       select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::bytea[], $7::bytea[])`,
+    [
+      column("origin"),
+      column("seq"),
+      kept.map(({ hlc }) => hlc.toString()),
+      column("kind"),
+      column("object"),
+      column("payload"),
+      column("mac"),
+    ],
+  );
+}
