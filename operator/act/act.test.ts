@@ -18,7 +18,7 @@ interface Scene {
 }
 
 function aScene(change: Partial<ActPorts> = {}, held = true): Scene {
-  const site = new SimulatedSite("dc1", cluster);
+  const site = new SimulatedSite("dc1", cluster, () => {});
   const calls: string[] = [];
   const quiet = () => {};
   const lock = {

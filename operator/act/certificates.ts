@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { X509Certificate as PlatformCertificate, webcrypto } from "node:crypto";
+import { createHash, X509Certificate as PlatformCertificate, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import * as x509 from "@peculiar/x509";
 import type { KmsNode } from "../ports/types.ts";
@@ -49,31 +49,64 @@ export function certificateNeed(node: KmsNode, ca: string, nowMs: number): strin
   if (node.spec.clientAddress === undefined) return undefined;
   const chain = node.spec.certificateChain;
   if (chain === undefined) return "it has none yet";
-  try {
-    return differenceOf(node, { leaf: new x509.X509Certificate(firstOf(chain)), ca, certificateRequest, nowMs });
-  } catch {
-    return "the one it has cannot be read";
-  }
+  const { difference, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
+  return difference ?? (nowMs > renewAtMs ? "a third of its life is left" : undefined);
+}
+
+/** What a certificate lacks, whatever the time; and when it has to be renewed (milliseconds since the epoch). */
+interface Judgement {
+  readonly difference: string | undefined;
+  readonly renewAtMs: number;
 }
 
 interface Issued {
-  readonly leaf: x509.X509Certificate;
+  readonly chain: string;
   readonly ca: string;
   readonly certificateRequest: string;
-  readonly nowMs: number;
 }
 
-function differenceOf(node: KmsNode, { leaf, ca, certificateRequest, nowMs }: Issued): string | undefined {
+/** Every pass asks about the same certificates; reading one costs more than the rest of a pass. */
+const judged = new Map<string, Judgement>();
+const judgedMost = 4_096;
+
+function judgedOnce(node: KmsNode, issued: Issued): Judgement {
+  const { name } = node.metadata;
+  const { cluster, site, address, clientAddress } = node.spec;
+  const key = createHash("sha256")
+    .update(
+      JSON.stringify([cluster, site, name, address, clientAddress, issued.chain, issued.ca, issued.certificateRequest]),
+    )
+    .digest("base64");
+  const judgement = judged.get(key) ?? judge(node, issued);
+  if (judged.size >= judgedMost) judged.clear();
+  judged.set(key, judgement);
+  return judgement;
+}
+
+function judge(node: KmsNode, issued: Issued): Judgement {
+  try {
+    const leaf = new x509.X509Certificate(firstOf(issued.chain));
+    const lifeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
+    return { difference: differenceOf(node, leaf, issued), renewAtMs: leaf.notAfter.getTime() - lifeMs / 3 };
+  } catch {
+    return { difference: "the one it has cannot be read", renewAtMs: 0 };
+  }
+}
+
+function differenceOf(
+  node: KmsNode,
+  leaf: x509.X509Certificate,
+  { ca, certificateRequest }: Issued,
+): string | undefined {
   const request = new x509.Pkcs10CertificateRequest(certificateRequest);
   const issuer = new PlatformCertificate(ca);
   const wanted = subjectAlternativeNames(node);
   const has = leaf.getExtension(x509.SubjectAlternativeNameExtension);
-  const lifeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
   if (!bytesEqual(leaf.publicKey.rawData, request.publicKey.rawData)) return "the node made a new key";
   if (leaf.subject !== subjectOf(node).toString()) return "it names another node";
   if (!bytesEqual(has?.value, wanted?.value)) return "the node's addresses changed";
-  if (!new PlatformCertificate(Buffer.from(leaf.rawData)).verify(issuer.publicKey)) return "the CA of the site changed";
-  return nowMs > leaf.notAfter.getTime() - lifeMs / 3 ? "a third of its life is left" : undefined;
+  const signed = new PlatformCertificate(Buffer.from(leaf.rawData)).verify(issuer.publicKey);
+  return signed ? undefined : "the CA of the site changed";
 }
 
 async function checkedRequest(node: KmsNode): Promise<x509.Pkcs10CertificateRequest> {

@@ -36,7 +36,7 @@ export interface FleetFacts {
   readonly counting: readonly string[];
   /** Version that all nodes shall run in the end. */
   readonly target: string;
-  /** Versions that the members are specified to run, lowest first; more than one in the middle of an upgrade. */
+  /** Versions that the members that stay are specified to run, lowest first; several in the middle of an upgrade. */
   readonly versions: readonly string[];
   /** Version whose features the fleet may use; only ever raised. Undefined before there is a fleet. */
   readonly level: string | undefined;
@@ -55,9 +55,12 @@ export function fleetFacts(observed: Observed): FleetFacts {
   const nodes = [...wanted, ...leftOver].map((node) =>
     nodeFacts(node, { observed, kmsNode: seen.get(node.name), listed: listed.get(node.name), clusterIds }),
   );
-  const specs = nodes.flatMap(({ standing, node }) => (standing === "Member" && node ? [node.spec] : []));
-  const level = highestVersion(specs.map(({ featureLevel }) => featureLevel));
-  const versions = [...new Set(specs.map(({ version }) => version))].sort(compareVersions);
+  const members = nodes.flatMap(({ standing, node, entry }) =>
+    standing === "Member" && node ? [{ spec: node.spec, stays: entry !== undefined }] : [],
+  );
+  const level = highestVersion(members.map(({ spec }) => spec.featureLevel));
+  const staying = members.filter(({ stays }) => stays).map(({ spec }) => spec.version);
+  const versions = [...new Set(staying)].sort(compareVersions);
   const target = targetVersion(observed, level);
   return { clusterIds, nodes, counting: countingSites(observed), target, versions, level };
 }

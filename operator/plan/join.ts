@@ -10,7 +10,8 @@ export const join: FleetPolicy = (view) => {
   if (waitingNodes(view).length === 0 || view.desired.fleet.clusterIds.length === 0) return undefined;
   const { candidate, closed } = nextCandidate(view);
   const { lock } = view.observed;
-  if (lock.heldByMe && (lock.node !== candidate?.name || lock.operation !== "join"))
+  const isForJoin = lock.operation === "join";
+  if (lock.heldByMe && (isForJoin ? lock.node !== candidate?.name : candidate !== undefined))
     return releaseLock("its node is not the next to join");
   if (candidate === undefined) return nobodyCan(closed);
   const doing = `joining ${candidate.name}`;

@@ -8,19 +8,14 @@ import { removingSite } from "./removal.ts";
 import { othersKeepServing, siteKeepsServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
-/** Begins the removal of one member that the specification does not name any more: the dead first, then one that serves. */
-export const removeDead: FleetPolicy = (view) =>
-  leaveOne(
-    view,
-    leavers(view).filter(({ serving }) => !serving),
-  );
+/** A node in the middle of a join that the specification does not name any more; nobody else joins before it is out. */
+export const removeJoiner: FleetPolicy = (view) => leaveOne(view, leavers(view, "Joining"));
 
-/** After joins and upgrades: so that what comes is there before what goes. */
-export const removeOne: FleetPolicy = (view) =>
-  leaveOne(
-    view,
-    leavers(view).filter(({ serving }) => serving),
-  );
+/** Begins the removal of one member that the specification does not name any more and that does not serve. */
+export const removeDead: FleetPolicy = (view) => yielding(leaveOne(view, leavers(view, "Member", false)));
+
+/** The same for one that serves, after joins and upgrades: so that what comes is there before what goes. */
+export const removeOne: FleetPolicy = (view) => yielding(leaveOne(view, leavers(view, "Member", true)));
 
 function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefined {
   if (nodes.length === 0) return undefined;
@@ -32,7 +27,7 @@ function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefine
   const doing = `removing ${node.name}`;
   if (lock.heldByMe && (lock.node !== node.name || lock.operation !== "remove"))
     return releaseLock("its node is not the next to leave");
-  if (blocked.length > 0) return yielding(waitUnlocked(view, `waiting to remove ${node.name}`, blocked));
+  if (blocked.length > 0) return waitUnlocked(view, `waiting to remove ${node.name}`, blocked);
   if (removingSite(view, node) !== site) return { kind: "wait", doing, blocked: [] };
   if (!lock.heldByMe) return takeLock("remove", node.name, doing);
   return leaveStep(view, node, doing);
@@ -45,10 +40,9 @@ function leaveStep(view: View, node: NodeFacts, doing: string): FleetStep {
   return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
 }
 
-/** Members, and nodes in the middle of a join, that the specification does not name any more. */
-function leavers(view: View): NodeFacts[] {
+function leavers(view: View, wanted: "Member" | "Joining", serves = false): NodeFacts[] {
   return view.desired.fleet.nodes.filter(
-    ({ entry, standing }) => entry === undefined && (standing === "Member" || standing === "Joining"),
+    ({ entry, standing, serving }) => entry === undefined && standing === wanted && serving === serves,
   );
 }
 
@@ -58,7 +52,7 @@ function closedGates(view: View, node: NodeFacts): Blocked[] {
   return [
     ...notPaused(view, `removing ${node.name}`),
     ...closedFleetGates(view, node),
-    ...othersKeepServing(view, node, { why, remedy }),
+    ...(node.standing === "Member" ? othersKeepServing(view, node, { why, remedy }) : []),
     ...(node.serving ? [...siteKeepsServing(view, node), ...capacityKept(view, node)] : []),
   ];
 }
@@ -76,6 +70,6 @@ function capacityKept(view: View, node: NodeFacts): Blocked[] {
   return [{ gate: "capacityKept", subject: node.name, message, remedy }];
 }
 
-function yielding(step: FleetStep): FleetStep {
-  return step.kind === "wait" ? { ...step, yields: true } : step;
+function yielding(step: FleetStep | undefined): FleetStep | undefined {
+  return step?.kind === "wait" && step.blocked.length > 0 ? { ...step, yields: true } : step;
 }

@@ -4,7 +4,7 @@ import { complaints } from "./complaints.ts";
 import { finish } from "./finish.ts";
 import { found } from "./found.ts";
 import { join } from "./join.ts";
-import { removeDead, removeOne } from "./leave.ts";
+import { removeDead, removeJoiner, removeOne } from "./leave.ts";
 import { settleLock } from "./lock.ts";
 import { nodeObjects, siteObjects } from "./node-objects.ts";
 import { raiseLevel } from "./raise-level.ts";
@@ -23,6 +23,7 @@ const fleetPolicies: readonly FleetPolicy[] = [
   finishRemoval, // a node that leaves has departed
   finish, // a node that founds or joins becomes a member
   settleLock, // the node touched last serves again: give the lock back; until then nothing else
+  removeJoiner, // a node that was to join and is not wanted any more
   found,
   join,
   removeDead, // a member that the specification dropped and that does not serve

@@ -1,83 +1,126 @@
-import assert from "node:assert/strict";
-import type {
-  FleetLock,
-  KmsCluster,
-  KmsNode,
-  LockView,
-  Observed,
-  PassPorts,
-  PassResult,
-  SiteView,
-} from "../ports/types.ts";
-import { reconcile } from "../reconcile.ts";
-import { aCondition } from "./builders.ts";
-import { Crash, SimulatedSite } from "./simulated-site.ts";
+import { highestVersion } from "../desired/version.ts";
+import type { Clock, KmsCluster, KmsNode } from "../ports/types.ts";
+import { Invariants } from "./invariants.ts";
+import { generator, pick } from "./random.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
+import { editAtRandom, edited, mended, names } from "./simulated-edits.ts";
+import { work } from "./simulated-node.ts";
+import { SimulatedOperator } from "./simulated-operator.ts";
+import { SimulatedSite } from "./simulated-site.ts";
 
-const stepMs = 200;
-const leaseMs = 15_000;
-/** What an informer may lag behind; far below the lease, as in reality. */
-const mostStaleMs = 3_000;
-
-interface Snapshot {
-  readonly atMs: number;
-  readonly nodes: readonly KmsNode[];
+/** What a simulation is made of. */
+export interface SimulationOptions {
   readonly cluster: KmsCluster;
+  /** A certificate request for each node that may ever be, by name. */
+  readonly requests: ReadonlyMap<string, string>;
+  /** Whether the document is edited too. */
+  readonly edits: boolean;
 }
 
-/** Three sites, their operators and nodes, in memory, in an order that the seed decides, with crashes and cuts. */
+const longestStepMs = 2_000;
+const mostDead = 2;
+
+/**
+ * Sites, their operators (the real code) and nodes, in memory, in an order that the seed decides, with crashes, cuts, lost
+ * sites, stale views and edits of the document. After every step the invariants are checked.
+ */
 export class Simulation {
   readonly sites: readonly SimulatedSite[];
+  readonly operators: readonly SimulatedOperator[];
+  /** What happened, for the message of a schedule that fails. */
+  readonly story: string[] = [];
   readonly #random: () => number;
-  readonly #requests: ReadonlyMap<string, string>;
-  readonly #snapshots = new Map<string, Snapshot[]>();
-  readonly #memberLists = new Map<string, Set<string>>();
-  #lock: { holder: string; operation: string; node: string; untilMs: number } | undefined;
-  #nowMs = Date.parse("2026-03-01T12:00:00Z");
-  #founded = 0;
+  readonly #clock: SimulatedClock;
+  readonly #invariants: Invariants;
+  readonly #options: SimulationOptions;
+  #ids = 0;
 
-  constructor(seed: number, cluster: KmsCluster, requests: ReadonlyMap<string, string>) {
-    this.#random = mulberry(seed);
-    this.#requests = requests;
-    const created = new Date(this.#nowMs).toISOString();
-    const own = { ...cluster, metadata: { ...cluster.metadata, creationTimestamp: created } };
-    this.sites = cluster.spec.sites.map(({ name }) => new SimulatedSite(name, own));
+  constructor(seed: number, options: SimulationOptions, start?: Simulation) {
+    this.#random = generator(seed);
+    this.#options = options;
+    this.#clock = new SimulatedClock(start?.nowMs);
+    const creationTimestamp = new Date(this.#clock.nowMs()).toISOString();
+    const own = { ...options.cluster, metadata: { ...options.cluster.metadata, creationTimestamp } };
+    this.#invariants = new Invariants(this);
+    this.sites = own.spec.sites.map(({ name }, at) => {
+      const site = new SimulatedSite(name, own, (...write) => this.#invariants.beforeWrite(...write));
+      site.now = () => new Date(this.#clock.nowMs()).toISOString();
+      return start?.sites[at] === undefined ? site : site.becomes(start.sites[at]);
+    });
+    const linked = (a: SimulatedSite, b: SimulatedSite) => this.linked(a, b);
+    const world = { sites: this.sites, random: this.#random, clock: this.#clock as Clock, linked };
+    this.operators = this.sites.map((site) => new SimulatedOperator(site, world));
+    this.#ids = start === undefined ? 0 : 1_000;
+  }
+
+  /** What the operators did to the fleet, counted. */
+  did(): ReadonlyMap<string, number> {
+    return this.#invariants.did;
+  }
+
+  get nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  /** Whether two sites can talk to each other now. */
+  linked(a: SimulatedSite, b: SimulatedSite): boolean {
+    return a.alive && b.alive && (a === b || (a.reachable && b.reachable));
   }
 
   /** One step in a random order of everything that may happen; then the invariants. */
   async step(faults: boolean): Promise<void> {
-    this.#nowMs += stepMs;
-    this.#remember();
-    const site = this.#pick(this.sites);
+    await this.#clock.advance(Math.floor(this.#random() * longestStepMs));
+    for (const operator of this.operators) operator.look();
     const dice = this.#random();
-    if (dice < 0.45) await this.pass(site);
-    else if (dice < 0.7) this.#kubernetes(site);
-    else if (dice < 0.95 || !faults) this.#nodeWorks(site);
-    else this.#fault(site);
-    this.#check();
+    const alive = this.operators.filter(({ site }) => site.alive);
+    const operator = pick(this.#random, alive);
+    if (dice < 0.4) await operator.pass();
+    else if (dice < 0.6) this.#kubernetes(operator.site);
+    else if (dice < 0.95 || !faults) this.#nodesWork(operator.site);
+    else this.#fault(operator);
+    this.#invariants.check();
   }
 
-  /** One pass of a site's operator, which may crash in the middle. */
-  async pass(site: SimulatedSite): Promise<PassResult | undefined> {
-    try {
-      return await reconcile("bank", this.#ports(site));
-    } catch (error) {
-      if (!(error instanceof Crash) && !String(error).includes("was killed")) throw error;
-      site.crashAfterWrites = Number.POSITIVE_INFINITY;
-      return undefined;
-    }
-  }
-
-  /** Ends all faults. */
+  /** Ends all faults; the administrator puts right what he did wrong. */
   heal(): void {
+    for (const site of this.sites) Object.assign(site, { reachable: true, alive: true });
+    for (const operator of this.operators) operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
+    if (!this.#options.edits) return;
+    const spec = mended(this.#newest().cluster.spec, this.level());
+    for (const site of this.sites) site.putCluster(edited(site.cluster, spec));
+    this.#consent();
+    this.story.push("all is mended");
+  }
+
+  /** Consent for all nodes that are wanted: what stands in the way of rest is a person's word then. */
+  #consent(): void {
+    const wanted = names(this.#newest().cluster.spec).join();
     for (const site of this.sites) {
-      site.reachable = true;
-      site.crashAfterWrites = Number.POSITIVE_INFINITY;
+      const annotations = { ...site.cluster.metadata.annotations, "keyfleet.io/rejoin": wanted };
+      site.putCluster({ ...site.cluster, metadata: { ...site.cluster.metadata, annotations } });
     }
   }
 
-  /** How many nodes belong and serve. */
-  serving(): number {
-    return this.#all().filter((node) => node.spec.membership.action === "Member" && isServing(node)).length;
+  /** Whether everything is as the document wants it: every wanted node serves at its version, nobody else is there. */
+  atRest(): boolean {
+    const { spec } = this.#newest().cluster;
+    const wanted = names(spec);
+    const nodes = this.all();
+    const same = this.sites.every(({ cluster }) => JSON.stringify(cluster.spec) === JSON.stringify(spec));
+    return (
+      same &&
+      nodes.length === wanted.length &&
+      nodes.every(
+        (node) =>
+          wanted.includes(node.metadata.name) &&
+          node.spec.membership.action === "Member" &&
+          isServing(node) &&
+          node.status?.version === spec.version &&
+          node.spec.featureLevel === spec.version &&
+          node.spec.settings.hsm?.library === spec.defaults?.hsm?.library,
+      ) &&
+      this.sites.every((site) => podsAreCurrent(site) && site.leases.holder("keyfleet-bank") === undefined)
+    );
   }
 
   /** Writes of all operators so far. */
@@ -85,216 +128,162 @@ export class Simulation {
     return this.sites.reduce((sum, { writes }) => sum + writes, 0);
   }
 
-  /** State of every node, for the message of a test that fails. */
+  /** Highest feature level that any node of the fleet may use. */
+  level(): string {
+    const members = this.all().filter(({ spec }) => spec.membership.action !== "None");
+    return highestVersion(members.map(({ spec }) => spec.featureLevel)) ?? "0.1.0";
+  }
+
+  /** All KmsNodes of all sites. */
+  all(): KmsNode[] {
+    return this.sites.flatMap(({ nodes }) => [...nodes.values()]);
+  }
+
+  /** State of every node, for the message of a schedule that fails. */
   describe(): string {
-    const nodes = this.#all().map(({ metadata, spec }) => `${metadata.name}=${spec.membership.action}`);
-    return `${nodes.join(" ")} lock=${JSON.stringify(this.#lock)} ${this.sites.map(({ cluster }) => cluster.status?.message).join(" | ")}`;
-  }
-
-  #ports(site: SimulatedSite): PassPorts {
-    const clock = { nowMs: () => this.#nowMs, monotonicMs: () => this.#nowMs, after: () => () => {} };
-    const quiet = () => {};
-    return {
-      observe: async () => this.#observed(site),
-      api: site.api(),
-      lock: this.#lockOf(site),
-      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-      clock,
-      nodeImage: { repository: "localhost/keyfleet-node", pullPolicy: "Never" },
-      signal: new AbortController().signal,
-    };
-  }
-
-  #lockOf(site: SimulatedSite): FleetLock {
-    const held = () => this.#lock?.holder === site.name && this.#nowMs < this.#lock.untilMs;
-    return {
-      take: async ({ operation, node }) => {
-        const free = this.#lock === undefined || this.#nowMs >= this.#lock.untilMs || held();
-        if (!free || !this.#majority(site)) return false;
-        this.#lock = { holder: site.name, operation, node, untilMs: this.#nowMs + leaseMs };
-        return true;
-      },
-      isHeld: held,
-      release: async () => {
-        if (held()) this.#lock = undefined;
-      },
-    };
-  }
-
-  #majority(site: SimulatedSite): boolean {
-    return (
-      this.sites.filter((other) => other === site || (other.reachable && site.reachable)).length * 2 > this.sites.length
+    const nodes = this.all().map(
+      ({ metadata, spec, status }) =>
+        `${metadata.name}=${spec.membership.action}@${spec.version}/${status?.version}/${spec.featureLevel}` +
+        `:${status?.conditions?.find(({ type }) => type === "Serving")?.reason} [${spec.members.map((one) => `${one.name.slice(2)}${one.standing[0]}`).join(" ")}]`,
     );
-  }
-
-  #observed(site: SimulatedSite): Observed {
-    const lock = this.#lock !== undefined && this.#nowMs < this.#lock.untilMs ? this.#lock : undefined;
-    const mine = lock?.holder === site.name;
-    // Looking at it renews it, as the lock's own loop does.
-    if (mine && lock !== undefined && this.#majority(site)) lock.untilMs = this.#nowMs + leaseMs;
-    const view: LockView = { heldByMe: mine, holder: lock?.holder, operation: lock?.operation, node: lock?.node };
-    return structuredClone({
-      site: site.name,
-      nowMs: this.#nowMs,
-      cluster: site.cluster,
-      sites: this.sites.map((other) => this.#viewOf(site, other)),
-      lock: view,
-      spec: { agrees: true, differences: [], version: "1@dc1", ownedBy: undefined },
-      objects: [...site.objects.values()],
-      references: new Map([
-        ["Secret/hsm-pin", { present: true, keys: ["pin"] }],
-        ["ConfigMap/bank-clients", { present: true, keys: ["ca.crt"], data: { "ca.crt": pem } }],
-      ]),
-    });
-  }
-
-  #viewOf(site: SimulatedSite, other: SimulatedSite): SiteView {
-    const local = other === site;
-    const reachable = local || (other.reachable && site.reachable);
-    const now = { cluster: other.cluster, nodes: [...other.nodes.values()] };
-    const { cluster, nodes } = local ? now : (this.#past(other) ?? now);
-    return {
-      name: other.name,
-      local,
-      reachable,
-      ageMs: reachable ? 0 : 5_000,
-      problem: reachable ? undefined : "cut",
-      cluster,
-      nodes,
-    };
-  }
-
-  /** Another site is seen as it was at some moment of the last seconds. */
-  #past(other: SimulatedSite): Snapshot | undefined {
-    const kept = (this.#snapshots.get(other.name) ?? []).filter(({ atMs }) => atMs >= this.#nowMs - mostStaleMs);
-    return kept.length === 0 ? undefined : this.#pick(kept);
-  }
-
-  #remember(): void {
-    for (const site of this.sites) {
-      const snapshot = { atMs: this.#nowMs, nodes: structuredClone([...site.nodes.values()]), cluster: site.cluster };
-      const kept = (this.#snapshots.get(site.name) ?? []).filter(({ atMs }) => atMs >= this.#nowMs - mostStaleMs);
-      this.#snapshots.set(site.name, [...kept, snapshot]);
-    }
+    const sites = this.sites.map(
+      ({ name, cluster, alive, reachable, leases }) =>
+        `${name}${alive ? "" : " dead"}${reachable ? "" : " cut"} ${cluster.metadata.annotations?.["keyfleet.io/spec-version"]} lease=${leases.holder("keyfleet-bank")?.site} "${cluster.status?.message}" ${JSON.stringify(cluster.status?.blockedBy?.map(({ gate, subject }) => `${gate} ${subject}`))} ${names(cluster.spec)} ${cluster.spec.version} lost=${cluster.spec.recovery?.lostSites}`,
+    );
+    return `\n${this.story.slice(-25).join("; ")}\n${sites.join("\n")}\n${nodes.join("\n")}`;
   }
 
   /** The site's own controllers: addresses for Services, pods for StatefulSets. */
   #kubernetes(site: SimulatedSite): void {
-    for (const object of site.objects.values()) {
-      if (object.kind === "Service" && object.status === undefined) {
-        object.status = { loadBalancer: { ingress: [{ ip: addressOf(object.metadata.name) }] } };
-        return;
+    for (const object of [...site.objects.values()]) {
+      const { kind, metadata } = object;
+      if (kind === "Service" && object.status === undefined) {
+        const status = { loadBalancer: { ingress: [{ ip: addressOf(metadata.name) }] } };
+        site.objects.set(`Service/${metadata.name}`, { ...object, status });
       }
-      if (object.kind !== "StatefulSet" || site.objects.has(`Pod/${object.metadata.name}-0`)) continue;
-      const metadata = { name: `${object.metadata.name}-0`, creationTimestamp: new Date(this.#nowMs).toISOString() };
-      site.objects.set(`Pod/${metadata.name}`, { apiVersion: "v1", kind: "Pod", metadata, status: {} });
-      return;
+      if (kind === "StatefulSet") this.#statefulSet(site, object);
     }
   }
 
-  /** One node does the next thing that its document asks for. */
-  #nodeWorks(site: SimulatedSite): void {
-    const running = [...site.nodes.values()].filter(({ metadata }) => site.objects.has(`Pod/${metadata.name}-0`));
-    if (running.length === 0) return;
-    const node = this.#pick(running);
-    const { name } = node.metadata;
-    const volume = site.volumes.get(name) ?? {};
-    site.volumes.set(name, volume);
-    const { action } = node.spec.membership;
-    if (action === "Found" && volume.clusterId === undefined && this.#random() < 0.5) {
-      this.#founded += 1;
-      volume.clusterId = `fleet-${this.#founded}`;
-    }
-    const admitted = action === "Join" && this.#sponsorKnows(node) && this.#random() < 0.5;
-    if (admitted && node.spec.clusterId !== undefined) volume.clusterId = node.spec.clusterId;
-    const serves = action === "Member" && volume.clusterId !== undefined;
-    this.#report(site, node, { serves, ...volume });
-  }
-
-  #sponsorKnows(joiner: KmsNode): boolean {
-    const sponsor = this.#all().find(({ metadata }) => metadata.name === joiner.spec.membership.sponsor);
-    const listed = sponsor?.spec.members.find(({ name }) => name === joiner.metadata.name);
-    return listed?.joinPublicKey !== undefined && listed.joinPublicKey === joiner.status?.joinPublicKey;
-  }
-
-  #report(site: SimulatedSite, node: KmsNode, { serves, clusterId }: { serves: boolean; clusterId?: string }): void {
-    const { name } = node.metadata;
-    const belongs = clusterId !== undefined;
-    node.status = {
-      version: "0.1.0",
-      certificateRequest: this.#requests.get(name) ?? "",
-      joinPublicKey: `key of ${name}`,
-      ...(clusterId === undefined ? {} : { clusterId, incarnation: `log of ${name}` }),
-      conditions: [
-        aCondition("Serving", serves ? "True" : "False", serves ? "Serving" : "AwaitingMembership"),
-        aCondition("RootOfTrust", "True", "Ready"),
-        aCondition("TimeSynchronised", "True", "Synchronised"),
-        aCondition("Replicating", belongs ? "True" : "False", belongs ? "CaughtUp" : "NotAMember"),
-      ],
+  #statefulSet(site: SimulatedSite, set: SimulatedObject): void {
+    const { name, generation } = set.metadata;
+    const template = (set.spec as { template: { spec: unknown } }).template;
+    const updateRevision = JSON.stringify(template);
+    const status = { observedGeneration: generation, updateRevision };
+    site.objects.set(`StatefulSet/${name}`, { ...set, status });
+    const claim = `PersistentVolumeClaim/data-${name}-0`;
+    if (!site.objects.has(claim))
+      site.objects.set(claim, {
+        ...{ apiVersion: "v1", kind: "PersistentVolumeClaim", status: { phase: "Bound" } },
+        metadata: { name: `data-${name}-0`, labels: { "keyfleet.io/cluster": "bank", "keyfleet.io/node": name } },
+      });
+    if (site.objects.has(`Pod/${name}-0`)) return;
+    const volume = site.volumes.get(name);
+    if (volume) volume.serving = false;
+    const metadata = {
+      ...{ name: `${name}-0`, creationTimestamp: new Date(this.nowMs).toISOString() },
+      labels: { "controller-revision-hash": updateRevision },
     };
-    const pod = site.objects.get(`Pod/${name}-0`);
-    if (pod) pod.status = { conditions: [{ type: "Ready", status: serves ? "True" : "False" }] };
+    site.objects.set(`Pod/${name}-0`, { apiVersion: "v1", kind: "Pod", metadata, spec: template.spec, status: {} });
   }
 
-  #fault(site: SimulatedSite): void {
-    const victims = [...site.objects.values()].filter(({ kind }) => kind !== "Secret");
-    const kind = this.#pick(["cut", "crash", "object", "node"] as const);
+  #nodesWork(site: SimulatedSite): void {
+    const running = [...site.nodes.values()].filter(({ metadata }) => site.objects.has(`Pod/${metadata.name}-0`));
+    const world = {
+      nowMs: this.nowMs,
+      random: this.#random,
+      request: (name: string) => this.#options.requests.get(name) ?? "",
+      newId: (kind: string) => `${kind}-${++this.#ids}`,
+      peer: (name: string) => this.#peer(site, name),
+    };
+    for (const node of running) if (this.#random() < 0.7) work(site, node, world);
+  }
+
+  #peer(from: SimulatedSite, name: string) {
+    const site = this.sites.find(({ nodes }) => nodes.has(name));
+    const node = site?.nodes.get(name);
+    const volume = site?.volumes.get(name);
+    if (site === undefined || node === undefined || volume === undefined) return undefined;
+    return this.linked(from, site) && site.objects.has(`Pod/${name}-0`) ? { node, volume } : undefined;
+  }
+
+  #fault(operator: SimulatedOperator): void {
+    const { site } = operator;
+    const kinds = ["cut", "crash", "restart", "object", "node", "lose", "return", "jump"] as const;
+    const kind = pick(this.#random, [...kinds, ...(this.#options.edits ? edits : [])]);
+    this.story.push(`${Math.round(this.nowMs / 1000) % 100_000} ${kind} ${site.name}`);
     if (kind === "cut") site.reachable = !site.reachable;
     if (kind === "crash") site.crashAfterWrites = Math.floor(this.#random() * 4);
-    if (kind === "object" && victims.length > 0) {
-      const victim = this.#pick(victims);
-      site.remove(victim.kind, victim.metadata.name);
+    if (kind === "restart") operator.restart();
+    if (kind === "object") this.#loseObject(site);
+    if (kind === "node") this.#loseNode(site);
+    if (kind === "lose" && this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
+    if (kind === "return") this.#return();
+    if (kind === "edit") {
+      const edit = editAtRandom(site, { random: this.#random, sites: this.sites, level: this.level() });
+      this.story.push(`  ${edit}: ${site.cluster.spec.version} ${names(site.cluster.spec).join()}`);
     }
+  }
+
+  #loseObject(site: SimulatedSite): void {
+    const spared = new Set(["Secret", "PersistentVolumeClaim"]);
+    const victims = [...site.objects.values()].filter(({ kind }) => !spared.has(kind));
+    if (victims.length === 0) return;
+    const victim = pick(this.#random, victims);
+    site.remove(victim.kind, victim.metadata.name);
+  }
+
+  /** A KmsNode deleted by hand; the node's volume stays. */
+  #loseNode(site: SimulatedSite): void {
     const members = [...site.nodes.values()].filter(({ spec }) => spec.membership.action === "Member");
-    // A KmsNode deleted by hand; the node's volume stays.
-    if (kind === "node" && members.length > 0 && this.#random() < 0.3) {
-      const { name } = this.#pick(members).metadata;
-      site.remove("KmsNode", name);
-      this.#memberLists.delete(name);
-    }
+    if (members.length === 0 || this.#random() > 0.3) return;
+    const { name } = pick(this.#random, members).metadata;
+    site.remove("KmsNode", name);
+    this.#invariants.forget(name);
   }
 
-  #check(): void {
-    const all = this.#all();
-    const begun = all.filter(({ spec }) => spec.membership.action === "Join" || spec.membership.action === "Found");
-    assert.ok(begun.length <= 1, `two at once: ${this.describe()}`);
-    assert.ok(this.#founded <= 1, `founded twice: ${this.describe()}`);
-    for (const { metadata, spec } of all) {
-      const members = new Set(spec.members.filter(({ standing }) => standing === "Member").map(({ name }) => name));
-      for (const known of this.#memberLists.get(metadata.name) ?? [])
-        assert.ok(members.has(known), `${metadata.name} forgot ${known}: ${this.describe()}`);
-      this.#memberLists.set(metadata.name, members);
-    }
+  #return(): void {
+    const dead = this.operators.filter(({ site }) => !site.alive);
+    if (dead.length === 0) return;
+    const back = pick(this.#random, dead);
+    back.site.alive = true;
+    back.restart();
   }
 
-  #all(): KmsNode[] {
-    return this.sites.flatMap(({ nodes }) => [...nodes.values()]);
-  }
-
-  #pick<Value>(from: readonly Value[]): Value {
-    return from[Math.floor(this.#random() * from.length)] as Value;
+  #newest(): SimulatedSite {
+    const edit = ({ cluster }: SimulatedSite) => {
+      const [number = "0", site = ""] = (cluster.metadata.annotations?.["keyfleet.io/spec-version"] ?? "").split("@");
+      const stamped = Number(cluster.metadata.annotations?.["keyfleet.io/spec-generation"] ?? 0);
+      return [Number(number) + (cluster.metadata.generation !== stamped ? 0.5 : 0), site] as const;
+    };
+    return [...this.sites].sort(
+      (a, b) => edit(b)[0] - edit(a)[0] || (edit(b)[1] > edit(a)[1] ? 1 : -1),
+    )[0] as SimulatedSite;
   }
 }
 
-const pem = "-----BEGIN CERTIFICATE-----\nQ0xJRU5UUw==\n-----END CERTIFICATE-----\n";
+const edits = ["edit", "edit", "edit", "edit", "edit", "edit", "edit", "edit"] as const;
+
+type SimulatedObject = Parameters<SimulatedSite["apply"]>[0];
 
 function isServing(node: KmsNode): boolean {
   return node.status?.conditions?.some(({ type, status }) => type === "Serving" && status === "True") ?? false;
+}
+
+/** Whether every pod was made from its StatefulSet as that is now, and is ready. */
+function podsAreCurrent({ objects }: SimulatedSite): boolean {
+  const sets = [...objects.values()].filter(({ kind }) => kind === "StatefulSet");
+  return sets.every((set) => {
+    const { template } = set.spec as { template: unknown };
+    const pod = objects.get(`Pod/${set.metadata.name}-0`);
+    const conditions = (pod?.status as { conditions?: { status: string }[] } | undefined)?.conditions ?? [];
+    const isNew = pod?.metadata.labels?.["controller-revision-hash"] === JSON.stringify(template);
+    return isNew && conditions.some(({ status }) => status === "True");
+  });
 }
 
 /** The same Service gets the same address again, so that nothing depends on the order of allocation. */
 function addressOf(service: string): string {
   const sum = [...service].reduce((total, letter) => (total * 31 + letter.charCodeAt(0)) % 65_000, 7);
   return `10.0.${Math.floor(sum / 256)}.${sum % 256}`;
-}
-
-/** A small seeded generator (mulberry32): a failing seed is the bug report. */
-function mulberry(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

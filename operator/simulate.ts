@@ -1,0 +1,58 @@
+import { parseArgs } from "node:util";
+import { aCluster } from "./testing/builders.ts";
+import { requestsFor } from "./testing/certificate-requests.ts";
+import { foundedFleet, runSchedule } from "./testing/schedule.ts";
+
+/** npm run simulate -- --seeds N [--from N]: schedules of the simulator with a summary; exit code 1 when one fails. */
+const { values } = parseArgs({
+  options: { seeds: { type: "string", default: "300" }, from: { type: "string", default: "1" } },
+});
+const [count, from] = [Number(values.seeds), Number(values.from)];
+if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from)) {
+  console.error("usage: npm run simulate -- --seeds N [--from N]");
+  process.exit(2);
+}
+
+const cluster = aCluster();
+const widest = aCluster(({ spec }) => {
+  for (const site of spec.sites) site.nodes.push({ name: `${site.name}-c` }, { name: `${site.name}-d` });
+});
+const setting = { cluster, requests: requestsFor(widest) };
+const founded = await foundedFleet(setting);
+const happened = new Map<string, number>();
+const did = new Map<string, number>();
+const totals = { steps: 0, writes: 0, passed: 0 };
+const failed: number[] = [];
+
+for (let seed = from; seed < from + count; seed++) {
+  try {
+    const result = await runSchedule(seed, { ...setting, founded });
+    totals.passed += 1;
+    totals.steps += result.steps;
+    totals.writes += result.writes;
+    for (const line of result.story) countWord(line.trim().split(/[ :]/));
+    for (const [word, times] of result.did) did.set(word, (did.get(word) ?? 0) + times);
+  } catch (error) {
+    failed.push(seed);
+    console.log(`seed ${seed}: ${(error as Error).message}\n`);
+  }
+}
+
+const sorted = (words: ReadonlyMap<string, number>) =>
+  [...words]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([word, times]) => `${word} ${times}`)
+    .join(", ");
+console.log(
+  `schedules ${from} to ${from + count - 1}: ${totals.passed} passed, ${failed.length} failed ${failed.join(" ")}`,
+);
+console.log(`steps ${totals.steps}, operators' writes ${totals.writes}`);
+console.log(`faults and edits: ${sorted(happened)}`);
+console.log(`steps on the fleet: ${sorted(did)}`);
+process.exit(failed.length === 0 ? 0 : 1);
+
+/** "78425 cut dc2" is a fault, "inPlace: ..." an edit. */
+function countWord([first = "", second = ""]: readonly string[]): void {
+  const word = /^\d+$/.test(first) ? second : first;
+  if (word !== "undefined" && word !== "edit" && word !== "all") happened.set(word, (happened.get(word) ?? 0) + 1);
+}

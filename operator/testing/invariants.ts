@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import type { Member } from "@keyfleet/crds/kms-node.ts";
+import { isOut, rankOf } from "../desired/standing.ts";
+import { compareVersions, highestVersion } from "../desired/version.ts";
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { hasBadSettings, runningVersion } from "./simulated-node.ts";
+import type { SimulatedSite } from "./simulated-site.ts";
+import type { Simulation } from "./simulation.ts";
+
+/** How long after it was seen serving a node may still be believed to serve: views lag. */
+const beliefMs = 8_000;
+
+/**
+ * The invariants of the fleet that concern the operator, checked against what is really so: at each write of an operator,
+ * and after each step. An operator may be mistaken about what changed within the last seconds, about nothing else.
+ */
+export class Invariants {
+  /** What operators did to the fleet, counted. */
+  readonly did = new Map<string, number>();
+  readonly #world: Simulation;
+  /** Nodes that an operator took down and that have not served again. */
+  readonly #takenDown = new Map<string, string>();
+  readonly #lastServed = new Map<string, number>();
+  readonly #memberLists = new Map<string, Set<string>>();
+  readonly #ends = new Map<string, number>();
+  readonly #everDropped = new Set<string>();
+  /** Highest feature level ever; undefined before there is a fleet. */
+  #level: string | undefined;
+
+  constructor(world: Simulation) {
+    this.#world = world;
+  }
+
+  /** A KmsNode was deleted by hand: what it listed is forgotten with it. */
+  forget(node: string): void {
+    this.#memberLists.delete(node);
+  }
+
+  /** Called before each write of an operator takes effect. */
+  beforeWrite(site: SimulatedSite, before: KubernetesObject | undefined, after: KubernetesObject | undefined): void {
+    const kind = (before ?? after)?.kind;
+    if (kind === "Pod" && after === undefined) this.#podGoes(site, before?.metadata.name.slice(0, -2) ?? "");
+    if (kind === "KmsNode" && after !== undefined)
+      this.#nodeChanges(site, before as unknown as KmsNode | undefined, after as unknown as KmsNode);
+    if (kind === "KmsNode" && after === undefined) this.#nodeGoes(site, before as unknown as KmsNode);
+  }
+
+  /** Called after each step. */
+  check(): void {
+    const all = this.#world.all();
+    for (const node of all) {
+      const { name } = node.metadata;
+      if (this.#serves(name)) {
+        this.#lastServed.set(name, this.#world.nowMs);
+        this.#takenDown.delete(name);
+      }
+      this.#listsOnlyGrow(node);
+    }
+    const highest = highestVersion(
+      all.filter(({ spec }) => spec.membership.action === "Member").map(({ spec }) => spec.featureLevel),
+    );
+    this.#level = highestVersion([this.#level, highest].filter((one) => one !== undefined));
+    const founders = new Set(this.#volumes().flatMap(({ clusterId }) => (clusterId === undefined ? [] : [clusterId])));
+    this.#hold(founders.size <= 1, "founded twice");
+    this.#badSettingsOnOne();
+    this.#fencesHold();
+  }
+
+  #nodeChanges(site: SimulatedSite, before: KmsNode | undefined, after: KmsNode): void {
+    const { name } = after.metadata;
+    const [was, is] = [before?.spec.membership.action, after.spec.membership.action];
+    if (before !== undefined && was !== is) this.#membershipChanges(site, before, after);
+    const belongs = before !== undefined && was === "Member" && is === "Member";
+    if (belongs && before.spec.version !== after.spec.version) this.#locked(site, `version of ${name}`);
+    const rises = compareVersions(after.spec.featureLevel, this.#level ?? after.spec.featureLevel) > 0;
+    // One that does not belong yet gets the level of the fleet when it joins.
+    if (this.#level !== undefined && rises && is !== "None") this.#levelRises(site, after);
+    for (const member of after.spec.members) this.#standingChanges(site, member);
+  }
+
+  #membershipChanges(site: SimulatedSite, before: KmsNode, after: KmsNode): void {
+    const { name } = after.metadata;
+    const { action } = after.spec.membership;
+    if (action === "None") {
+      this.#hold(this.#isListed(name, "Departed"), `${name} wiped without having departed`);
+      return;
+    }
+    // A node that was removed while its site was away is told so without a lock.
+    if (action === "Leave" && (this.#isListed(name, "Fenced") || this.#isListed(name, "Departed"))) return;
+    if (action === "Member" && before.spec.membership.action === "None") return;
+    this.#locked(site, `${name} → ${action}`);
+    const others = this.#world
+      .all()
+      .filter((node) => node.metadata.name !== name && this.#counts(site, node.spec.site) && this.#isInTheMiddle(node));
+    const begins = action === "Join" || action === "Found" || action === "Leave";
+    if (begins && before.spec.membership.action !== action)
+      this.#hold(others.length === 0, `${name} begins ${action} while ${others[0]?.metadata.name} is in the middle`);
+    if (action === "Leave" && this.#serves(name)) this.#takeDown(site, name, "made to leave");
+  }
+
+  #isInTheMiddle({ metadata, spec }: KmsNode): boolean {
+    const { action } = spec.membership;
+    if (action === "Join" || action === "Found") return true;
+    return action === "Leave" && !this.#isListed(metadata.name, "Departed");
+  }
+
+  #standingChanges(site: SimulatedSite, { name, standing, incarnation, lastSequence }: Member): void {
+    if (rankOf(standing) < rankOf("Fenced")) return;
+    const known = this.#world
+      .all()
+      .some(({ spec }) =>
+        spec.members.some(
+          (one) => one.name === name && one.incarnation === incarnation && rankOf(one.standing) >= rankOf(standing),
+        ),
+      );
+    if (known || (incarnation !== undefined && this.#ends.has(incarnation))) return;
+    this.#locked(site, `${name} → ${standing}`);
+    const mayGo = !this.#wanted(site).has(name) || this.#everDropped.has(name) || this.#rebuilds(site);
+    this.#hold(mayGo, `${name} became ${standing} although the specification always named it`);
+    if (standing === "Departed" && incarnation !== undefined)
+      this.#lifeEnds(site, name, { incarnation, end: lastSequence ?? 0 });
+  }
+
+  /** Nobody that counts holds more of a life than what counts of it: no acknowledged write is cut off. */
+  #lifeEnds(site: SimulatedSite, name: string, life: { readonly incarnation: string; readonly end: number }): void {
+    this.#ends.set(life.incarnation, life.end);
+    for (const { spec, metadata } of this.#world.all()) {
+      if (metadata.name === name || spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
+      if (!this.#wanted(site).has(metadata.name)) continue;
+      const held = this.#volumeOf(metadata.name)?.holds.get(life.incarnation) ?? 0;
+      this.#hold(held <= life.end, `${metadata.name} holds ${held} of ${name}, cut at ${life.end}`);
+    }
+  }
+
+  #levelRises(site: SimulatedSite, after: KmsNode): void {
+    const level = after.spec.featureLevel;
+    this.#locked(site, `level ${level}`);
+    for (const { metadata, spec } of this.#world.all()) {
+      if (spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
+      if (!this.#wanted(site).has(metadata.name)) continue;
+      const home = this.#siteOf(metadata.name);
+      const runs = home === undefined ? undefined : runningVersion(home, metadata.name);
+      const good = runs === undefined || compareVersions(runs, level) >= 0;
+      this.#hold(good, `feature level ${level} while ${metadata.name} runs ${runs}`);
+    }
+  }
+
+  #podGoes(site: SimulatedSite, name: string): void {
+    if (!this.#serves(name)) return;
+    this.#locked(site, `restart of ${name}`);
+    this.#takeDown(site, name, "restarted");
+  }
+
+  #nodeGoes(site: SimulatedSite, node: KmsNode): void {
+    const { name } = node.metadata;
+    this.#hold(!this.#wanted(site).has(name), `${name} deleted although it is wanted`);
+    if (node.spec.membership.action === "None") return;
+    this.#hold(this.#isListed(name, "Departed"), `${name} deleted although it belongs`);
+    this.#takenDown.delete(name);
+  }
+
+  /** Never two at once, never the last of the fleet, never the last of a site while another wanted one could be mended. */
+  #takeDown(site: SimulatedSite, name: string, how: string): void {
+    const down = [...this.#takenDown.keys()].filter(
+      (other) => other !== name && this.#wanted(site).has(other) && this.#counts(site, other.slice(0, 3)),
+    );
+    this.#hold(down.length === 0, `${name} ${how} while ${down} is down by the operator's hand`);
+    const wanted = [...this.#wanted(site)].filter((other) => other !== name && this.#belongs(other));
+    const needed = wanted.filter((other) => this.#counts(site, other.slice(0, 3)));
+    this.#hold(
+      needed.some((other) => this.#believed(other)),
+      `${name} ${how} as the last of the fleet`,
+    );
+    const dark = needed.filter((other) => !this.#believed(other));
+    this.#hold(dark.length === 0, `${name} ${how} while ${dark} does not serve`);
+    this.#takenDown.set(name, how);
+  }
+
+  /** A step on the fleet: only under the lock, only by a site that counts. */
+  #locked(site: SimulatedSite, what: string): void {
+    const word =
+      what.split(" ").find((one) => /^(Join|Found|Leave|Member|Fenced|Departed|level|version|restart)$/.test(one)) ??
+      what;
+    this.did.set(word, (this.did.get(word) ?? 0) + 1);
+    const { spec } = site.cluster;
+    const counting = spec.sites.filter((entry) => !spec.recovery?.lostSites?.includes(entry.name));
+    const operator = this.#world.operators.find((one) => one.site === site);
+    const mine = counting.filter(({ name }) => {
+      const holder = this.#world.sites.find((one) => one.name === name)?.leases.holder("keyfleet-bank");
+      return holder?.site === site.name && holder.instance === operator?.instance;
+    });
+    this.#hold(mine.length * 2 > counting.length, `${site.name} did "${what}" without the lock (${mine.length})`);
+    this.#hold(this.#counts(site, site.name), `${site.name}, which is named lost, did "${what}"`);
+  }
+
+  #listsOnlyGrow({ metadata, spec }: KmsNode): void {
+    const listed = new Set(spec.members.map(({ name }) => name));
+    for (const known of this.#memberLists.get(metadata.name) ?? [])
+      this.#hold(listed.has(known), `${metadata.name} forgot ${known}`);
+    const lasting = spec.members.filter(({ standing }) => standing === "Member" || isOut(standing));
+    this.#memberLists.set(metadata.name, new Set(lasting.map(({ name }) => name)));
+    for (const { cluster } of this.#world.sites)
+      for (const name of this.#lastWanted(cluster)) if (!this.#wantedIn(cluster).has(name)) this.#everDropped.add(name);
+  }
+
+  /** New settings that do not work are tried on one node; the others go on with theirs. */
+  #badSettingsOnOne(): void {
+    const bad = this.#world.sites.flatMap((site) =>
+      [...site.nodes.values()].filter(
+        ({ metadata, spec }) => spec.membership.action === "Member" && hasBadSettings(site, metadata.name),
+      ),
+    );
+    const taken = bad.filter(({ metadata }) => this.#takenDown.has(metadata.name));
+    this.#hold(taken.length <= 1, `settings that do not work took down ${taken.map(({ metadata }) => metadata.name)}`);
+  }
+
+  /** Nobody takes in what a life wrote after its end. */
+  #fencesHold(): void {
+    for (const { clusterId, holds, fences, incarnation } of this.#volumes())
+      if (clusterId !== undefined)
+        for (const [log, end] of fences)
+          if (log !== incarnation)
+            this.#hold((holds.get(log) ?? 0) <= end, `${log} was taken in beyond its end ${end}`);
+  }
+
+  #serves(name: string): boolean {
+    const site = this.#siteOf(name);
+    return (site?.alive && site.volumes.get(name)?.serving && site.objects.has(`Pod/${name}-0`)) ?? false;
+  }
+
+  #believed(name: string): boolean {
+    return this.#serves(name) || this.#world.nowMs - (this.#lastServed.get(name) ?? 0) <= beliefMs;
+  }
+
+  #belongs(name: string): boolean {
+    return this.#world
+      .all()
+      .some(({ metadata, spec }) => metadata.name === name && spec.membership.action === "Member");
+  }
+
+  #isListed(name: string, standing: Member["standing"]): boolean {
+    return this.#world
+      .all()
+      .some(({ spec }) => spec.members.some((one) => one.name === name && one.standing === standing));
+  }
+
+  #rebuilds(site: SimulatedSite): boolean {
+    return site.nodes.size > 0 && this.#world.story.some((line) => line.includes("rebuild"));
+  }
+
+  #counts(site: SimulatedSite, other: string): boolean {
+    return !(site.cluster.spec.recovery?.lostSites ?? []).includes(other);
+  }
+
+  #wanted(site: SimulatedSite): ReadonlySet<string> {
+    return this.#wantedIn(site.cluster);
+  }
+
+  #wantedIn(cluster: SimulatedSite["cluster"]): Set<string> {
+    return new Set(cluster.spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
+  }
+
+  #lastWanted(_cluster: SimulatedSite["cluster"]): ReadonlySet<string> {
+    return new Set(this.#world.all().map(({ metadata }) => metadata.name));
+  }
+
+  #siteOf(name: string): SimulatedSite | undefined {
+    return this.#world.sites.find(({ nodes }) => nodes.has(name));
+  }
+
+  #volumeOf(name: string) {
+    return this.#siteOf(name)?.volumes.get(name);
+  }
+
+  #volumes() {
+    return this.#world.sites.flatMap(({ volumes }) => [...volumes.values()]);
+  }
+
+  #hold(holds: boolean, what: string): void {
+    assert.ok(holds, `${what}${holds ? "" : this.#world.describe()}`);
+  }
+}

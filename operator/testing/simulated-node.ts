@@ -1,0 +1,173 @@
+import type { Condition, KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
+import { compareVersions } from "../desired/version.ts";
+import type { KubernetesObject } from "../ports/types.ts";
+import type { SimulatedSite } from "./simulated-site.ts";
+
+/** What a node keeps on its volume. */
+export interface Volume {
+  clusterId?: string;
+  incarnation: string;
+  /** Whether the key server serves at this moment; false after each start. */
+  serving: boolean;
+  /** Last sequence of each log that it holds; of its own what it wrote. */
+  readonly holds: Map<string, number>;
+  /** For each log that has ended: where. */
+  readonly fences: Map<string, number>;
+}
+
+/** The same volume again, for another run. */
+export function copyOf(volume: Volume): Volume {
+  return { ...volume, holds: new Map(volume.holds), fences: new Map(volume.fences) };
+}
+
+/** What one node sees of the world. */
+export interface NodeWorld {
+  readonly nowMs: number;
+  readonly random: () => number;
+  readonly request: (node: string) => string;
+  /** A member that this node can exchange with. */
+  readonly peer: (name: string) => { readonly node: KmsNode; readonly volume: Volume } | undefined;
+  readonly newId: (kind: string) => string;
+}
+
+/** The version that the pod of a node runs; undefined without pod. */
+export function runningVersion(site: SimulatedSite, name: string): string | undefined {
+  return containers(site.objects.get(`Pod/${name}-0`))[0]
+    ?.image?.split(":")
+    .at(-1);
+}
+
+/** Whether the pod of a node was made with settings that cannot work. */
+export function hasBadSettings(site: SimulatedSite, name: string): boolean {
+  return containers(site.objects.get(`Pod/${name}-0`)).some(({ command }) => command?.includes("/bad.so"));
+}
+
+interface Container {
+  readonly image?: string;
+  readonly command?: readonly string[];
+}
+
+function containers(pod: KubernetesObject | undefined): readonly Container[] {
+  const spec = pod?.spec as { containers?: Container[]; initContainers?: Container[] } | undefined;
+  return [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
+}
+
+/** One node does the next thing that its document asks for, and says how it is. */
+export function work(site: SimulatedSite, node: KmsNode, world: NodeWorld): void {
+  const { name } = node.metadata;
+  const volume = site.volumes.get(name) ?? emptyVolume(world);
+  site.volumes.set(name, volume);
+  const { action, rejoin } = node.spec.membership;
+  if (action === "None" && rejoin === volume.incarnation) site.volumes.set(name, emptyVolume(world));
+  const own = site.volumes.get(name) as Volume;
+  if (action === "Found" && own.clusterId === undefined && world.random() < 0.5) own.clusterId = world.newId("fleet");
+  if (action === "Join" && own.clusterId === undefined && isAdmitted(node, world) && node.spec.clusterId !== undefined)
+    own.clusterId = node.spec.clusterId;
+  learnFences(node, own);
+  exchange(node, own, world);
+  const problem = whyNotServing(site, node, own);
+  own.serving = problem === undefined;
+  if (own.serving && world.random() < 0.5) own.holds.set(own.incarnation, (own.holds.get(own.incarnation) ?? 0) + 1);
+  report(site, node, { volume: own, problem, world });
+}
+
+function emptyVolume(world: NodeWorld): Volume {
+  return { incarnation: world.newId("log"), serving: false, holds: new Map(), fences: new Map() };
+}
+
+function isAdmitted(joiner: KmsNode, world: NodeWorld): boolean {
+  const sponsor = world.peer(joiner.spec.membership.sponsor ?? "")?.node;
+  const listed = sponsor?.spec.members.find(({ name }) => name === joiner.metadata.name);
+  return listed?.joinPublicKey !== undefined && listed.joinPublicKey === joiner.status?.joinPublicKey;
+}
+
+function learnFences({ spec }: KmsNode, volume: Volume): void {
+  for (const { standing, incarnation, lastSequence } of spec.members)
+    if (standing === "Departed" && incarnation !== undefined && lastSequence !== undefined)
+      volume.fences.set(incarnation, lastSequence);
+}
+
+/** Pulls everything that its peers hold; a log that has ended is taken up to its end. */
+function exchange(node: KmsNode, volume: Volume, world: NodeWorld): void {
+  if (volume.clusterId === undefined) return;
+  for (const { name } of node.spec.members) {
+    const peer = name === node.metadata.name ? undefined : world.peer(name);
+    if (peer !== undefined && talksTo(node, name) && talksTo(peer.node, node.metadata.name)) pull(volume, peer.volume);
+  }
+}
+
+function talksTo({ spec }: KmsNode, name: string): boolean {
+  const standing = spec.members.find((member) => member.name === name)?.standing;
+  return standing !== undefined && standing !== "Fenced" && standing !== "Departed";
+}
+
+function pull(into: Volume, from: Volume): void {
+  for (const [log, sequence] of from.holds) {
+    const end = Math.min(sequence, into.fences.get(log) ?? sequence);
+    if (log !== into.incarnation && end > (into.holds.get(log) ?? 0)) into.holds.set(log, end);
+  }
+}
+
+function whyNotServing(site: SimulatedSite, node: KmsNode, volume: Volume): string | undefined {
+  const { name } = node.metadata;
+  const { action } = node.spec.membership;
+  const version = runningVersion(site, name) ?? "0.0.0";
+  const standing = node.spec.members.find((one) => one.name === name)?.standing;
+  if (hasBadSettings(site, name)) return "RootOfTrustUnavailable";
+  if (version !== node.spec.version && !volume.serving) return "VersionDiffers";
+  if (compareVersions(node.spec.featureLevel, version) > 0) return "VersionDiffers";
+  if (standing === "Departed") return "Departed";
+  if (action === "Leave" || standing === "Leaving" || standing === "Fenced") return "Drained";
+  if (volume.clusterId === undefined || action !== "Member")
+    return action === "Join" ? "Joining" : "AwaitingMembership";
+  return undefined;
+}
+
+function report(
+  site: SimulatedSite,
+  node: KmsNode,
+  { volume, problem, world }: { volume: Volume; problem: string | undefined; world: NodeWorld },
+): void {
+  const { name, generation } = node.metadata;
+  const leaving = node.spec.members.filter(({ standing }) => standing === "Leaving" || standing === "Fenced");
+  const departures = leaving.flatMap((member) =>
+    member.incarnation === undefined
+      ? []
+      : [{ name: member.name, incarnation: member.incarnation, sequence: volume.holds.get(member.incarnation) ?? 0 }],
+  );
+  const status: KmsNodeStatus = {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    version: runningVersion(site, name) ?? "",
+    certificateRequest: world.request(name),
+    joinPublicKey: `key of ${volume.incarnation}`,
+    incarnation: volume.incarnation,
+    ...(volume.clusterId === undefined ? {} : { clusterId: volume.clusterId }),
+    ...(departures.length === 0 ? {} : { departures }),
+    conditions: conditionsOf(node, { volume, problem, world }),
+  };
+  if (JSON.stringify(status) !== JSON.stringify(node.status)) site.putNode({ ...node, status });
+  const pod = site.objects.get(`Pod/${name}-0`);
+  const ready = problem === undefined ? "True" : "False";
+  if (pod) site.objects.set(`Pod/${name}-0`, { ...pod, status: { conditions: [{ type: "Ready", status: ready }] } });
+}
+
+function conditionsOf(
+  node: KmsNode,
+  { volume, problem, world }: { volume: Volume; problem: string | undefined; world: NodeWorld },
+): Condition[] {
+  const now = new Date(world.nowMs).toISOString();
+  const belongs = volume.clusterId !== undefined;
+  const condition = (type: string, good: boolean, reason: string): Condition => {
+    const status = good ? "True" : "False";
+    const before = node.status?.conditions?.find((one) => one.type === type);
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now;
+    return { type, status, reason, message: reason, lastTransitionTime };
+  };
+  const rooted = problem !== "RootOfTrustUnavailable";
+  return [
+    condition("Serving", problem === undefined, problem ?? "Serving"),
+    condition("RootOfTrust", rooted, rooted ? "Ready" : "LibraryMissing"),
+    condition("TimeSynchronised", true, "Synchronised"),
+    condition("Replicating", belongs, belongs ? "CaughtUp" : "NotAMember"),
+  ];
+}
