@@ -33,6 +33,11 @@ const phases: Readonly<Record<string, Phase>> = {
     command: ["node", "test-e2e/history/main.ts", "--seeds", "4", "--seconds", "12"],
     counted: false,
   },
+  simulate: {
+    title: "300 schedules of the operators' simulator",
+    command: ["node", "operator/simulate.ts", "--seeds", "300"],
+    counted: false,
+  },
   stories: {
     title: "stories on three Kubernetes sites",
     // One at a time: the stories share the sites, and two of them cannot both take a data centre down.
