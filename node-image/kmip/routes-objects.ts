@@ -1,6 +1,8 @@
 import { create } from "../operations/create.ts";
 import { createKeyPair } from "../operations/create-key-pair.ts";
+import { exportObject } from "../operations/export.ts";
 import { get } from "../operations/get.ts";
+import { importObject } from "../operations/import.ts";
 import { reKey, reKeyKeyPair } from "../operations/re-key.ts";
 import { register } from "../operations/register.ts";
 import { identifiedResponse } from "./payloads-lifecycle.ts";
@@ -42,5 +44,21 @@ export const objectRoutes: readonly Route[] = [
     request: payload.getRequest,
     run: get,
     response: payload.getResponse,
+  }),
+  route({
+    operation: 0x2a,
+    name: "Import",
+    since: 14,
+    request: payload.importRequest,
+    run: importObject,
+    response: identifiedResponse,
+  }),
+  route({
+    operation: 0x2b,
+    name: "Export",
+    since: 14,
+    request: payload.getRequest,
+    run: exportObject,
+    response: payload.exportResponse,
   }),
 ];

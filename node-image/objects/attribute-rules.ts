@@ -70,15 +70,15 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
     ...server,
     initially: "either",
     modifiable: "untilDeactivated",
-    // 3.25 and 3.26 name symmetric keys only; the OASIS test case CS-AC-M-8 gives them to key pairs too.
-    appliesTo: keys,
+    // 3.25 and 3.26 name symmetric keys only; the OASIS test cases CS-AC-M-8 and BL-M-4 give them to others too.
+    appliesTo: [...keys, secretData],
   },
   "Protect Stop Date": {
     ...server,
     initially: "either",
     modifiable: "untilDeactivated",
-    // 3.25 and 3.26 name symmetric keys only; the OASIS test case CS-AC-M-8 gives them to key pairs too.
-    appliesTo: keys,
+    // 3.25 and 3.26 name symmetric keys only; the OASIS test cases CS-AC-M-8 and BL-M-4 give them to others too.
+    appliesTo: [...keys, secretData],
   },
   "Deactivation Date": { ...server, initially: "either", modifiable: "untilDeactivated", appliesTo: all },
   "Destroy Date": { ...server, appliesTo: all },

@@ -18,6 +18,8 @@ export interface NewObject {
   /** Attributes that the server adds; they win over requested ones. */
   readonly given: Readonly<Record<string, Json[]>>;
   readonly material: Material;
+  /** What an imported object brings that the server else sets itself: attributes, and facts of its life so far. */
+  readonly past?: { readonly attributes: Readonly<Record<string, Json[]>>; readonly facts: number };
 }
 
 /** Seals and stores an object; its identifier. The material's bytes are zeroed, whatever happens. */
@@ -43,7 +45,7 @@ export async function storeAll(
       const { id, objectType: type } = each;
       const sealed = sealMaterial(each, { id, owner, objectType: type }, context);
       const attributes = allAttributes(each, context);
-      return { kind: "create", id, owner, objectType: type, sealed, facts: 0, attributes } as const;
+      return { kind: "create", id, owner, objectType: type, sealed, facts: each.past?.facts ?? 0, attributes } as const;
     });
     const names = changes.flatMap(({ attributes }) => (attributes.Name ?? []).filter((name) => name !== null));
     if (new Set(names.map((name) => JSON.stringify(name))).size < names.length) {
@@ -92,6 +94,7 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
     Sensitive: [sensitive],
     Extractable: [extractable],
     ...(isSecret(created.objectType) ? { "Always Sensitive": [sensitive], "Never Extractable": [!extractable] } : {}),
+    ...created.past?.attributes,
   };
 }
 

@@ -205,7 +205,7 @@ const typed = (type: number, ...rest: Item[]) => [item.enumeration(tag.ObjectTyp
 const registrations: readonly (readonly [string, readonly Item[], Buffer])[] = [
   ["a symmetric key", typed(2, mask, item.structure(tag.SymmetricKey, keyBlock(secret, { algorithm: 3 }))), secret],
   [
-    "a transparent symmetric key, kept raw",
+    "a transparent symmetric key",
     typed(2, mask, item.structure(tag.SymmetricKey, keyBlock(secret, { format: 7, algorithm: 3 }))),
     secret,
   ],
@@ -248,7 +248,9 @@ for (const [what, children, bytes] of registrations) {
     const app = await client();
     const key = String(findItem(await app.call(operation.register, ...children), tag.UniqueIdentifier)?.value);
     const given = await app.call(operation.get, id(key));
-    const field = [tag.KeyMaterial, tag.CertificateValue, tag.OpaqueDataValue].map((each) => findItem(given, each));
+    const field = [tag.Key, tag.KeyMaterial, tag.CertificateValue, tag.OpaqueDataValue].map((each) =>
+      findItem(given, each),
+    );
     assert.deepEqual(field.find((found) => found !== undefined)?.value, bytes);
     const { Digest: digest } = await app.attributes(key, "Digest");
     assert.equal((digest as { digestValue: string }).digestValue.length, 64);

@@ -12,7 +12,7 @@ import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { storeNew } from "./new-object.ts";
+import { type NewObject, storeNew } from "./new-object.ts";
 
 /** KMIP Register (4.3); the material's bytes are zeroed afterwards. */
 export interface RegisterRequest {
@@ -62,22 +62,23 @@ const formats: Readonly<Record<number, readonly number[]>> = {
 
 /** Stores an object that the client brings. */
 export async function register(request: RegisterRequest, context: Context): Promise<RegisterResponse> {
+  return { uniqueIdentifier: await storeNew(brought(request, context), context) };
+}
+
+/** A new object of what a client brings, if it may be brought. Throws Refusal. */
+export function brought(request: RegisterRequest, context: Context): NewObject {
   const material = normalised(request);
-  const uniqueIdentifier = await storeNew(
-    {
-      objectType: request.objectType,
-      requested: request.attributes,
-      given: {
-        ...agreed(request.attributes, material, context.version),
-        ...certificateFacts(request),
-        ...usage(request),
-        ...splitRow(material),
-      },
-      material,
+  return {
+    objectType: request.objectType,
+    requested: request.attributes,
+    given: {
+      ...agreed(request.attributes, material, context.version),
+      ...certificateFacts(request),
+      ...usage(request),
+      ...splitRow(material),
     },
-    context,
-  );
-  return { uniqueIdentifier };
+    material,
+  };
 }
 
 /** What a part of a key says of itself is kept beside it (2.2.5). */
@@ -117,14 +118,14 @@ function normalised({ objectType: type, material }: RegisterRequest): Material {
   return type === objectType.symmetricKey ? symmetric(material) : material;
 }
 
-/** Raw and transparent keys are the same bytes; their length is known, so it is checked, or filled in. */
+/** Raw and transparent keys are the same bytes; their length is known, so it is checked, or filled in. They are given as they came. */
 function symmetric(material: Material): Material {
   if (material.format === format.opaque || material.wrapping !== undefined) return material;
   const lengthBits = material.bytes.length * 8;
   if (material.algorithm === cryptographicAlgorithm.aes && ![0, lengthBits].includes(material.lengthBits)) {
     throw new Refusal("InvalidField", `Cryptographic Length is ${material.lengthBits}, the key has ${lengthBits} bits`);
   }
-  return { ...material, format: format.raw, lengthBits: material.lengthBits || lengthBits };
+  return { ...material, lengthBits: material.lengthBits || lengthBits };
 }
 
 /** Algorithm and length may stand in the Key Block, among the attributes, or in both; then they must agree (4.3). */

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { tag } from "../kmip/tags.ts";
+import { attributeItem, childrenOf, findItem, item } from "../testing/items.ts";
+import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
+import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import type { Item } from "../ttlv/types.ts";
+
+const [importOperation, exportOperation] = [0x2a, 0x2b];
+
+let site: KmipSite;
+let app: KmipClient;
+before(async () => {
+  site = await kmipSite();
+  app = await site.connect("O=bank, CN=app");
+});
+after(() => site.close());
+
+const id = (text: string) => item.text(tag.UniqueIdentifier, text);
+
+/** What Export gave, as Import takes it. */
+function importable(exported: Item): Item[] {
+  const attributes = childrenOf(exported, tag.Attribute);
+  const object = childrenOf(exported, tag.SymmetricKey);
+  return [
+    ...childrenOf(exported, tag.UniqueIdentifier),
+    ...childrenOf(exported, tag.ObjectType),
+    ...attributes,
+    ...object,
+  ];
+}
+
+test("an exported key is imported by another owner with its past and its bytes", async () => {
+  const key = await app.create({ Name: { nameValue: "moves", nameType: 1 } });
+  await app.activate(key);
+  const exported = await app.call(exportOperation, id(key));
+  const other = await site.connect("O=bank, CN=other");
+  const imported = await other.call(importOperation, ...importable(exported));
+  const copy = String(findItem(imported, tag.UniqueIdentifier)?.value);
+  assert.notEqual(copy, key);
+  assert.deepEqual(await other.get(copy), findItem(exported, tag.KeyMaterial)?.value);
+  const names = ["Initial Date", "Activation Date", "State", "Name", "Cryptographic Length"];
+  assert.deepEqual(await other.attributes(copy, ...names), await app.attributes(key, ...names));
+});
+
+test("an object that its owner has already is not imported again", async () => {
+  const key = await app.create();
+  const exported = await app.call(exportOperation, id(key));
+  const again = app.call(importOperation, ...importable(exported));
+  await assert.rejects(again, (error) => error instanceof KmipFailure && error.reason === 0x18);
+});
+
+test("a sensitive key is exported no more than it is got", async () => {
+  const key = await app.create({ Sensitive: true });
+  await assert.rejects(
+    app.call(exportOperation, id(key)),
+    (error) => error instanceof KmipFailure && error.reason === 0x16,
+  );
+});
+
+test("a destroyed object is not imported", async () => {
+  const key = await app.create();
+  const exported = await app.call(exportOperation, id(key));
+  await app.call(operation.destroy, id(key));
+  const other = await site.connect("O=bank, CN=third");
+  const parts = importable(exported).filter((part) => findItem(part, tag.AttributeName)?.value !== "State");
+  const dead = [...parts.slice(0, 2), attributeItem("State", 5), ...parts.slice(2)];
+  await assert.rejects(other.call(importOperation, ...dead), /destroyed cannot be imported/);
+});
