@@ -4,6 +4,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
+import type { KeyCache } from "../operations/key-cache.ts";
 import { pendingWorks } from "../operations/pending.ts";
 import { Pkcs11Applications } from "../operations/pkcs11.ts";
 import { serialQueue } from "../operations/serial.ts";
@@ -35,6 +36,8 @@ export interface HandlerParts {
   /** Certificate subjects of the first administrators; asked at each request, so that settings apply at once. */
   readonly firstAdministrators?: () => readonly string[];
   readonly cryptography?: Partial<CryptographyPolicy>;
+  /** Keys that were unsealed lately; given by who must be able to forget them at once, made here otherwise. */
+  readonly keys?: KeyCache;
   /** One for each store, since it alone writes this node's entries; made here unless given. */
   readonly usage?: UsageKeeper;
   readonly log: Context["log"];
@@ -59,7 +62,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     log: parts.log,
-    cryptography: cryptographyState(now, parts.cryptography),
+    cryptography: cryptographyState(now, parts.cryptography, parts.keys),
     keyValues: keyValueCodec,
     firstAdministrators: parts.firstAdministrators ?? (() => []),
     server: {

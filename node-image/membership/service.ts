@@ -7,6 +7,7 @@ import type { OperationMetrics } from "../kmip/batch-item.ts";
 import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
+import { type KeyCache, keyCache } from "../operations/key-cache.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { fieldsLog } from "./database.ts";
 
@@ -47,6 +48,8 @@ export class Service {
   readonly #connections = new Map<string, number>();
   #ending: Promise<void> = Promise.resolve();
   #draining = false;
+  /** Forgotten whenever service ends: without the root of trust no key stays usable. */
+  readonly #keys: KeyCache = keyCache(() => new Date());
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -100,6 +103,7 @@ export class Service {
   /** Ends service at once: `drain` lets requests in work end, `cut` does not (the root of trust is gone). */
   stop(how: "drain" | "cut"): void {
     this.#serving = false;
+    this.#keys.clear();
     const open = this.#open;
     if (open.length === 0) return;
     this.#open = [];
@@ -107,6 +111,7 @@ export class Service {
     this.#draining = true;
     const ends = open.map(({ server }) => (how === "cut" ? server.close() : server.drain()));
     const ending = Promise.all(ends).then(() => {
+      if (!this.#serving) this.#keys.clear();
       if (this.#ending === ending) this.#draining = false;
     });
     this.#ending = ending;
@@ -129,6 +134,7 @@ export class Service {
       usage: this.#usage.keeper,
       firstAdministrators: () => this.#administrators,
       cryptography: { legacyCiphers: settings.legacyCiphers, seed: settings.clientSeedBytes ?? "refused" },
+      keys: this.#keys,
       log: kmipLog,
       metrics,
       activity,

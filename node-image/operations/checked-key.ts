@@ -41,6 +41,8 @@ export async function checkedKey(
   open: (object: ManagedObject) => Promise<Material>,
 ): Promise<UsableKey> {
   const object = await find(id, context, ...(use.right === undefined ? [] : [use.right]));
+  // Another node may have destroyed it: then its key is not kept here either.
+  if (object.sealed === undefined) context.cryptography.keys.drop(id);
   checkUse(object, use, context);
   const algorithm = number(object, "Cryptographic Algorithm") ?? 0;
   checkPolicy(algorithm, context);

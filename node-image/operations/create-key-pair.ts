@@ -31,7 +31,7 @@ export async function createKeyPair(request: CreateKeyPairRequest, context: Cont
   requireUsageMask(ofPublic);
   const wanted = wantedPair(ofPrivate);
   checkSame(ofPrivate, ofPublic);
-  const pair = await makeKeyPair(wanted);
+  const pair = await context.cryptography.generation(() => makeKeyPair(wanted));
   const ids = { privateKey: context.newId(), publicKey: context.newId() };
   const made = { pair, ids, algorithm: wanted.algorithm };
   await storeAll(

@@ -2,6 +2,7 @@ import { type NonceSource, nonceSource } from "../cryptography/nonces.ts";
 import { type RandomSource, randomSource } from "../cryptography/random.ts";
 import { type KeyCache, keyCache } from "./key-cache.ts";
 import { type StreamTable, streamTable } from "./streams.ts";
+import { generationLimits, type Turns, turns } from "./turns.ts";
 
 /** What cryptographic operations keep between requests, in this process only. */
 export interface Cryptography {
@@ -9,6 +10,8 @@ export interface Cryptography {
   readonly random: RandomSource;
   readonly streams: StreamTable;
   readonly keys: KeyCache;
+  /** Key pairs take their turns. */
+  readonly generation: Turns;
   readonly policy: CryptographyPolicy;
 }
 
@@ -24,12 +27,17 @@ export interface CryptographyPolicy {
 export const defaultPolicy: CryptographyPolicy = { legacyCiphers: false, seed: 1_048_576 };
 
 /** Fresh state. */
-export function cryptographyState(now: () => Date, policy: Partial<CryptographyPolicy> = {}): Cryptography {
+export function cryptographyState(
+  now: () => Date,
+  policy: Partial<CryptographyPolicy> = {},
+  keys: KeyCache = keyCache(now),
+): Cryptography {
   return {
     nonces: nonceSource(),
     random: randomSource(),
     streams: streamTable(),
-    keys: keyCache(now),
+    keys,
+    generation: turns(generationLimits),
     policy: { ...defaultPolicy, ...policy },
   };
 }

@@ -67,6 +67,7 @@ async function move(
   await context.store.write([
     { kind: "change", id: object.id, facts: factOf[trigger], attributes: { ...attributes, ...lastChange(now) } },
   ]);
+  context.cryptography.keys.drop(object.id);
   return { uniqueIdentifier: object.id };
 }
 

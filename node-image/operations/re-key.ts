@@ -88,7 +88,7 @@ export async function reKeyKeyPair(request: ReKeyKeyPairRequest, context: Contex
     checkReplaceable(olds.publicKey, context);
     checkSameKind([...request.common, ...request.privateKey, ...request.publicKey]);
     const wanted = wantedPair(asInstances(Object.fromEntries(olds.privateKey.attributes)));
-    const pair = await makeKeyPair(wanted);
+    const pair = await context.cryptography.generation(() => makeKeyPair(wanted));
     const ids = { privateKey: context.newId(), publicKey: context.newId() };
     const successor = (which: "privateKey" | "publicKey") => {
       const own = [...request.common, ...request[which]];

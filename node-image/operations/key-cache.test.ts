@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { createSecretKey } from "node:crypto";
+import { test } from "node:test";
+import type { Keyring } from "../keys/types.ts";
+import { tag } from "../kmip/tags.ts";
+import { blockCipherMode as mode } from "../objects/enumerations.ts";
+import type { ManagedObject } from "../objects/types.ts";
+import { active, cryptographicOperation as operation, part } from "../testing/cryptography-requests.ts";
+import { item } from "../testing/items.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { kmipSite } from "../testing/kmip-site.ts";
+import { keyCache, keyCacheLimits } from "./key-cache.ts";
+import { turns } from "./turns.ts";
+
+const keyring = testKeyring();
+
+function object(id: string, sealed: Buffer | undefined = Buffer.from(id)): ManagedObject {
+  return { id, owner: "o", objectType: 2, facts: 0, attributes: new Map(), sealed };
+}
+
+/** A cache with a clock, and a count of how often a key had to be opened. */
+function cache() {
+  let time = 0;
+  let opened = 0;
+  const keys = keyCache(() => new Date(time));
+  const use = async (given: ManagedObject, ring: Keyring = keyring) => {
+    await keys.keyOf(given, ring, async () => {
+      opened += 1;
+      return createSecretKey(Buffer.alloc(32));
+    });
+    return opened;
+  };
+  const pass = (ms: number) => {
+    time += ms;
+  };
+  return { keys, use, pass };
+}
+
+test("a key is opened once, and again when its bytes, its keyring or its time are other ones, or it was dropped", async () => {
+  const { keys, use, pass } = cache();
+  assert.equal(await use(object("a")), 1);
+  assert.equal(await use(object("a")), 1);
+  assert.equal(await use(object("a", Buffer.from("other bytes"))), 2);
+  assert.equal(await use(object("a", Buffer.from("other bytes")), testKeyring()), 3);
+  keys.drop("a");
+  assert.equal(keys.size, 0);
+  assert.equal(await use(object("a")), 4);
+  pass(keyCacheLimits.ageMs);
+  assert.equal(await use(object("a")), 5);
+  keys.clear();
+  assert.equal(keys.size, 0);
+});
+
+test("an object without bytes is never kept, and a failure keeps nothing", async () => {
+  const { keys, use } = cache();
+  await use({ ...object("a"), sealed: undefined });
+  await assert.rejects(keys.keyOf(object("b"), keyring, () => Promise.reject(new Error("tampered"))));
+  assert.equal(keys.size, 0);
+});
+
+test("the key that was not used for the longest time makes room", async () => {
+  const { keys, use } = cache();
+  for (let at = 0; at < keyCacheLimits.keys; at++) await use(object(`k${at}`));
+  const before = await use(object("k0"));
+  await use(object("new"));
+  assert.equal(keys.size, keyCacheLimits.keys);
+  assert.equal(await use(object("k0")), before + 1, "k0 was used lately, it stayed");
+  assert.equal(await use(object("k1")), before + 2, "k1 went");
+});
+
+test("through the door: a key is unsealed once for many uses, and not kept when it is revoked", async (context) => {
+  let unsealed = 0;
+  const unseal = (blob: Buffer, about: Buffer) => {
+    unsealed += 1;
+    return keyring.unseal(blob, about);
+  };
+  const counting = { ...keyring, unseal };
+  const keys = keyCache(() => new Date());
+  const site = await kmipSite({ keyring: counting, keys });
+  context.after(() => site.close());
+  const app = await site.connect("O=bank, CN=app");
+  const key = await app.create(active(12, { "Cryptographic Parameters": { blockCipherMode: mode.ctr } }));
+  const encrypt = () =>
+    app.call(operation.encrypt, part.id(key), part.data(Buffer.alloc(16)), part.iv(Buffer.alloc(16)));
+  for (let at = 0; at < 5; at++) await encrypt();
+  assert.deepEqual([unsealed, keys.size], [1, 1]);
+  await app.revoke(key, 2);
+  assert.equal(keys.size, 0);
+  await assert.rejects(encrypt());
+  const decrypt = () =>
+    app.call(operation.decrypt, part.id(key), item.bytes(tag.Data, Buffer.alloc(16)), part.iv(Buffer.alloc(16)));
+  await decrypt();
+  await app.destroy(key);
+  assert.equal(keys.size, 0);
+  await assert.rejects(decrypt());
+});
+
+test("works take turns, in order, and one too many is refused", async () => {
+  const line = turns({ atOnce: 2, waiting: 2 });
+  const log: number[] = [];
+  const gates = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+  const works = gates.map((gate, at) =>
+    line(async () => {
+      log.push(at);
+      await gate.promise;
+      return at;
+    }),
+  );
+  await assert.rejects(
+    line(() => Promise.resolve()),
+    /Too many key pairs/,
+  );
+  assert.deepEqual(log, [0, 1]);
+  gates[1]?.resolve();
+  await works[1];
+  assert.deepEqual(log, [0, 1, 2]);
+  for (const gate of gates) gate.resolve();
+  assert.deepEqual(await Promise.all(works), [0, 1, 2, 3]);
+});
