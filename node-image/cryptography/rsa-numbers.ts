@@ -31,12 +31,15 @@ export function completeRsa(given: GivenRsa): RsaNumbers {
   const [p, q] = primes(n, known);
   function primes(modulus: bigint, read: typeof known): [bigint, bigint] {
     const one = read(given.p) ?? read(given.q);
-    if (one !== undefined && one > 1n && modulus % one === 0n) return ordered(one, modulus / one);
+    if (one !== undefined) {
+      if (one <= 1n || modulus % one !== 0n) throw incomplete();
+      return ordered(one, modulus / one);
+    }
     const [e, d] = [read(given.publicExponent), read(given.privateExponent)];
     if (e === undefined || d === undefined) throw incomplete();
     return factors(modulus, e * d - 1n);
   }
-  const order = (p - 1n) * (q - 1n);
+  const order = ((p - 1n) * (q - 1n)) / greatestCommonDivisor(p - 1n, q - 1n);
   const e = known(given.publicExponent) ?? inverse(known(given.privateExponent) ?? 0n, order);
   const d = known(given.privateExponent) ?? inverse(e, order);
   if (p * q !== n || modulo(e * d, p - 1n) !== 1n || modulo(e * d, q - 1n) !== 1n) throw incomplete();

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { test } from "node:test";
+import { cryptographicAlgorithm as algorithm, keyFormatType as format, objectType } from "../objects/enumerations.ts";
+import { Refusal } from "../objects/refusal.ts";
+import { keyTypes } from "./algorithms.ts";
+import { curves } from "./curves.ts";
+import { keyBytes } from "./key-format.ts";
+import { keyObjectOf } from "./key-object.ts";
+import { derToTransparent, type TransparentKey, transparentFormats, transparentToDer } from "./transparent.ts";
+
+/** node:crypto knows more types than its declarations. */
+const generate = generateKeyPairSync as unknown as (
+  type: string,
+  options?: object,
+) => { publicKey: KeyObject; privateKey: KeyObject };
+
+interface Pair {
+  readonly name: string;
+  readonly algorithm: number;
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+  readonly curve?: (typeof curves)[number];
+  readonly formats: readonly number[];
+}
+
+const { raw, pkcs1, pkcs8, x509, ecPrivateKey } = format;
+const transparent = (family: string) =>
+  Object.entries(transparentFormats).flatMap(([value, row]) => (row.family === family ? [Number(value)] : []));
+
+const pairs: readonly Pair[] = [
+  {
+    name: "RSA",
+    algorithm: algorithm.rsa,
+    ...generate("rsa", { modulusLength: 2048 }),
+    formats: [pkcs1, pkcs8, x509, ...transparent("rsa")],
+  },
+  {
+    name: "DSA",
+    algorithm: algorithm.dsa,
+    ...generate("dsa", { modulusLength: 2048, divisorLength: 256 }),
+    formats: [pkcs8, x509, ...transparent("dsa")],
+  },
+  {
+    name: "DH",
+    algorithm: algorithm.dh,
+    ...generate("dh", { group: "modp14" }),
+    formats: [pkcs8, x509, ...transparent("dh")],
+  },
+  ...curves.map((curve) => ({
+    name: curve.name,
+    algorithm: algorithm.ec,
+    ...(curve.weierstrass ? generate("ec", { namedCurve: curve.name }) : generate(curve.name)),
+    curve,
+    formats: [raw, pkcs8, x509, ...(curve.weierstrass ? [ecPrivateKey] : []), ...transparent("ec")],
+  })),
+  ...Object.entries(keyTypes)
+    .filter(([, type]) => !/slh-dsa.*s$/.test(type))
+    .map(([value, type]) => ({ name: type, algorithm: Number(value), ...generate(type), formats: [raw, pkcs8, x509] })),
+];
+
+for (const pair of pairs) {
+  for (const wanted of pair.formats) {
+    const row = transparentFormats[wanted];
+    const onlyPrivate = wanted === pkcs8 || wanted === ecPrivateKey || row?.type === "private";
+    const onlyPublic = wanted === x509 || row?.type === "public";
+    for (const [type, key] of [
+      ["private", pair.privateKey],
+      ["public", pair.publicKey],
+    ] as const) {
+      if ((type === "private" && onlyPublic) || (type === "public" && onlyPrivate)) continue;
+      test(`${pair.name}: a ${type} key goes to Key Format Type ${wanted} and back`, () => {
+        const kept = keyBytes(key, wanted);
+        const bytes = row === undefined ? kept : transparentToDer(wanted, derToTransparent(wanted, kept));
+        const back = keyObjectOf({
+          objectType: type === "private" ? objectType.privateKey : objectType.publicKey,
+          material: { format: wanted, subtype: 0, algorithm: pair.algorithm, lengthBits: 0, bytes },
+          algorithm: pair.algorithm,
+          ...(pair.curve === undefined ? {} : { curve: pair.curve }),
+        });
+        const same = type === "public" ? back : createPublicKey(back);
+        assert.ok(same.equals(pair.publicKey));
+      });
+    }
+  }
+}
+
+const rsa = pairs[0] as Pair;
+const numbers = derToTransparent(
+  format.transparentRsaPrivateKey,
+  keyBytes(rsa.privateKey, format.transparentRsaPrivateKey),
+);
+const given: readonly (readonly [string, readonly (keyof TransparentKey)[]])[] = [
+  ["n, e and d", ["modulus", "publicExponent", "privateExponent"]],
+  ["n, e and p", ["modulus", "publicExponent", "p"]],
+  ["n, d and q", ["modulus", "privateExponent", "q"]],
+];
+for (const [what, names] of given) {
+  test(`an RSA key is made whole from ${what}`, () => {
+    const some = Object.fromEntries(names.map((name) => [name, numbers[name]])) as TransparentKey;
+    const bytes = transparentToDer(format.transparentRsaPrivateKey, some);
+    assert.deepEqual(derToTransparent(format.transparentRsaPrivateKey, bytes), numbers);
+  });
+}
+
+const wrong: readonly (readonly [string, TransparentKey])[] = [
+  ["too few numbers", { modulus: numbers.modulus as Buffer }],
+  ["a factor that is none", { ...numbers, p: Buffer.from([3]), q: Buffer.from([5]) }],
+  ["exponents of another key", { ...numbers, p: numbers.p as Buffer, privateExponent: Buffer.from([17]) }],
+];
+for (const [what, key] of wrong) {
+  test(`an RSA key of ${what} is refused`, () => {
+    assert.throws(() => transparentToDer(format.transparentRsaPrivateKey, key), Refusal);
+  });
+}
+
+test("a point is given compressed where that is asked for, and taken so", () => {
+  const p256 = pairs.find(({ name }) => name === "prime256v1") as Pair;
+  const compressed = keyBytes(p256.publicKey, raw, 2);
+  assert.equal(compressed.length, 33);
+  assert.equal(keyBytes(p256.publicKey, raw, 1).length, 65);
+  const material = { format: raw, subtype: 0, algorithm: algorithm.ec, lengthBits: 256, bytes: compressed };
+  assert.ok(
+    keyObjectOf({ objectType: objectType.publicKey, material, algorithm: algorithm.ec }).equals(p256.publicKey),
+  );
+  assert.throws(() => keyBytes(rsa.publicKey, raw, 2), Refusal);
+  assert.throws(() => keyBytes(p256.publicKey, x509, 2), Refusal);
+});
+
+test("bytes that are no key are refused without a word of them", () => {
+  const secret = Buffer.from("these bytes must not be told");
+  const material = { format: pkcs8, subtype: 0, algorithm: algorithm.rsa, lengthBits: 0, bytes: secret };
+  assert.throws(
+    () => keyObjectOf({ objectType: objectType.privateKey, material, algorithm: algorithm.rsa }),
+    (error) => error instanceof Refusal && !error.message.includes("these bytes"),
+  );
+});
