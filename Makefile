@@ -39,7 +39,7 @@ history: tools images ## A fleet of processes under a seeded nemesis, some short
 	@node test-e2e/run.ts history
 
 test: tools images ## Everything: types, lint, unit tests, histories, stories; prints the total last
-	@node test-e2e/run.ts check unit history stories
+	@node test-e2e/run.ts check unit simulate history stories
 
 clean: demo-down ## End the sites and delete what was built outside the checkout
 	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

@@ -92,6 +92,8 @@ export interface NodeSettings {
   storage?: {
     /** Size of the volume, for example 10Gi. Default 10Gi. It may grow later where the storage class allows it, never shrink. */
     size?: string;
+    /** How long the volume is kept after its node was removed, for example 168h (default). Then it is deleted. */
+    retainAfterRemoval?: string;
     /** Storage class of the volume; the site's default class when absent. Fixed once the node exists. */
     storageClassName?: string;
   };

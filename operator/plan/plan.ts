@@ -9,7 +9,7 @@ import { settleLock } from "./lock.ts";
 import { nodeObjects, siteObjects } from "./node-objects.ts";
 import { raiseLevel } from "./raise-level.ts";
 import { finishRemoval } from "./removal.ts";
-import { removeObjects } from "./remove.ts";
+import { keptVolumes, removeObjects } from "./remove.ts";
 import { restartIdle, restartOne } from "./restart.ts";
 import { rollOne } from "./roll.ts";
 import { siteCa } from "./site-ca.ts";
@@ -38,6 +38,7 @@ const localPolicies: readonly LocalPolicy[] = [
   siteCa,
   siteObjects, // the budget of disruptions
   removeObjects,
+  keptVolumes,
   nodeObjects, // make what is missing, put right what was changed, sign certificates, and take the fleet's step
   restartIdle, // a node that does not serve may always take a newer specification
 ];

@@ -1,13 +1,14 @@
 import { hasConsent, rejoinAnnotation } from "../desired/consent.ts";
-import { type NodeFacts, objectOf } from "../desired/facts.ts";
+import { type NodeFacts, objectOf, objectsOf } from "../desired/facts.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { notPaused } from "./pause.ts";
 import { hasHeard } from "./removal.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, LocalPolicy, View } from "./types.ts";
 
-/** Annotation of a volume with the time at which its node was removed. */
-export const removedAt = "keyfleet.io/removed-at";
+/** Annotation of a volume whose node was removed: until when it is kept. */
+export const keptUntil = "keyfleet.io/kept-until";
+const defaultRetention = "168h";
 
 /** Deletes what belongs to a node that the specification does not name and that never joined or has departed. The volume stays. */
 export const removeObjects: LocalPolicy = (view) =>
@@ -45,15 +46,42 @@ export function returnedMembers(view: View): Blocked[] {
     }));
 }
 
-function markVolume(view: View, { name }: NodeFacts): Action[] {
+/** Volumes of removed nodes: deleted when their time is over; one whose node is there again is an ordinary volume again. */
+export const keptVolumes: LocalPolicy = (view) =>
+  objectsOf(view.observed, "PersistentVolumeClaim").flatMap((claim): Action[] => {
+    const until = claim.metadata.annotations?.[keptUntil];
+    if (until === undefined || claim.metadata.deletionTimestamp !== undefined) return [];
+    const node = claim.metadata.labels?.["keyfleet.io/node"];
+    const facts = view.desired.nodes.find(({ facts: { name } }) => name === node)?.facts;
+    const because = `the time for which the volume of ${node} was kept is over`;
+    if (facts === undefined)
+      return Date.parse(until) < view.observed.nowMs ? [{ kind: "delete", object: claim, because }] : [];
+    if (facts.entry === undefined) return [];
+    return [{ kind: "apply", object: marked(claim, {}), because: `${node} is there again and uses its volume` }];
+  });
+
+function markVolume(view: View, { name, node }: NodeFacts): Action[] {
   const claim = objectOf(view.observed, "PersistentVolumeClaim", `data-${name}-0`);
-  if (claim === undefined || claim.metadata.annotations?.[removedAt] !== undefined) return [];
-  const { apiVersion, kind, metadata } = claim;
-  const annotations = { [removedAt]: new Date(view.observed.nowMs).toISOString() };
-  const { namespace } = metadata;
-  const object = {
+  if (claim === undefined) return [];
+  const keptMs = durationMs(node?.spec.settings.storage?.retainAfterRemoval ?? defaultRetention);
+  const until = new Date(view.observed.nowMs + keptMs).toISOString();
+  const object = marked(claim, { [keptUntil]: until });
+  return [{ kind: "apply", object, because: `the volume of ${name} is kept until ${until}` }];
+}
+
+/** The mark, and the size as it is: what was applied before and is left out would be taken away. */
+function marked({ apiVersion, kind, metadata, spec }: KubernetesObject, annotations: Record<string, string>) {
+  const { name, namespace } = metadata;
+  const resources = (spec as { resources?: unknown } | undefined)?.resources;
+  return {
     ...{ apiVersion, kind },
-    metadata: { name: metadata.name, ...(namespace === undefined ? {} : { namespace }), annotations },
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }), annotations },
+    ...(resources === undefined ? {} : { spec: { resources } }),
   };
-  return [{ kind: "apply", object, because: `the volume of ${name} is kept for a while` }];
+}
+
+/** "90m" or "168h" in milliseconds. */
+function durationMs(text: string): number {
+  const [, count = "0", unit] = /^(\d+)(m|h)$/.exec(text) ?? [];
+  return Number(count) * (unit === "h" ? 3_600_000 : 60_000);
 }
