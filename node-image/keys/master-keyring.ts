@@ -40,6 +40,10 @@ class MemoryKeyring implements MasterKeyring {
     this.#newest = sorted.at(-1);
   }
 
+  get closed(): boolean {
+    return this.#newest === undefined;
+  }
+
   seal(plaintext: Buffer, context: Buffer): Buffer {
     return sealWith(this.#current(), plaintext, context);
   }

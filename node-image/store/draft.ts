@@ -48,6 +48,11 @@ export class Draft {
     return this.#positions;
   }
 
+  /** Identifiers of the objects that it touches. */
+  objects(): ReadonlySet<string> {
+    return new Set([...this.operations, ...this.kept].map(({ object }) => object));
+  }
+
   addLocal(changes: readonly EncodedChange[]): void {
     const { incarnation, clock, keyring } = this.#base;
     for (const change of changes) {

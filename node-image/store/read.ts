@@ -12,7 +12,8 @@ export const locateMax = 100_000;
 export const objectsMax = 10_000;
 const pageSize = 1_000;
 
-type Query = (text: string, values: unknown[]) => Promise<readonly Record<string, unknown>[]>;
+/** A query on a reading connection; one with a name is prepared once. */
+export type Query = (text: string, values: unknown[]) => Promise<readonly Record<string, unknown>[]>;
 
 /** What a reading found. */
 export interface Found {

@@ -9,7 +9,8 @@ import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Intake } from "./intake.ts";
 import { migrate } from "./migrate.ts";
-import { type Found, locateObjects, readObjects } from "./read.ts";
+import { ObjectReader } from "./object-reader.ts";
+import { type Found, locateObjects } from "./read.ts";
 import type {
   Ingested,
   Log,
@@ -66,6 +67,7 @@ class PostgresStore implements NodeStore {
   readonly #pool: pg.Pool;
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
+  readonly #reader: ObjectReader;
   readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #damaged = new Set<string>();
@@ -90,6 +92,10 @@ class PostgresStore implements NodeStore {
       for (const listener of this.#listeners) listener(channel);
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
+    this.#reader = new ObjectReader(
+      (text, values) => this.#prepared(text, values),
+      () => this.#writer.ledger.keyring,
+    );
     this.#writer = new Writer({
       place,
       incarnation,
@@ -103,6 +109,7 @@ class PostgresStore implements NodeStore {
         nowMs: options.nowMs,
         log: options.log,
       }),
+      readings: this.#reader,
     });
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
@@ -282,12 +289,21 @@ class PostgresStore implements NodeStore {
 
   async #read(ids: readonly string[]): Promise<Found> {
     this.#mustBeWhole();
-    const found = await readObjects((text, values) => this.query(text, values), this.#writer.ledger.keyring, ids);
+    const found = await this.#reader.read(ids);
     this.#foundDamaged(found.damaged);
     return found;
   }
 
+  async #prepared(text: string, values: unknown[]): Promise<readonly Record<string, unknown>[]> {
+    try {
+      return (await this.#pool.query({ name: "objects", text, values })).rows;
+    } catch (error) {
+      throw asStoreError(error);
+    }
+  }
+
   #foundDamaged(ids: Iterable<string>): void {
+    this.#reader.drop(ids);
     for (const id of ids) {
       if (this.#damaged.has(id) || this.#damaged.size >= damagedMax) continue;
       this.#damaged.add(id);

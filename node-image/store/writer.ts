@@ -42,6 +42,16 @@ export interface WriterOptions {
   /** Objects whose rows are not what was written. */
   readonly damaged: (ids: ReadonlySet<string>) => void;
   readonly room: DiskRoom;
+  /** Told of each commit's objects before and after it, and of every time that anything may have changed. */
+  readonly readings: Readings;
+}
+
+/** What is remembered of readings, and must not outlive a change. */
+export interface Readings {
+  touch(ids: Iterable<string>): void;
+  release(ids: Iterable<string>): void;
+  /** `known`: this process is the one writer, and every transaction's outcome is known. */
+  reset(known: boolean): void;
 }
 
 /** The one connection that appends: what is asked for while a transaction is in flight goes into the next one together. */
@@ -143,6 +153,7 @@ export class Writer {
       close(client);
       throw error;
     }
+    this.#options.readings.reset(true);
     this.#client = client;
     notified("connected");
   }
@@ -202,13 +213,17 @@ export class Writer {
   async #commit(client: pg.Client, entries: readonly Entry[]): Promise<void> {
     const [first] = entries;
     if (first?.alone !== undefined) {
-      await first.alone(client);
+      this.#options.readings.reset(false);
+      await first.alone(client).finally(() => this.#options.readings.reset(this.#client === client));
       return first.done(undefined);
     }
     const draft = this.ledger.draft();
     for (const entry of entries) entry.prepare?.(draft);
+    const { readings } = this.#options;
+    const objects = draft.objects();
+    readings.touch(objects);
     const startedMs = performance.now();
-    await this.ledger.commit(client, draft);
+    await this.ledger.commit(client, draft).finally(() => readings.release(objects));
     this.slowestCommit.took(performance.now() - startedMs);
     for (const entry of entries) entry.done(draft);
   }
@@ -241,6 +256,7 @@ export class Writer {
   #drop(error: StoreError): void {
     const client = this.#client;
     this.#client = undefined;
+    this.#options.readings.reset(false);
     const waiting = this.#queue;
     this.#queue = [];
     for (const entry of waiting) entry.failed(error);

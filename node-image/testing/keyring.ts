@@ -6,6 +6,7 @@ export function testKeyring(): Keyring {
   const master = randomBytes(32);
   const mac = (message: Buffer) => createHmac("sha256", master).update(message).digest();
   return {
+    closed: false,
     seal: (plaintext, context) => {
       const iv = randomBytes(12);
       const cipher = createCipheriv("aes-256-gcm", master, iv).setAAD(context);

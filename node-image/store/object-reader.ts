@@ -1,0 +1,201 @@
+import type { Keyring } from "../keys/types.ts";
+import type { ManagedObject } from "../objects/types.ts";
+import { StoreError } from "./error.ts";
+import { isUuid } from "./operation.ts";
+import { type Found, type Query, readObjects } from "./read.ts";
+
+/**
+ * What is kept of objects that were read: sealed material only. Beyond the bounds the one unused for longest goes.
+ * A weight is about the bytes of the object in the database; in memory it takes about three times as much.
+ */
+export const objectCacheLimits = { objects: 8_000, weight: 12 * 1024 * 1024, weightOfOne: 64 * 1024 } as const;
+
+/** Longer lists are searches: they are read as they are, and push nothing out. */
+const cachedListMax = 16;
+/** Identifiers of one query, and queries at once; what is asked for meanwhile goes into the next query together. */
+const batchMax = 256;
+const queriesMax = 2;
+
+type Reading = ManagedObject | "absent" | "damaged";
+
+interface Pending {
+  readonly id: string;
+  readonly promise: Promise<Reading>;
+  readonly resolve: (reading: Reading) => void;
+  readonly reject: (error: unknown) => void;
+  /** It began before a change of the object ended: good for whoever waits for it, not to be kept. */
+  stale: boolean;
+}
+
+/**
+ * Reads objects for the operations, many in one query, and keeps some. Correct because one process alone writes: while a
+ * commit that touches an object is under way, the object is neither kept nor read together with others; absence is kept too.
+ */
+export class ObjectReader {
+  readonly #query: Query;
+  readonly #keyring: () => Keyring;
+  readonly #kept = new Map<string, { readonly reading: ManagedObject | "absent"; readonly weight: number }>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #touched = new Map<string, number>();
+  #queue: Pending[] = [];
+  #queries = 0;
+  #scheduled = false;
+  #weight = 0;
+  #keeping = false;
+
+  /** `keyring` throws while nothing may be read. */
+  constructor(query: Query, keyring: () => Keyring) {
+    this.#query = query;
+    this.#keyring = keyring;
+  }
+
+  /** Objects kept at present. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** Known ones in the order asked. Rejects with StoreError. */
+  async read(ids: readonly string[]): Promise<Found> {
+    const keyring = this.#keyring();
+    if (keyring.closed) throw new StoreError("noMasterKey", "the master key is not in memory; use another node");
+    if (ids.length > cachedListMax) return readObjects(this.#query, keyring, ids);
+    const objects: ManagedObject[] = [];
+    const damaged: string[] = [];
+    const readings = ids.filter(isUuid).map((id) => [id, this.#recall(id) ?? this.#ask(id)] as const);
+    for (const [id, asked] of readings) {
+      const reading = asked instanceof Promise ? await asked : asked;
+      if (reading === "damaged") damaged.push(id);
+      else if (reading !== "absent") objects.push(reading);
+    }
+    return { objects, damaged };
+  }
+
+  /** A commit that touches these objects begins. */
+  touch(ids: Iterable<string>): void {
+    for (const id of ids) {
+      this.#touched.set(id, (this.#touched.get(id) ?? 0) + 1);
+      this.#forget(id);
+    }
+  }
+
+  /** It has ended, whatever its outcome. */
+  release(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const count = (this.#touched.get(id) ?? 1) - 1;
+      if (count > 0) this.#touched.set(id, count);
+      else this.#touched.delete(id);
+      this.#forget(id);
+    }
+  }
+
+  /** Forgets these: their rows are not what was written. */
+  drop(ids: Iterable<string>): void {
+    for (const id of ids) this.#forget(id);
+  }
+
+  /** Forgets all; keeps from now on only if this process is the one that writes, with no transaction of unknown outcome. */
+  reset(keeping: boolean): void {
+    this.#keeping = keeping;
+    this.#kept.clear();
+    this.#weight = 0;
+    for (const pending of this.#pending.values()) pending.stale = true;
+    this.#pending.clear();
+  }
+
+  #recall(id: string): Reading | undefined {
+    const found = this.#kept.get(id);
+    if (found === undefined) return undefined;
+    this.#kept.delete(id);
+    this.#kept.set(id, found);
+    return found.reading;
+  }
+
+  #forget(id: string): void {
+    const found = this.#kept.get(id);
+    if (found !== undefined) {
+      this.#weight -= found.weight;
+      this.#kept.delete(id);
+    }
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    pending.stale = true;
+    this.#pending.delete(id);
+  }
+
+  #ask(id: string): Promise<Reading> {
+    const present = this.#pending.get(id);
+    if (present !== undefined) return present.promise;
+    const alone = !this.#keeping || this.#touched.has(id);
+    const pending: Pending = { id, ...Promise.withResolvers<Reading>(), stale: alone };
+    // Whoever asked may have failed by another reading before it awaits this one.
+    pending.promise.catch(() => undefined);
+    if (!alone) this.#pending.set(id, pending);
+    this.#queue.push(pending);
+    this.#schedule();
+    return pending.promise;
+  }
+
+  /** After all requests that came with this turn of the event loop have asked. */
+  #schedule(): void {
+    if (this.#scheduled || this.#queries >= queriesMax || this.#queue.length === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      const some = this.#queue.splice(0, batchMax);
+      this.#queries += 1;
+      void this.#run(some).finally(() => {
+        this.#queries -= 1;
+        this.#schedule();
+      });
+      this.#schedule();
+    });
+  }
+
+  async #run(some: readonly Pending[]): Promise<void> {
+    try {
+      const { objects, damaged } = await readObjects(this.#query, this.#keyring(), [
+        ...new Set(some.map(({ id }) => id)),
+      ]);
+      const found = new Map<string, Reading>(objects.map((object) => [object.id, object]));
+      for (const id of damaged) found.set(id, "damaged");
+      for (const pending of some) this.#answer(pending, found.get(pending.id) ?? "absent");
+    } catch (error) {
+      for (const pending of some) {
+        if (this.#pending.get(pending.id) === pending) this.#pending.delete(pending.id);
+        pending.reject(error);
+      }
+    }
+  }
+
+  #answer(pending: Pending, reading: Reading): void {
+    if (this.#pending.get(pending.id) === pending) this.#pending.delete(pending.id);
+    if (!pending.stale && reading !== "damaged") this.#keep(pending.id, reading);
+    pending.resolve(reading);
+  }
+
+  #keep(id: string, reading: ManagedObject | "absent"): void {
+    const weight = reading === "absent" ? 64 : weightOf(reading);
+    if (weight > objectCacheLimits.weightOfOne) return;
+    this.#kept.set(id, { reading: reading === "absent" ? reading : compact(reading), weight });
+    this.#weight += weight;
+    for (const [oldest, { weight: freed }] of this.#kept) {
+      if (this.#kept.size <= objectCacheLimits.objects && this.#weight <= objectCacheLimits.weight) return;
+      this.#kept.delete(oldest);
+      this.#weight -= freed;
+    }
+  }
+}
+
+/** Bytes from the driver are a view into all that came with them, which would be kept too. */
+function compact(object: ManagedObject): ManagedObject {
+  if (object.sealed === undefined) return object;
+  const sealed = Buffer.allocUnsafeSlow(object.sealed.length);
+  object.sealed.copy(sealed);
+  return { ...object, sealed };
+}
+
+function weightOf({ attributes, sealed }: ManagedObject): number {
+  let weight = 256 + (sealed?.length ?? 0);
+  for (const [name, instances] of attributes) weight += name.length + JSON.stringify(instances).length;
+  return weight;
+}
