@@ -49,8 +49,8 @@ const oid = {
 } as const;
 const utcUntil = Date.UTC(2050, 0, 1);
 
-/** Makes a certificate (RFC 5280) in DER. Throws Refusal. */
-export function makeCertificate(contents: CertificateContents, issuer: Issuer): Buffer {
+/** Makes a certificate (RFC 5280) in DER. Rejects with Refusal. */
+export async function makeCertificate(contents: CertificateContents, issuer: Issuer): Promise<Buffer> {
   const signer = signerOf(issuer.privateKey);
   const issued = issuer.certificate === undefined ? undefined : readCertificate(issuer.certificate);
   const keyIdentifier = identifierOf(contents.publicKey);
@@ -80,7 +80,7 @@ export function makeCertificate(contents: CertificateContents, issuer: Issuer): 
       ),
     ),
   );
-  return derSequence(body, signer.identifier, derBitString(signer.sign(body)));
+  return derSequence(body, signer.identifier, derBitString(await signer.sign(body)));
 }
 
 /** What a successor or an issuer's subject needs to know of a certificate. Bytes are views. */

@@ -18,11 +18,21 @@ export interface StoredKey {
 /** The key in OpenSSL's hands; leaves the material's bytes to the caller. Throws Refusal if they are not what they claim to be. */
 export function keyObjectOf(stored: StoredKey): KeyObject {
   try {
-    return parse(stored);
+    return withinBounds(parse(stored));
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal("CryptographicFailure", "The stored bytes are not a key of this Key Format Type and algorithm");
   }
+}
+
+/** Longer numbers would keep everybody waiting while one client's key is used. */
+export const modulusMaxBits = 8_192;
+
+function withinBounds(key: KeyObject): KeyObject {
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (bits > modulusMaxBits)
+    throw new Refusal("InvalidField", `Keys of more than ${modulusMaxBits} bits are kept, not used`);
+  return key;
 }
 
 function parse(stored: StoredKey): KeyObject {

@@ -24,8 +24,11 @@ export interface GivenRsa {
   readonly q?: Buffer;
 }
 
+const modulusMaxBytes = 1_024;
+
 /** The whole key. The numbers are not secret from this process, which reads them once; nobody else can time it. Throws Refusal. */
 export function completeRsa(given: GivenRsa): RsaNumbers {
+  if (given.modulus.length > modulusMaxBytes) throw new Refusal("InvalidField", "The modulus is too long");
   const n = toNumber(given.modulus);
   const known = (bytes: Buffer | undefined) => (bytes === undefined ? undefined : toNumber(bytes));
   const [p, q] = primes(n, known);

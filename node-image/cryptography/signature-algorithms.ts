@@ -2,6 +2,7 @@ import { type KeyObject, sign, verify } from "node:crypto";
 import { digitalSignatureAlgorithm as combined } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { derNull, derObjectIdentifier, derSequence } from "./der.ts";
+import { signWhole } from "./signature.ts";
 
 /** How X.509 names a signature (RFC 5280, 4.1.1.2). */
 interface Named {
@@ -43,7 +44,7 @@ const table: readonly Named[] = [
 /** A signature by a key, with the AlgorithmIdentifier that names it. */
 export interface NamedSigner {
   readonly identifier: Buffer;
-  readonly sign: (data: Buffer) => Buffer;
+  readonly sign: (data: Buffer) => Buffer | Promise<Buffer>;
 }
 
 /** The usual signature of a private key: the hash goes with the length of the curve. Throws Refusal. */
@@ -59,7 +60,8 @@ export function signerOf(key: KeyObject): NamedSigner {
     derObjectIdentifier(row.oid),
     ...(row.parameters === undefined ? [] : [row.parameters]),
   );
-  return { identifier, sign: (data) => sign(row.hash ?? null, data, key) };
+  const { hash: named } = row;
+  return { identifier, sign: (data) => (named === undefined ? signWhole(key, data) : sign(named, data, key)) };
 }
 
 function hashFor(key: KeyObject): string | undefined {

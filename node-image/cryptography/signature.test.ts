@@ -77,13 +77,13 @@ const rsaSchemes: readonly (readonly [string, CryptographicParameters])[] = [
 ];
 
 for (const [name, parameters] of rsaSchemes) {
-  test(`RSA ${name}: data and digest have signatures of each other`, () => {
+  test(`RSA ${name}: data and digest have signatures of each other`, async () => {
     const digest = createHash(parameters.hashingAlgorithm === 7 ? "sha384" : "sha256")
       .update(data)
       .digest();
     const stream = startSign(rsa.privateKey, parameters);
     stream.update(data);
-    for (const signature of [stream.final(), signDigested(rsa.privateKey, digest, parameters)]) {
+    for (const signature of [await stream.final(), signDigested(rsa.privateKey, digest, parameters)]) {
       const verifying = startVerify(rsa.publicKey, parameters);
       verifying.update(data);
       assert.ok(verifying.final(signature));

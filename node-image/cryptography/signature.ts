@@ -1,7 +1,8 @@
 import { constants, createHash, createSign, createVerify, type KeyObject, sign, verify } from "node:crypto";
+import { promisify } from "node:util";
 import { Refusal } from "../objects/refusal.ts";
 import { gather } from "./gather.ts";
-import { type DigestStream, digestBytes } from "./hash.ts";
+import { digestBytes } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 import { type HashScheme, signatureScheme } from "./signature-scheme.ts";
 import { signDigest, verifyDigest } from "./signed-digest.ts";
@@ -13,12 +14,32 @@ export interface VerifyStream {
   final(signature: Buffer): boolean;
 }
 
+/** A signature in parts. */
+export interface SignStream {
+  update(data: Buffer): void;
+  /** In a thread of the pool where the algorithm is slow. */
+  final(): Buffer | Promise<Buffer>;
+}
+
+/** Whether a signature by the key takes so long (up to a second) that it is made in a thread of the pool: SLH-DSA. */
+export function isSlow(key: KeyObject): boolean {
+  return key.asymmetricKeyType?.startsWith("slh-dsa-") === true;
+}
+
+/** A signature of a whole message by an algorithm that hashes by itself. */
+export function signWhole(key: KeyObject, data: Buffer): Buffer | Promise<Buffer> {
+  return isSlow(key) ? inThread(null, data, key) : sign(null, data, key);
+}
+
+/** crypto.sign by callback, as a promise. */
+const inThread: (hash: string | null, data: Buffer, key: KeyObject) => Promise<Buffer> = promisify(sign);
+
 /** Begins a signature; DSA and ECDSA give DER (X9.62). Throws Refusal. */
-export function startSign(key: KeyObject, parameters: CryptographicParameters): DigestStream {
+export function startSign(key: KeyObject, parameters: CryptographicParameters): SignStream {
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole") {
     const parts = gather();
-    return { update: (data) => parts.add(data), final: () => sign(null, parts.take(), key) };
+    return { update: (data) => parts.add(data), final: () => signWhole(key, parts.take()) };
   }
   if (!isNative(scheme)) {
     const hash = createHash(scheme.hash);

@@ -252,7 +252,7 @@ interface Made {
 
 async function store(made: Made, attributes: readonly AttributeInstance[], context: Context): Promise<CertifyResponse> {
   const { contents, issuer, object, old, offset } = made;
-  const bytes = makeCertificate(contents, issuer);
+  const bytes = await makeCertificate(contents, issuer);
   const id = context.newId();
   const links: Link[] = [
     ...(object === undefined ? [] : [{ linkType: linkType.publicKey, linkedObjectIdentifier: object.id }]),

@@ -29,7 +29,7 @@ export async function create(request: CreateRequest, context: Context): Promise<
   const algorithm = requiredNumber(attributes, "Cryptographic Algorithm");
   const bits = requiredNumber(attributes, "Cryptographic Length");
   requireUsageMask(attributes);
-  refuseUnsafe(attributes, bits);
+  refuseUnsafe(attributes, bits >= 256);
   const { legacyCiphers } = context.cryptography.policy;
   const bytes = makeSymmetricKey({ algorithm, bits, ...modeOf(attributes) }, legacyCiphers);
   const uniqueIdentifier = await storeNew(
@@ -77,11 +77,17 @@ export function requiredNumber(attributes: readonly AttributeInstance[], name: s
   return value;
 }
 
-/** Grover's algorithm halves the strength of a symmetric key: 256 bits are safe, 128 are not (KMIP Profiles 2.1, Quantum Safe). */
-function refuseUnsafe(attributes: readonly AttributeInstance[], bits: number): void {
+/**
+ * Refuses what is asked to be Quantum Safe and is not (KMIP Profiles 2.1, 5.9): Grover's algorithm halves the strength of a
+ * symmetric key, so 256 bits are safe and 128 are not; of key pairs the lattice- and hash-based ones are.
+ */
+export function refuseUnsafe(attributes: readonly AttributeInstance[], safe: boolean): void {
   const wanted = attributes.some(({ name, value }) => name === "Quantum Safe" && value === true);
-  if (wanted && bits < 256) {
-    throw new Refusal("GeneralFailure", "A Quantum Safe symmetric key has 256 bits or more: ask for them");
+  if (wanted && !safe) {
+    throw new Refusal(
+      "GeneralFailure",
+      "This key is not Quantum Safe: ask for 256 bits, or for ML-KEM, ML-DSA or SLH-DSA",
+    );
   }
 }
 

@@ -297,6 +297,15 @@ for (const [name, common, parameters] of pairs) {
   });
 }
 
+test("what is asked to be Quantum Safe is so, or is refused", async () => {
+  const latest = await site.connect("O=bank, CN=app", { version: 21 });
+  const masks = [usage.sign, usage.verify] as const;
+  const pair = (kind: Readonly<Record<string, Json>>) =>
+    createPair(latest, { ...kind, "Quantum Safe": true }, masks, { version: 21 });
+  await fails(pair({ "Cryptographic Algorithm": 6, "Cryptographic Length": 256 }), 0x100, /not Quantum Safe/);
+  await pair({ "Cryptographic Algorithm": 0x3c });
+});
+
 for (const [name, kind] of [
   ["ML-KEM-512", 0x39],
   ["ML-KEM-768", 0x3a],
@@ -425,7 +434,7 @@ test("wrapping is refused with a key that may not wrap, that is another's, or by
   await fails(by(await aes(usage.encrypt)), reason.denied, /Usage Mask/);
   await fails(by(await other.create(active(all))), reason.notFound);
   await fails(by(await aes(), { blockCipherMode: mode.ecb }), reason.feature);
-  await fails(by(key.replace(/^./, "0")), reason.notFound);
+  await fails(by("00000000-0000-4000-8000-000000000000"), reason.notFound);
   const both = part.wrapping({
     wrappingMethod: 1,
     encryptionKey: { uniqueIdentifier: await aes() },

@@ -1,6 +1,13 @@
-import type { DigestStream } from "../cryptography/hash.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
-import { signDigested, startSign, startVerify, type VerifyStream, verifyDigested } from "../cryptography/signature.ts";
+import {
+  isSlow,
+  type SignStream,
+  signDigested,
+  startSign,
+  startVerify,
+  type VerifyStream,
+  verifyDigested,
+} from "../cryptography/signature.ts";
 import { usage, validityIndicator } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
@@ -56,10 +63,12 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
   if (isDigested(request)) {
     return { uniqueIdentifier, signatureData: signDigested(key, request.digestedData, parameters) };
   }
-  const parts = resume<DigestStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
+  const parts = resume<SignStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
   feed(request, parts.state);
   if (!parts.last) return { uniqueIdentifier, correlationValue: parts.keep() };
-  return { uniqueIdentifier, signatureData: parts.state.final() };
+  const { generation } = context.cryptography;
+  const final = async () => parts.state.final();
+  return { uniqueIdentifier, signatureData: await (isSlow(key) ? generation(final) : final()) };
 }
 
 /** Verifies a signature of data, whole or in parts, or of a digest. A wrong signature is no error. */
