@@ -68,9 +68,12 @@ export class UsageKeeper {
   async #fromOthers(id: string, units: number): Promise<Outcome> {
     const wait = this.#parts.delay ?? delay;
     const deadline = wait(waitMs).then(() => "late" as const);
+    // Listening begins before asking, and again before each look: what arrives in between is not missed.
+    let arrival = this.#arrival(id);
     await this.update(id, (object) => this.#entry(object, (ledger, own) => ledgers.ask(ledger, own, units)));
     for (;;) {
-      const first = await Promise.race([this.#arrival(id).then(() => "arrived" as const), deadline]);
+      const first = await Promise.race([arrival.then(() => "arrived" as const), deadline]);
+      arrival = this.#arrival(id);
       const outcome = await this.#try(id, units);
       if (outcome !== "elsewhere" || first === "late") return outcome;
     }
