@@ -114,6 +114,7 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
     ["--listen", local.listen],
     ...(local.logFolder === undefined ? [] : [["--log-folder", local.logFolder]]),
     ["--health-port", String(local.healthPort)],
+    ["--status-port", String(local.statusPort)],
     ["--postgres-port", String(meshPort(node))],
     ...(node.spec.settings.interfaces?.kmip?.certificateSecretRef === undefined
       ? []

@@ -18,6 +18,8 @@ export interface LocalNode {
   readonly runFolder: string;
   readonly listen: string;
   readonly healthPort: number;
+  /** Where the site's operator reads the status; 0: nowhere. */
+  readonly statusPort: number;
   readonly pinFile: string;
   /** Folder of the key server's node.log and kmip-activity.log, rotated; absent: lines go to stdout. */
   readonly logFolder: string | undefined;
@@ -41,6 +43,7 @@ const fields = [
   "runFolder",
   "listen",
   "healthPort",
+  "statusPort",
   "pinFile",
   "logFolder",
   "kmipCertificate",
@@ -55,7 +58,8 @@ function readLocalNode(document: Record<string, unknown>): LocalNode {
     dataFolder: text(document, "dataFolder", "/var/lib/keyfleet"),
     runFolder: text(document, "runFolder", "/run/keyfleet"),
     listen: text(document, "listen", "::"),
-    healthPort: Number(document.healthPort ?? 8080),
+    healthPort: portOf(document, "healthPort", 8080),
+    statusPort: portOf(document, "statusPort", 8444),
     logFolder: document.logFolder === undefined ? undefined : text(document, "logFolder", ""),
     pinFile: text(document, "pinFile", "/etc/keyfleet/pin"),
     kmipCertificate: text(document, "kmipCertificate", "/etc/keyfleet/kmip"),
@@ -71,6 +75,13 @@ function readLocalNode(document: Record<string, unknown>): LocalNode {
 function text(document: Record<string, unknown>, field: string, otherwise: string): string {
   const value = document[field] ?? otherwise;
   if (typeof value !== "string") throw new DocumentError(`LocalNode ${field} must be a text`);
+  return value;
+}
+
+function portOf(document: Record<string, unknown>, field: string, otherwise: number): number {
+  const value = document[field] ?? otherwise;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new DocumentError(`LocalNode ${field} must be a port`);
   return value;
 }
 

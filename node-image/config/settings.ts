@@ -19,6 +19,8 @@ export interface Settings {
   readonly healthPort: number;
   /** Folder of node.log and kmip-activity.log, rotated; undefined: lines go to stdout. */
   readonly logFolder: string | undefined;
+  /** Where the site's operator reads the status of a node outside Kubernetes; 0: nowhere. */
+  readonly statusPort: number;
   /** Names PostgreSQL's unix socket; the port of the mesh. */
   readonly postgresPort: number;
   /** Whether 3DES is made and used, for clients that know nothing better. */
@@ -43,6 +45,7 @@ export const help = `Key server of a keyfleet node.
   --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
   --log-folder     folder of node.log and kmip-activity.log, rotated  [stdout]
   --health-port    /livez /readyz /metrics                 [8080]
+  --status-port    GET /status over TLS with certificates of the mesh, for the site's operator; 0: none [0]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
   --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
   --client-seeds   bytes of a client's seed that are used, or "refused"  [KEYFLEET_CLIENT_SEEDS, 1048576]
@@ -65,6 +68,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       "kmip-certificate": text,
       "log-folder": text,
       "health-port": text,
+      "status-port": text,
       "postgres-port": text,
       "legacy-ciphers": text,
       "client-seeds": text,
@@ -84,6 +88,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     kmipCertificate: values["kmip-certificate"],
     logFolder: values["log-folder"],
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
+    statusPort: port("--status-port", values["status-port"] ?? "0"),
     postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
     legacyCiphers: onOrOff(
       "--legacy-ciphers",

@@ -23,6 +23,7 @@ import { Reporter } from "./reporter.ts";
 import { RootOfTrust } from "./root-of-trust.ts";
 import { Service } from "./service.ts";
 import { nodeStatus } from "./status.ts";
+import { StatusDoor } from "./status-door.ts";
 import { Tasks } from "./tasks.ts";
 
 const turnMs = 1_000;
@@ -54,6 +55,7 @@ export class Machine {
   readonly #mesh: Mesh;
   readonly #service: Service;
   readonly #ownCertificate: OwnCertificate;
+  readonly #statusDoor: StatusDoor;
   readonly #tasks: Tasks;
   readonly #reporter: Reporter;
   readonly #certificateFacts = rememberedCertificateFacts();
@@ -82,6 +84,7 @@ export class Machine {
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
     this.#service = new Service({ settings, log, metrics: options.metrics, activity: options.activity });
+    this.#statusDoor = new StatusDoor({ settings, log, status: () => this.#status() });
     this.#ownCertificate = new OwnCertificate(settings.kmipCertificate, "interfaces.kmip.certificateSecretRef");
     this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
     this.#reporter = new Reporter(source, log);
@@ -117,6 +120,7 @@ export class Machine {
     await this.#mesh.stop();
     await this.#database.close();
     await this.#reporter.idle();
+    await this.#statusDoor.close();
     this.#masterKey.drop();
     this.#options.source.close();
   }
@@ -185,15 +189,18 @@ export class Machine {
     const step = nextStep(this.facts);
     if (step.do !== "serve") this.#service.stop(this.#rootOfTrust.status.ready ? "drain" : "cut");
     if (!this.#rootOfTrust.status.ready) await this.#forgetMasterKey();
-    if (node !== undefined) await this.#tend(node, step);
+    const tls = node && this.#meshTls(node);
+    if (node !== undefined && tls !== undefined) {
+      await this.#statusDoor.tend(node, tls);
+      await this.#tend(node, step, tls);
+    }
     this.#reporter.offer(this.#status(), this.#options.nowMs());
   }
 
   /** Keeps what runs in line with the document, then takes the step. */
-  async #tend(node: KmsNode, step: Step): Promise<void> {
+  async #tend(node: KmsNode, step: Step, tls: MeshTls): Promise<void> {
     const { store } = this.#database;
-    const tls = this.#meshTls(node);
-    if (store === undefined || tls === undefined || !this.#database.facts.ready) return;
+    if (store === undefined || !this.#database.facts.ready) return;
     const own = node.spec.members.find(({ name }) => name === node.metadata.name);
     const out = isOut(own, store.incarnation);
     store.setFeatureLevel(node.spec.featureLevel);
@@ -289,10 +296,11 @@ export class Machine {
 
   #interfaces(): NonNullable<KmsNodeStatus["interfaces"]> {
     const { parts } = this.#ownCertificate.look(Date.now());
-    return this.#service.interfaces.map((each) => ({
+    const served = this.#service.interfaces.map((each) => ({
       ...each,
       ...(parts === undefined ? {} : { certificateNotAfter: parts.notAfter }),
     }));
+    return [...served, ...this.#statusDoor.interfaces];
   }
 
   #status(): KmsNodeStatus {

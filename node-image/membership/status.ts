@@ -38,7 +38,7 @@ export function nodeStatus(
     time: timeStatus(facts, previous),
     departures: facts.departures.length === 0 ? undefined : facts.departures,
     peers: facts.replication.peers.map((peer) => peerStatus(peer, previous)),
-    interfaces: facts.serving ? interfaces.map((each) => ({ ...each })) : [],
+    interfaces: interfaces.filter(({ name }) => facts.serving || name === "status").map((each) => ({ ...each })),
     disk:
       diskUsedPercent === undefined
         ? undefined
