@@ -92,7 +92,11 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   ["a licence", (s) => (s.defaults.licence = { secretRef: { name: "l" } }), /0\.1\.0: licence; remove the field/],
   ["a proxy of a site", (s) => (s.sites[0].defaults.proxy = { https: "x" }), /0\.1\.0: proxy; remove the field/],
   ["a backup of a node", (s) => (s.sites[0].nodes[0].settings = { backup: {} }), /0\.1\.0: backup; remove the field/],
-  ["a REST interface", (s) => (s.defaults.interfaces = { rest: { port: 8443 } }), /0\.1\.0: interfaces\.rest/],
+  [
+    "a certificate of HTTPS alone",
+    (s) => (s.defaults.interfaces = { rest: { certificateSecretRef: { name: "x" } } }),
+    /interfaces\.rest\.certificateSecretRef \(HTTPS shows the certificate of interfaces\.kmip\)/,
+  ],
   [
     "an own certificate of the mesh",
     (s) => (s.defaults.interfaces = { mesh: { certificateSecretRef: { name: "x" } } }),

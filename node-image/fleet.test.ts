@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { Fleet } from "./testing/fleet.ts";
 import type { FleetNode } from "./testing/fleet-node.ts";
 
@@ -28,7 +29,8 @@ test("it founds a fleet of its own and serves KMIP", async () => {
   key = await client.create();
   assert.equal((await client.get(key)).length, 32);
   client.close();
-  assert.deepEqual(node.status?.interfaces, [{ name: "kmip", port: 5696 }]);
+  const served = node.status?.interfaces?.map(({ name, port }) => `${name} ${port}`);
+  assert.deepEqual(served, ["kmip 5696", "rest 8443", "status 8444"]);
 });
 
 test("it stops at once when its HSM is gone, and serves again when it is back", async () => {
@@ -72,6 +74,14 @@ test("it says which settings it has no code for", async () => {
   node.edit({ settings: { ...node.spec.settings, proxy: { https: "http://proxy" } } });
   const condition = await node.reachedCondition("SettingsApplied", "False", "NotSupported");
   assert.match(condition.message, /no proxy; take it out/);
+});
+
+test("the operator of its site reads its status over TLS, the one of another site does not", async () => {
+  const { code, body } = await fleet.askStatus("dc1-a", "dc1");
+  assert.equal(code, 200);
+  const { kind, metadata, status } = body as KmsNode;
+  assert.deepEqual([kind, metadata.name, status?.incarnation], ["KmsNode", "dc1-a", node.status?.incarnation]);
+  await assert.rejects(fleet.askStatus("dc1-a", "dc2"));
 });
 
 test("its metrics name versions, sequence, clock, and operations", async () => {

@@ -172,7 +172,7 @@ export interface SecretReference {
 }
 /** One interface of a node. */
 export interface InterfaceSettings {
-  /** TCP port at which it is reached. Default 5696 (kmip), 5432 (mesh); with NodePort chosen by Kubernetes. */
+  /** TCP port at which it is reached. Default 5696 (kmip), 8443 (rest: KMIP over HTTPS), 5432 (mesh); with NodePort chosen by Kubernetes. */
   port?: number;
   certificateSecretRef?: SecretReference;
 }

@@ -1,8 +1,13 @@
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import type { KmsNodeSpec, Member } from "@keyfleet/crds/kms-node.ts";
+import { operatorName } from "../health/status-server.ts";
 import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
 import type { Identity } from "./certificates.ts";
 import { FleetNode, type FleetNodeOptions } from "./fleet-node.ts";
@@ -159,6 +164,19 @@ export class Fleet {
     this.#clients.set(clientName, issued);
     const identity = { certificate: issued.certificatePem, key: issued.keyPem };
     return { host: node.address, port: node.kmipPort, authority: this.#authority(node).certificatePem, identity };
+  }
+
+  /** GET /status of a node as the operator of a site asks for it; rejects when there is no connection. */
+  async askStatus(nodeName: string, site: string): Promise<{ readonly code: number; readonly body: unknown }> {
+    const node = this.node(nodeName);
+    const subject = [{ O: [cluster] }, { OU: [site] }, { CN: [operatorName] }];
+    const authority = this.#authorities.get(site) ?? (await siteAuthority(cluster, site));
+    const { certificatePem: cert, keyPem: key } = await authority.issue(subject);
+    const place = { host: node.address, port: 8444, path: "/status", agent: false as const };
+    const outgoing = request({ ...place, cert, key, ca: this.#authority(node).certificatePem });
+    outgoing.end();
+    const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+    return { code: response.statusCode ?? 0, body: await json(response) };
   }
 
   /** Last sequence of each origin's log that a node holds, from its metrics. */

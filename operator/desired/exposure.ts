@@ -28,12 +28,18 @@ export function serviceSpec(settings: NodeSettings, door: Door): Readonly<Record
   const type = exposureType(settings);
   const asked = settings.interfaces?.[door]?.port;
   const port = { name: door, port: wantedPort(settings, door), targetPort: door, protocol: "TCP" };
-  if (type === "NodePort")
-    return {
-      type,
-      ports: [{ ...port, port: standardPorts[door], ...(asked === undefined ? {} : { nodePort: asked }) }],
-    };
-  return { type: type === "HostNetwork" ? "ClusterIP" : type, ports: [port] };
+  const own =
+    type === "NodePort"
+      ? { ...port, port: standardPorts[door], ...(asked === undefined ? {} : { nodePort: asked }) }
+      : port;
+  const ports = door === "kmip" ? [own, httpsPort(settings)] : [own];
+  return { type: type === "HostNetwork" ? "ClusterIP" : type, ports };
+}
+
+/** KMIP over HTTPS has no port of the pod's own to map to: the node listens where its settings say. */
+function httpsPort(settings: NodeSettings): Readonly<Record<string, unknown>> {
+  const port = settings.interfaces?.rest?.port ?? 8443;
+  return { name: "rest", port, targetPort: port, protocol: "TCP" };
 }
 
 type Reached = Pick<KmsNodeSpec, "address" | "clientAddress" | "meshPort" | "clientPort">;
