@@ -50,7 +50,7 @@ test("what may be left out of a document is filled in", () => {
 
 test("settings without code are named", () => {
   const settings = { ntp: { servers: ["a"] }, logs: { shipping: { url: "x" } }, interfaces: { rest: { port: 8443 } } };
-  assert.deepEqual(unsupportedSettings(settings), ["interfaces.rest", "logs.shipping"]);
+  assert.deepEqual(unsupportedSettings(settings), ["logs.shipping"]);
 });
 
 test("the example of a standalone node is understood", () => {
