@@ -38,8 +38,8 @@ stories: tools images ## User stories on three real Kubernetes sites
 history: tools images ## A fleet of processes under a seeded nemesis, some short seeds
 	@node test-e2e/run.ts history
 
-test: tools images ## Everything: types, lint, unit tests, histories, stories; prints the total last
-	@node test-e2e/run.ts check unit simulate history stories
+test: tools images ## Everything: types, lint, unit tests, OASIS cases, histories, stories; prints the total last
+	@node test-e2e/run.ts check unit oasis simulate history stories
 
 clean: demo-down ## End the sites and delete what was built outside the checkout
 	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

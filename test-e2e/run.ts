@@ -38,6 +38,11 @@ const phases: Readonly<Record<string, Phase>> = {
     command: ["node", "operator/simulate.ts", "--seeds", "300"],
     counted: false,
   },
+  oasis: {
+    title: "OASIS test cases over the wire",
+    command: ["npm", "run", "--silent", "oasis", "--", "../shared/kmip-oasis"],
+    counted: false,
+  },
   stories: {
     title: "stories on three Kubernetes sites",
     // One at a time: the stories share the sites, and two of them cannot both take a data centre down.

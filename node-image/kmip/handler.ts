@@ -21,7 +21,7 @@ import { protocolVersion } from "./protocol-version.ts";
 import { failed } from "./results.ts";
 import { router, versions } from "./router.ts";
 import { expect, type Reading } from "./shape.ts";
-import { tag } from "./tags.ts";
+import { tag, tagName } from "./tags.ts";
 
 /** Bytes of a request in, bytes of its answer out; never rejects. The request's bytes are zeroed, the answer's are the caller's to zero. */
 export type KmipHandler = (message: Buffer, caller: Caller, encoding?: Encoding) => Promise<Buffer>;
@@ -109,7 +109,8 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     });
   } catch (error) {
     if (error instanceof DecodeError || error instanceof Refusal) {
-      shared.log({ level: "warn", event: "message-refused", caller: caller.subject, message: error.message });
+      const place = error instanceof DecodeError ? { offset: error.offset, tag: tagName(error.tag ?? 0) } : {};
+      shared.log({ level: "warn", event: "message-refused", caller: caller.subject, message: error.message, ...place });
     }
     const refused = failed(wholeMessage(error), { log: shared.log, version });
     return encoding.encode(responseMessage({ version, timeStamp }, [refused]));
