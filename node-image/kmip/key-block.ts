@@ -33,6 +33,7 @@ export const objectTag: Readonly<Record<number, number>> = {
   [objectType.template]: tag.Template,
   [objectType.secretData]: tag.SecretData,
   [objectType.opaqueObject]: tag.OpaqueObject,
+  [objectType.certificateRequest]: tag.CertificateRequest,
   [objectType.pgpKey]: tag.PGPKey,
 };
 
@@ -65,6 +66,11 @@ const secretData = structure({
   subtype: one(tag.SecretDataType, anyEnumeration),
   block: one(tag.KeyBlock, keyBlock),
 });
+/** An object of its own since KMIP 2.0 (2.1, 2.2). */
+const certificateRequest = structure({
+  subtype: one(tag.CertificateRequestType, enumeration(known.certificateRequestType)),
+  bytes: one(tag.CertificateRequestValue, bytes),
+});
 const opaqueObject = structure({
   subtype: one(tag.OpaqueDataType, anyEnumeration),
   bytes: one(tag.OpaqueDataValue, bytes),
@@ -90,6 +96,8 @@ export function readObject(type: number, item: Item, reading: Reading): ReadObje
       return plain(certificate.read(item, reading));
     case objectType.opaqueObject:
       return plain(opaqueObject.read(item, reading));
+    case objectType.certificateRequest:
+      return plain(certificateRequest.read(item, reading));
     case objectType.template:
       template.read(item, reading);
       return plain({ subtype: 0, bytes: encode(item) });
@@ -125,6 +133,8 @@ export function writeObject(type: number, material: Material, version: number): 
       return certificate.write(tagNumber, { subtype, bytes: material.bytes }, version);
     case objectType.opaqueObject:
       return opaqueObject.write(tagNumber, { subtype, bytes: material.bytes }, version);
+    case objectType.certificateRequest:
+      return certificateRequest.write(tagNumber, { subtype, bytes: material.bytes }, version);
     case objectType.template:
       return decode(material.bytes);
     case objectType.secretData:

@@ -4,6 +4,7 @@ import type { GetRequest, GetResponse } from "../operations/get.ts";
 import type { RegisterRequest } from "../operations/register.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute, attributes } from "./attributes.ts";
+import { knows } from "./enumeration.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { byVersion, defaulted, group, list, one, optional, structure } from "./fields.ts";
 import { fromPlaceholder, identifier } from "./identifier.ts";
@@ -38,6 +39,12 @@ function withObject<Fields extends Brought>(
       const objects = children.filter((child) => objectTags.has(child.tag));
       const rest = { ...payload, value: children.filter((child) => !objectTags.has(child.tag)) } as Item;
       const read = fields.read(rest, reading);
+      if (!knows(known.objectType, read.objectType, reading.version))
+        throw new Refusal(
+          "InvalidField",
+          "This Object Type does not exist in this protocol version",
+          "InvalidObjectType",
+        );
       const [object, ...more] = objects;
       if (object === undefined || more.length > 0 || object.tag !== objectTag[read.objectType]) {
         throw new Refusal(

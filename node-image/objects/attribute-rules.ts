@@ -17,9 +17,10 @@ export interface AttributeRule {
 
 const { certificate, symmetricKey, publicKey, privateKey, splitKey, template, secretData, opaqueObject, pgpKey } =
   objectType;
+const { certificateRequest } = objectType;
 const keys = [symmetricKey, publicKey, privateKey, splitKey, pgpKey];
 const cryptographic = [...keys, certificate, secretData];
-const all = [...cryptographic, opaqueObject, template];
+const all = [...cryptographic, opaqueObject, template, certificateRequest];
 const secret = [symmetricKey, publicKey, privateKey, splitKey, secretData];
 
 /** Parts of a distinguished name that are attributes of their own since KMIP 2.0 (2.1, 4.8). */

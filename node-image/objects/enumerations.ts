@@ -9,6 +9,7 @@ export const objectType = {
   secretData: 7,
   opaqueObject: 8,
   pgpKey: 9,
+  certificateRequest: 10,
 } as const;
 
 /** KMIP 1.4, 9.1.3.2.18. */

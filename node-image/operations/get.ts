@@ -60,8 +60,15 @@ export async function materialFor(
   }
 }
 
+const withoutKeyBlock: ReadonlySet<number> = new Set([
+  objectType.certificate,
+  objectType.certificateRequest,
+  objectType.opaqueObject,
+  objectType.template,
+]);
+
 function isKey({ objectType: type }: ManagedObject): boolean {
-  return type !== objectType.certificate && type !== objectType.opaqueObject && type !== objectType.template;
+  return !withoutKeyBlock.has(type);
 }
 
 function checkAllowed(object: ManagedObject, wrapped: boolean): void {

@@ -72,6 +72,7 @@ const objectTypes = [
   objectType.secretData,
   objectType.opaqueObject,
   objectType.pgpKey,
+  objectType.certificateRequest,
 ];
 
 /** OpenSSL's generator, of which every process has one. */

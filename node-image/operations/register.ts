@@ -57,6 +57,7 @@ const formats: Readonly<Record<number, readonly number[]>> = {
   [objectType.pgpKey]: [format.raw, format.opaque],
   [objectType.certificate]: [0],
   [objectType.opaqueObject]: [0],
+  [objectType.certificateRequest]: [0],
   [objectType.template]: [0],
 };
 
@@ -101,9 +102,8 @@ function splitRow({ split }: Material): Record<string, Json[]> {
 /** Everything but opaque objects has a Cryptographic Usage Mask (3.19); many clients leave it out for what they bring. */
 function usage({ objectType: type, attributes }: RegisterRequest): Record<string, Json[]> {
   const given = attributes.some(({ name }) => name === "Cryptographic Usage Mask");
-  return given || type === objectType.opaqueObject || type === objectType.template
-    ? {}
-    : { "Cryptographic Usage Mask": [0] };
+  const unused: readonly number[] = [objectType.opaqueObject, objectType.template, objectType.certificateRequest];
+  return given || unused.includes(type) ? {} : { "Cryptographic Usage Mask": [0] };
 }
 
 function normalised({ objectType: type, material }: RegisterRequest): Material {
