@@ -1,3 +1,4 @@
+import { alignTable } from "../table.ts";
 import type { Measured } from "./generator.ts";
 
 /** One measurement; what is printed as a line of JSON. */
@@ -25,13 +26,7 @@ const columns = [
 /** A table for people: rates beside the ratios to the same operation at the same number of connections elsewhere. */
 export function table(rows: readonly Row[]): string {
   const lines = [columns, ...rows.map((row) => cells(row, rows))];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
-  const text = lines.map((line) =>
-    line
-      .map((cell, at) => (at === 0 || at === 2 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
-      .join("  "),
-  );
-  return text.map((line) => line.trimEnd()).join("\n");
+  return alignTable(lines, [0, 2]);
 }
 
 function cells(row: Row, rows: readonly Row[]): string[] {

@@ -8,7 +8,7 @@ import type { HandoverAnswer, MeshMember, MeshTls, Replication, ReplicationOptio
 import { openStore } from "../store/store.ts";
 import type { NodeStore } from "../store/types.ts";
 import { type Authority, siteAuthority } from "./authority.ts";
-import { startPostgres, type TestPostgres } from "./postgres.ts";
+import { startPostgres, type TestPostgres, type TestPostgresOptions } from "./postgres.ts";
 
 /** One node of a test's mesh, without KMIP: PostgreSQL, store and replication over real mutual TLS on loopback. */
 export interface MeshNode {
@@ -24,7 +24,7 @@ export interface MeshNode {
 /** Makes certificates for one fleet and starts nodes of it. */
 export interface MeshFleet {
   readonly keyring: Keyring;
-  start(name: string, site: string): Promise<MeshNode>;
+  start(name: string, site: string, options?: TestPostgresOptions): Promise<MeshNode>;
   /** A certificate of a site's authority for any name. */
   certificate(site: string, subject: { site: string; name: string }): Promise<MeshTls>;
   stop(): Promise<void>;
@@ -45,8 +45,8 @@ export async function meshFleet(sites: readonly string[], keyring: Keyring): Pro
   return {
     keyring,
     certificate,
-    start: async (name, site) => {
-      const node = await startNode({ name, site, tls: await certificate(site, { site, name }), keyring });
+    start: async (name, site, options = {}) => {
+      const node = await startNode({ name, site, tls: await certificate(site, { site, name }), keyring, options });
       nodes.push(node);
       return node;
     },
@@ -56,9 +56,15 @@ export async function meshFleet(sites: readonly string[], keyring: Keyring): Pro
   };
 }
 
-async function startNode(parts: { name: string; site: string; tls: MeshTls; keyring: Keyring }): Promise<MeshNode> {
+async function startNode(parts: {
+  name: string;
+  site: string;
+  tls: MeshTls;
+  keyring: Keyring;
+  options: TestPostgresOptions;
+}): Promise<MeshNode> {
   const { name, site, tls, keyring } = parts;
-  const postgres = await startPostgres();
+  const postgres = await startPostgres(parts.options);
   const { socketDirectory, port } = postgres;
   const log = () => undefined;
   const store = await openStore({ socketDirectory, port, keyring, nowMs: () => Date.now(), log });

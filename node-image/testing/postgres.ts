@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
@@ -25,12 +25,16 @@ export interface TestPostgres {
   output(): string;
   /** The folder of the database as it is now; also that of a small disk, which is mounted for this PostgreSQL only. */
   dataFolder(): string;
+  /** Ids of all its processes. */
+  pids(): readonly number[];
   /** SIGKILL to the first process of PostgreSQL alone. */
   killPostmaster(): void;
 }
 
 /** What differs from a PostgreSQL with all the room there is. */
 export interface TestPostgresOptions {
+  /** Puts it on the machine's disk, so that flushes cost what they cost there; else it may be in memory. */
+  readonly onDisk?: boolean;
   /** Size of its disk in MiB. What is on it is gone when it is killed or terminated. */
   readonly diskMebibytes?: number;
   /** Each flush to the disk waits for as many milliseconds as the file "run/slow" below this folder says. */
@@ -46,7 +50,7 @@ const USER = 10_001;
 /** Starts one; rejects with what to do when the node image's file system is not there. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const rootfs = nodeRootfs();
-  const folder = mkdtempSync(join(roomyFolder(), "kf-pg-"));
+  const folder = mkdtempSync(join(options.onDisk ? tmpdir() : roomyFolder(), "kf-pg-"));
   for (const name of ["data", "run"]) mkdirSync(join(folder, name));
   for (const path of [folder, join(folder, "data"), join(folder, "run")]) chownSync(path, USER, USER);
   const port = await freePort();
@@ -105,6 +109,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     stop,
     output: () => output,
     dataFolder,
+    pids: () => descendantsOf(child?.pid ?? 0),
     killPostmaster,
   };
 }
@@ -123,6 +128,10 @@ export async function freePort(): Promise<number> {
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no port");
   return address.port;
+}
+
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((each) => [each, ...descendantsOf(each)]);
 }
 
 function childrenOf(pid: number): number[] {
