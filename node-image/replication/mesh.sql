@@ -136,15 +136,20 @@ begin
     from keyfleet.kept k where (k.origin, k.seq) > (after_origin, after_seq) order by k.origin, k.seq limit 100;
 end $$;
 
--- The caller holds this node's own log durably up to seq.
+-- The caller holds this node's own log durably up to seq. Said again it is only a sign of life, of which nobody is woken:
+-- a notification wakes every listener of the database.
 create or replace function mesh.acknowledge(up_to bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   held bigint := (select keyfleet.position_of(n.incarnation) from keyfleet.node_self n);
+  who text := mesh.caller();
+  before bigint := (select p.seq from mesh.positions p where p.identity = who);
 begin
-  insert into mesh.positions as p values (mesh.caller(), least(greatest(up_to, 0), held))
+  insert into mesh.positions as p values (who, least(greatest(up_to, 0), held))
     on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp();
-  perform pg_notify('acks', '');
+  if before is distinct from least(greatest(up_to, 0), held) then
+    perform pg_notify('acks', '');
+  end if;
 end $$;
 
 -- Asks this node's key server for the master key, wrapped for the HSM of the caller.

@@ -20,6 +20,8 @@ import type {
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 const tickMs = 100;
+// Signs of life are looked for at this pace; what is new is told by a notification.
+const lookEveryTicks = 5;
 const retryMs = 500;
 const defaults: ReplicationLimits = {
   keepMs: 3_600_000,
@@ -48,6 +50,7 @@ class Exchange implements Replication {
   #peers: readonly Peer[] = [];
   #tls: MeshTls;
   #doorsOpen = false;
+  #ticks = 0;
   #stopped = false;
 
   constructor(options: ReplicationOptions) {
@@ -129,6 +132,8 @@ class Exchange implements Replication {
   #tick(): void {
     if (this.#stopped) return;
     this.#gate.tick();
+    this.#ticks += 1;
+    if (this.#ticks % lookEveryTicks === 0 && this.#doorsOpen) this.#readAcknowledgements();
     this.#surroundings.after(tickMs, () => this.#tick());
   }
 

@@ -177,8 +177,9 @@ export class SimulatedNode {
   #acknowledge(identity: string, upTo: number): Record<string, unknown>[] {
     const held = this.disk.log(this.disk.incarnation).at(-1)?.seq ?? 0;
     this.#acknowledgements += 1;
+    const news = this.disk.positions.get(identity)?.seq !== Math.min(Math.max(0, upTo), held);
     this.disk.positions.set(identity, { seq: Math.min(Math.max(0, upTo), held), at: this.#acknowledgements });
-    this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
+    if (news) this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
     return [];
   }
 
