@@ -84,6 +84,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*"],
   "bench/kmip": ["bench", "node-image/*"],
+  "bench/replication": ["bench", "node-image/*"],
   ".": [],
 };
 

@@ -87,6 +87,9 @@ printf 'local "%s" keyfleet\n' "$(id -un)" >>"$cluster/pg_ident.conf"
 
 # Containers are ended with TERM, at which PostgreSQL would wait for its clients, and peers never leave; INT ends it at once.
 trap 'kill -INT "$server" 2>/dev/null || :' TERM INT
+# A session that asks for more memory fails alone; none may take what the others need. A process of ours takes 140 MB,
+# nearly all of it shared.
+ulimit -v 400000
 "$bin/postgres" -D "$cluster" &
 server=$!
 while kill -0 "$server" 2>/dev/null; do

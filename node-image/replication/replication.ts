@@ -22,6 +22,10 @@ const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 const tickMs = 100;
 // Signs of life are looked for at this pace; what is new is told by a notification.
 const lookEveryTicks = 5;
+const endEveryTicks = 50;
+// Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
+const endOverstayers = `select pg_terminate_backend(pid) from pg_stat_activity
+  where usename = 'mesh' and xact_start < clock_timestamp() - interval '15 seconds'`;
 const retryMs = 500;
 const defaults: ReplicationLimits = {
   keepMs: 3_600_000,
@@ -134,6 +138,8 @@ class Exchange implements Replication {
     this.#gate.tick();
     this.#ticks += 1;
     if (this.#ticks % lookEveryTicks === 0 && this.#doorsOpen) this.#readAcknowledgements();
+    if (this.#ticks % endEveryTicks === 0 && this.#doorsOpen)
+      void this.#options.store.query(endOverstayers).catch(() => undefined);
     this.#surroundings.after(tickMs, () => this.#tick());
   }
 

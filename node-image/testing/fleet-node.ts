@@ -60,12 +60,13 @@ export class FleetNode {
     this.address = address;
     this.healthUrl = `http://${address}:${ports.health}`;
     this.#options = options;
-    this.#file = join(folder, "data/node.yaml");
+    // Not on the node's disk: its operator speaks to it also when that is full.
+    this.#file = join(folder, "run/node.yaml");
     this.#spec = firstSpec(options);
     for (const each of ["data", "run"]) mkdirSync(join(folder, each), { recursive: true });
     writeFileSync(join(folder, "data/pin"), `${name}-1234`, { mode: 0o600 });
     this.edit({});
-    for (const each of ["", "data", "data/pin", "data/node.yaml", "run"]) chownSync(join(folder, each), user, user);
+    for (const each of ["", "data", "data/pin", "run", "run/node.yaml"]) chownSync(join(folder, each), user, user);
   }
 
   /** What is on its disk, in `data`, and in its memory file system, in `run`. */
@@ -175,7 +176,7 @@ export class FleetNode {
   async reached<Value>(
     what: string,
     look: (status: KmsNodeStatus) => Value | undefined | false,
-    deadlineMs = 120_000,
+    deadlineMs = 240_000,
   ): Promise<Value> {
     const end = performance.now() + deadlineMs;
     while (performance.now() < end) {
@@ -208,7 +209,7 @@ const inside = `
   mount --bind "$2/run" "$1/run/keyfleet"
   chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
     NODE_COMPILE_CACHE=/var/lib/keyfleet/compiled \
-    node /opt/keyfleet/node-image/standalone.ts /var/lib/keyfleet/node.yaml`;
+    node /opt/keyfleet/node-image/standalone.ts /run/keyfleet/node.yaml`;
 
 function firstSpec(options: FleetNodeOptions): KmsNodeSpec {
   const { name, site, cluster, version, address, timeServer } = options;

@@ -53,13 +53,13 @@ export async function runSeed(parts: {
   let sitesDestroyed = false;
   const violations: Violation[] = [];
   try {
-    const changing = random.chance(membershipShare)
-      ? changeMembers(world, recorder, random.fork("members"))
+    const changes = random.chance(membershipShare)
+      ? changeMembers(world, recorder, random.fork("members")).catch((error: Error) =>
+          violations.push({ rule: "members come and go", object: "", detail: error.message }),
+        )
       : undefined;
-    // Looked at below; until then its failure is nobody's.
-    changing?.catch(() => undefined);
     await nemesis({ world, recorder, random, lanes, going });
-    await changing;
+    await changes;
     sitesDestroyed = random.chance(destroyShare);
     if (sitesDestroyed) await destroyAllButOneSite(world, recorder, random);
     await pause(calmMs);

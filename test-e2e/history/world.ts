@@ -10,7 +10,7 @@ import type { Recorder } from "./record.ts";
 const diskSize = "320m";
 const user = 10_001;
 const fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-const readyDeadlineMs = 120_000;
+const readyDeadlineMs = 240_000;
 // Let the last lines of a frozen node come through before it is killed: they say what its answers promised.
 const drainMs = 400;
 
@@ -134,6 +134,8 @@ export class World {
   /** Puts the image in the place of the disk of a node that does not run. */
   loadImage(name: string, image: string): void {
     emptyFolder(this.#disk(name));
+    // What an earlier life said of itself must not be taken for news.
+    rmSync(this.node(name).statusFile, { force: true });
     execFileSync("cp", ["-a", `${join(this.#folder, "images", image, name)}/.`, this.#disk(name)]);
     this.setClock(name, 0);
     this.setSlow(name, 0);
