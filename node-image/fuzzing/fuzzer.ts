@@ -1,12 +1,9 @@
-import { decode } from "../ttlv/decode.ts";
-import { encode } from "../ttlv/encode.ts";
-import { frame } from "../ttlv/frame.ts";
 import type { Item } from "../ttlv/types.ts";
 import type { Coverage } from "./coverage.ts";
 import { mutateBytes } from "./mutate-bytes.ts";
 import { mutateItem } from "./mutate-items.ts";
 import type { Random } from "./random.ts";
-import type { Target } from "./targets.ts";
+import type { Form, Target } from "./targets.ts";
 
 /** What a run came to. */
 export interface Summary {
@@ -57,7 +54,7 @@ export async function fuzz(options: FuzzOptions): Promise<Summary> {
   let size: number = generation.first;
   for (let quiet = 1; done < inputs && state.findings.length < findingsMax; quiet += 1) {
     const count = Math.min(size, inputs - done);
-    const some = Array.from({ length: count }, () => mutated(state.corpus, options.random));
+    const some = Array.from({ length: count }, () => mutated(state.corpus, options.random, target.form));
     await tryAll(some, state, options);
     done += some.length;
     if (coverage?.isNew()) {
@@ -118,51 +115,37 @@ async function keepNew(
 }
 
 /** Newer members of the corpus are tried more often: what they reach is less explored. */
-function mutated(corpus: readonly Buffer[], random: Random): Buffer {
+function mutated(corpus: readonly Buffer[], random: Random, form: Form): Buffer {
   const one = random.oneIn(2)
     ? random.pick(corpus)
     : (corpus[corpus.length - 1 - random.below(Math.min(64, corpus.length))] as Buffer);
   const other = random.pick(corpus);
   if (random.oneIn(3)) return mutateBytes(one, random, other);
-  const [messages, others] = [itemsOf(one), itemsOf(other)];
+  const [messages, others] = [itemsOf(one, form), itemsOf(other, form)];
   if (messages.length === 0 || others.length === 0) return mutateBytes(one, random, other);
   for (let times = 1 + random.below(3); times > 0; times -= 1) {
     const at = random.below(messages.length);
     messages[at] = mutateItem(messages[at] as Item, random, random.pick(others));
   }
   if (random.oneIn(8)) messages.splice(random.below(messages.length + 1), 0, random.pick(others));
-  const bytes = written(messages);
+  const bytes = written(messages, form);
   return bytes === undefined || bytes.length > inputBytesMax ? mutateBytes(one, random, other) : bytes;
 }
 
 const itemsOfCorpus = new WeakMap<Buffer, readonly Item[]>();
 
-/** The messages of a session, as far as they can be read. */
-function itemsOf(stream: Buffer): Item[] {
-  const known = itemsOfCorpus.get(stream) ?? readItems(stream);
-  itemsOfCorpus.set(stream, known);
+/** The messages of an input, as far as they can be read; what cannot be read is mutated as bytes. */
+function itemsOf(input: Buffer, form: Form): Item[] {
+  const known = itemsOfCorpus.get(input) ?? form.read(input);
+  itemsOfCorpus.set(input, known);
   return [...known];
 }
 
-function readItems(stream: Buffer): Item[] {
-  const items: Item[] = [];
-  let rest = stream;
+function written(items: readonly Item[], form: Form): Buffer | undefined {
   try {
-    for (let framing = frame(rest); framing.kind === "message"; framing = frame(rest)) {
-      items.push(decode(rest.subarray(0, framing.bytes)));
-      rest = rest.subarray(framing.bytes);
-    }
+    return form.write(items);
   } catch {
-    // What cannot be read is mutated as bytes.
-  }
-  return items;
-}
-
-function written(items: readonly Item[]): Buffer | undefined {
-  try {
-    return Buffer.concat(items.map(encode));
-  } catch {
-    return undefined; // A value that has no form on the wire.
+    return undefined; // A value that has no form.
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Caller } from "../access/identity.ts";
+import type { Encoding } from "../kmip/encoding.ts";
 import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
+import { json, xml } from "../kmip/vocabulary.ts";
 import { messageReader } from "../listen/message-reader.ts";
 import { findItem } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
@@ -8,12 +10,20 @@ import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { frame } from "../ttlv/frame.ts";
-import { DecodeError } from "../ttlv/types.ts";
+import { DecodeError, type Item } from "../ttlv/types.ts";
 import { identifierAt } from "./identifiers.ts";
+
+/** How the messages of an input are written: so that mutations keep to it. */
+export interface Form {
+  /** Those that can be read. */
+  read(input: Buffer): Item[];
+  write(items: readonly Item[]): Buffer;
+}
 
 /** What inputs are tried on. Throws Finding, or anything else that must not be thrown. */
 export interface Target {
   readonly name: string;
+  readonly form: Form;
   /** What of the code its coverage is measured in. */
   readonly files: RegExp;
   run(input: Buffer): void | Promise<void>;
@@ -27,18 +37,59 @@ const messagesMax = 32;
 const generalFailure = 0x100;
 const alice: Caller = { identity: "CN=alice", subject: "CN=alice" };
 
+/** A stream of messages in TTLV. */
+export const stream: Form = {
+  read: (input) => {
+    const items: Item[] = [];
+    for (const message of framed(input)) {
+      const item = attempt(() => decode(message));
+      if (item === undefined) return items;
+      items.push(item);
+    }
+    return items;
+  },
+  write: (items) => Buffer.concat(items.map(encode)),
+};
+
+/** One message as text. */
+function textForm({ decode: read, encode: write }: Encoding): Form {
+  return {
+    read: (input) => [attempt(() => read(input))].filter((item) => item !== undefined),
+    write: ([item]) => (item === undefined ? Buffer.alloc(0) : write(item)),
+  };
+}
+
+function attempt(read: () => Item): Item | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+const messages = /\/node-image\/(ttlv|kmip|operations|objects|access|cryptography)\/(?!.*\.test\.ts)/;
+
 /** By name. */
-export const targets: Readonly<Record<string, Target>> = Object.fromEntries(
-  [
-    { name: "ttlv", files: /\/node-image\/ttlv\//, run: decoding },
-    { name: "reader", files: /\/node-image\/(ttlv|listen)\//, run: reading },
-    {
-      name: "session",
-      files: /\/node-image\/(ttlv|kmip|operations|objects|access|cryptography)\/(?!.*\.test\.ts)/,
-      run: session,
-    },
-  ].map((target) => [target.name, target]),
-);
+export const targets: Readonly<Record<string, Target>> = {
+  ttlv: { name: "ttlv", form: stream, files: /\/ttlv\/(de|en)code/, run: decoding },
+  reader: { name: "reader", form: stream, files: /\/node-image\/(ttlv\/frame|listen\/message-reader)/, run: reading },
+  json: { name: "json", form: textForm(json), files: /\/ttlv\/(json|text)/, run: (input) => text(input, json) },
+  xml: { name: "xml", form: textForm(xml), files: /\/ttlv\/(xml|text)/, run: (input) => text(input, xml) },
+  session: { name: "session", form: stream, files: messages, run: session },
+};
+
+/** Text is refused with the place, or read as something that, written again, is read as the same. */
+function text(input: Buffer, encoding: Encoding): void {
+  let item: Item;
+  try {
+    item = encoding.decode(input);
+  } catch (error) {
+    if (error instanceof DecodeError && error.offset >= 0 && error.offset <= input.length) return;
+    throw error;
+  }
+  const again = encoding.decode(encoding.encode(item));
+  if (!encode(again).equals(encode(item))) throw new Finding("what was read is written as something else");
+}
 
 /** Bytes are refused with the place, or are the one canonical form of what they are read as. */
 function decoding(input: Buffer): void {

@@ -3,7 +3,7 @@ import { startCoverage } from "./coverage.ts";
 import { fuzz, type Summary } from "./fuzzer.ts";
 import { seededRandom } from "./random.ts";
 import { oasisSeeds, ownSeeds } from "./seeds.ts";
-import { targets } from "./targets.ts";
+import { stream, targets } from "./targets.ts";
 
 /** What the thread is told. `shared`: a count of inputs, the length of the present one, and its bytes. */
 export interface WorkerOrder {
@@ -30,7 +30,12 @@ const about = (input: Buffer) => {
   numbers[1] = input.copy(bytes);
   Atomics.add(numbers, 0, 1);
 };
-const seeds = [...ownSeeds(), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
+const sessions = [...ownSeeds(), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
+// Seeds are streams of TTLV; a form that holds one message takes their last.
+const seeds = sessions.flatMap((session) => {
+  const messages = stream.read(session);
+  return target.form === stream ? [session] : messages.slice(-1).map((message) => target.form.write([message]));
+});
 const coverage = startCoverage(target.files);
 const summary = await fuzz({ target, seeds, inputs, random: seededRandom(seed), coverage, about });
 const total = coverage.total();
