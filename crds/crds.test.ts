@@ -89,9 +89,21 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     /windows\[0\]\.duration: Required/,
   ],
   ["a lost site that is not configured", (s) => (s.recovery.lostSites = ["dc9"]), /names sites of spec\.sites only/],
-  ["a licence", (s) => (s.defaults.licence = { secretRef: { name: "l" } }), /0\.1\.0: licence; remove the field/],
-  ["a proxy of a site", (s) => (s.sites[0].defaults.proxy = { https: "x" }), /0\.1\.0: proxy; remove the field/],
-  ["a backup of a node", (s) => (s.sites[0].nodes[0].settings = { backup: {} }), /0\.1\.0: backup; remove the field/],
+  [
+    "a licence",
+    (s) => (s.defaults.licence = { secretRef: { name: "l" } }),
+    /0\.1\.0: licence \(keyfleet needs none\); remove the field/,
+  ],
+  [
+    "a proxy of a site",
+    (s) => (s.sites[0].defaults.proxy = { https: "x" }),
+    /0\.1\.0: proxy \(a node calls nobody outside its fleet\); remove the field/,
+  ],
+  [
+    "a backup of a node",
+    (s) => (s.sites[0].nodes[0].settings = { backup: {} }),
+    /0\.1\.0: backup \(there is no backup yet.*remove the field/,
+  ],
   [
     "a certificate of HTTPS alone",
     (s) => (s.defaults.interfaces = { rest: { certificateSecretRef: { name: "x" } } }),
