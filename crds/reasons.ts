@@ -39,6 +39,7 @@ export const nodeReasons = {
     NoCertificate: "No certificate was issued yet.",
     DatabaseUnavailable: "PostgreSQL does not answer.",
     StoreDamaged: "The database is not as this node wrote it.",
+    StoreForked: "The node was started from an older disk and has written since: there are two logs of one name.",
     Starting: "The node starts.",
     Leaving: "The node leaves the fleet: it finishes what clients began.",
     Drained: "The node leaves the fleet: no client is served, every write is finished.",

@@ -50,6 +50,8 @@ export interface ReplicationFacts {
   readonly peers: readonly PeerFacts[];
   /** Everything that the reachable peers hold is here, or was within the last second. */
   readonly caughtUp: boolean;
+  /** This node was started from an older disk and has written since, for people. */
+  readonly forked?: string;
   /** What is being taken in instead of logs, for people; while it is, nothing here is complete. */
   readonly importing?: string;
   /** How long replication has been running in this process; undefined while it is not. */

@@ -48,7 +48,9 @@ export class Mesh {
     }));
     const runningMs = this.#options.nowMs() - this.#startedAtMs;
     const importing = importingOf(status);
-    return { peers, caughtUp: status.caughtUp, runningMs, ...(importing === undefined ? {} : { importing }) };
+    const { caughtUp, forked } = status;
+    const troubles = { ...(importing === undefined ? {} : { importing }), ...(forked === undefined ? {} : { forked }) };
+    return { peers, caughtUp, runningMs, ...troubles };
   }
 
   get status(): ReplicationStatus | undefined {

@@ -79,6 +79,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     "refuse StoreDamaged",
   ],
   [
+    "stops at once when it was started from an older disk and has written since",
+    { ...loaded, serving: true, replication: { ...news, forked: "older" } },
+    "refuse StoreForked",
+  ],
+  [
     "serves nothing while it takes in a snapshot, however long that takes",
     { ...loaded, serving: true, replication: { ...news, runningMs: 900_000, importing: "taking a snapshot" } },
     "catchUp",

@@ -13,6 +13,7 @@ export type NotServingReason =
   | "NoCertificate"
   | "DatabaseUnavailable"
   | "StoreDamaged"
+  | "StoreForked"
   | "Starting"
   | "Leaving"
   | "Drained"
@@ -193,7 +194,8 @@ function join(spec: KmsNodeSpec): Step {
 }
 
 function needsPeersNews(facts: Facts, spec: KmsNodeSpec): Step | undefined {
-  const { caughtUp, runningMs, peers, importing } = facts.replication;
+  const { caughtUp, runningMs, peers, importing, forked } = facts.replication;
+  if (forked !== undefined) return refuse("StoreForked", forked);
   if (importing !== undefined) return { do: "catchUp", message: importing };
   if (spec.membership.action === "Join") {
     return { do: "catchUp", message: caughtUp ? "caught up; waits to be made a member" : "pulling the log" };

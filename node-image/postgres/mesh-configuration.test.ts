@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import pg from "pg";
@@ -88,12 +89,17 @@ test("a member's functions answer", async () => {
   assert.deepEqual(vector, [{ origin: node.store.incarnation, seq: "1", own: true, base: "0" }]);
   const { rows: pulled } = await client.query("select mesh.pull($1, $2, $3)", [node.store.incarnation, 0, 10]);
   assert.equal(pulled.length, 1);
-  await client.query("select mesh.acknowledge($1)", [1_000]);
+  for (const [origin, seq] of [
+    [node.store.incarnation, 1],
+    [node.store.incarnation, 1_000],
+    [randomUUID(), 1],
+  ])
+    await client.query("select mesh.acknowledge($1, $2)", [origin, seq]);
   const positions = await node.store.query("select identity, seq::int from mesh.positions");
   assert.deepEqual(
     positions,
     [{ identity: sponsor.identity, seq: 1 }],
-    "no further than the log goes, under its own name",
+    "no further than the log goes, of this log alone, under its own name",
   );
   await client.end();
 });

@@ -64,6 +64,12 @@ export class DurabilityGate {
     return this.#positions.get(identity);
   }
 
+  /** This node's log is another one from now on: what was acknowledged of the one before says nothing of it. */
+  forget(): void {
+    this.#positions.clear();
+    this.#heads = [];
+  }
+
   /** Resolves when this node's log up to `head` is held by all sites that must hold it. */
   wait(head: number): Promise<void> {
     this.#rememberHead(head);

@@ -136,18 +136,20 @@ begin
     from keyfleet.kept k where (k.origin, k.seq) > (after_origin, after_seq) order by k.origin, k.seq limit 100;
 end $$;
 
--- The caller holds this node's own log durably up to seq. Said again it is only a sign of life, of which nobody is woken:
--- a notification wakes every listener of the database.
-create or replace function mesh.acknowledge(up_to bigint) returns void
+-- The caller holds this node's own log durably up to a sequence. Who holds more than there is holds another log. Said again
+-- it is only a sign of life, of which nobody is woken: a notification wakes every listener of the database.
+drop function if exists mesh.acknowledge(bigint);
+create or replace function mesh.acknowledge(of_origin uuid, up_to bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  held bigint := (select keyfleet.position_of(n.incarnation) from keyfleet.node_self n);
+  held bigint := (select keyfleet.position_of(n.incarnation) from keyfleet.node_self n where n.incarnation = of_origin);
   who text := mesh.caller();
   before bigint := (select p.seq from mesh.positions p where p.identity = who);
 begin
-  insert into mesh.positions as p values (who, least(greatest(up_to, 0), held))
+  if held is null or up_to > held then return; end if;
+  insert into mesh.positions as p values (who, greatest(up_to, 0))
     on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp();
-  if before is distinct from least(greatest(up_to, 0), held) then
+  if before is distinct from greatest(up_to, 0) then
     perform pg_notify('acks', '');
   end if;
 end $$;

@@ -1,6 +1,7 @@
 import { StoreError } from "../store/error.ts";
 import type { Log, NodeStore, Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
+import { compareAtPeer, compareHere, type OwnLogLost } from "./forks.ts";
 import type { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
 import type { PeerConnection } from "./peer-connection.ts";
@@ -25,6 +26,8 @@ export interface PeerOptions {
   readonly nowMs: () => number;
   readonly log: Log;
   readonly surroundings: Surroundings;
+  /** This node's database is an older one than it was. */
+  readonly ownLogLost: (found: OwnLogLost) => void;
 }
 
 /** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
@@ -41,7 +44,9 @@ export class Peer {
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
   #acknowledging = 0;
-  #ownLogAtPeer = 0;
+  #ownLogAtPeer = { incarnation: "", seq: 0 };
+  /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
+  #suspect = true;
   readonly #pulling = new Set<string>();
   readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
 
@@ -123,6 +128,7 @@ export class Peer {
     this.#inbox = inbox;
     this.#refused.clear();
     this.#acknowledging = 0;
+    this.#suspect = true;
     this.#connection = connection;
     try {
       await connection.query("listen ops");
@@ -180,6 +186,8 @@ export class Peer {
   async #poll(connection: PeerConnection): Promise<void> {
     const { nowMs, store, gossip } = this.#options;
     const sentMs = nowMs();
+    // Whatever of it is here was durable there before.
+    const held = new Map(store.vector());
     const rows = await connection.query("select origin, seq, own, base, mac from mesh.vector()");
     this.#roundTripMs = nowMs() - sentMs;
     this.#lastHeardMs = nowMs();
@@ -188,10 +196,12 @@ export class Peer {
     this.#theirs = heads;
     this.#problem = undefined;
     if (this.#options.snapshots.consider(this.member, heads)) return;
+    await this.#judge(held.get(this.#origin) ?? 0, heads.get(this.#origin));
     this.#acknowledge(connection);
-    for (const [origin, { seq: theirs, base }] of heads) {
+    for (const [origin, head] of heads) {
+      const { seq: theirs, base } = head;
       if (origin === store.incarnation) {
-        this.#watchOwnLog(theirs);
+        await this.#watchOwnLog(connection, head);
         continue;
       }
       const mine = store.vector().get(origin) ?? 0;
@@ -202,14 +212,32 @@ export class Peer {
     }
   }
 
+  /** Whether the peer's own log is the one that is here: a node that was started from an older disk has lost some, and writes other. */
+  async #judge(held: number, theirs: PeerHead | undefined): Promise<void> {
+    const [origin, { store }] = [this.#origin, this.#options];
+    if (origin === undefined || theirs === undefined || origin === store.incarnation) return;
+    this.#suspect = theirs.seq < held;
+    if (theirs.seq === 0 || theirs.seq > held) return;
+    const comparison = await compareHere(store, origin, theirs);
+    if (comparison === "forked") this.#refuse(origin, "forked");
+    else if (this.#suspect) this.#problem = "holds less of its own log than this node: its database is an older one";
+  }
+
   /** A peer that held more of this node's own log a look ago than this node holds now: the database is an older one. */
-  #watchOwnLog(theirs: number): void {
-    const { store, log } = this.#options;
-    const before = this.#ownLogAtPeer;
-    this.#ownLogAtPeer = theirs;
-    if (before <= (store.vector().get(store.incarnation) ?? 0)) return;
-    this.#problem = `holds ${before} operations of this node, more than its own database: that was restored or has lost writes; remove this node from the fleet and join it again`;
-    log({ level: "error", event: "ownLogLost", peer: this.member.name, held: before });
+  async #watchOwnLog(connection: PeerConnection, theirs: PeerHead): Promise<void> {
+    const { store, log, ownLogLost } = this.#options;
+    const { incarnation } = store;
+    const before = this.#ownLogAtPeer.incarnation === incarnation ? this.#ownLogAtPeer.seq : 0;
+    this.#ownLogAtPeer = { incarnation, seq: theirs.seq };
+    const mine = store.vector().get(incarnation) ?? 0;
+    // As long as it takes more, it has found that what it has is the beginning of what is here.
+    if (before < theirs.seq && before <= mine) return;
+    if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked") return;
+    const peer = this.member.name;
+    this.#problem = `holds ${theirs.seq} operations of this node, its own database ${mine}: that was restored or has lost writes`;
+    log({ level: "error", event: "ownLogLost", peer, held: theirs.seq, own: mine });
+    const comparison = theirs.seq <= mine ? "forked" : await compareAtPeer(connection, store, incarnation);
+    ownLogLost({ peer, mine, theirs: theirs.seq, comparison });
   }
 
   /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */
@@ -224,24 +252,35 @@ export class Peer {
   }
 
   async #pullAll(connection: PeerConnection, origin: string, until: number): Promise<void> {
-    const { store } = this.#options;
+    // The first time with the operation that is here already: the log there must be the one that goes on from here.
+    let overlap = 1;
     while (!this.#stopped && !this.#isRefused(origin)) {
-      const mine = store.vector().get(origin) ?? 0;
-      if (mine >= until) return;
-      const rows = await connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine, pullMax]);
-      const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
-      if (operations.length === 0) return;
-      if (!operations.every((operation) => operation !== undefined)) return this.#refuse(origin, "malformed");
-      await this.#ingest(connection, operations);
-      if ((store.vector().get(origin) ?? 0) === mine) return;
+      const mine = this.#options.store.heads().get(origin) ?? noHead;
+      if (mine.seq >= until) return;
+      if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
+      await this.#pullPage(connection, origin, { mine, overlap });
+      if ((this.#options.store.vector().get(origin) ?? 0) === mine.seq) return;
+      overlap = 0;
     }
+  }
+
+  async #pullPage(
+    connection: PeerConnection,
+    origin: string,
+    { mine, overlap }: { readonly mine: typeof noHead; readonly overlap: number },
+  ): Promise<void> {
+    const values = [origin, mine.seq - overlap, pullMax];
+    const operations = wholeOperations(await connection.query("select p from mesh.pull($1, $2, $3) p", values));
+    if (operations === undefined) return this.#refuse(origin, "malformed");
+    if (isOtherLog(operations, mine)) return this.#refuse(origin, "forked");
+    if (operations.length > 0) await this.#ingest(connection, operations);
   }
 
   async #takeInbox(connection: PeerConnection): Promise<void> {
     const origin = this.#origin;
     if (origin === undefined) return;
     const { ask, operations } = this.#inbox.take(origin);
-    if (ask) return this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
+    if (ask || this.#suspect) return this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
     const last = operations.at(-1);
     if (last === undefined || this.#isRefused(origin)) return;
     // Any member may send notifications on this channel, so what is wrong with one is no reason to distrust the peer.
@@ -260,10 +299,12 @@ export class Peer {
   /** Tells the peer how far its own log is durable here; not awaited, the newest position is what counts. */
   #acknowledge(connection: PeerConnection): void {
     if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
+    const origin = this.#origin;
+    if (this.#suspect || this.#isRefused(origin)) return;
     this.#acknowledging += 1;
     const position = this.#options.store.vector().get(this.#origin) ?? 0;
     void connection
-      .query("select mesh.acknowledge($1)", [position])
+      .query("select mesh.acknowledge($1, $2)", [origin, position])
       .catch(() => undefined)
       .then(() => {
         // The count of a connection that is gone says nothing of the one that followed.
@@ -310,4 +351,16 @@ export class Peer {
 
 function headOf(row: Record<string, unknown>): PeerHead {
   return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };
+}
+
+const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, mac: Buffer.alloc(0) };
+
+function isOtherLog(operations: readonly Operation[], mine: { readonly seq: number; readonly mac: Buffer }): boolean {
+  return operations.some(({ seq, mac }) => seq === mine.seq && !mac.equals(mine.mac));
+}
+
+/** Undefined when one of them is no operation. */
+function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
+  const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
+  return operations.every((operation) => operation !== undefined) ? operations : undefined;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DurabilityGate } from "./durability.ts";
+import type { OwnLogLost } from "./forks.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
 import { Peer } from "./peer.ts";
@@ -55,6 +56,7 @@ class Exchange implements Replication {
   #tls: MeshTls;
   #doorsOpen = false;
   #ticks = 0;
+  #forked: string | undefined;
   #stopped = false;
 
   constructor(options: ReplicationOptions) {
@@ -92,10 +94,9 @@ class Exchange implements Replication {
     const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
     const [gossip, snapshots, surroundings] = [this.#gossip, this.#snapshots, this.#surroundings];
     const tlsNow = () => this.#tls;
-    this.#peers = [
-      ...kept,
-      ...added.map((member) => new Peer({ member, tls: tlsNow, store, gossip, snapshots, nowMs, log, surroundings })),
-    ];
+    const ownLogLost = (found: OwnLogLost) => void this.#ownLogLost(found).catch(() => undefined);
+    const common = { tls: tlsNow, store, gossip, snapshots, nowMs, log, surroundings, ownLogLost };
+    this.#peers = [...kept, ...added.map((member) => new Peer({ member, ...common }))];
   }
 
   updateDurability(durability: Durability): void {
@@ -104,6 +105,7 @@ class Exchange implements Replication {
   }
 
   caughtUp(): boolean {
+    if (this.#forked !== undefined) return false;
     if (this.#options.store.intake.importing !== undefined) return false;
     const reachable = this.#peers.filter((peer) => peer.reachable);
     if (reachable.length === 0) return !this.#members.some((member) => this.#isOther(member));
@@ -121,6 +123,7 @@ class Exchange implements Replication {
       writesWaiting: this.#gate.waiting,
       snapshot: this.#snapshots.status,
       away: this.#pruner.away,
+      forked: this.#forked,
     };
   }
 
@@ -150,6 +153,30 @@ class Exchange implements Replication {
         peer.heads === undefined ? [] : [[peer.member.identity, peer.heads]],
       ),
     );
+  }
+
+  /**
+   * The database is an older one. If nothing was written since, the log of before ends where the peers have it, and a new
+   * one begins; else there are two logs of one name, and this node's later writes are nowhere else: people must decide.
+   */
+  async #ownLogLost({ peer, mine, theirs, comparison }: OwnLogLost): Promise<void> {
+    const { store, log } = this.#options;
+    if (this.#forked !== undefined) return;
+    const found = `its database is older than what it has written: ${peer} holds ${theirs} of its operations, it holds ${mine}`;
+    if (comparison === "same" && (await store.renew(mine))) {
+      await store.query("delete from mesh.positions");
+      this.#heard.clear();
+      this.#gate.forget();
+      return log({ level: "warn", event: "newIncarnation", incarnation: store.incarnation, reason: found });
+    }
+    if (comparison === "same") return;
+    const why =
+      comparison === "forked"
+        ? "and it has written others since"
+        : "and logs no longer tell whether it has written others since";
+    this.#forked = `${found}, ${why}; remove this node from the fleet and let it join again`;
+    store.block(this.#forked);
+    log({ level: "error", event: "forked", problem: this.#forked });
   }
 
   #pruneLater(): void {

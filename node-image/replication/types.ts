@@ -91,6 +91,8 @@ export interface ReplicationStatus {
   readonly snapshot: SnapshotStatus | undefined;
   /** Members that were silent for so long that logs are pruned without them. */
   readonly away: readonly string[];
+  /** This node was started from an older disk and has written since: it serves nothing, for people. */
+  readonly forked: string | undefined;
 }
 
 /** Answer to a joiner: the master key wrapped for its HSM (opaque here), or why not. */

@@ -163,7 +163,9 @@ export class SimulatedNode {
       const [origin, after, amount] = values as [string, number, number];
       return disk.pull(origin, after, amount).map((operation) => ({ p: toWire(operation) }));
     }
-    if (text.includes("mesh.acknowledge(")) return this.#acknowledge(identity, values[0] as number);
+    if (text.includes("mesh.acknowledge(")) {
+      return values[0] === disk.incarnation ? this.#acknowledge(identity, values[1] as number) : [];
+    }
     throw new Error(`the simulation does not know the query: ${text}`);
   }
 

@@ -90,6 +90,19 @@ export class SimulatedStore {
     return new Map([...this.#vector].map(([origin, seq]) => [origin, { seq, mac: macOf(origin, seq) }]));
   }
 
+  async macAt(origin: string, seq: number): Promise<Buffer | undefined> {
+    return this.#parts.disk.log(origin)[seq - 1]?.mac;
+  }
+
+  /** No disk of the simulation is ever set back. */
+  async renew(): Promise<boolean> {
+    throw new Error("a node of the simulation believes that its disk is an older one");
+  }
+
+  block(reason: string): void {
+    throw new Error(reason);
+  }
+
   /** Logs are simulated whole: nothing is pruned, so nobody needs a snapshot. */
   async prune(): Promise<number> {
     return 0;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { LogicalClock } from "./clock.ts";
@@ -46,6 +47,7 @@ export class Ledger {
   readonly #rows = new KnownRows();
   #vector = new Map<string, number>();
   #macs = new Map<string, Buffer>();
+  #incarnation: string;
   #keyring: Keyring | undefined;
   #root: Root | undefined;
   #kept = 0;
@@ -54,6 +56,21 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = options;
+    this.#incarnation = options.incarnation;
+  }
+
+  /** Names this node's own log. */
+  get incarnation(): string {
+    return this.#incarnation;
+  }
+
+  /** Begins a log of a new name, unless the present one goes beyond `head`. */
+  async renew(client: pg.Client, head: number): Promise<boolean> {
+    if ((this.#vector.get(this.#incarnation) ?? 0) > head) return false;
+    const incarnation = randomUUID();
+    await client.query("update keyfleet.node_self set incarnation = $1", [incarnation]);
+    this.#incarnation = incarnation;
+    return true;
   }
 
   get vector(): Vector {
@@ -134,7 +151,8 @@ export class Ledger {
   }
 
   draft(): Draft {
-    const { incarnation, clock } = this.#options;
+    const { incarnation } = this;
+    const { clock } = this.#options;
     return new Draft({ incarnation, clock, keyring: this.keyring, fences: this.fences, vector: this.#vector });
   }
 

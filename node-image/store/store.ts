@@ -62,7 +62,6 @@ async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise
 }
 
 class PostgresStore implements NodeStore {
-  readonly incarnation: string;
   readonly intake: Intake;
   readonly #pool: pg.Pool;
   readonly #clock: LogicalClock;
@@ -77,11 +76,11 @@ class PostgresStore implements NodeStore {
   #auditedMs: number | undefined;
   #auditTimer: NodeJS.Timeout | undefined;
   #closed = false;
+  #blocked: string | undefined;
   #gate: (head: number) => Promise<void> = async () => undefined;
 
   constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string }) {
     const { place, pool, options, incarnation } = parts;
-    this.incarnation = incarnation;
     this.#pool = pool;
     this.#log = options.log;
     this.#place = place;
@@ -138,8 +137,13 @@ class PostgresStore implements NodeStore {
     );
   }
 
+  get incarnation(): string {
+    return this.#writer.ledger.incarnation;
+  }
+
   async write(changes: readonly Change[]): Promise<void> {
     this.#mustBeWhole();
+    if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
     if (changes.length === 0) return;
     await this.#gate(await this.#writer.write(changes));
   }
@@ -163,6 +167,21 @@ class PostgresStore implements NodeStore {
   heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }> {
     const { vector, macs } = this.#writer.ledger;
     return new Map([...vector].map(([origin, seq]) => [origin, { seq, mac: macs.get(origin) as Buffer }]));
+  }
+
+  async macAt(origin: string, seq: number): Promise<Buffer | undefined> {
+    const head = this.heads().get(origin);
+    if (head?.seq === seq) return head.mac;
+    const text = "select mac from keyfleet.ops where origin = $1 and seq = $2";
+    return (await this.query(text, [origin, seq]))[0]?.mac as Buffer | undefined;
+  }
+
+  renew(head: number): Promise<boolean> {
+    return this.#writer.alone((client) => this.#writer.ledger.renew(client, head));
+  }
+
+  block(reason: string): void {
+    this.#blocked = reason;
   }
 
   async prune(common: Vector, olderThanMs: number): Promise<number> {
@@ -267,6 +286,7 @@ class PostgresStore implements NodeStore {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
     clearTimeout(this.#auditTimer);
     this.#closed = true;
     this.#writer.close();

@@ -104,6 +104,12 @@ export interface NodeStore extends Store {
   /** Resolves true when PostgreSQL answers a query. */
   ping(): Promise<boolean>;
   vector(): Vector;
+  /** MAC of one operation; undefined when it is not in the log, or not any more. */
+  macAt(origin: string, seq: number): Promise<Buffer | undefined>;
+  /** Begins a log of a new name, unless the present one goes beyond `head`; resolves whether it did. */
+  renew(head: number): Promise<boolean>;
+  /** From now on writes are refused, with the reason. */
+  block(reason: string): void;
   /** The vector with the MAC of each log's last operation, which tells a log from another of the same name. */
   heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }>;
   /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */

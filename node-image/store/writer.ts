@@ -114,12 +114,11 @@ export class Writer {
     if (this.#queuedLocal + allowed.length > queuedMax)
       throw new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
     const encoded = encode(allowed);
-    const { incarnation } = this.#options;
     const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
     this.#queuedLocal += encoded.length;
     return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve) => ({
       prepare: (draft) => draft.addLocal(encoded),
-      done: (draft) => resolve(draft?.position(incarnation) ?? 0),
+      done: (draft) => resolve(draft?.position(this.ledger.incarnation) ?? 0),
     })).finally(() => {
       this.#queuedLocal -= encoded.length;
     });

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { close, connect, localConnection } from "../store/connection.ts";
+import { openStore } from "../store/store.ts";
+import type { NodeStore } from "../store/types.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { startReplication } from "./replication.ts";
+import type { Replication } from "./types.ts";
+
+// Two members that stay, and one that is started from older copies of its disk.
+let fleet: MeshFleet;
+let nodes: [MeshNode, MeshNode, MeshNode];
+let staying: readonly Replication[];
+let life: { readonly store: NodeStore; readonly exchange: Replication | undefined };
+
+before(async () => {
+  fleet = await meshFleet(["dc1", "dc2", "dc3"], testKeyring());
+  nodes = await Promise.all([fleet.start("dc1-a", "dc1"), fleet.start("dc2-a", "dc2"), fleet.start("dc3-a", "dc3")]);
+  const members = nodes.map(({ member }) => member);
+  staying = await Promise.all(nodes.slice(0, 2).map((node) => node.join(members)));
+  life = { store: nodes[2].store, exchange: await nodes[2].join(members) };
+});
+after(async () => {
+  await end();
+  await fleet?.stop();
+});
+
+/** Ends the third node's key server; its PostgreSQL stays. */
+async function end(): Promise<void> {
+  await life?.exchange?.stop();
+  await life?.store.close();
+}
+
+/** Starts it again; alone, it hears nobody. */
+async function start(how: "alone" | "with the others"): Promise<void> {
+  const [, , { postgres, member, tls }] = nodes;
+  const { socketDirectory, port } = postgres;
+  const log = () => undefined;
+  const store = await openStore({ socketDirectory, port, keyring: fleet.keyring, nowMs: () => Date.now(), log });
+  const options = {
+    store,
+    self: member,
+    members: nodes.map((node) => node.member),
+    tls,
+    durability: "EverySite" as const,
+    wrapFor: async () => ({ refusal: "no" }),
+    nowMs: () => performance.now(),
+    log,
+  };
+  life = { store, exchange: how === "alone" ? undefined : startReplication(options) };
+}
+
+const tables = ["objects", "kept", "root", "ops", "bases"].map(
+  (table) => [`copy.${table}`, `keyfleet.${table}`] as const,
+);
+
+/** Runs statements on the third node's database. */
+async function change(statements: readonly string[]): Promise<void> {
+  const { socketDirectory, port } = nodes[2].postgres;
+  const client = await connect(localConnection({ socketDirectory, port, database: "keyfleet" }), () => undefined);
+  for (const statement of statements) await client.query(statement);
+  close(client);
+}
+
+const copyDisk = () =>
+  change([
+    "drop schema if exists copy cascade",
+    "create schema copy",
+    ...tables.map(([copy, table]) => `create table ${copy} as select * from ${table}`),
+  ]);
+const restoreDisk = () =>
+  change(tables.flatMap(([copy, table]) => [`truncate ${table}`, `insert into ${table} select * from ${copy}`]));
+
+const vectorOf = (store: NodeStore) => JSON.stringify([...store.vector()].sort());
+const stores = () => [nodes[0].store, nodes[1].store, life.store];
+const equal = () => until("all hold the same", () => new Set(stores().map(vectorOf)).size === 1, 15_000);
+
+test("a node that was started from an older disk and has not written since begins a new log; nothing is lost", async () => {
+  await life.store.write([aCreate()]);
+  await equal();
+  await copyDisk();
+  const lost = [aCreate(), aCreate()];
+  for (const create of lost) await life.store.write([create]);
+  await equal();
+  const before = life.store.incarnation;
+  await end();
+  await restoreDisk();
+  await start("with the others");
+  assert.equal(life.store.incarnation, before);
+  await until("it has a new incarnation", () => life.store.incarnation !== before, 15_000);
+  const create = aCreate();
+  await life.store.write([create]);
+  await equal();
+  const ids = [create, ...lost].map(({ id }) => id);
+  for (const store of stores()) assert.equal((await store.objects(ids)).length, 3);
+  assert.equal(life.exchange?.status().forked, undefined);
+  assert.deepEqual((await life.store.audit()).findings, []);
+});
+
+test("a node that has written since is refused by itself and by its peers; all else goes on", async () => {
+  await copyDisk();
+  for (let count = 0; count < 3; count += 1) await life.store.write([aCreate()]);
+  await equal();
+  await end();
+  await restoreDisk();
+  await start("alone");
+  const only = aCreate();
+  await life.store.write([only]);
+  await end();
+  await start("with the others");
+  const { incarnation } = life.store;
+  await until("it stands by itself", () => life.exchange?.status().forked !== undefined, 15_000);
+  assert.equal(life.store.incarnation, incarnation);
+  await assert.rejects(life.store.write([aCreate()]), {
+    code: "unavailable",
+    message: /older than what it has written/,
+  });
+  assert.equal(life.exchange?.caughtUp(), false);
+  const refused = (exchange: Replication) =>
+    exchange.status().peers.find(({ name }) => name === "dc3-a")?.refusedOrigins;
+  for (const exchange of staying)
+    await until("its peers refuse its log", () => refused(exchange)?.[incarnation] === "forked", 15_000);
+  const create = aCreate();
+  await nodes[0].store.write([create]);
+  for (const { store } of nodes.slice(0, 2)) assert.equal((await store.object(create.id))?.id, create.id);
+});
+
+test("also when its new log is longer than the one of before, nothing of it is taken", async () => {
+  await end();
+  await start("alone");
+  const others = Array.from({ length: 8 }, () => aCreate());
+  await life.store.write(others);
+  await end();
+  await start("with the others");
+  await until("it stands by itself", () => life.exchange?.status().forked !== undefined, 15_000);
+  const position = nodes[0].store.vector().get(life.store.incarnation) ?? 0;
+  assert.ok(position < life.store.status().head);
+  assert.equal((await nodes[0].store.objects(others.map(({ id }) => id))).length, 0);
+});
