@@ -41,7 +41,7 @@ export interface TestPostgresOptions {
   readonly slowDisk?: boolean;
 }
 
-const START_DEADLINE_MS = 20_000;
+const START_DEADLINE_MS = 90_000;
 const OUTPUT_MAX = 20_000;
 const MEMORY_MIN = 2 * 1024 ** 3;
 // The user of the images; PostgreSQL refuses root.

@@ -85,14 +85,24 @@ async function main(): Promise<number> {
 }
 
 function line(outcome: Outcome, readyMs: number): string {
-  const { seed, calls, acknowledgedWrites, unknownWrites, deeds, longestStallMs, equalAfterMs, violations } = outcome;
+  const {
+    seed,
+    calls,
+    acknowledgedWrites,
+    unknownWrites,
+    deeds,
+    longestStallMs,
+    longestStallElsewhereMs,
+    equalAfterMs,
+    violations,
+  } = outcome;
   return [
     `seed ${seed}: ${violations.length === 0 ? "held" : `${violations.length} VIOLATIONS`}`,
     `ready in ${(readyMs / 1000).toFixed(1)} s`,
     `${calls} calls`,
     `${acknowledgedWrites} writes acknowledged, ${unknownWrites} unknown`,
     `${deeds} deeds${outcome.sitesDestroyed ? ", sites destroyed" : ""}`,
-    `longest stall ${(longestStallMs / 1000).toFixed(1)} s`,
+    `longest stall ${(longestStallMs / 1000).toFixed(1)} s, ${(longestStallElsewhereMs / 1000).toFixed(1)} s where nothing was done`,
     `equal ${(equalAfterMs / 1000).toFixed(1)} s after healing`,
   ].join(", ");
 }
@@ -110,7 +120,7 @@ function summarise(outcomes: readonly Outcome[]): void {
   console.log(
     `${outcomes.length} seeds, ${sum((one) => one.calls)} calls, ${sum((one) => one.acknowledgedWrites)} writes acknowledged, ` +
       `${sum((one) => one.deeds)} deeds, ${outcomes.filter((one) => one.sitesDestroyed).length} times all sites but one destroyed; ` +
-      `longest stall ${(worst((one) => one.longestStallMs) / 1000).toFixed(1)} s, equal at the latest ${(worst((one) => one.equalAfterMs) / 1000).toFixed(1)} s after healing; ` +
+      `longest stall ${(worst((one) => one.longestStallMs) / 1000).toFixed(1)} s, where nothing was done ${(worst((one) => one.longestStallElsewhereMs) / 1000).toFixed(1)} s, equal at the latest ${(worst((one) => one.equalAfterMs) / 1000).toFixed(1)} s after healing; ` +
       `${failed.length === 0 ? "no promise broken" : `broken by seeds ${failed.join(", ")}`}`,
   );
 }

@@ -5,7 +5,7 @@ import { check, finalReader, story, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
 import { changeMembers } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
-import type { Call, Recorder } from "./record.ts";
+import type { Call, Deed, Recorder } from "./record.ts";
 import type { World } from "./world.ts";
 
 const clientsPerNode = 2;
@@ -16,6 +16,7 @@ const destroyShare = 0.25;
 // Share of the seeds in which somebody joins or leaves.
 const membershipShare = 0.5;
 const calmMs = 2_000;
+const recoveryMs = 6_000;
 
 /** What came of one seed. */
 export interface Outcome {
@@ -28,6 +29,8 @@ export interface Outcome {
   readonly objects: number;
   /** The longest answered write of all, ms. */
   readonly longestStallMs: number;
+  /** The longest answered write at a node to which nothing had been done for some seconds: what others' troubles cost. */
+  readonly longestStallElsewhereMs: number;
   /** From the end of all faults until all nodes were equal, ms. */
   readonly equalAfterMs: number;
   readonly sitesDestroyed: boolean;
@@ -72,7 +75,7 @@ export async function runSeed(parts: {
   const equalAfterMs = performance.now() - healedMs;
   await readEverything(world, recorder, objects);
   violations.push(...check(recorder));
-  const counts = count(recorder.calls);
+  const counts = count(recorder);
   if (counts.acknowledgedWrites === 0)
     violations.push({ rule: "clients are served", object: "", detail: recorder.calls.at(-1)?.problem ?? "no call" });
   return {
@@ -170,13 +173,23 @@ async function readEverything(world: World, recorder: Recorder, objects: Objects
   );
 }
 
-function count(calls: readonly Call[]) {
+function count({ calls, deeds }: Recorder) {
   const writes = calls.filter(({ verb, client }) => verb !== "get" && verb !== "state" && client !== finalReader);
   const answered = writes.filter(({ outcome }) => outcome === "ok");
   return {
     calls: calls.length,
     acknowledgedWrites: answered.length,
     unknownWrites: writes.filter(({ outcome }) => outcome === "unknown").length,
-    longestStallMs: Math.max(0, ...answered.map(({ sentMs, answeredMs }) => answeredMs - sentMs)),
+    longestStallMs: longest(answered),
+    longestStallElsewhereMs: longest(answered.filter((call) => !deeds.some((deed) => concerns(deed, call)))),
   };
+}
+
+function longest(calls: readonly Call[]): number {
+  return Math.max(0, ...calls.map(({ sentMs, answeredMs }) => answeredMs - sentMs));
+}
+
+/** Whether something was done to the call's node while it was answered, or shortly before. */
+function concerns({ atMs, nodes }: Deed, { node, sentMs, answeredMs }: Call): boolean {
+  return nodes.includes(node) && atMs > sentMs - recoveryMs && atMs < answeredMs;
 }
