@@ -1,10 +1,12 @@
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { stagedStore } from "../operations/staged-store.ts";
+import { withTicket } from "../operations/ticket.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { type ActivityLog, activityOf, loggable } from "./activity.ts";
 import { type ItemResult, pendingAnswer, resultStatus, zero } from "./item-result.ts";
 import { type RequestHeader, requestItem } from "./messages.ts";
+import { ticketIn } from "./payloads-access.ts";
 import { withoutStorageMasks } from "./protection-storage.ts";
 import { failed, resultReason } from "./results.ts";
 import type { Answer, Route } from "./route.ts";
@@ -81,7 +83,9 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   if (route === undefined || route.since > context.version) {
     throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
   }
-  const own = { ...context, operation: route.name };
+  const plainly = { ...context, operation: route.name };
+  const ticket = header.authentication === undefined ? undefined : ticketIn(header.authentication, reading);
+  const own = ticket === undefined ? plainly : await withTicket(ticket, plainly);
   if (isDeferred(route, header)) return defer({ item, placeholders, route }, parts);
   const plain = context.version < 20 ? await withTemplates(payload, own) : withoutStorageMasks(payload, reading);
   return route.run(plain, own, reading);

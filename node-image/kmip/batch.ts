@@ -16,6 +16,7 @@ export interface Batch extends ItemParts {
   readonly encoding: Encoding;
 }
 
+const check = 0x09;
 const onError = { continue: 1, stop: 2, undo: 3 } as const;
 
 /** Does the items in order and writes their answers. */
@@ -41,6 +42,8 @@ async function runItems(batch: Batch): Promise<ItemResult[]> {
     const { answer, operation } = result;
     // Stop is the default (6.13); items after the failed one are neither done nor answered.
     if (answer === undefined && batch.header.batchErrorContinuation !== onError.continue) break;
+    // A Check that failed empties the placeholder, so that nothing goes on with the object (4.10).
+    if (answer === undefined && operation === check) last = undefined;
     if (answer === undefined) continue;
     last = answer.placeholder ?? last;
     all.push(...answer.identifiers);

@@ -42,7 +42,7 @@ export const requestHeader = structure({
   ),
   attestationCapableIndicator: optional(tag.AttestationCapableIndicator, boolean),
   attestationTypes: list(tag.AttestationType, anyEnumeration),
-  // Who calls is known by the client certificate alone (8); a credential adds nothing and is not looked at.
+  // Who calls is known by the client certificate (8); of credentials only tickets add something and are looked at.
   authentication: optional(tag.Authentication, anyItem),
   batchErrorContinuation: optional(tag.BatchErrorContinuationOption, enumeration(known.batchErrorContinuation)),
   batchOrder: optional(tag.BatchOrderOption, boolean),

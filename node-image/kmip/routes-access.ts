@@ -2,9 +2,11 @@ import { archive, recover } from "../operations/archive.ts";
 import { check } from "../operations/check.ts";
 import { obtainLease } from "../operations/lease.ts";
 import { createSplitKey, joinSplitKey } from "../operations/split-key.ts";
+import { delegatedLogin, login, logout } from "../operations/ticket.ts";
 import { getUsageAllocation } from "../operations/usage-limits.ts";
 import * as payload from "./payloads-access.ts";
 import { identifiedRequest, identifiedResponse } from "./payloads-lifecycle.ts";
+import { empty } from "./payloads-session.ts";
 import { type Route, route } from "./route.ts";
 
 const identified = { request: identifiedRequest, response: identifiedResponse } as const;
@@ -44,6 +46,16 @@ export const accessRoutes: readonly Route[] = [
     ...payload.createSplitKey,
     run: createSplitKey,
     placeholder: ({ uniqueIdentifiers }) => uniqueIdentifiers[0],
+  }),
+  route({ operation: 0x2d, name: "Login", since: 20, ...payload.login, run: login }),
+  route({ operation: 0x2e, name: "Logout", since: 20, request: payload.logoutRequest, run: logout, response: empty }),
+  route({
+    operation: 0x2f,
+    name: "Delegated Login",
+    since: 20,
+    request: payload.delegatedLoginRequest,
+    run: delegatedLogin,
+    response: payload.login.response,
   }),
   route({
     operation: 0x29,

@@ -42,13 +42,24 @@ export function isAccessChange(uniqueIdentifier: string, name: string): boolean 
 }
 
 /** Adds, changes or withdraws what an access attribute says. Rejects with Refusal. */
-export function changeAccess(change: AccessChange, context: Context): Promise<ChangeAttributeResponse> {
+export async function changeAccess(change: AccessChange, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier, attribute } = change;
+  if (context.delegation !== undefined) {
+    throw new Refusal("PermissionDenied", "Rights are given by their holder, not by a ticket");
+  }
   return context.serial(`access ${uniqueIdentifier}`, async () => {
     const record = recordNamed(uniqueIdentifier);
     await (record === undefined ? changeObject(change, context) : changeRecord(record, change, context));
+    tell(change, context);
     return { uniqueIdentifier, attribute: { name: attribute.name, value: attribute.value } };
   });
+}
+
+/** Rights are no secrets, and who changed them must be found without the activity log. */
+function tell({ how, uniqueIdentifier, attribute }: AccessChange, context: Context): void {
+  const fields = { on: printable(uniqueIdentifier, 1_000), attribute: printable(attribute.name, 1_000) };
+  const value = how === "delete" ? "" : printable(textOf(attribute.value) ?? "", 1_000);
+  context.log({ level: "info", event: "access-changed", by: context.caller.identity, how, ...fields, value });
 }
 
 /** Grants on one object: by its owner, or by an administrator for others. */
@@ -149,7 +160,7 @@ function wantedStatements({ name, value }: AttributeInstance): { statements: str
   if (unknown.length > 0)
     throw new Refusal(
       "InvalidField",
-      `Not a right: ${unknown.map(printable).join(", ")}; rights are named as operations are`,
+      `Not a right: ${unknown.map((word) => printable(word)).join(", ")}; rights are named as operations are`,
     );
   if (words.length === 0) throw new Refusal("InvalidField", "Name at least one right, or use Delete Attribute");
   return { statements: words.map((right) => `${right} ${principal}`), until };
@@ -168,8 +179,8 @@ function single(name: string, words: readonly string[]): string {
   );
 }
 
-function printable(text: string): string {
-  return text.slice(0, 64).replace(/[^\x20-\x7e]/g, "?");
+function printable(text: string, length = 64): string {
+  return text.slice(0, length).replace(/[^\x20-\x7e]/g, "?");
 }
 
 /** The name of the attribute that shows a statement. */

@@ -2,6 +2,7 @@ import type { Caller } from "../access/identity.ts";
 import type { Keyring } from "../keys/types.ts";
 import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
+import type { Delegation } from "./delegation.ts";
 import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11.ts";
 import type { Serial } from "./serial.ts";
@@ -13,6 +14,8 @@ export interface Context {
   readonly caller: Caller;
   /** KMIP name of the operation in work ("Get Attributes"): the right that its objects are asked for. */
   readonly operation: string;
+  /** Present if the caller acts for another by a ticket: only with that one's own objects, and within these rights. */
+  readonly delegation?: Delegation;
   /** Certificate subjects that the fleet's document names as its first administrators. */
   firstAdministrators(): readonly string[];
   /** Protocol version as major × 10 + minor; an answer holds nothing newer. */

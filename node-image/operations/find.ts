@@ -5,6 +5,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { delegates } from "./delegation.ts";
 
 /**
  * The object, if the caller may do the operation with it (or what `right` says, where an operation uses a second object).
@@ -17,6 +18,9 @@ export async function find(id: string, context: Context, right = rightOf(context
   const found = await context.store.objects(known ? [id, userId] : [userId]);
   const user = found.find((each) => each.id === userId)?.attributes ?? noRows;
   const object = found.find((each) => each.id === id && each.id !== userId);
+  if (context.delegation !== undefined && (object?.owner !== caller.identity || !delegates(context, right, id))) {
+    throw notFound(id);
+  }
   if (object?.owner === caller.identity) {
     refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
     return online(object, right);
@@ -78,11 +82,15 @@ export async function callerStanding(context: Context): Promise<Standing> {
   const groups = groupIds.length === 0 ? [] : await context.store.objects(groupIds);
   const standing = standingOf({ ...sources(context), user, groups: groups.map(({ attributes }) => attributes) });
   refuseSuspended(standing);
-  return standing;
+  return context.delegation === undefined
+    ? standing
+    : { ...standing, principals: [], administrator: false, auditor: false };
 }
 
 function sources(context: Context) {
-  const { caller, firstAdministrators } = context;
+  const { caller, firstAdministrators, delegation } = context;
+  // Whoever acts for another has neither's roles.
+  if (delegation !== undefined) return { caller, firstAdministrators: [], now: seconds(context.now()) };
   return { caller, firstAdministrators: firstAdministrators(), now: seconds(context.now()) };
 }
 

@@ -4,6 +4,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { delegates } from "./delegation.ts";
 import { callerStanding } from "./find.ts";
 
 /** Objects that were granted to one principal by name; beyond it a grant on all of an owner is what is wanted. */
@@ -21,6 +22,10 @@ export async function searchScope(context: Context): Promise<Scope> {
   const { principals, administrator, auditor } = await callerStanding(context);
   if (administrator || auditor) return { filter: { owner: undefined }, includes: ({ owner }) => owner !== recordOwner };
   const { identity } = context.caller;
+  if (context.delegation !== undefined) {
+    const includes = ({ id, owner }: ManagedObject) => owner === identity && delegates(context, "Locate", id);
+    return { filter: { owner: identity }, includes };
+  }
   const statements = principals.map((principal) => `Locate ${principal}`);
   const granted = await context.store.locate({ owner: undefined, granted: statements });
   if (granted.length === 0) return { filter: { owner: identity }, includes: ({ owner }) => owner === identity };

@@ -75,8 +75,15 @@ export class UsageKeeper {
       const first = await Promise.race([arrival.then(() => "arrived" as const), deadline]);
       arrival = this.#arrival(id);
       const outcome = await this.#try(id, units);
-      if (outcome !== "elsewhere" || first === "late") return outcome;
+      if (outcome === "elsewhere" && first !== "late") continue;
+      this.#wake(id); // Whoever else waits looks again and listens anew; nothing is left behind.
+      return outcome;
     }
+  }
+
+  #wake(id: string): void {
+    this.#arrivals.get(id)?.resolve();
+    this.#arrivals.delete(id);
   }
 
   #arrival(id: string): Promise<void> {
@@ -87,8 +94,7 @@ export class UsageKeeper {
 
   /** Another node changed its entry: whoever waits tries again, and what it wants it is given. */
   #arrived(id: string): void {
-    this.#arrivals.get(id)?.resolve();
-    this.#arrivals.delete(id);
+    this.#wake(id);
     this.update(id, (object) => this.#entry(object, ledgers.give)).catch((error: Error) => {
       this.#parts.log({ level: "warn", event: "usage-not-shared", object: id, error: error.name });
     });
