@@ -48,8 +48,31 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
   const signing = createSign(scheme.hash);
   return {
     update: (data) => void signing.update(data),
-    final: () => possible(() => signing.sign({ key, ...padding(scheme) })),
+    final: () => possible(() => signing.sign(withPadding(key, scheme))),
   };
+}
+
+/** The signature of data that are there: node:crypto does this in nearly half the time of a stream. Throws Refusal. */
+export function signData(key: KeyObject, data: Buffer, parameters: CryptographicParameters): Buffer | Promise<Buffer> {
+  const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole") return signWhole(key, data);
+  if (!isNative(scheme)) return signDigest(key, createHash(scheme.hash).update(data).digest(), scheme);
+  return possible(() => sign(scheme.hash, data, withPadding(key, scheme)));
+}
+
+/** Whether the signature is one of data that are there. Throws Refusal. */
+export function verifyData(
+  key: KeyObject,
+  signed: { readonly data: Buffer; readonly signature: Buffer },
+  parameters: CryptographicParameters,
+): boolean {
+  const { data, signature } = signed;
+  const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole") return verify(null, data, key, signature);
+  if (!isNative(scheme)) {
+    return verifyDigest(key, createHash(scheme.hash).update(data).digest(), { scheme, signature });
+  }
+  return verify(scheme.hash, data, withPadding(key, scheme, constants.RSA_PSS_SALTLEN_AUTO), signature);
 }
 
 /** Begins a verification. Throws Refusal. */
@@ -69,7 +92,7 @@ export function startVerify(key: KeyObject, parameters: CryptographicParameters)
   const verifying = createVerify(scheme.hash);
   return {
     update: (data) => void verifying.update(data),
-    final: (signature) => verifying.verify({ key, ...padding(scheme, constants.RSA_PSS_SALTLEN_AUTO) }, signature),
+    final: (signature) => verifying.verify(withPadding(key, scheme, constants.RSA_PSS_SALTLEN_AUTO), signature),
   };
 }
 
@@ -105,10 +128,11 @@ function isNative(scheme: HashScheme): boolean {
   return scheme.kind !== "pss" || scheme.hash === scheme.maskHash;
 }
 
-function padding(scheme: HashScheme, saltByDefault: number = constants.RSA_PSS_SALTLEN_DIGEST) {
-  if (scheme.kind === "pkcs1") return { padding: constants.RSA_PKCS1_PADDING };
-  if (scheme.kind !== "pss") return {};
-  return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes ?? saltByDefault };
+/** The key with its padding; alone where that says all, since node:crypto takes twice as long for an object around a key. */
+function withPadding(key: KeyObject, scheme: HashScheme, saltByDefault: number = constants.RSA_PSS_SALTLEN_DIGEST) {
+  // The padding of an RSA key, unless told otherwise, is PKCS#1 v1.5.
+  if (scheme.kind !== "pss") return key;
+  return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes ?? saltByDefault };
 }
 
 /** What OpenSSL cannot do with key and hash together: a hash or salt that does not fit. */

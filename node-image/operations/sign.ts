@@ -2,10 +2,12 @@ import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import {
   isSlow,
   type SignStream,
+  signData,
   signDigested,
   startSign,
   startVerify,
   type VerifyStream,
+  verifyData,
   verifyDigested,
 } from "../cryptography/signature.ts";
 import { usage, validityIndicator } from "../objects/enumerations.ts";
@@ -63,12 +65,16 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
   if (isDigested(request)) {
     return { uniqueIdentifier, signatureData: signDigested(key, request.digestedData, parameters) };
   }
+  const { generation } = context.cryptography;
+  const inTurn = async (work: () => Buffer | Promise<Buffer>) =>
+    isSlow(key) ? generation(async () => work()) : work();
+  if (isWhole(request)) {
+    return { uniqueIdentifier, signatureData: await inTurn(() => signData(key, request.data, parameters)) };
+  }
   const parts = resume<SignStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
   feed(request, parts.state);
   if (!parts.last) return { uniqueIdentifier, correlationValue: parts.keep() };
-  const { generation } = context.cryptography;
-  const final = async () => parts.state.final();
-  return { uniqueIdentifier, signatureData: await (isSlow(key) ? generation(final) : final()) };
+  return { uniqueIdentifier, signatureData: await inTurn(() => parts.state.final()) };
 }
 
 /** Verifies a signature of data, whole or in parts, or of a digest. A wrong signature is no error. */
@@ -87,6 +93,11 @@ export async function signatureVerify(request: SignatureVerifyRequest, context: 
     const valid = verifyDigested(key, { digest: request.digestedData, signature }, parameters);
     return { uniqueIdentifier, validityIndicator: indicator(valid) };
   }
+  if (isWhole(request)) {
+    if (signature === undefined) throw missingSignature();
+    const valid = verifyData(key, { data: request.data, signature }, parameters);
+    return { uniqueIdentifier, validityIndicator: indicator(valid) };
+  }
   const parts = resume<VerifyStream>(request, uniqueIdentifier, context, () => startVerify(key, parameters));
   feed(request, parts.state);
   if (!parts.last) {
@@ -103,6 +114,11 @@ function isDigested(request: SignRequest): request is SignRequest & { digestedDa
     throw new Refusal("InvalidField", "Digested Data stands alone: give it without Data, and not in parts");
   }
   return true;
+}
+
+/** Whether the request brings all data at once, as nearly all do. */
+function isWhole(request: SignRequest): request is SignRequest & { data: Buffer } {
+  return request.data !== undefined && request.correlationValue === undefined && request.initIndicator !== true;
 }
 
 function feed(request: SignRequest, stream: { update(data: Buffer): void }): void {
