@@ -95,7 +95,7 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
   }
   const result = [...instances, value];
   checkCount(name, result);
-  checkCountOfNames(object.attributes.size + (object.attributes.has(name) ? 0 : 1));
+  checkCountOfNames(ownNames(object).length + (object.attributes.has(name) ? 0 : 1));
   checkSize([...object.attributes, [name, result]]);
   checkChangedDate(object, name, value, now);
   return result;
@@ -211,9 +211,18 @@ function checkCountOfNames(count: number): void {
   }
 }
 
+/** Rows of the server's own (rights, usage, claims of names) have bounds of their own. */
+function ownNames({ attributes }: ManagedObject): string[] {
+  return [...attributes.keys()].filter(isClients);
+}
+
+function isClients(name: string): boolean {
+  return !name.startsWith(".");
+}
+
 /** All attributes of an object must fit an answer, and nobody may fill the disk with them. */
 function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
-  const size = JSON.stringify([...new Map(attributes)]).length;
+  const size = JSON.stringify([...new Map(attributes)].filter(([name]) => isClients(name))).length;
   if (size > attributeLimits.characters) {
     throw new Refusal(
       "InvalidField",

@@ -26,8 +26,9 @@ const groupPrefix = `${accessPrefix}group-`;
 const rolePrefix = `${accessPrefix}role-`;
 const suspended = `${accessPrefix}suspended`;
 
-/** Statements that one object or record may hold at a time. */
+/** Statements that one object or record may hold at a time, and rows that all changes of rights may leave on it. */
 const statementsMax = 1_000;
+const rowsMax = 4_000;
 
 /** What a change of an access attribute asks for. */
 export interface AccessChange {
@@ -116,8 +117,21 @@ function principalOf(name: string): string {
   return principal;
 }
 
-/** The rows that make the attribute so. */
-function rowsFor({ how, attribute }: AccessChange, rows: Rows, context: Context): RowChanges {
+/** The rows that make the attribute so, within bounds. */
+function rowsFor(change: AccessChange, rows: Rows, context: Context): RowChanges {
+  const written = rowsMaking(change, rows, context);
+  const kept = [...rows.keys()].filter((name) => name.startsWith("."));
+  // What takes rights away always finds room: it is what one must be able to rely on.
+  if (change.how !== "delete" && kept.length + Object.keys(written).length > rowsMax) {
+    throw new Refusal(
+      "IndexOutOfBounds",
+      "Rights were changed here too often: grant to groups, and change their members",
+    );
+  }
+  return written;
+}
+
+function rowsMaking({ how, attribute }: AccessChange, rows: Rows, context: Context): RowChanges {
   const { name } = attribute;
   const held = heldStatements(rows, seconds(context.now()));
   const present = name === suspended ? isSuspended(rows) : [...held.keys()].some((each) => attributeOf(each) === name);
