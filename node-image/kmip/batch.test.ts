@@ -158,3 +158,27 @@ test("a Template's attributes are taken where a request names it, its own attrib
   );
   assert.deepEqual(values, ["sales", 256]);
 });
+
+test("a key pair that takes its time is pending for a client of 1.x that can wait, and is made", async () => {
+  const { send, statuses, found } = aServer();
+  const rsa = { "Cryptographic Algorithm": 4, "Cryptographic Length": 2048 };
+  const common = { ...template(rsa), tag: tag.CommonTemplateAttribute } as Item;
+  const usage = (number: number, mask: number) =>
+    ({ ...template({ "Cryptographic Usage Mask": mask }), tag: number }) as Item;
+  const pair: Request = {
+    operation: 0x02,
+    payload: payload(common, usage(tag.PrivateKeyTemplateAttribute, 1), usage(tag.PublicKeyTemplateAttribute, 2)),
+  };
+  const answer = await send([pair], { header: [item.boolean(tag.AsynchronousIndicator, true)], version: 12 });
+  assert.deepEqual(statuses(answer), [2]);
+  const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
+  assert.ok(correlation);
+  let polled = answer;
+  while (statuses(polled)[0] === 2) {
+    await new Promise((turn) => setImmediate(turn)); // the key is made in a thread of its own, which has to be heard
+    polled = await send([poll(correlation)], { version: 12 });
+  }
+  assert.equal(resultsOf(polled)[0]?.message, undefined);
+  assert.equal(resultsOf(polled)[0]?.operation, 0x02);
+  assert.equal(await found(), 2);
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { attributeRule } from "../objects/attribute-rules.ts";
+import { childrenOf, findItem, item, payload, template } from "../testing/items.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { memoryStore } from "../testing/memory-store.ts";
+import { decode } from "../ttlv/decode.ts";
+import { encode } from "../ttlv/encode.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
+import { type Enumeration, knows } from "./enumeration.ts";
+import { enumerations } from "./enumerations.ts";
+import { kmipHandler } from "./handler.ts";
+import { router, versions } from "./router.ts";
+import { tag, tagName } from "./tags.ts";
+
+/** The last tag that each version knows (KMIP 1.0 to 2.1, the tables of tags). */
+const lastTag: Readonly<Record<number, number>> = {
+  10: 0x4200a1,
+  11: 0x4200b7,
+  12: 0x4200d3,
+  13: 0x4200f7,
+  14: 0x420124,
+  20: 0x420165,
+  21: 0x420176,
+};
+
+const caller = { identity: "CN=a", subject: "CN=a" };
+const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: () => undefined });
+const send = async (requests: readonly Request[], version: number, header: readonly Item[] = []) =>
+  decode(await handler(encode(requestMessage(requests, { version, header })), caller));
+
+let key = "";
+before(async () => {
+  const name = { nameValue: "all", nameType: 1 };
+  const attributes = {
+    "Cryptographic Algorithm": 3,
+    "Cryptographic Length": 256,
+    "Cryptographic Usage Mask": 12,
+    Name: name,
+    "Alternative Name": { alternativeNameValue: "all", alternativeNameType: 5 },
+    "Object Group": "group",
+    "Cryptographic Parameters": { blockCipherMode: 18, randomIv: true, saltLength: 20, maskGenerator: 1 },
+    Link: { linkType: 0x10c, linkedObjectIdentifier: "x" },
+    Description: "new in 1.4",
+    Sensitive: false,
+    "x-own": { type: 7, value: "mine" },
+    "Contact Information": "it",
+  };
+  const create = {
+    operation: operation.create,
+    payload: payload(item.enumeration(tag.ObjectType, 2), template(attributes)),
+  };
+  const answer = await send([create], 14);
+  key = String(findItem(answer, tag.UniqueIdentifier)?.value);
+  const level = item.enumeration(tag.ProtectionLevel, 1);
+  const added = await send(
+    [
+      {
+        operation: 0x31,
+        payload: payload(item.text(tag.UniqueIdentifier, key), item.structure(tag.NewAttribute, level)),
+      },
+    ],
+    21,
+  );
+  for (const made of [answer, added]) assert.ok(resultsOf(made)[0]?.success, resultsOf(made)[0]?.message);
+});
+
+/** Everything in an answer that the version does not have. */
+function newer(each: Item, version: number): string[] {
+  const found: string[] = [];
+  if (each.tag > (lastTag[version] ?? 0)) found.push(`${tagName(each.tag)} is newer`);
+  // The operation of a batch item is the client's own word, given back.
+  const echo = (child: Item) => each.tag === tag.BatchItem && child.tag === tag.Operation;
+  const children = each.type === itemType.structure ? each.value.filter((child) => !echo(child)) : [];
+  found.push(...children.flatMap((child) => newer(child, version)));
+  if (each.tag === tag.AttributeName && version < 20 && attributeRule(String(each.value), version) === undefined)
+    found.push(`attribute ${each.value} is newer`);
+  const table = tables[tagName(each.tag).toLowerCase()];
+  if (each.type === itemType.enumeration && table !== undefined && !knows(table, each.value, version))
+    found.push(`${tagName(each.tag)} ${each.value} is not of this version`);
+  return found;
+}
+
+const tables: Readonly<Record<string, Enumeration>> = Object.fromEntries(
+  Object.entries(enumerations).map(([name, table]) => [name.toLowerCase(), table]),
+);
+
+const id = () => item.text(tag.UniqueIdentifier, key);
+const functions = Array.from({ length: 14 }, (_, at) => item.enumeration(tag.QueryFunction, at + 1));
+
+const requests: readonly (readonly [string, (version: number) => Request])[] = [
+  ["Query of everything", () => ({ operation: operation.query, payload: payload(...functions) })],
+  ["Discover Versions", () => ({ operation: operation.discoverVersions, payload: payload() })],
+  ["Get Attributes of everything", () => ({ operation: operation.getAttributes, payload: payload(id()) })],
+  ["Get Attribute List", () => ({ operation: operation.getAttributeList, payload: payload(id()) })],
+  ["Get", () => ({ operation: operation.get, payload: payload(id()) })],
+  ["Locate", () => ({ operation: operation.locate, payload: payload() })],
+  ["Export", () => ({ operation: 0x2b, payload: payload(id()) })],
+  ["an unknown object", () => ({ operation: operation.get, payload: payload(item.text(tag.UniqueIdentifier, "x")) })],
+  ["a second activation", () => ({ operation: operation.activate, payload: payload(id()) })],
+  ["an operation of nobody", () => ({ operation: 0x7fffffff, payload: payload() })],
+];
+
+for (const version of versions) {
+  for (const [name, request] of requests) {
+    test(`KMIP ${(version / 10).toFixed(1)}: ${name} is answered with nothing that is newer`, async () => {
+      const answer = await send([request(version)], version);
+      assert.deepEqual(newer(answer, version), []);
+      const major = findItem(answer, tag.ProtocolVersionMajor)?.value as number;
+      const minor = findItem(answer, tag.ProtocolVersionMinor)?.value as number;
+      assert.equal(major * 10 + minor, version);
+    });
+  }
+
+  test(`KMIP ${(version / 10).toFixed(1)}: Query claims what the version has and the server serves, and nothing else`, async () => {
+    const answer = await send([{ operation: operation.query, payload: payload(...functions) }], version);
+    const claimed = childrenOf(resultsOf(answer)[0]?.payload, tag.Operation).map(({ value }) => value);
+    const served = [...router.values()].filter(({ since }) => since <= version);
+    assert.deepEqual(claimed.toSorted(), served.map(({ operation: each }) => each).toSorted());
+  });
+
+  test(`KMIP ${(version / 10).toFixed(1)}: operations that came later are not supported`, async () => {
+    for (const { operation: later, since } of router.values()) {
+      if (since <= version) continue;
+      const [result] = resultsOf(await send([{ operation: later, payload: payload(id()) }], version));
+      assert.equal(result?.reason, 5, `operation ${later}`);
+    }
+  });
+}
