@@ -24,7 +24,7 @@ test("the fuzzer finds what is wrong: a target that breaks its rule is told with
   const run = (input: Buffer) => {
     if (input.includes(0xff)) throw new Finding("holds a byte that it must not");
   };
-  const target = { name: "broken", form: stream, files: /^$/, run };
+  const target = { name: "broken", share: 1, form: stream, files: /^$/, run };
   const found = await fuzz({ target, seeds: [Buffer.alloc(16)], inputs: 2000, random: seededRandom(1) });
   assert.equal(found.findings.length, 1);
   assert.ok(Buffer.from(found.findings[0]?.input ?? "", "hex").includes(0xff));

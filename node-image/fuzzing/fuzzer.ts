@@ -36,7 +36,7 @@ export interface FuzzOptions {
 }
 
 /** Inputs between two looks at the coverage: a look costs as much as a hundred of them, and finds less and less. */
-const generation = { first: 200, most: 5000, growAfter: 10 } as const;
+const generation = { first: 200, most: 20_000, growAfter: 8 } as const;
 const findingsMax = 20;
 const corpusMax = 20_000;
 const shownBytes = 400;
@@ -120,7 +120,7 @@ function mutated(corpus: readonly Buffer[], random: Random, form: Form): Buffer 
     ? random.pick(corpus)
     : (corpus[corpus.length - 1 - random.below(Math.min(64, corpus.length))] as Buffer);
   const other = random.pick(corpus);
-  if (random.oneIn(3)) return mutateBytes(one, random, other);
+  if (random.oneIn(2)) return mutateBytes(one, random, other);
   const [messages, others] = [itemsOf(one, form), itemsOf(other, form)];
   if (messages.length === 0 || others.length === 0) return mutateBytes(one, random, other);
   for (let times = 1 + random.below(3); times > 0; times -= 1) {

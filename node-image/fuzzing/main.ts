@@ -4,7 +4,7 @@ import { targets } from "./targets.ts";
 
 const help = `usage: npm run fuzz -- [OPTION...]
 Tries mutated inputs on the decoders and on whole sessions, guided by what code they reach. Ends with 1 when it found something.
-  --inputs 100000     of each target
+  --inputs 100000     in all: most on the decoders, which are fast, fewer on whole sessions
   --seed 1            the same seed and code give the same inputs; default from the clock
   --target NAME       one of ${Object.keys(targets).join(", ")}; default all
   --oasis FOLDER      requests of these OASIS test cases (XML) are seeds too
@@ -27,10 +27,11 @@ if (values.help || !valid || names.some((name) => !Object.hasOwn(targets, name))
   process.exit(values.help ? 0 : 2);
 }
 let findings = 0;
+const sum = names.reduce((shares, name) => shares + (targets[name]?.share ?? 0), 0);
 for (const target of names) {
   const report = await runFuzzer({
     target,
-    inputs,
+    inputs: Math.ceil((inputs * (targets[target]?.share ?? 0)) / sum),
     seed,
     ...(values.oasis === undefined ? {} : { seedFolder: values.oasis }),
   });

@@ -23,6 +23,8 @@ export interface Form {
 /** What inputs are tried on. Throws Finding, or anything else that must not be thrown. */
 export interface Target {
   readonly name: string;
+  /** Of the inputs of a run, in relation to the other targets. */
+  readonly share: number;
   readonly form: Form;
   /** What of the code its coverage is measured in. */
   readonly files: RegExp;
@@ -71,11 +73,23 @@ const messages = /\/node-image\/(ttlv|kmip|operations|objects|access|cryptograph
 
 /** By name. */
 export const targets: Readonly<Record<string, Target>> = {
-  ttlv: { name: "ttlv", form: stream, files: /\/ttlv\/(de|en)code/, run: decoding },
-  reader: { name: "reader", form: stream, files: /\/node-image\/(ttlv\/frame|listen\/message-reader)/, run: reading },
-  json: { name: "json", form: textForm(json), files: /\/ttlv\/(json|text)/, run: (input) => text(input, json) },
-  xml: { name: "xml", form: textForm(xml), files: /\/ttlv\/(xml|text)/, run: (input) => text(input, xml) },
-  session: { name: "session", form: stream, files: messages, run: session },
+  ttlv: { name: "ttlv", share: 55, form: stream, files: /\/ttlv\/(de|en)code/, run: decoding },
+  reader: {
+    name: "reader",
+    share: 30,
+    form: stream,
+    files: /\/node-image\/(ttlv\/frame|listen\/message-reader)/,
+    run: reading,
+  },
+  json: {
+    name: "json",
+    share: 7,
+    form: textForm(json),
+    files: /\/ttlv\/(json|text)/,
+    run: (input) => text(input, json),
+  },
+  xml: { name: "xml", share: 7, form: textForm(xml), files: /\/ttlv\/(xml|text)/, run: (input) => text(input, xml) },
+  session: { name: "session", share: 1, form: stream, files: messages, run: session },
 };
 
 /** Text is refused with the place, or read as something that, written again, is read as the same. */
