@@ -56,13 +56,19 @@ function operationMetrics(registry: Registry): OperationMetrics {
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers,
   });
-  const seen = new Set<string>();
+  // Finding a counter by its labels costs more than counting: each is found once.
+  const times = new Map<string, Histogram.Internal<"operation">>();
+  const counts = new Map<string, Counter.Internal>();
   return {
     operation: (name, result, seconds) => {
-      const operation = seen.has(name) || seen.size < maxOperations ? name : "other";
-      seen.add(operation);
-      count.inc({ operation, result });
-      time.observe({ operation }, seconds);
+      const operation = times.has(name) || times.size < maxOperations ? name : "other";
+      const timer = times.get(operation) ?? time.labels({ operation });
+      times.set(operation, timer);
+      const key = `${operation} ${result}`;
+      const counter = counts.get(key) ?? count.labels({ operation, result });
+      counts.set(key, counter);
+      counter.inc();
+      timer.observe(seconds);
     },
   };
 }

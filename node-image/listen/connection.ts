@@ -46,7 +46,6 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   };
   const serve = async () => {
     busy = true;
-    socket.pause();
     for (let message = reader.next(); message !== undefined; message = draining ? undefined : reader.next()) {
       clearTimeout(deadline);
       deadline = undefined;
@@ -55,7 +54,7 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     }
     busy = false;
     if (draining || over) leave();
-    if (!socket.destroyed) socket.resume();
+    if (socket.isPaused() && !socket.destroyed) socket.resume();
   };
   /** Says goodbye; what still comes is thrown away, so that the last answer is not lost to a reset. */
   const leave = () => {
@@ -75,7 +74,8 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   socket.on("data", (bytes) => {
     if (over) return void bytes.fill(0);
     reader.push(bytes);
-    if (busy) return;
+    // A client that sends on before it has its answer waits: what it sent so far is all that is kept of it.
+    if (busy) return void socket.pause();
     serve().then(watchMessage, (error: Error) => close(error.name));
   });
   socket.on("error", () => socket.destroy()); // a client that resets needs no line in the log

@@ -1,4 +1,5 @@
 import { type Rows, recordId } from "../access/entitlement.ts";
+import type { Caller } from "../access/identity.ts";
 import { rightOf } from "../access/rights.ts";
 import { groupsOf, judge, recordOwner, type Standing, standingOf } from "../access/standing.ts";
 import { seconds } from "../objects/lifecycle.ts";
@@ -13,7 +14,7 @@ import { delegates } from "./delegation.ts";
  */
 export async function find(id: string, context: Context, right = rightOf(context.operation)): Promise<ManagedObject> {
   const { caller } = context;
-  const userId = recordId("user", caller.identity);
+  const userId = userIdOf(caller);
   const known = uuid.test(id) && id !== userId;
   const found = await context.store.objects(known ? [id, userId] : [userId]);
   const user = found.find((each) => each.id === userId)?.attributes ?? noRows;
@@ -76,7 +77,7 @@ export function notFound(id: string): Refusal {
 
 /** The caller's standing in the fleet; refuses who is suspended. */
 export async function callerStanding(context: Context): Promise<Standing> {
-  const [record] = await context.store.objects([recordId("user", context.caller.identity)]);
+  const [record] = await context.store.objects([userIdOf(context.caller)]);
   const user = record?.attributes ?? noRows;
   const groupIds = groupsOf(user, seconds(context.now())).map((name) => recordId("group", name));
   const groups = groupIds.length === 0 ? [] : await context.store.objects(groupIds);
@@ -96,6 +97,15 @@ function sources(context: Context) {
 
 function refuseSuspended({ suspended }: Standing): void {
   if (suspended) throw new Refusal("PermissionDenied", "Your access is suspended: ask an administrator of the fleet");
+}
+
+const userIds = new WeakMap<Caller, string>();
+
+/** The identifier of the caller's own record: a hash, made once a connection. */
+function userIdOf(caller: Caller): string {
+  const known = userIds.get(caller) ?? recordId("user", caller.identity);
+  userIds.set(caller, known);
+  return known;
 }
 
 const noRows: Rows = new Map();
