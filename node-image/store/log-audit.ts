@@ -47,6 +47,7 @@ async function auditChains(client: pg.Client, { keyring, findings }: Checking): 
 async function auditMerge(client: pg.Client, findings: Findings): Promise<void> {
   const { rows: begun } = await client.query("select exists (select from keyfleet.bases) as pruned");
   const whole = begun[0].pruned === false;
+  await client.query("set local temp_file_limit = -1");
   // The server sorts on its disk; identifiers first, payloads only page by page.
   await client.query(
     `declare by_object no scroll cursor for
