@@ -1,16 +1,31 @@
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { aCluster } from "./testing/builders.ts";
 import { requestsFor } from "./testing/certificate-requests.ts";
+import { runMutants } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
 
-/** npm run simulate -- --seeds N [--from N]: schedules of the simulator with a summary; exit code 1 when one fails. */
+/** npm run simulate -- --seeds N [--from N] [--mutants]: schedules of the simulator with a summary; exit code 1 when one fails. */
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "300" }, from: { type: "string", default: "1" } },
+  options: {
+    seeds: { type: "string", default: "300" },
+    from: { type: "string", default: "1" },
+    /** Ends with the first schedule that fails. */
+    bail: { type: "boolean", default: false },
+    /** Takes one gate out at a time; each must be noticed within that many schedules. */
+    mutants: { type: "boolean", default: false },
+  },
 });
 const [count, from] = [Number(values.seeds), Number(values.from)];
 if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from)) {
-  console.error("usage: npm run simulate -- --seeds N [--from N]");
+  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--mutants]");
   process.exit(2);
+}
+
+if (values.mutants) {
+  const unnoticed = runMutants(join(import.meta.dirname, ".."), count);
+  console.log(unnoticed.length === 0 ? "every mutant was noticed" : `not noticed: ${unnoticed.join(", ")}`);
+  process.exit(unnoticed.length === 0 ? 0 : 1);
 }
 
 const cluster = aCluster();
@@ -35,6 +50,7 @@ for (let seed = from; seed < from + count; seed++) {
   } catch (error) {
     failed.push(seed);
     console.log(`seed ${seed}: ${(error as Error).message}\n`);
+    if (values.bail) break;
   }
 }
 

@@ -15,3 +15,5 @@ export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "
   const named = copies.flatMap((copy) => copy?.metadata.annotations?.[rejoinAnnotation]?.split(",") ?? []);
   return named.some((one) => one.trim() === name);
 }
+/** Annotation of a KmsNode that was given another version or settings and has not yet served with them. */
+export const rollingAnnotation = "keyfleet.io/rolling";

@@ -1,6 +1,6 @@
 import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { Observed } from "../ports/types.ts";
-import { hasConsent, leavingAnnotation, rebuildAnnotation } from "./consent.ts";
+import { hasConsent, leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "./consent.ts";
 import { reachedAt } from "./exposure.ts";
 import type { FleetFacts, NodeFacts } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
@@ -10,7 +10,7 @@ import { isOut, rejoinMark } from "./standing.ts";
 import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
 
 /** Annotations of a KmsNode that steps of the plan leave there. */
-const marks: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation]);
+const marks: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation, rollingAnnotation]);
 
 /** What all nodes of a site have in common; worked out once a pass. */
 export interface SharedParts {
@@ -100,8 +100,9 @@ function membershipOf(observed: Observed, node: NodeFacts): KmsNodeSpec["members
 /** Marks of steps on the node; they go when the node belongs again. */
 function annotationsOf(node: NodeFacts): { annotations?: Record<string, string> } {
   const found = Object.entries(node.node?.metadata.annotations ?? {}).filter(([name]) => marks.has(name));
-  const kept = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
-  return kept && found.length > 0 ? { annotations: Object.fromEntries(found) } : {};
+  const leaves = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
+  const kept = found.filter(([name]) => (name === rollingAnnotation ? node.standing === "Member" : leaves));
+  return kept.length > 0 ? { annotations: Object.fromEntries(kept) } : {};
 }
 
 /** While a bundle is missing, nobody's trust is taken away: the list before stays. Taking it out of spec does that. */

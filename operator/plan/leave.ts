@@ -1,6 +1,5 @@
 import { leavingAnnotation } from "../desired/consent.ts";
 import type { NodeFacts } from "../desired/facts.ts";
-import { isOut } from "../desired/standing.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
@@ -60,8 +59,7 @@ function closedGates(view: View, node: NodeFacts): Blocked[] {
 /** Nodes of the same document that are still coming join first. */
 function capacityKept(view: View, node: NodeFacts): Blocked[] {
   const coming = view.desired.fleet.nodes.filter(
-    ({ entry, counts, standing }) =>
-      entry !== undefined && counts && !isOut(standing) && standing !== "Member" && standing !== "Founding",
+    ({ entry, counts, standing }) => entry !== undefined && counts && standing !== "Member" && standing !== "Founding",
   );
   if (coming.length === 0) return [];
   const names = coming.map(({ name }) => name).join(", ");

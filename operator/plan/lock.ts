@@ -3,7 +3,7 @@ import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
 import { hasHeard } from "./removal.ts";
 import { restartPending } from "./restart.ts";
-import { rollPending } from "./roll.ts";
+import { lags, rollPending } from "./roll.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -17,7 +17,7 @@ export const settleLock: FleetPolicy = (view) => {
   const node = view.desired.fleet.nodes.find(({ name }) => name === lock.node);
   if (lock.operation === "remove" || node?.standing === "Departed") return settleRemoval(view, node);
   if (lock.operation === "level") return settleLevel(view);
-  const corrected = node !== undefined && !node.serving && rollPending(view, node);
+  const corrected = node !== undefined && !node.serving && lags(view, node);
   if (node?.standing === "Member" && !hasRecovered(node) && !corrected) return waitForRecovery(node);
   if (rolls.has(lock.operation ?? "") && node !== undefined && isPending(view, node)) return undefined;
   const stillWanted = waitingNodes(view).some(({ name }) => name === lock.node);

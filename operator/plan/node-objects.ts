@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { rollingAnnotation } from "../desired/consent.ts";
 import { appliedAnnotation, type DesiredNode } from "../desired/desired.ts";
 import { objectOf } from "../desired/facts.ts";
 import { ownCa } from "../desired/trust.ts";
@@ -37,7 +38,8 @@ function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | unde
   if (facts.node === undefined) return [{ kind: "apply", object, because: `${facts.name} is in the specification` }];
   if (
     isDeepStrictEqual(plain(wanted.spec), plain(facts.node.spec)) &&
-    covers(object.metadata.labels, facts.node.metadata.labels)
+    covers(object.metadata.labels, facts.node.metadata.labels) &&
+    (wanted === kmsNode || sameMarks(object, facts.node))
   )
     return [];
   return [{ kind: "apply", object, because: becauseOf(wanted, facts.node), ...lock }];
@@ -46,8 +48,8 @@ function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | unde
 function withStep({ kmsNode, facts }: DesiredNode, step: FleetStep | undefined): KmsNode {
   const { spec, metadata } = kmsNode;
   if (step?.kind === "node" && step.node === facts.name) {
-    const { annotations, ...changed } = step.change;
-    const all = { ...metadata.annotations, ...annotations };
+    const { annotations, without = "", ...changed } = step.change;
+    const { [without]: _taken, ...all } = { ...metadata.annotations, ...annotations };
     return { ...kmsNode, metadata: { ...metadata, annotations: all }, spec: { ...spec, ...changed } };
   }
   if (step?.kind === "level" && facts.standing === "Member")
@@ -57,6 +59,12 @@ function withStep({ kmsNode, facts }: DesiredNode, step: FleetStep | undefined):
   const news = { standing, ...(lastSequence === undefined ? {} : { lastSequence }) };
   const members = spec.members.map((member) => (member.name === node ? { ...member, ...news } : member));
   return { ...kmsNode, spec: { ...spec, members } };
+}
+
+/** Only a step changes the operator's annotations; others' are not its own. */
+function sameMarks({ metadata }: KubernetesObject, { metadata: found }: KmsNode): boolean {
+  const marks = new Set([...Object.keys(metadata.annotations ?? {}), rollingAnnotation]);
+  return [...marks].every((name) => metadata.annotations?.[name] === found.annotations?.[name]);
 }
 
 /** One that is fenced or has departed gets no certificate any more. */

@@ -4,7 +4,7 @@ import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
-import { rollPending } from "./roll.ts";
+import { lags } from "./roll.ts";
 import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
 import { windowOpen } from "./windows.ts";
@@ -39,7 +39,7 @@ function nextToRestart(view: View): NodeFacts | undefined {
   // Paused: only what was begun, and a node that would never hear of its document again.
   const begun = due.filter((node) => !isPaused(cluster) || lock.node === node.name || hasDeadToken(view, node));
   // One that shall have yet another specification is not restarted into this one.
-  const allowed = begun.filter((node) => hasDeadToken(view, node) || !rollPending(view, node));
+  const allowed = begun.filter((node) => hasDeadToken(view, node) || !lags(view, node));
   return allowed.find(({ name }) => lock.heldByMe && lock.node === name) ?? allowed[0];
 }
 

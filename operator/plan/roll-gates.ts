@@ -41,7 +41,9 @@ export function approved(view: View): Blocked[] {
 export function soaked(view: View): Blocked[] {
   const { target, versions } = view.desired.fleet;
   if (versions.length < 2 && versions[0] !== target) return [];
-  const young = neededMembers(view).filter((node) => node.node?.spec.version === target && !isSoaked(view, node));
+  const young = neededMembers(view).filter(
+    (node) => node.node?.spec.version === target && (node.node.status?.version !== target || !isSoaked(view, node)),
+  );
   return young.map(({ name }) => ({
     ...{ gate: "soaked", subject: name, message: `${name} has not served for ${soakSeconds(view)} s yet` },
     ...{ remedy: "wait", passing: true },

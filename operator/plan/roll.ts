@@ -1,9 +1,11 @@
-import { leavingAnnotation, rebuildAnnotation } from "../desired/consent.ts";
-import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "../desired/consent.ts";
+import { appliedAnnotation } from "../desired/desired.ts";
+import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { settingsLag } from "../desired/staging.ts";
+import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { approved, soaked, versionStep } from "./roll-gates.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
@@ -17,25 +19,60 @@ import { windowOpen } from "./windows.ts";
 export const rollOne: FleetPolicy = (view) => {
   const node = nextToRoll(view);
   if (node === undefined) return undefined;
-  const operation = lagsVersion(view, node) ? "upgrade" : "settings";
-  const doing =
-    operation === "upgrade"
-      ? `upgrading ${node.name} to ${view.desired.fleet.target}`
-      : `applying settings to ${node.name}`;
   const { lock } = view.observed;
-  if (lock.heldByMe && (lock.node !== node.name || lock.operation !== operation))
-    return releaseLock("its node is not the next in turn");
-  const blocked = closedGates(view, node, doing);
+  const inHand = lock.heldByMe && lock.node === node.name && isRoll(lock.operation);
+  const operation = inHand ? (lock.operation ?? "") : operationFor(view, node);
+  const doing = inWords(view, node, operation);
+  if (lock.heldByMe && !inHand) return releaseLock("its node is not the next in turn");
+  const blocked = lags(view, node) ? closedGates(view, node, doing) : [];
   if (blocked.length > 0) return yielding(waitUnlocked(view, `waiting before ${doing}`, blocked));
   if (!node.local) return { kind: "wait", doing, blocked: [] };
-  if (!lock.heldByMe) return takeLock(operation, node.name, doing);
-  return rollStep(view, node, doing);
+  if (!inHand) return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
+  return lags(view, node) ? rollStep(view, node, doing) : endStep(view, node, doing);
 };
+
+function operationFor(view: View, node: NodeFacts): string {
+  return lagsVersion(view, node) ? "upgrade" : "settings";
+}
+
+function inWords({ desired }: View, { name }: NodeFacts, operation: string): string {
+  return operation === "upgrade" ? `upgrading ${name} to ${desired.fleet.target}` : `applying settings to ${name}`;
+}
+
+function isRoll(operation: string | undefined): boolean {
+  return operation === "upgrade" || operation === "settings" || operation === "restart";
+}
+
+/** The step is over when the node serves from a pod of its newest specification. */
+function endStep(view: View, node: NodeFacts, doing: string): FleetStep {
+  if (!node.serving || isBeingApplied(view, node)) return { kind: "wait", doing, blocked: [] };
+  return { kind: "node", node: node.name, change: { without: rollingAnnotation }, doing };
+}
+
+/** Kubernetes has not yet looked at what the specification of the node has become. */
+function isBeingApplied(view: View, { name, node }: NodeFacts): boolean {
+  const wanted = view.desired.nodes.find(({ facts }) => facts.name === name)?.objects;
+  const set = wanted?.find(({ kind }) => kind === "StatefulSet");
+  const found = objectOf(view.observed, "StatefulSet", name);
+  const status = found?.status as { observedGeneration?: number } | undefined;
+  const digest = (object: KubernetesObject | undefined) => object?.metadata.annotations?.[appliedAnnotation];
+  const applied = digest(set) === digest(found) && status?.observedGeneration === found?.metadata.generation;
+  return !applied || node?.status?.version !== node?.spec.version;
+}
 
 /** Whether a member still has to be brought to another version or to settings that need a restart. */
 export function rollPending(view: View, node: NodeFacts): boolean {
-  if (node.standing !== "Member" || node.entry === undefined) return false;
+  return node.standing === "Member" && node.entry !== undefined && (lags(view, node) || isRolling(node));
+}
+
+/** Whether a member still has another version, or other settings that need a restart, than it shall have. */
+export function lags(view: View, node: NodeFacts): boolean {
   return lagsVersion(view, node) || settingsLag(view.observed.cluster, node);
+}
+
+/** It was given another version or settings, and the step is not over: nobody else's turn begins before. */
+function isRolling({ node }: NodeFacts): boolean {
+  return node?.metadata.annotations?.[rollingAnnotation] !== undefined;
 }
 
 /** The next member in turn: the same one in every site's eyes. */
@@ -43,8 +80,9 @@ export function nextToRoll(view: View): NodeFacts | undefined {
   const { lock } = view.observed;
   const pending = view.desired.fleet.nodes.filter((node) => node.counts && isManaged(node) && rollPending(view, node));
   const inHand = pending.find(({ name, local }) => local && lock.heldByMe && lock.node === name);
+  const rolling = pending.filter(isRolling);
   const down = pending.filter(({ serving, siteReachable }) => !serving && siteReachable);
-  if (inHand !== undefined || down.length > 0) return inHand ?? down[0];
+  if (inHand !== undefined || rolling.length + down.length > 0) return inHand ?? rolling[0] ?? down[0];
   const last = lastRolled(view)?.site;
   const left = (site: string) => pending.filter((node) => node.site === site).length;
   const elsewhere = pending.filter(({ site }) => site !== last);
@@ -85,7 +123,9 @@ function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
   const { cluster, nowMs } = view.observed;
   const settings = resolvedSettings(cluster, node);
   const version = view.desired.fleet.target;
-  if (!isRebuilt(view, node)) return { kind: "node", node: node.name, change: { version, settings }, doing };
+  const mark = { [rollingAnnotation]: version };
+  if (!isRebuilt(view, node))
+    return { kind: "node", node: node.name, change: { version, settings, annotations: mark }, doing };
   const annotations = { [leavingAnnotation]: new Date(nowMs).toISOString(), [rebuildAnnotation]: version };
   return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
 }

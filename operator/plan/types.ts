@@ -33,6 +33,8 @@ export interface NodeChange {
   readonly settings?: KmsNodeSpec["settings"];
   /** Added to those that the KmsNode has. */
   readonly annotations?: Readonly<Record<string, string>>;
+  /** An annotation that is taken away. */
+  readonly without?: string;
 }
 
 /** One step on the fleet. Only one is taken at a time, only under the lock. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
-import { compareVersions, highestVersion } from "../desired/version.ts";
+import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { hasBadSettings, runningVersion } from "./simulated-node.ts";
+import { runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -67,11 +67,10 @@ export class Invariants {
   }
 
   #nodeChanges(site: SimulatedSite, before: KmsNode | undefined, after: KmsNode): void {
-    const { name } = after.metadata;
     const [was, is] = [before?.spec.membership.action, after.spec.membership.action];
     if (before !== undefined && was !== is) this.#membershipChanges(site, before, after);
     const belongs = before !== undefined && was === "Member" && is === "Member";
-    if (belongs && before.spec.version !== after.spec.version) this.#locked(site, `version of ${name}`);
+    if (belongs && before.spec.version !== after.spec.version) this.#versionChanges(site, before, after);
     const rises = compareVersions(after.spec.featureLevel, this.#level ?? after.spec.featureLevel) > 0;
     // One that does not belong yet gets the level of the fleet when it joins.
     if (this.#level !== undefined && rises && is !== "None") this.#levelRises(site, after);
@@ -93,9 +92,31 @@ export class Invariants {
       .all()
       .filter((node) => node.metadata.name !== name && this.#counts(site, node.spec.site) && this.#isInTheMiddle(node));
     const begins = action === "Join" || action === "Found" || action === "Leave";
+    if (begins) this.#begins(site, after);
     if (begins && before.spec.membership.action !== action)
       this.#hold(others.length === 0, `${name} begins ${action} while ${others[0]?.metadata.name} is in the middle`);
     if (action === "Leave" && this.#serves(name)) this.#takeDown(site, name, "made to leave");
+  }
+
+  #versionChanges(site: SimulatedSite, before: KmsNode, after: KmsNode): void {
+    const { name } = after.metadata;
+    const [from, to] = [before.spec.version, after.spec.version];
+    this.#locked(site, `version of ${name}`);
+    const { upgrade, pause } = site.cluster.spec;
+    const level = this.#level ?? from;
+    this.#hold(pause !== "Orchestration", `${name} gets version ${to} although paused`);
+    this.#hold(isOneStep(level, to) && compareVersions(to, level) >= 0, `${name} goes to ${to} at level ${level}`);
+    const free = upgrade?.approval !== "Manual" || to === level || upgrade.requests?.approve !== undefined;
+    this.#hold(free, `${name} goes to ${to} without approval`);
+  }
+
+  /** What begins is not paused; what leaves, while it serves, leaves after what comes has joined. */
+  #begins(site: SimulatedSite, { metadata, spec }: KmsNode): void {
+    const { name } = metadata;
+    this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} begins ${spec.membership.action} although paused`);
+    if (spec.membership.action !== "Leave" || !this.#serves(name) || this.#wanted(site).has(name)) return;
+    const coming = [...this.#wanted(site)].filter((one) => this.#counts(site, one.slice(0, 3)) && !this.#belongs(one));
+    this.#hold(coming.length === 0, `${name} leaves before ${coming} has joined`);
   }
 
   #isInTheMiddle({ metadata, spec }: KmsNode): boolean {
@@ -124,6 +145,19 @@ export class Invariants {
   /** Nobody that counts holds more of a life than what counts of it: no acknowledged write is cut off. */
   #lifeEnds(site: SimulatedSite, name: string, life: { readonly incarnation: string; readonly end: number }): void {
     this.#ends.set(life.incarnation, life.end);
+    const home = this.#siteOf(name);
+    const own = this.#volumeOf(name);
+    // One that drained had its last word: all that it ever acknowledged counts.
+    if (
+      home !== undefined &&
+      this.#drained(home, name) &&
+      own?.incarnation === life.incarnation &&
+      this.#counts(site, home.name)
+    )
+      this.#hold(
+        (own.holds.get(life.incarnation) ?? 0) <= life.end,
+        `${name} wrote more than ${life.end}, and drained`,
+      );
     for (const { spec, metadata } of this.#world.all()) {
       if (metadata.name === name || spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
       if (!this.#wanted(site).has(metadata.name)) continue;
@@ -203,15 +237,16 @@ export class Invariants {
       for (const name of this.#lastWanted(cluster)) if (!this.#wantedIn(cluster).has(name)) this.#everDropped.add(name);
   }
 
-  /** New settings that do not work are tried on one node; the others go on with theirs. */
+  /** New settings that do not work are tried on one node; those that serve could not even come up with them by accident. */
   #badSettingsOnOne(): void {
-    const bad = this.#world.sites.flatMap((site) =>
-      [...site.nodes.values()].filter(
-        ({ metadata, spec }) => spec.membership.action === "Member" && hasBadSettings(site, metadata.name),
-      ),
+    const threatened = this.#world.sites.flatMap((site) =>
+      [...site.nodes.values()].filter(({ metadata, spec }) => {
+        const set = JSON.stringify(site.objects.get(`StatefulSet/${metadata.name}`)?.spec ?? {});
+        return spec.membership.action === "Member" && set.includes("/bad.so") && this.#serves(metadata.name);
+      }),
     );
-    const taken = bad.filter(({ metadata }) => this.#takenDown.has(metadata.name));
-    this.#hold(taken.length <= 1, `settings that do not work took down ${taken.map(({ metadata }) => metadata.name)}`);
+    const names = threatened.map(({ metadata }) => metadata.name);
+    this.#hold(names.length <= 1, `settings that do not work wait in the pods of ${names}`);
   }
 
   /** Nobody takes in what a life wrote after its end. */
@@ -221,6 +256,11 @@ export class Invariants {
         for (const [log, end] of fences)
           if (log !== incarnation)
             this.#hold((holds.get(log) ?? 0) <= end, `${log} was taken in beyond its end ${end}`);
+  }
+
+  #drained(site: SimulatedSite, name: string): boolean {
+    const conditions = site.nodes.get(name)?.status?.conditions ?? [];
+    return conditions.some(({ type, reason }) => type === "Serving" && reason === "Drained");
   }
 
   #serves(name: string): boolean {

@@ -1,0 +1,133 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** One gate taken out, or one promise broken: what, where, and the text that is replaced. */
+interface Mutant {
+  readonly what: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const nothing = "return [];\n";
+const mutants: readonly Mutant[] = [
+  {
+    what: "one site is a majority",
+    file: "runtime/lock-decision.ts",
+    find: "return Math.floor(sites / 2) + 1;",
+    replace: "return sites > 0 ? 1 : 1;",
+  },
+  gate("siteCounts", "plan/fleet-gates.ts", "function siteCounts(view: View): Blocked[] {"),
+  gate("noOtherOperation", "plan/fleet-gates.ts", "function noOtherOperation(view: View): Blocked[] {"),
+  {
+    what: "fleetKeepsServing",
+    file: "plan/serving-gates.ts",
+    find: "  if (others.length === 0) return closed(",
+    replace: "  if (others.length >= 0) return [];\n  if (others.length === 0) return closed(",
+  },
+  gate("capacityKept", "plan/leave.ts", "function capacityKept(view: View, node: NodeFacts): Blocked[] {"),
+  gate("versionStep", "plan/roll-gates.ts", "export function versionStep(view: View): Blocked[] {"),
+  gate("approved", "plan/roll-gates.ts", "export function approved(view: View): Blocked[] {"),
+  gate(
+    "soaked before the level",
+    "plan/raise-level.ts",
+    "function notReady(view: View, members: readonly NodeFacts[]): Blocked[] {",
+  ),
+  gate("notPaused", "plan/pause.ts", "export function notPaused({ observed }: View, what: string): Blocked[] {"),
+  {
+    what: "lastTouchedRecovered",
+    file: "plan/lock.ts",
+    find: 'if (node?.standing === "Member" && !hasRecovered(node) && !corrected)',
+    replace: 'if (node?.name === "" && !hasRecovered(node) && !corrected)',
+  },
+  {
+    what: "the drain is waited for",
+    file: "plan/removal.ts",
+    find: "  if (isDead(view, node)) return undefined;",
+    replace: '  if (isDead(view, node) || view.observed.site !== "") return undefined;',
+  },
+  {
+    what: "the members hold the same before a node has departed",
+    file: "plan/removal.ts",
+    find: "  const members = neededMembers(view);\n  const unaware",
+    replace:
+      '  if (view.observed.site !== "") return undefined;\n  const members = neededMembers(view);\n  const unaware',
+  },
+  {
+    what: "settings wait for their turn",
+    file: "desired/staging.ts",
+    find: 'return facts.standing === "Member" && facts.serving ?',
+    replace: 'return facts.standing === "Absent" && facts.serving ?',
+  },
+  {
+    what: "nobody goes back in a list of members",
+    file: "desired/listed.ts",
+    find: "const ahead = rankOf(before.standing) > rankOf(next.standing) ? before : next;",
+    replace: "const ahead = next;",
+  },
+  {
+    what: "a partial view shrinks no list",
+    file: "desired/members.ts",
+    find: '.filter(({ standing }) => standing !== "Absent"',
+    replace: '.filter(({ standing, siteReachable }) => siteReachable && standing !== "Absent"',
+  },
+  {
+    what: "founded once: all sites seen",
+    file: "plan/found.ts",
+    find: "...closedFleetGates(view, candidate), ...unseenSites(view)",
+    replace: '...(view.observed.site === "" ? [...closedFleetGates(view, candidate), ...unseenSites(view)] : [])',
+  },
+  {
+    what: "a removal once begun is finished",
+    file: "plan/plan.ts",
+    find: "  finishRemoval, //",
+    replace: "  // finishRemoval,",
+  },
+];
+
+/** Runs the simulator on each mutant; answers with those that nothing noticed. */
+export function runMutants(root: string, seeds: number): readonly string[] {
+  const unnoticed: string[] = [];
+  for (const mutant of mutants) {
+    const noticed = runMutant(root, mutant, seeds);
+    console.log(
+      `${noticed === undefined ? "NOT NOTICED" : "noticed"}: without "${mutant.what}"${noticed === undefined ? "" : `: ${noticed}`}`,
+    );
+    if (noticed === undefined) unnoticed.push(mutant.what);
+  }
+  return unnoticed;
+}
+
+/** The first line of what was found; undefined when all schedules passed. */
+function runMutant(root: string, { file, find, replace }: Mutant, seeds: number): string | undefined {
+  const copy = mkdtempSync(join(tmpdir(), "keyfleet-mutant-"));
+  try {
+    for (const part of ["operator", "crds", "package.json"])
+      cpSync(join(root, part), join(copy, part), { recursive: true });
+    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+    const path = join(copy, "operator", file);
+    const text = readFileSync(path, "utf8");
+    if (text.split(find).length !== 2)
+      throw new Error(`${file} does not have exactly one "${find}": correct the mutant`);
+    writeFileSync(
+      path,
+      text.replace(find, () => replace),
+    );
+    const words = [join(copy, "operator/simulate.ts"), "--seeds", String(seeds), "--bail"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
+    if (status === 0) return undefined;
+    const found = /^seed \d+: .*$/m.exec(stdout)?.[0];
+    if (found === undefined)
+      throw new Error(`the mutant does not run: ${stderr.slice(0, 1000)}${stdout.slice(0, 1000)}`);
+    return found.slice(0, 160);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** A gate that is always open. */
+function gate(what: string, file: string, signature: string): Mutant {
+  return { what, file, find: signature, replace: `${signature}\n  ${nothing}` };
+}
