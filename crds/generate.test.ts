@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { generatedTypes } from "./generate.ts";
+import { generatedDocuments } from "./generate-documents.ts";
 
 const folder = (path: string) => new URL(path, import.meta.url);
 const manifests = ["kmsclusters.yaml", "kmsnodes.yaml"] as const;
@@ -14,6 +15,11 @@ test("the committed types say what the manifests say", async () => {
     const committed = await readFile(folder(`types/${name}`), "utf8");
     assert.equal(committed, text, `crds/types/${name} is out of date; run: npm run types`);
   }
+});
+
+test("the page of conditions and Argo CD's health script say what the catalogue says", async () => {
+  for (const [path, text] of generatedDocuments())
+    assert.equal(await readFile(folder(`../${path}`), "utf8"), text, `${path} is out of date; run: npm run types`);
 });
 
 for (const file of manifests) {

@@ -96,8 +96,13 @@ export const clusterReasons = {
   TooManyNodes: "More nodes than recommended.",
   RoundTripTooLong: "At least one round trip is above the bound.",
   NotUpgrading: "All nodes stay at their version.",
+  Upgrading: "Nodes are being brought to the wanted version, one at a time, or its features are not in use yet.",
+  NtpServersDiffer: "The clocks agree, but nodes measure them by different servers.",
 } as const;
 export type ClusterReason = keyof typeof clusterReasons;
+
+/** Gates that wait for a person's decision or for a time, not for a repair: Argo CD shows such a fleet as Suspended. */
+export const suspendingGates = ["notPaused", "approved", "windowOpen", "rejoinConsent"] as const;
 
 /** Gates of the plan: what must hold before a step that touches the fleet. */
 export const gates = {

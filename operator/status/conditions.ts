@@ -27,7 +27,7 @@ const judges: Readonly<Record<ClusterConditionType, (view: View, plan: Plan) => 
   VersionsUniform: versionsUniform,
   SizeRecommended: sizeRecommended,
   LatencyWithinBounds: latencyWithinBounds,
-  Upgrading: () => ({ status: "False", reason: "NotUpgrading", message: "No node is being upgraded." }),
+  Upgrading: upgrading,
   Quiesced: quiesced,
 };
 
@@ -94,7 +94,16 @@ function specSynced({ observed }: View): Finding {
 }
 
 function timeSynchronised(view: View): Finding {
-  return allNodes(view, "TimeSynchronised", { good: "Every clock is within its bound.", bad: "ClockOffset" });
+  const finding = allNodes(view, "TimeSynchronised", { good: "Every clock is within its bound.", bad: "ClockOffset" });
+  const lists = wanted(view).flatMap(({ node }) => {
+    const servers = node?.spec.settings.ntp?.servers;
+    return servers === undefined ? [] : [[...servers].sort().join(" ")];
+  });
+  if (finding.status === "False" || new Set(lists).size < 2) return finding;
+  return fails(
+    "NtpServersDiffer",
+    "Nodes measure by different time servers: set the same ntp.servers for all of them.",
+  );
 }
 
 function versionsUniform(view: View): Finding {
@@ -106,6 +115,25 @@ function versionsUniform(view: View): Finding {
     return fails("VersionsDiffer", `Not at ${version}: ${list}.`);
   }
   return known.length === 0 ? unknown("No node has reported its version yet.") : holds(`Every node runs ${version}.`);
+}
+
+/** True from the first node that lacks the wanted version until its features are in use. */
+function upgrading({ desired }: View): Finding {
+  const { target, versions, level } = desired.fleet;
+  const left = versions.filter((version) => version !== target);
+  if (left.length > 0)
+    return {
+      status: "True",
+      reason: "Upgrading",
+      message: `Some nodes run ${left.join(", ")}, all shall run ${target}.`,
+    };
+  if (level !== undefined && level !== target)
+    return {
+      status: "True",
+      reason: "Upgrading",
+      message: `All nodes run ${target}, features of ${level} are in use.`,
+    };
+  return { status: "False", reason: "NotUpgrading", message: "No node is being upgraded." };
 }
 
 function sizeRecommended(view: View): Finding {
