@@ -20,7 +20,7 @@ export async function underLoad(place: Place, fleet: Fleet, name: string): Promi
   const { call, endpoints, nodes } = fleet;
   const names = nodes.map(({ metadata }) => metadata.name);
   const outages = watchOutages(place, names);
-  const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 900, tries: 3 });
+  const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 1_800, tries: 3 });
   await writers.more(30);
   return {
     more: (keys) => writers.more(keys, 120_000),

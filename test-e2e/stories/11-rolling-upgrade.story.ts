@@ -53,7 +53,7 @@ async function wantVersion(site: string, version: string): Promise<void> {
 
 async function versions(done: (seen: string[]) => boolean, what: string): Promise<void> {
   const look = async () => (await allNodes(place)).map(({ status }) => status?.version ?? "");
-  await until(look, done, { what, deadlineMs: 420_000 });
+  await until(look, done, { what, deadlineMs: 900_000 });
 }
 
 /** How many notes a node keeps in the table that only the next version has. */
