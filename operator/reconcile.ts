@@ -2,7 +2,6 @@ import { act, type Outcome } from "./act/act.ts";
 import { certificateNeed } from "./act/certificates.ts";
 import { isCaOfSite } from "./act/site-ca.ts";
 import { desiredObjects } from "./desired/desired.ts";
-import { siteCaName } from "./desired/trust.ts";
 import { failures } from "./plan/failures.ts";
 import { planNext } from "./plan/plan.ts";
 import type { Plan, View } from "./plan/types.ts";
@@ -35,8 +34,7 @@ async function carryOut(plan: Plan, { observed }: View, ports: PassPorts): Promi
   if (plan.kind !== "act") return { done: [], failed: [] };
   const cluster = observed.cluster as unknown as KubernetesObject;
   const { api, lock, clock, log, signal } = ports;
-  const caName = siteCaName(cluster.metadata.name);
-  return await act(plan.actions, { cluster, site: observed.site, siteCaName: caName, api, lock, clock, log, signal });
+  return await act(plan.actions, { cluster, site: observed.site, api, lock, clock, log, signal });
 }
 
 async function report(

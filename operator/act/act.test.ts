@@ -28,7 +28,7 @@ function aScene(change: Partial<ActPorts> = {}, held = true): Scene {
     release: async () => void calls.push("release"),
   };
   const ports: ActPorts = {
-    ...{ cluster: cluster as unknown as KubernetesObject, site: "dc1", siteCaName: caName, api: site.api(), lock },
+    ...{ cluster: cluster as unknown as KubernetesObject, site: "dc1", api: site.api(), lock },
     clock: { nowMs: () => nowMs, monotonicMs: () => 0, after: () => () => {} },
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     signal: new AbortController().signal,
@@ -102,7 +102,7 @@ test("does nothing more when the pass has used up its time", async () => {
 
 test("makes the site's CA once, and never replaces it", async () => {
   const { site, ports } = aScene();
-  const action: Action = { kind: "makeSiteCa", because: "none yet" };
+  const action: Action = { kind: "makeSiteCa", secret: caName, because: "none yet" };
   assert.equal((await act([action], ports)).done.length, 1);
   const first = structuredClone(site.objects.get(`Secret/${caName}`));
   assert.equal((await act([action], ports)).done.length, 0);
@@ -113,11 +113,14 @@ test("makes the site's CA once, and never replaces it", async () => {
 
 test("signs a node's request with the site's CA and puts the chain into its KmsNode", async () => {
   const { site, ports } = aScene();
-  await act([{ kind: "makeSiteCa", because: "none yet" }], ports);
+  await act([{ kind: "makeSiteCa", secret: caName, because: "none yet" }], ports);
   const request = requestsFor(cluster).get("dc1-a") ?? "";
   const node = aNode("dc1-a", "dc1", { stage: "waiting", status: { certificateRequest: request } });
   const object = node as unknown as KubernetesObject;
-  const outcome = await act([{ kind: "signCertificate", node: "dc1-a", request, object, because: "none yet" }], ports);
+  const outcome = await act(
+    [{ kind: "signCertificate", ca: caName, node: "dc1-a", request, object, because: "none yet" }],
+    ports,
+  );
   assert.deepEqual(outcome.failed, []);
   const stored = site.nodes.get("dc1-a");
   assert.equal(stored?.status, undefined, "the status belongs to the node");
@@ -128,12 +131,15 @@ test("signs a node's request with the site's CA and puts the chain into its KmsN
 
 test("says why a request was not signed", async () => {
   const { ports } = aScene();
-  await act([{ kind: "makeSiteCa", because: "none yet" }], ports);
+  await act([{ kind: "makeSiteCa", secret: caName, because: "none yet" }], ports);
   const request = requestsFor(cluster).get("dc1-b") ?? "";
   const object = aNode("dc1-a", "dc1", {
     stage: "waiting",
     status: { certificateRequest: request },
   }) as unknown as KubernetesObject;
-  const outcome = await act([{ kind: "signCertificate", node: "dc1-a", request, object, because: "none yet" }], ports);
+  const outcome = await act(
+    [{ kind: "signCertificate", ca: caName, node: "dc1-a", request, object, because: "none yet" }],
+    ports,
+  );
   assert.match(outcome.failed[0]?.message ?? "", /is for .*dc1-b, not for .*dc1-a/);
 });

@@ -12,8 +12,6 @@ export interface Outcome {
 export interface ActPorts {
   readonly cluster: KubernetesObject;
   readonly site: string;
-  /** Name of the Secret with the site's CA. */
-  readonly siteCaName: string;
   readonly api: SiteApi;
   readonly lock: FleetLock;
   readonly clock: Clock;
@@ -70,9 +68,9 @@ async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
       await ports.api.remove(action.object);
       return true;
     case "signCertificate":
-      return await signAndApply(action.object, ports);
+      return await signAndApply(action, ports);
     case "makeSiteCa":
-      return await createSiteCa(ports);
+      return await createSiteCa(action.secret, ports);
     case "takeLock":
       return await ports.lock.take({ operation: action.operation, node: action.node });
     case "releaseLock":
@@ -82,8 +80,11 @@ async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
 }
 
 /** The object is the KmsNode as it shall be, with the request that the node posted in its status. */
-async function signAndApply(object: KubernetesObject, ports: ActPorts): Promise<boolean> {
-  const secret = await ports.api.readSecret(ports.siteCaName);
+async function signAndApply(
+  { ca: name, object }: Extract<Action, { kind: "signCertificate" }>,
+  ports: ActPorts,
+): Promise<boolean> {
+  const secret = await ports.api.readSecret(name);
   const certificate = secret?.["tls.crt"];
   const key = secret?.["ca.key"];
   if (certificate === undefined || key === undefined) return false;
@@ -99,7 +100,7 @@ async function signAndApply(object: KubernetesObject, ports: ActPorts): Promise<
   }
 }
 
-async function createSiteCa(ports: ActPorts): Promise<boolean> {
+async function createSiteCa(secret: string, ports: ActPorts): Promise<boolean> {
   const { name, namespace } = ports.cluster.metadata;
   const ca = await makeSiteCa({ cluster: name, site: ports.site }, ports.clock.nowMs());
   try {
@@ -108,7 +109,7 @@ async function createSiteCa(ports: ActPorts): Promise<boolean> {
       kind: "Secret",
       type: "Opaque",
       metadata: {
-        name: ports.siteCaName,
+        name: secret,
         ...(namespace === undefined ? {} : { namespace }),
         labels: { "app.kubernetes.io/managed-by": "keyfleet", "keyfleet.io/cluster": name },
       },

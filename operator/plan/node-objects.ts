@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { rollingAnnotation } from "../desired/consent.ts";
 import { appliedAnnotation, type DesiredNode } from "../desired/desired.ts";
 import { objectOf } from "../desired/facts.ts";
-import { ownCa } from "../desired/trust.ts";
+import { signingCa } from "../desired/own-ca.ts";
 import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
 import { covers } from "./covers.ts";
 import { notPaused } from "./pause.ts";
@@ -20,16 +20,18 @@ function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | unde
   const wanted = withStep(desired, step);
   const lock = wanted === kmsNode ? {} : { needsLock: true as const };
   const object = wanted as unknown as KubernetesObject;
-  const ca = ownCa(view.observed);
+  const ca = signingCa(view.observed);
   const asIs: KmsNode = { ...wanted, ...(facts.node?.status === undefined ? {} : { status: facts.node.status }) };
-  const need = ca === undefined || isCutOff(facts) ? undefined : view.certificateNeed(asIs, ca, view.observed.nowMs);
+  const need =
+    ca === undefined || isCutOff(facts) ? undefined : view.certificateNeed(asIs, ca.pem, view.observed.nowMs);
   const request = facts.node?.status?.certificateRequest;
-  if (need !== undefined && request !== undefined && facts.node !== undefined)
+  if (need !== undefined && ca !== undefined && request !== undefined && facts.node !== undefined)
     return [
       {
         kind: "signCertificate",
         node: facts.name,
         request,
+        ca: ca.secret,
         object: asIs as unknown as KubernetesObject,
         because: `certificate of ${facts.name}: ${need}`,
         ...lock,

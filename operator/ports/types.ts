@@ -97,16 +97,17 @@ export interface Observed {
 export type Action =
   | { readonly kind: "apply"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
   | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
-  /** Signs and applies the KmsNode with the certificate in it. */
+  /** Signs with the CA in the Secret `ca` and applies the KmsNode with the certificate in it. */
   | {
       readonly kind: "signCertificate";
       readonly node: string;
       readonly request: string;
+      readonly ca: string;
       readonly object: KubernetesObject;
       readonly because: string;
       readonly needsLock?: true;
     }
-  | { readonly kind: "makeSiteCa"; readonly because: string }
+  | { readonly kind: "makeSiteCa"; readonly secret: string; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }
   | { readonly kind: "releaseLock"; readonly because: string };
 

@@ -1,0 +1,94 @@
+import { X509Certificate } from "node:crypto";
+import type { KubernetesObject, Observed } from "../ports/types.ts";
+import { objectsOf } from "./facts.ts";
+
+/** A CA of this site: its certificate (PEM) and the Secret that holds it and its key. */
+export interface OwnCa {
+  readonly secret: string;
+  readonly pem: string;
+}
+
+/** A new CA is made when this share of the newest one's life is left: a year of ten. */
+const renewedAt = 0.1;
+/** The new one signs when this share of the old one's life is left: until then clients are given it too. */
+const replacedAt = 0.05;
+
+/** Name of the Secret that holds the key of this site's first CA; later ones have a number behind it. They never leave the site. */
+export function siteCaName(cluster: string): string {
+  return `keyfleet-${cluster}-ca`;
+}
+
+/** The CAs of this site that have not ended, the oldest first. */
+export function ownCas(observed: Observed): OwnCa[] {
+  return allCas(observed).filter(({ pem }) => lifeLeft(pem, observed.nowMs) > 0);
+}
+
+/**
+ * The CA that signs now: the older one, until its end comes near and every node of the fleet trusts the newer one. Sites
+ * that are named lost are not waited for. Undefined until one was made.
+ */
+export function signingCa(observed: Observed): OwnCa | undefined {
+  const cas = ownCas(observed);
+  if (cas.length <= 1) return cas[0];
+  const trusted = cas.filter(({ pem }) => isTrustedByAll(observed, pem));
+  const oldest = trusted[0];
+  if (oldest !== undefined && lifeLeft(oldest.pem, observed.nowMs) > replacedAt) return oldest;
+  return trusted.at(-1) ?? cas[0];
+}
+
+/** Name of the Secret for the CA that is to be made now; undefined when none is. */
+export function caToMake(observed: Observed): string | undefined {
+  const cas = allCas(observed);
+  const newest = cas.at(-1);
+  const first = siteCaName(observed.cluster.metadata.name);
+  if (newest === undefined) return first;
+  return lifeLeft(newest.pem, observed.nowMs) > renewedAt
+    ? undefined
+    : `${first}-${generationOf(first, newest.secret) + 1}`;
+}
+
+/** The certificates in a text, one by one; the whole text where it holds none. */
+export function certificatesIn(text: string): string[] {
+  const found = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g);
+  return found === null ? [text.trim()].filter((one) => one !== "") : [...found];
+}
+
+function allCas(observed: Observed): OwnCa[] {
+  const first = siteCaName(observed.cluster.metadata.name);
+  return objectsOf(observed, "Secret")
+    .filter(({ metadata }) => generationOf(first, metadata.name) > 0)
+    .sort((a, b) => generationOf(first, a.metadata.name) - generationOf(first, b.metadata.name))
+    .flatMap((secret) => {
+      const pem = certificateOf(secret);
+      return pem === undefined ? [] : [{ secret: secret.metadata.name, pem }];
+    });
+}
+
+/** 1 for the first, 2 and more for later ones, 0 for another Secret. */
+function generationOf(first: string, name: string): number {
+  if (name === first) return 1;
+  const number = name.startsWith(`${first}-`) ? Number(name.slice(first.length + 1)) : 0;
+  return Number.isSafeInteger(number) && number > 1 ? number : 0;
+}
+
+function certificateOf(secret: KubernetesObject): string | undefined {
+  const encoded = (secret.data as Record<string, string> | undefined)?.["tls.crt"];
+  return encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString("utf8").trim();
+}
+
+/** What share of its life a certificate has left; all of it where that cannot be read, so that nothing is made for it. */
+function lifeLeft(pem: string, nowMs: number): number {
+  try {
+    const { validFromDate, validToDate } = new X509Certificate(pem);
+    const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
+    return (to - nowMs) / (to - from);
+  } catch {
+    return 1;
+  }
+}
+
+function isTrustedByAll(observed: Observed, pem: string): boolean {
+  const lost = observed.cluster.spec.recovery?.lostSites ?? [];
+  const nodes = observed.sites.filter(({ name }) => !lost.includes(name)).flatMap((site) => site.nodes);
+  return nodes.every(({ spec }) => spec.trustBundle === undefined || spec.trustBundle.includes(pem));
+}
