@@ -50,7 +50,8 @@ export function algorithmOfType(type: string | undefined): number | undefined {
     "rsa-pss": algorithm.rsa,
     dsa: algorithm.dsa,
     dh: algorithm.dh,
-    ec: algorithm.ec,
+    // ECDSA rather than EC: every protocol version has a word for it.
+    ec: algorithm.ecdsa,
     x25519: algorithm.ecdh,
     x448: algorithm.ecdh,
   };

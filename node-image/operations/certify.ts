@@ -3,6 +3,7 @@ import { type CertificateContents, makeCertificate, readCertificate } from "../c
 import { chainMax, chainValidity } from "../cryptography/certificate-chain.ts";
 import { type CertificateRequest, readCertificateRequest } from "../cryptography/certificate-request.ts";
 import { distinguishedName, type NamePart, nameOids } from "../cryptography/distinguished-name.ts";
+import { keyFacts } from "../cryptography/key-facts.ts";
 import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { certificateType, linkType, objectType, usage, validityIndicator } from "../objects/enumerations.ts";
@@ -273,7 +274,7 @@ async function store(made: Made, attributes: readonly AttributeInstance[], conte
       ...usageOf(requested, object, old),
       ...factsOfCertificate(material),
       ...signatureOf(bytes),
-      ...keyFacts(object),
+      ...factsOfKey(contents.publicKey),
       Link: [...(links as unknown as Json[]), ...(old === undefined ? [] : replacedLink(old))],
     },
     material,
@@ -303,12 +304,10 @@ function signatureOf(bytes: Buffer): Record<string, Json[]> {
 }
 
 /** Algorithm and length of the certified key (3.4, 3.5). */
-function keyFacts(object: ManagedObject | undefined): Record<string, Json[]> {
-  const names = ["Cryptographic Algorithm", "Cryptographic Length"];
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = object?.attributes.get(name)?.[0];
-      return value === undefined || value === null ? [] : [[name, [value]]];
-    }),
-  );
+function factsOfKey(key: KeyObject): Record<string, Json[]> {
+  const { algorithm, lengthBits } = keyFacts(key);
+  return {
+    ...(algorithm === undefined ? {} : { "Cryptographic Algorithm": [algorithm] }),
+    ...(lengthBits === undefined ? {} : { "Cryptographic Length": [lengthBits] }),
+  };
 }

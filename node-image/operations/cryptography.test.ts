@@ -407,6 +407,48 @@ for (const [name, cryptographicParameters] of wrapModes) {
   }
 }
 
+test("what a client leaves out of algorithm and length is read from the key; what is no key is kept all the same", async () => {
+  const own = generateKeyPairSync("ec", { namedCurve: "secp384r1" });
+  const pkcs8 = own.privateKey.export({ format: "der", type: "pkcs8" });
+  const key = await registerKey(app, 4, block(format.pkcs8, pkcs8), active(usage.sign));
+  const facts = await app.attributes(key, "Cryptographic Algorithm", "Cryptographic Length");
+  assert.deepEqual(facts, { "Cryptographic Algorithm": algorithm.ecdsa, "Cryptographic Length": 384 });
+  const other = await registerKey(app, 4, block(format.pkcs8, Buffer.from("no key")), active(usage.sign));
+  assert.deepEqual(await app.get(other), Buffer.from("no key"));
+  await fails(
+    app.call(operation.sign, part.id(other), part.parameters({ hashingAlgorithm: 6 }), part.data(text)),
+    reason.crypto,
+  );
+});
+
+test("transparent numbers are taken, worked with, and given as numbers or as DER", async () => {
+  const own = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const { n = "", e = "", d = "" } = own.privateKey.export({ format: "jwk" }) as Record<string, string>;
+  const big = (number: number, value: string): Item => {
+    return { tag: number, type: 4, value: BigInt(`0x${Buffer.from(value, "base64url").toString("hex")}`) };
+  };
+  const numbers = [big(tag.Modulus, n), big(tag.PrivateExponent, d), big(tag.PublicExponent, e)];
+  const key = await registerKey(
+    app,
+    4,
+    block(10, item.structure(tag.KeyMaterial, ...numbers), 4, 2048),
+    active(usage.sign),
+  );
+  const parameters = { digitalSignatureAlgorithm: 5 };
+  const signed = await app.call(operation.sign, part.id(key), part.parameters(parameters), part.data(text));
+  assert.ok(verify("sha256", text, own.publicKey, bytesOf(signed, tag.SignatureData)));
+  const given = await app.call(operation.get, part.id(key));
+  assert.equal(findItem(given, tag.PrivateExponent)?.value, numbers[1]?.value);
+  assert.ok(findItem(given, tag.CRTCoefficient) !== undefined);
+  const der = await app.call(operation.get, part.id(key), item.enumeration(tag.KeyFormatType, format.pkcs8));
+  const wanted = own.privateKey.export({ format: "der", type: "pkcs8" });
+  assert.deepEqual(bytesOf(der, tag.KeyMaterial), wanted);
+  await fails(
+    app.call(operation.get, part.id(key), item.enumeration(tag.KeyFormatType, format.ecPrivateKey)),
+    reason.format,
+  );
+});
+
 test("RSA-OAEP wraps a key for its owner alone", async () => {
   const own = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const spki = own.publicKey.export({ format: "der", type: "spki" });

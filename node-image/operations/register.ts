@@ -1,4 +1,8 @@
+import { readCertificate } from "../cryptography/certificate.ts";
+import { keyFacts } from "../cryptography/key-facts.ts";
+import { keyObjectOf } from "../cryptography/key-object.ts";
 import { splitKeyMethod } from "../cryptography/secret-sharing.ts";
+import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
 import { transparentFormats } from "../cryptography/transparent.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { certificateAttributes } from "../objects/certificate.ts";
@@ -73,6 +77,7 @@ export function brought(request: RegisterRequest, context: Context): NewObject {
     objectType: request.objectType,
     requested: request.attributes,
     given: {
+      ...learned(request, material),
       ...agreed(request.attributes, material, context.version),
       ...certificateFacts(request),
       ...usage(request),
@@ -126,6 +131,34 @@ function symmetric(material: Material): Material {
     throw new Refusal("InvalidField", `Cryptographic Length is ${material.lengthBits}, the key has ${lengthBits} bits`);
   }
   return { ...material, lengthBits: material.lengthBits || lengthBits };
+}
+
+/**
+ * What the client leaves out of algorithm and length, and of a certificate's signature, is read from the key itself. Keys that
+ * OpenSSL cannot read are kept as they are.
+ */
+function learned({ objectType: type, attributes }: RegisterRequest, material: Material): Record<string, Json[]> {
+  const pair = type === objectType.publicKey || type === objectType.privateKey || type === objectType.certificate;
+  if (!pair || material.wrapping !== undefined || material.format === format.opaque) return {};
+  try {
+    const { algorithm, lengthBits } = keyFacts(
+      keyObjectOf({ objectType: type, material, algorithm: material.algorithm }),
+    );
+    const signature =
+      type === objectType.certificate ? digitalSignatureOf(readCertificate(material.bytes).signatureOid) : undefined;
+    const facts = [
+      ["Cryptographic Algorithm", algorithm],
+      ["Cryptographic Length", lengthBits],
+      ["Digital Signature Algorithm", signature],
+    ] as const;
+    const given = new Set(attributes.map(({ name }) => name));
+    return Object.fromEntries(
+      facts.flatMap(([name, value]) => (value === undefined || given.has(name) ? [] : [[name, [value]]])),
+    );
+  } catch (error) {
+    if (error instanceof Refusal) return {};
+    throw error;
+  }
 }
 
 /** Algorithm and length may stand in the Key Block, among the attributes, or in both; then they must agree (4.3). */
