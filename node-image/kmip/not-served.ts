@@ -2,9 +2,6 @@
 export const notServed: ReadonlyMap<number, string> = new Map([
   [0x1b, "sent by servers: this one tells its clients nothing on its own account"],
   [0x1c, "sent by servers: this one hands out objects only to those who ask for them"],
-  [0x2d, "who calls is known by the client certificate of the connection: there is no session to open"],
-  [0x2e, "who calls is known by the client certificate of the connection: there is no session to close"],
-  [0x2f, "rights are delegated by grants, not by tickets"],
   [0x35, "client certificates come from the authority that the fleet's owner names, not from the server"],
   [0x36, "defaults of new objects are the client's to give"],
   [0x37, "who may do what is decided by grants"],
