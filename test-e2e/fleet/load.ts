@@ -5,11 +5,13 @@ import type { Place } from "./places.ts";
 import { readEverywhere } from "./read-back.ts";
 import { startWriters, type Writers } from "./writers.ts";
 
+const mostRead = 400;
+
 /** Clients that write to a fleet while something is done to it, and a look each second at who serves. */
 export interface Load {
   /** Waits for more acknowledged writes. */
   more(keys: number): Promise<number>;
-  /** Waits until all serve; asserts that no request failed, never two nodes were away, and every key is on three nodes. */
+  /** Waits until all serve; asserts that no request failed, never two nodes were away, all logs are equal, and reads back. */
   end(tell: (line: string) => void): Promise<void>;
   /** Ends it without a judgement. */
   cancel(): Promise<void>;
@@ -46,5 +48,11 @@ async function judge(
   assert.deepEqual(writers.failures(), []);
   assert.ok(most <= 1, `not serving together: ${JSON.stringify(seen.filter((outage) => outage.nodes.length > 1))}`);
   await waitUntilEqual(place, nodes, 60_000);
-  await readEverywhere(place, call, { keys, nodes: nodes.slice(0, 3) });
+  await readEverywhere(place, call, { keys: spread(keys), nodes: nodes.slice(0, 3) });
+}
+
+/** Of the keys of a long load some hundred, from the first to the last: equal logs speak for the rest. */
+function spread<Key>(keys: readonly Key[]): Key[] {
+  const step = Math.ceil(keys.length / mostRead);
+  return keys.filter((_, at) => at % step === 0);
 }
