@@ -27,7 +27,7 @@ function calls(...lines: readonly string[]): Call[] {
 }
 
 function history(made: readonly Call[], parts: Partial<History> = {}): History {
-  return { calls: made, deeds: [], steps: [], lost: new Set(), ...parts };
+  return { calls: made, deeds: [], steps: [], lost: new Map(), lives: [], ...parts };
 }
 
 const cases: readonly (readonly [sentence: string, rule: string | undefined, ...lines: string[]])[] = [
@@ -183,6 +183,6 @@ for (const [sentence, kept, lost, steps] of losses) {
   test(`a write ${kept ? "must survive" : "may be lost"}: ${sentence}`, () => {
     const [write] = calls("dc1-a create note=n1");
     assert.ok(write !== undefined);
-    assert.equal(survives(write, { lost: new Set(lost), steps }), kept);
+    assert.equal(survives(write, { lost: new Map(lost.map((node) => [node, 1_000])), steps }), kept);
   });
 }

@@ -31,7 +31,7 @@ export function check(history: History): readonly Violation[] {
     const found = [
       ...keyNeverChanges(ordered),
       ...nothingIsLost(ordered, history),
-      ...readsGoForward(ordered),
+      ...readsGoForward(ordered, history.lives),
       ...nothingFromNowhere(ordered, attempts),
     ];
     return found.map(([rule, detail]) => ({ rule, object, detail }));
@@ -87,8 +87,10 @@ function noteIsNotOlder(calls: readonly Call[], final: string | undefined, histo
 }
 
 /** On one node a read that was sent after another was answered never shows less than that one did. */
-function readsGoForward(calls: readonly Call[]): readonly Found[] {
-  return [...Map.groupBy(calls, ({ node }) => node).values()].flatMap((here) => [
+function readsGoForward(calls: readonly Call[], lives: History["lives"]): readonly Found[] {
+  const life = ({ node, answeredMs }: Call) =>
+    lives.filter((each) => each.node === node && each.atMs < answeredMs).length;
+  return [...Map.groupBy(calls, (call) => `${call.node} ${life(call)}`).values()].flatMap((here) => [
     ...stateGoesForward(here),
     ...notesGoForward(here),
   ]);
@@ -175,9 +177,11 @@ function attemptedNotes(calls: readonly Call[]): ReadonlyMap<string, string> {
 
 /** Whether an answered write must outlive what was destroyed: its own disk is left, or that of a site that was in step. */
 export function survives(call: Call, { lost, steps }: Pick<History, "lost" | "steps">): boolean {
-  if (!lost.has(call.node)) return true;
+  const isLost = (node: string) => (lost.get(node) ?? Number.NEGATIVE_INFINITY) >= call.sentMs;
+  if (!isLost(call.node)) return true;
   const own = siteOf(call.node);
-  const whole = (site: string) => site !== own && ![...lost].some((node) => siteOf(node) === site);
+  const whole = (site: string) =>
+    site !== own && ![...lost.keys()].some((node) => siteOf(node) === site && isLost(node));
   return sitesSeen(steps, call.node).some((site) => whole(site) && inStep(steps, call, site));
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { ProgramName } from "../../node-image/config/local-node.ts";
 import type { Random } from "../../node-image/testing/random-stream.ts";
 import type { Cut } from "./network.ts";
@@ -32,6 +33,7 @@ export const faults: Readonly<Record<string, { readonly weight: number; readonly
   fullDisk: { weight: 2, run: fullDisk },
   slowDisk: { weight: 2, run: slowDisk },
   wrongClock: { weight: 2, run: wrongClock },
+  olderDisk: { weight: 2, run: olderDisk },
 };
 
 async function killProgram({ world, recorder, random, nodes }: Target) {
@@ -157,6 +159,21 @@ async function wrongClock({ world, recorder, random, nodes }: Target) {
     recorder.deed("right clock on", name);
     world.setClock(name, 0);
   };
+}
+
+/** What the node wrote since is gone from it; it comes back as it was, perhaps while nobody can tell it so. */
+async function olderDisk({ world, recorder, random, nodes }: Target) {
+  const name = random.pick(nodes);
+  world.saveRunning(name, "older");
+  recorder.deed("image taken of", name);
+  await pause(random.between(300, 2_500));
+  await world.powerCut([name]);
+  recorder.lose(name);
+  recorder.deed("starts with the older disk:", name);
+  world.loadImage(name, "older");
+  world.node(name).edit({});
+  world.node(name).start();
+  return () => undefined;
 }
 
 function sample(random: Random, nodes: readonly string[], count: number): string[] {

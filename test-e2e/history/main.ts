@@ -1,6 +1,7 @@
 /** Attacks a fleet of real nodes and checks what clients saw: see the help text. */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
+import { faults } from "./faults.ts";
 import { Recorder } from "./record.ts";
 import { type Outcome, runSeed } from "./run-seed.ts";
 import { memberNames, World } from "./world.ts";
@@ -14,6 +15,7 @@ const help = `Runs a fleet of real nodes under a seeded nemesis while clients wr
   --nodes N     members, over three sites (default 6)
   --seconds T   how long each seed hurts the fleet (default 20)
   --minutes M   begins no further seed after so many minutes
+  --faults A,B  only these: ${Object.keys(faults).join(", ")}
 
 Everything runs in namespaces of its own and in memory; nothing is left behind, whatever happens. Needs root.
 Exit 1: a promise was broken; the seed and what happened to the object are printed.
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "6" },
     seconds: { type: "string", default: "20" },
     minutes: { type: "string", default: "1000" },
+    faults: { type: "string", default: "" },
   },
 });
 if (values.help) process.stdout.write(help);
@@ -64,6 +67,9 @@ async function main(): Promise<number> {
   const world = await World.make("/mnt", () => recorder);
   await world.form(memberNames(Number(values.nodes)));
   say(begin, `a fleet of ${values.nodes} is formed and kept as the template`);
+  const kinds = values.faults.split(",").filter((kind) => kind !== "");
+  const strange = kinds.find((kind) => !Object.hasOwn(faults, kind));
+  if (strange !== undefined) throw new Error(`there is no fault "${strange}"`);
   const outcomes: Outcome[] = [];
   const first = Number(values.seed);
   let fresh = true;
@@ -74,9 +80,9 @@ async function main(): Promise<number> {
     // A fleet that came through whole goes on as it is: the next seed finds a log, restarts and clocks behind it.
     if (fresh) await world.reset();
     const readyMs = performance.now() - started;
-    const outcome = await runSeed({ world, recorder, seed, seconds: Number(values.seconds) });
+    const outcome = await runSeed({ world, recorder, seed, seconds: Number(values.seconds), kinds });
     outcomes.push(outcome);
-    fresh = recorder.lost.size > 0 || outcome.violations.length > 0;
+    fresh = recorder.destroyed.size > 0 || outcome.violations.length > 0;
     say(begin, line(outcome, readyMs));
     if (outcome.violations.length > 0) tell(outcome);
   }

@@ -9,24 +9,51 @@ const awayMs = [200, 2_000] as const;
 /** One change of the members in the middle of everything: the spare joins, or one leaves and comes back as a new incarnation. */
 export async function changeMembers(world: World, recorder: Recorder, random: Random): Promise<void> {
   await pause(random.between(...beginMs));
-  if (!world.members.includes(world.spare)) return join(world, recorder, { name: world.spare, random });
+  if (!world.members.includes(world.spare))
+    return join(world, recorder, { name: world.spare, sponsor: random.pick(world.members) });
   const name = random.pick(world.members);
   await leave(world, recorder, name);
   await pause(random.between(...awayMs));
+  await comeBack(world, recorder, { name, sponsor: random.pick(world.members) });
+}
+
+/** Removes a member that cannot be drained and lets it join as a new incarnation; what only its disk held is gone. */
+export async function replace(world: World, recorder: Recorder, name: string): Promise<void> {
+  recorder.deed("forked, is removed and joins anew:", name);
+  const incarnation = world.fleet.members.find((member) => member.name === name)?.incarnation;
+  world.fleet.list(name, { standing: "Fenced" });
+  await withoutLink(world, name);
+  const held = () =>
+    world.members.map(
+      (member) => world.node(member).status?.departures?.find((each) => each.incarnation === incarnation)?.sequence,
+    );
+  const [sponsor = ""] = world.members;
+  await world
+    .node(sponsor)
+    .reached("all hold the same of it", () => new Set(held()).size === 1 && held()[0] !== undefined);
+  world.fleet.list(name, { standing: "Departed", lastSequence: held()[0] ?? 0 });
+  recorder.lose(name);
+  await comeBack(world, recorder, { name, sponsor });
+}
+
+async function comeBack(
+  world: World,
+  recorder: Recorder,
+  { name, sponsor }: { name: string; sponsor: string },
+): Promise<void> {
   const { incarnation } = world.node(name).status ?? {};
   if (incarnation === undefined) throw new Error(`${name} has no incarnation`);
   recorder.deed("consent to come back as a new incarnation for", name);
   world.node(name).edit({ membership: { action: "None", rejoin: incarnation } });
   await world.node(name).reached("a new incarnation", (status) => status.incarnation !== incarnation);
-  await join(world, recorder, { name, random });
+  await join(world, recorder, { name, sponsor });
 }
 
 async function join(
   world: World,
   recorder: Recorder,
-  { name, random }: { name: string; random: Random },
+  { name, sponsor }: { name: string; sponsor: string },
 ): Promise<void> {
-  const sponsor = random.pick(world.members);
   if (world.node(name).pids(/./).length === 0) world.node(name).start();
   recorder.deed(`join by way of ${sponsor} begins for`, name);
   await world.fleet.join(name, sponsor);
@@ -50,8 +77,12 @@ async function leave(world: World, recorder: Recorder, name: string): Promise<vo
         departures?.some(({ incarnation, sequence }) => incarnation === own.incarnation && sequence === own.sequence),
       );
   fleet.list(name, { standing: "Fenced" });
-  for (const member of world.members)
-    await world.node(member).reached(`no link to ${name}`, ({ peers }) => peers?.every((peer) => peer.name !== name));
+  await withoutLink(world, name);
   fleet.list(name, { standing: "Departed", lastSequence: own.sequence });
   recorder.deed(`has left after ${own.sequence} operations:`, name);
+}
+
+async function withoutLink(world: World, name: string): Promise<void> {
+  for (const member of world.members)
+    await world.node(member).reached(`no link to ${name}`, ({ peers }) => peers?.every((peer) => peer.name !== name));
 }

@@ -13,6 +13,8 @@ export async function nemesis(options: {
   readonly recorder: Recorder;
   readonly random: Random;
   readonly lanes: number;
+  /** Kinds of faults to choose from; all when empty. */
+  readonly kinds: readonly string[];
   readonly going: () => boolean;
 }): Promise<void> {
   const busy = new Set<string>();
@@ -26,7 +28,7 @@ async function runLane(options: Parameters<typeof nemesis>[0], lane: number, bus
   while (going()) {
     await pause(random.between(...gapMs));
     if (!going()) return;
-    const kind = choose(random);
+    const kind = choose(random, options.kinds);
     // One fault of a kind at a time: taking one back must not take the other back too.
     if (busy.has(kind)) continue;
     busy.add(kind);
@@ -47,7 +49,7 @@ async function hurt(kind: string, target: Target): Promise<void> {
   }
 }
 
-function choose(random: Random): string {
-  const kinds = Object.entries(faults).flatMap(([kind, { weight }]) => Array<string>(weight).fill(kind));
-  return random.pick(kinds);
+function choose(random: Random, kinds: readonly string[]): string {
+  const wanted = Object.entries(faults).filter(([kind]) => kinds.length === 0 || kinds.includes(kind));
+  return random.pick(wanted.flatMap(([kind, { weight }]) => Array<string>(weight).fill(kind)));
 }

@@ -47,8 +47,10 @@ export interface History {
   readonly calls: readonly Call[];
   readonly deeds: readonly Deed[];
   readonly steps: readonly Step[];
-  /** Nodes whose disk was destroyed or exchanged for an older one. */
-  readonly lost: ReadonlySet<string>;
+  /** Nodes whose disk was destroyed or exchanged for an older one, and when that was last. */
+  readonly lost: ReadonlyMap<string, number>;
+  /** When nodes were started with another disk than they had: what they show from then on is another node's. */
+  readonly lives: readonly { readonly node: string; readonly atMs: number }[];
 }
 
 /** Records while a run goes on. */
@@ -56,10 +58,20 @@ export class Recorder implements History {
   readonly calls: Call[] = [];
   readonly deeds: Deed[] = [];
   readonly steps: Step[] = [];
-  readonly lost = new Set<string>();
+  readonly lost = new Map<string, number>();
+  readonly lives: { node: string; atMs: number }[] = [];
+  /** Nodes that are gone for good. */
+  readonly destroyed = new Set<string>();
 
   deed(what: string, ...nodes: string[]): void {
     this.deeds.push({ atMs: performance.now(), what, nodes });
+  }
+
+  /** The disk of the node is not any more what it was. */
+  lose(node: string): void {
+    const atMs = performance.now();
+    this.lost.set(node, atMs);
+    this.lives.push({ node, atMs });
   }
 
   /** Takes a line of a node's output; only what concerns durability is kept. */

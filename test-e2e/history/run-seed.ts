@@ -3,7 +3,7 @@ import pg from "pg";
 import { type Random, randomFrom } from "../../node-image/testing/random-stream.ts";
 import { check, finalReader, story, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
-import { changeMembers } from "./membership.ts";
+import { changeMembers, replace } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
 import type { Call, Deed, Recorder } from "./record.ts";
 import type { World } from "./world.ts";
@@ -45,8 +45,9 @@ export async function runSeed(parts: {
   readonly recorder: Recorder;
   readonly seed: number;
   readonly seconds: number;
+  readonly kinds: readonly string[];
 }): Promise<Outcome> {
-  const { world, recorder, seed, seconds } = parts;
+  const { world, recorder, seed, seconds, kinds } = parts;
   const random = randomFrom(seed);
   const objects = new Objects();
   const end = performance.now() + seconds * 1000;
@@ -61,7 +62,7 @@ export async function runSeed(parts: {
           violations.push({ rule: "members come and go", object: "", detail: error.message }),
         )
       : undefined;
-    await nemesis({ world, recorder, random, lanes, going });
+    await nemesis({ world, recorder, random, lanes, kinds, going });
     await changes;
     sitesDestroyed = random.chance(destroyShare);
     if (sitesDestroyed) await destroyAllButOneSite(world, recorder, random);
@@ -71,7 +72,7 @@ export async function runSeed(parts: {
     await Promise.all(clients);
   }
   const healedMs = performance.now();
-  violations.push(...(await becomeEqual(world, recorder.lost)));
+  violations.push(...(await becomeEqual(world, recorder)));
   const equalAfterMs = performance.now() - healedMs;
   await readEverything(world, recorder, objects);
   violations.push(...check(recorder));
@@ -119,8 +120,10 @@ async function destroyAllButOneSite(world: World, recorder: Recorder, random: Ra
 }
 
 /** Waits until every node that is left serves and holds the same; what differs at the deadline is a violation. */
-async function becomeEqual(world: World, lost: ReadonlySet<string>): Promise<readonly Violation[]> {
-  const names = world.members.filter((name) => !lost.has(name));
+async function becomeEqual(world: World, recorder: Recorder): Promise<readonly Violation[]> {
+  const names = world.members.filter((name) => !recorder.destroyed.has(name));
+  const forked = await replaceForked(world, recorder, names);
+  if (forked !== undefined) return [forked];
   const silent = (await Promise.allSettled(names.map((name) => world.serving(name)))).flatMap((one) =>
     one.status === "rejected" ? String(one.reason) : [],
   );
@@ -136,6 +139,33 @@ async function becomeEqual(world: World, lost: ReadonlySet<string>): Promise<rea
     }
     await pause(100);
   }
+}
+
+/** A node that says that its log has forked is removed and joins again, as its message asks for. */
+async function replaceForked(
+  world: World,
+  recorder: Recorder,
+  names: readonly string[],
+): Promise<Violation | undefined> {
+  // A restarted node knows after its first look at the peers.
+  const settled = (name: string) =>
+    world
+      .node(name)
+      .reached("it serves or says why not", ({ conditions }) =>
+        conditions?.some(
+          ({ type, status, reason }) => type === "Serving" && (status === "True" || reason === "StoreForked"),
+        ),
+      );
+  try {
+    await Promise.all(names.map(settled));
+    for (const name of names) {
+      if (world.node(name).condition("Serving")?.reason !== "StoreForked") continue;
+      await replace(world, recorder, name);
+    }
+  } catch (error) {
+    return { rule: "a forked node can be replaced", object: "", detail: (error as Error).message };
+  }
+  return undefined;
 }
 
 /** Digest of what a node holds: its vector and its merged state. */
@@ -162,7 +192,7 @@ async function contents(world: World, name: string): Promise<string> {
 
 /** Every object on one node of those that are left, which are equal, and some of them on each. */
 async function readEverything(world: World, recorder: Recorder, objects: Objects): Promise<void> {
-  const names = world.members.filter((name) => !recorder.lost.has(name));
+  const names = world.members.filter((name) => !recorder.destroyed.has(name));
   await Promise.all(
     names.map(async (node, index) => {
       const client = new HistoryClient({ fleet: world.fleet, recorder, name: finalReader, node });

@@ -118,8 +118,20 @@ export class World {
   async destroy(names: readonly string[]): Promise<void> {
     await this.powerCut(names);
     for (const name of names) {
-      this.#recorder().lost.add(name);
+      this.#recorder().lose(name);
+      this.#recorder().destroyed.add(name);
       emptyFolder(this.#disk(name));
+    }
+  }
+
+  /** Takes an image of the disk as a power cut would leave it: while every process is stopped. */
+  saveRunning(name: string, image: string): void {
+    const pids = this.node(name).pids(/./);
+    for (const pid of pids) signal(pid, "SIGSTOP");
+    try {
+      this.saveImage(name, image);
+    } finally {
+      for (const pid of pids.toReversed()) signal(pid, "SIGCONT");
     }
   }
 
@@ -201,6 +213,14 @@ function makeDisk(folder: string, slow: string): void {
   writeFileSync(join(folder, "run/clock"), "+0\n");
   writeFileSync(join(folder, "run/slow"), "0");
   chownSync(join(folder, "run"), user, user);
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 function emptyFolder(folder: string): void {
