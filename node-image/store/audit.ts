@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
@@ -11,8 +12,16 @@ import { Root } from "./root.ts";
 import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
 import type { Vector } from "./types.ts";
 
-/** Rows of one look; between two the event loop is free. */
-const pageSize = 500;
+/** Rows of one look, some milliseconds; between two the event loop is free. */
+const pageSize = 100;
+
+/** How an audit is done. */
+export interface AuditOptions {
+  /** The log too. */
+  readonly log: boolean;
+  /** Rest after each page, so that clients are served meanwhile; default none. */
+  readonly restMs?: number;
+}
 
 /** What an audit came to. */
 export interface Audit {
@@ -32,7 +41,7 @@ export interface Audit {
  * against the rows, all rows against the root; with `log` also every operation, the gapless chain of each origin, and that
  * the state is the merge of the log.
  */
-export async function audit(client: pg.Client, keyring: Keyring, options: { readonly log: boolean }): Promise<Audit> {
+export async function audit(client: pg.Client, keyring: Keyring, options: AuditOptions): Promise<Audit> {
   await client.query("begin isolation level repeatable read read only");
   try {
     const { rows } = await client.query("select origin, seq from keyfleet.vector");
@@ -40,7 +49,12 @@ export async function audit(client: pg.Client, keyring: Keyring, options: { read
     const findings = new Findings();
     const root = await openRoot(client, { keyring, vector, findings });
     const sum = (root ?? Root.fresh()).copy("empty");
-    const { objects, damagedObjects } = await auditRows(client, { keyring, findings, sum });
+    const { objects, damagedObjects } = await auditRows(client, {
+      keyring,
+      findings,
+      sum,
+      restMs: options.restMs ?? 0,
+    });
     await auditKept(client, { keyring, findings, sum });
     const whole = root !== undefined && sum.equals(root);
     if (root !== undefined && !whole)
@@ -78,7 +92,7 @@ interface Checking {
 
 async function auditRows(
   client: pg.Client,
-  { keyring, findings, sum }: Checking,
+  { keyring, findings, sum, restMs }: Checking & { readonly restMs: number },
 ): Promise<{ readonly objects: number; readonly damagedObjects: readonly string[] }> {
   const damagedObjects: string[] = [];
   let objects = 0;
@@ -99,6 +113,7 @@ async function auditRows(
     const last = rows.at(-1);
     if (last === undefined) return { objects, damagedObjects };
     after = last.id;
+    if (restMs > 0) await delay(restMs);
   }
 }
 

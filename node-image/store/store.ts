@@ -28,6 +28,8 @@ const channels = ["acks", "handover"] as const;
 /** The whole database is looked through soon after the start and then at this pace. */
 const auditFirstMs = 20_000;
 const auditEveryMs = 3_600_000;
+// About as long as a page takes: the audit uses half a core at most.
+const auditRestMs = 5;
 /** Damaged objects that are remembered, so that each is reported once. */
 const damagedMax = 1_000;
 const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
@@ -211,7 +213,7 @@ class PostgresStore implements NodeStore {
     const { keyring } = ledger;
     const client = await connect(localConnection(this.#place), () => undefined);
     try {
-      const found = await audit(client, keyring, { log: false });
+      const found = await audit(client, keyring, { log: false, restMs: auditRestMs });
       this.#foundDamaged(found.damagedObjects);
       if (!found.whole) ledger.distrust(found.findings.at(-1) ?? "the database is not as it was written");
       this.#auditedMs = this.#nowMs();
