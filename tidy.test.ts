@@ -74,7 +74,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "yaml",
   ],
 
-  helm: ["yaml"],
+  helm: ["yaml", "crds/testing"],
   "test-e2e": ["crds", "test-e2e/*"],
   "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
   "test-e2e/clients": ["node-image/testing", "node-image/kmip"],
@@ -83,6 +83,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e/history": ["node-image/testing", "node-image/config", "node-image/kmip", "node-image/objects", "pg"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*"],
+  "bench/operator": ["bench", "operator/*"],
   "bench/kmip": ["bench", "node-image/*"],
   "bench/replication": ["bench", "node-image/*"],
   ".": [],

@@ -1,8 +1,9 @@
 import type { Benchmark } from "./benchmark.ts";
 import { kmip } from "./kmip/benchmark.ts";
+import { operator } from "./operator/benchmark.ts";
 import { replication } from "./replication/benchmark.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { kmip, replication };
+const benchmarks: Readonly<Record<string, Benchmark>> = { kmip, operator, replication };
 
 const [name = "--help", ...options] = process.argv.slice(2);
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
