@@ -3,7 +3,7 @@ export type RightClass = "look" | "use" | "change";
 
 /** A right is the KMIP operation that it allows, named without spaces; no right includes another. */
 export const rights: ReadonlyMap<string, RightClass> = new Map([
-  ...names("look", "Locate GetAttributes GetAttributeList Check Validate GetConstraints"),
+  ...names("look", "Locate GetAttributes GetAttributeList Check Validate"),
   ...names(
     "use",
     "Get Export Encrypt Decrypt Sign SignatureVerify MAC MACVerify DeriveKey Certify WrapKey UnwrapKey ObtainLease " +
@@ -12,7 +12,7 @@ export const rights: ReadonlyMap<string, RightClass> = new Map([
   ...names(
     "change",
     "AddAttribute ModifyAttribute DeleteAttribute SetAttribute AdjustAttribute Activate Revoke Destroy Archive Recover " +
-      "ReKey ReKeyKeyPair ReCertify",
+      "Rekey RekeyKeyPair Recertify",
   ),
 ]);
 

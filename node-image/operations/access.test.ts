@@ -319,3 +319,21 @@ test("grants cannot come in by Create, nor by other attributes' doors", async ()
   await refused(owner.create({ [grantTo("reader")]: { type: 7, value: "Get" } }), reason.invalidField);
   await refused(owner.create({ ".grant Get user:x 1": "Get" }), reason.invalidField);
 });
+
+test("every right is an operation that is served, or one of the two of wrapping keys; only what takes no object has none", async () => {
+  const { rights, rightOf } = await import("../access/rights.ts");
+  const { router } = await import("../kmip/router.ts");
+  const served = [...router.values()].map(({ name }) => rightOf(name));
+  const extra = new Set(["WrapKey", "UnwrapKey"]);
+  assert.deepEqual(
+    [...rights.keys()].filter((right) => !served.includes(right) && !extra.has(right)),
+    [],
+  );
+  const making = "Create CreateKeyPair Register Import Query DiscoverVersions RNGRetrieve RNGSeed Hash Login Logout";
+  const others = "DelegatedLogin Cancel Poll Log SetEndpointRole PKCS#11 Interop Ping";
+  const without = new Set(`${making} ${others}`.split(" "));
+  assert.deepEqual(
+    served.filter((right) => !rights.has(right) && !without.has(right)),
+    [],
+  );
+});
