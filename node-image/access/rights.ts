@@ -11,8 +11,7 @@ export const rights: ReadonlyMap<string, RightClass> = new Map([
   ),
   ...names(
     "change",
-    "AddAttribute ModifyAttribute DeleteAttribute SetAttribute AdjustAttribute Activate Revoke Destroy Archive Recover " +
-      "Rekey RekeyKeyPair Recertify",
+    "AddAttribute ModifyAttribute DeleteAttribute SetAttribute AdjustAttribute Activate Revoke Destroy Archive Recover",
   ),
 ]);
 

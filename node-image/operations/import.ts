@@ -62,6 +62,9 @@ function divided({ attributes, objectType }: ImportRequest, version: number) {
   const requested: AttributeInstance[] = [];
   for (const attribute of attributes) {
     const { name, value } = attribute;
+    if (name.startsWith("x-keyfleet-")) {
+      throw new Refusal("InvalidField", "Rights do not come with an object: grant them afterwards");
+    }
     const rule = attributeRule(name, version);
     if (rule?.initially !== "server" && name !== "Fresh") requested.push(attribute);
     else if (!computed.has(name) && rule?.appliesTo.includes(objectType) === true)

@@ -182,3 +182,17 @@ test("attributes of the server's own take none of the client's room", async () =
   }
   await app.call(operation.addAttribute, id(key), attributeItem("x-a", { type: 7, value: "a" }));
 });
+
+test("a successor has the whole limit of the key that it replaces, and none of its grants", async () => {
+  const key = await active({ "Usage Limits": limits(3, 2) });
+  await app.call(
+    operation.addAttribute,
+    id(key),
+    attributeItem("x-keyfleet-grant-user:CN=friend", { type: 7, value: "Get" }),
+  );
+  await app.call(code.allocate, id(key), count(3));
+  const next = String(findItem(await app.call(0x04, id(key)), tag.UniqueIdentifier)?.value);
+  await app.call(code.allocate, id(next), count(3));
+  await fails(app.call(code.allocate, id(next), count(1)), reason.denied);
+  assert.equal("x-keyfleet-grant-user:CN=friend" in (await app.attributes(next)), false);
+});
