@@ -28,6 +28,8 @@ interface Client {
   /** Answers go out in order, one request at a time. */
   tail: Promise<void>;
   waiting: number;
+  /** Whether it ever asked for anything. */
+  spoke: boolean;
   draining: boolean;
 }
 
@@ -39,6 +41,7 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
     const client = clients.get(request.socket);
     if (client === undefined || client.waiting >= pipelinedMax) return void request.socket.destroy();
     client.waiting += 1;
+    client.spoke = true;
     const turn = client.tail.then(() => answer(request, response, client));
     client.tail = turn
       .catch(() => void request.socket.destroy())
@@ -54,9 +57,12 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
   });
   return {
     serve: (socket, parts) => {
-      const client: Client = { parts, tail: Promise.resolve(), waiting: 0, draining: false };
+      const client: Client = { parts, tail: Promise.resolve(), waiting: 0, spoke: false, draining: false };
       clients.set(socket, client);
       socket.setNoDelay(true);
+      // Node's own limit of silence begins with the first answer.
+      const silent = setTimeout(() => client.spoke || socket.destroy(), limits.idleTimeoutMs);
+      socket.once("close", () => clearTimeout(silent));
       server.emit("connection", socket);
       return {
         drain: () => {
@@ -76,7 +82,7 @@ function codeOf(error: Error): string {
 
 /** Never listens itself: it is handed connections whose certificates were judged. */
 function parser(limits: ListenLimits): Server {
-  return createServer({
+  const server = createServer({
     maxHeaderSize: 8192,
     headersTimeout: limits.messageTimeoutMs,
     requestTimeout: limits.messageTimeoutMs,
@@ -84,6 +90,9 @@ function parser(limits: ListenLimits): Server {
     connectionsCheckingInterval: 1000,
     requireHostHeader: false,
   });
+  // Node watches its deadlines from this event on, which else only a server that listens itself gives.
+  server.emit("listening");
+  return server;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, client: Client): Promise<void> {

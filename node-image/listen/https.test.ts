@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { connect } from "node:tls";
 import { ttlv } from "../kmip/encoding.ts";
 import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
@@ -25,7 +26,13 @@ before(async () => {
   const identity = await authority.issue("O=bank, OU=dc1, CN=dc1-a", { usage: "server" });
   const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: write });
   const tls = { ...identity, clientAuthorities: clients.certificate };
-  server = kmipServer({ tls, handler, log: write, protocol: "https", limits: { messageBytesMax } });
+  server = kmipServer({
+    tls,
+    handler,
+    log: write,
+    protocol: "https",
+    limits: { messageBytesMax, messageTimeoutMs: 200 },
+  });
   const port = await server.listen(0, "127.0.0.1");
   app = { port, authority: authority.certificate, identity: await clients.issue("O=bank, CN=app") };
 });
@@ -139,3 +146,18 @@ test("a maximum response size means the same in every encoding", async () => {
     ["xml", true],
   ]);
 });
+
+const unfinished: readonly (readonly [string, string])[] = [
+  ["headers", "POST /kmip HTTP/1.1\r\nContent-Type: text/xml\r\n"],
+  ["a body", "POST /kmip HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<"],
+];
+for (const [name, text] of unfinished) {
+  test(`${name} begun and not finished is ended by the deadline of a message`, async () => {
+    const { port, authority, identity } = app;
+    const socket = connect({ port, host: "127.0.0.1", ca: authority, cert: identity?.certificate, key: identity?.key });
+    socket.on("error", () => undefined);
+    socket.once("secureConnect", () => socket.write(text));
+    socket.resume();
+    await new Promise((closed) => socket.once("close", closed));
+  });
+}
