@@ -64,7 +64,9 @@ test("a departed node that starts again serves nobody and keeps what it has unti
   node.kill("keyServer");
   await node.reached("a new start", ({ startedAt }) => startedAt !== before);
   await node.reachedCondition("Serving", "False", "Departed");
-  assert.equal(node.status?.incarnation, left.incarnation);
+  // It knows that it has left before its database is open, and which log it has only afterwards.
+  assert.equal(await node.reached("its log", ({ incarnation }) => incarnation), left.incarnation);
+  await node.reachedCondition("Serving", "False", "Departed");
 });
 
 test("by consent it wipes itself, joins as a new incarnation and holds every key again", async () => {
