@@ -37,12 +37,15 @@ export function approved(view: View): Blocked[] {
   return [{ gate: "approved", subject: cluster.metadata.name, message, remedy }];
 }
 
-/** Those that run the wanted version have served for the soak time. */
-export function soaked(view: View): Blocked[] {
+/** The others that shall run the wanted version do so, and have served for the soak time. */
+export function soaked(view: View, candidate: NodeFacts): Blocked[] {
   const { target, versions } = view.desired.fleet;
   if (versions.length < 2 && versions[0] !== target) return [];
   const young = neededMembers(view).filter(
-    (node) => node.node?.spec.version === target && (node.node.status?.version !== target || !isSoaked(view, node)),
+    (node) =>
+      node.name !== candidate.name &&
+      node.node?.spec.version === target &&
+      (node.node.status?.version !== target || !isSoaked(view, node)),
   );
   return young.map(({ name }) => ({
     ...{ gate: "soaked", subject: name, message: `${name} has not served for ${soakSeconds(view)} s yet` },

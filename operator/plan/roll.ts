@@ -113,7 +113,7 @@ function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
     ...shared,
     ...fleet,
     ...othersKeepServing(view, node, { why, remedy }),
-    ...soaked(view),
+    ...soaked(view, node),
     ...windowOpen(view, node),
     ...(isRebuilt(view, node) ? everybodyIsIn(view) : []),
   ];
