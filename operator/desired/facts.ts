@@ -164,6 +164,8 @@ function standingOf(node: KmsNode | undefined, { listed, clusterIds, siteReachab
   if (!node) return listed?.standing === "Joining" && !siteReachable ? "Joining" : "Absent";
   // Its KmsNode was lost and made anew, but its volume remembers the fleet.
   const own = node.status?.clusterId;
+  // What has departed never belongs again by what its old volume remembers: only a join makes it a member.
+  if (listed?.standing === "Departed") return "Waiting";
   return own !== undefined && clusterIds.length === 1 && clusterIds[0] === own ? "Member" : "Waiting";
 }
 
