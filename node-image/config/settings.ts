@@ -25,6 +25,8 @@ export interface Settings {
   readonly postgresPort: number;
   /** Whether 3DES is made and used, for clients that know nothing better. */
   readonly legacyCiphers: boolean;
+  /** Whether compromised objects are still handed out to those who may read them, so that data can be protected anew. */
+  readonly servesCompromised: boolean;
   /** How many bytes of a client's seed are mixed into the random generator; undefined refuses seeds. */
   readonly clientSeedBytes: number | undefined;
   /** Of this software. */
@@ -48,6 +50,7 @@ export const help = `Key server of a keyfleet node.
   --status-port    GET /status over TLS with certificates of the mesh, for the site's operator; 0: none [0]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
   --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
+  --serve-compromised on: also compromised objects, to read old data  [KEYFLEET_SERVE_COMPROMISED, off]
   --client-seeds   bytes of a client's seed that are used, or "refused"  [KEYFLEET_CLIENT_SEEDS, 1048576]
   --help           this text
 `;
@@ -71,6 +74,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       "status-port": text,
       "postgres-port": text,
       "legacy-ciphers": text,
+      "serve-compromised": text,
       "client-seeds": text,
       help: { type: "boolean" },
     },
@@ -93,6 +97,10 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     legacyCiphers: onOrOff(
       "--legacy-ciphers",
       values["legacy-ciphers"] ?? environment.KEYFLEET_LEGACY_CIPHERS ?? "off",
+    ),
+    servesCompromised: onOrOff(
+      "--serve-compromised",
+      values["serve-compromised"] ?? environment.KEYFLEET_SERVE_COMPROMISED ?? "off",
     ),
     clientSeedBytes: seedBytes(values["client-seeds"] ?? environment.KEYFLEET_CLIENT_SEEDS ?? "1048576"),
     version: ownVersion(),

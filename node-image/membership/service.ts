@@ -133,7 +133,11 @@ export class Service {
       keyring: door.keyring,
       usage: this.#usage.keeper,
       firstAdministrators: () => this.#administrators,
-      cryptography: { legacyCiphers: settings.legacyCiphers, seed: settings.clientSeedBytes ?? "refused" },
+      cryptography: {
+        legacyCiphers: settings.legacyCiphers,
+        servesCompromised: settings.servesCompromised,
+        seed: settings.clientSeedBytes ?? "refused",
+      },
       keys: this.#keys,
       log: kmipLog,
       metrics,

@@ -9,7 +9,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
-import { openMaterial } from "./open-material.ts";
+import { mustBeServed, openMaterial } from "./open-material.ts";
 
 /** What a key is wanted for. */
 export interface KeyUse {
@@ -90,13 +90,7 @@ export function checkUse(object: ManagedObject, use: KeyUse, context: Context): 
   const now = context.now();
   const current = stateOf(object, now);
   const mask = number(object, "Cryptographic Usage Mask") ?? 0;
-  if (current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal(
-      "IllegalOperation",
-      "The object has been destroyed: only its attributes are left",
-      "ObjectDestroyed",
-    );
-  }
+  mustBeServed(object, context);
   if (object.objectType === objectType.opaqueObject) {
     throw new Refusal("InvalidField", "An Opaque Object is no key");
   }
@@ -127,7 +121,7 @@ function protectFault(object: ManagedObject, current: number, now: Date): string
   return reached(object, "Protect Stop Date", now) ? "The key's Protect Stop Date has passed" : undefined;
 }
 
-/** What was protected stays readable when the key is old or known to others (SP 800-57-1, 7): it must be, to be protected anew. */
+/** What was protected stays readable when the key is old (SP 800-57-1, 7): it must be, to be protected anew. */
 function processFault(object: ManagedObject, current: number, now: Date): string | undefined {
   if (current === state.preActive) return "The key is not active yet: Activate it first";
   const starts = object.attributes.get("Process Start Date")?.[0];

@@ -19,12 +19,14 @@ export interface Cryptography {
 export interface CryptographyPolicy {
   /** Whether 3DES keys are made and used, and SKIPJACK keys made: for clients that know nothing better. */
   readonly legacyCiphers: boolean;
+  /** Whether compromised objects are still handed out, and used to read what they protected. */
+  readonly servesCompromised: boolean;
   /** What becomes of seeds that clients send: mixed in up to so many bytes each, none of them, or an error. */
   readonly seed: number | "refused";
 }
 
-/** Safe for everyone: no 3DES, seeds welcome. */
-export const defaultPolicy: CryptographyPolicy = { legacyCiphers: false, seed: 1_048_576 };
+/** Safe for everyone: no 3DES, nothing that is compromised, seeds welcome. */
+export const defaultPolicy: CryptographyPolicy = { legacyCiphers: false, servesCompromised: false, seed: 1_048_576 };
 
 /** Fresh state. */
 export function cryptographyState(

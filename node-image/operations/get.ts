@@ -6,7 +6,7 @@ import type { ManagedObject } from "../objects/types.ts";
 import { parsed } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { change, find } from "./find.ts";
-import { openMaterial } from "./open-material.ts";
+import { mustBeServed, openMaterial } from "./open-material.ts";
 import { unwrapMaterial, type WrappingSpecification, wrapMaterial } from "./wrapping.ts";
 
 /** KMIP Get (4.11). */
@@ -43,6 +43,7 @@ export async function materialFor(
   request: Omit<GetRequest, "uniqueIdentifier">,
   context: Context,
 ): Promise<Material> {
+  mustBeServed(object, context);
   const kept = openMaterial(object, context);
   try {
     const wrapped =

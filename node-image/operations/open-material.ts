@@ -5,17 +5,38 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
-/** The object's material; the caller zeroes its bytes. Refuses what was destroyed. */
+/** The object's material, to be looked at here or, after `mustBeServed`, handed out; the caller zeroes its bytes. Refuses what was destroyed. */
 export function openMaterial(object: ManagedObject, context: Context): Material {
   const current = stateOf(object, context.now());
   if (object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal(
-      "IllegalOperation",
-      "The object has been destroyed: only its attributes are left",
-      "ObjectDestroyed",
-    );
+    throw destroyed();
   }
   const material = unpackMaterial(context.keyring.unseal(object.sealed, sealContext(object)));
   const split = object.attributes.get(".split")?.[0] as unknown as SplitPart | undefined;
   return split === undefined ? material : { ...material, split };
+}
+
+/**
+ * Whoever has seen that an object is destroyed or compromised never hands it out or uses it again. Owners whose data must
+ * stay readable under a compromised key, until it is protected anew (SP 800-57-1, 7), allow that in their policy.
+ * Throws Refusal.
+ */
+export function mustBeServed(object: ManagedObject, { now, cryptography }: Context): void {
+  const current = stateOf(object, now());
+  if (current === state.destroyed || current === state.destroyedCompromised) throw destroyed();
+  if (current === state.compromised && !cryptography.policy.servesCompromised) {
+    throw new Refusal(
+      "PermissionDenied",
+      "The object is compromised and is not served any more: use its successor, or ask the fleet's owner to allow it",
+      "WrongKeyLifecycleState",
+    );
+  }
+}
+
+function destroyed(): Refusal {
+  return new Refusal(
+    "IllegalOperation",
+    "The object has been destroyed: only its attributes are left",
+    "ObjectDestroyed",
+  );
 }

@@ -10,7 +10,7 @@ import type { Context } from "./context.ts";
 import { madeHere, requiredNumber, withoutOrigin } from "./create.ts";
 import { find } from "./find.ts";
 import { type NewObject, storeAll, storeNew } from "./new-object.ts";
-import { openMaterial } from "./open-material.ts";
+import { mustBeServed, openMaterial } from "./open-material.ts";
 import { makeSymmetricKey } from "./symmetric-keys.ts";
 
 /** KMIP Create Split Key (1.4, 4.38); `primeFieldSize` in decimal digits. */
@@ -101,6 +101,7 @@ async function sourceOf({ uniqueIdentifier, attributes }: CreateSplitKeyRequest,
     );
   }
   refuseKept(object);
+  mustBeServed(object, context);
   const material = openMaterial(object, context);
   if (material.wrapping === undefined) return { material, attributes: object.attributes };
   material.bytes.fill(0);
@@ -202,6 +203,7 @@ export async function joinSplitKey(
   }
   const objects = await partsFor(request.uniqueIdentifiers, context);
   const [first] = objects as [PartObject, ...PartObject[]];
+  for (const { object } of objects) mustBeServed(object, context);
   const opened = objects.map(({ object, part }) => ({
     index: part.identifier,
     material: openMaterial(object, context),

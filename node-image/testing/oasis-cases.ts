@@ -21,14 +21,16 @@ export interface OasisCase {
 /** What a server's owner decides, and some cases want decided otherwise than others. */
 export interface OwnersChoice {
   readonly legacyCiphers: boolean;
+  readonly servesCompromised: boolean;
   readonly seed: number | "refused";
 }
 
-/** The choice that a case is written for: SKFF makes 3DES keys; CS-RNG-O are the four things that a server may do with one seed. */
+/** The choice that a case is written for: SKFF makes 3DES keys and gets compromised ones; CS-RNG-O are the four things that a server may do with one seed. */
 export function choiceFor({ name }: OasisCase): OwnersChoice {
   const seeds: Readonly<Record<string, number | "refused">> = { 2: 16, 3: 0, 4: "refused" };
   const variant = /^CS-RNG-O-(\d)-/.exec(name)?.[1] ?? "";
-  return { legacyCiphers: name.startsWith("SKFF-"), seed: seeds[variant] ?? 1_048_576 };
+  const foundry = name.startsWith("SKFF-");
+  return { legacyCiphers: foundry, servesCompromised: foundry, seed: seeds[variant] ?? 1_048_576 };
 }
 
 /** Files that no server can pass as they stand, and the exact defect. */

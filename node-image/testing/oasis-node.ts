@@ -22,6 +22,7 @@ export async function startOasisNode(choice: OwnersChoice): Promise<OasisNode> {
   try {
     const environment = {
       KEYFLEET_LEGACY_CIPHERS: choice.legacyCiphers ? "on" : "off",
+      KEYFLEET_SERVE_COMPROMISED: choice.servesCompromised ? "on" : "off",
       KEYFLEET_CLIENT_SEEDS: String(choice.seed),
     };
     await fleet.add(nodeName, { programs: { keyServer: { environment } } });
