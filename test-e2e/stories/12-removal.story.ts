@@ -26,8 +26,21 @@ test("a node is removed while clients write: no request fails, every key is on t
   const staying = { ...fleet, nodes: fleet.nodes.filter(({ metadata }) => metadata.name !== removed) };
   const load = await underLoad(place, staying, "removal");
   t.after(() => load.cancel());
+  const { call, endpoints } = fleet;
+  const own = startWriters(place, {
+    call,
+    endpoints,
+    name: `of-${removed}`,
+    seconds: 300,
+    startAt: [removed],
+    tries: 3,
+  });
+  t.after(() => own.stop());
+  await own.more(10);
   await editDocument(place, first, (spec) => drop(spec, removed));
   await gone(last, removed);
+  assert.deepEqual(own.failures(), [], "clients of the removed node go on at another");
+  await own.stop();
   await load.more(30);
   await load.end((line) => t.diagnostic(line));
   for (const node of await allNodes(place)) {
