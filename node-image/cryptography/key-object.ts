@@ -38,8 +38,10 @@ function withinBounds(key: KeyObject): KeyObject {
 function parse(stored: StoredKey): KeyObject {
   const { material } = stored;
   switch (stored.objectType) {
-    case objectType.symmetricKey:
+    // Its bytes are all there is to Secret Data: PyKMIP and others call them Opaque.
     case objectType.secretData:
+      return createSecretKey(material.bytes);
+    case objectType.symmetricKey:
     case objectType.splitKey:
       if (material.format === format.opaque) throw opaque();
       return createSecretKey(material.bytes);

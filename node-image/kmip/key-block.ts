@@ -1,11 +1,11 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { objectType } from "../objects/enumerations.ts";
-import type { Material, SplitPart } from "../objects/material.ts";
+import type { KeyWrapping, Material, SplitPart } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { KeyValueCodec } from "../operations/wrapping.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
-import type { Item } from "../ttlv/types.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
@@ -153,6 +153,9 @@ function splitOf({ split }: Material): SplitPart {
   return split;
 }
 
+/** KMIP Encoding Option: the bytes of the Key Material are wrapped as they are (9.1.3.2.32). */
+const noEncoding = 1;
+
 type Block = typeof keyBlock extends Shape<infer Value> ? Value : never;
 
 function plain({ subtype, bytes: value }: { subtype: number; bytes: Buffer }): ReadObject {
@@ -164,7 +167,7 @@ function fromBlock(block: Block, subtype: number, reading: Reading): ReadObject 
   const { format, algorithm = 0, lengthBits = 0, wrapping } = block;
   const head = { format, subtype, algorithm, lengthBits };
   if (wrapping !== undefined) {
-    return { material: { ...head, bytes: bytes.read(block.value, reading), wrapping }, attributes: [] };
+    return { material: { ...head, ...wrappedValue(block.value, wrapping, reading) }, attributes: [] };
   }
   const value = keyValue.read(block.value, reading);
   return {
@@ -173,17 +176,36 @@ function fromBlock(block: Block, subtype: number, reading: Reading): ReadObject 
   };
 }
 
+/**
+ * A wrapped Key Value is a Byte String (2.1.3, 2.1.4). With No Encoding, the OASIS case TC-WRAP-1-14 and PyKMIP send a
+ * structure whose Key Material alone is wrapped: taken too, without attributes (2.1.5).
+ */
+function wrappedValue(value: Item, wrapping: KeyWrapping, reading: Reading): Pick<Material, "bytes" | "wrapping"> {
+  if (value.type !== itemType.structure || wrapping.encodingOption !== noEncoding) {
+    return { bytes: bytes.read(value, reading), wrapping };
+  }
+  const { material, attributes: inKeyValue } = keyValue.read(value, reading);
+  if (inKeyValue.length > 0) {
+    throw new Refusal("EncodingOptionError", "Attributes are wrapped with the key in TTLV Encoding only");
+  }
+  return { bytes: bytes.read(material, reading), wrapping: { ...wrapping, inStructure: true } };
+}
+
 function toBlock(material: Material, version: number): Block {
   const { format, wrapping, algorithm, lengthBits } = material;
-  const item =
-    wrapping === undefined ? keyValueItem(material, [], version) : bytes.write(tag.KeyValue, material.bytes, version);
   return {
     format,
-    value: item,
+    value: wrapping === undefined ? keyValueItem(material, [], version) : wrappedItem(material, wrapping, version),
     ...(algorithm === 0 ? {} : { algorithm }),
     ...(lengthBits === 0 ? {} : { lengthBits }),
     ...(wrapping === undefined ? {} : { wrapping }),
   };
+}
+
+function wrappedItem({ bytes: wrapped }: Material, { inStructure }: KeyWrapping, version: number): Item {
+  if (inStructure === undefined) return bytes.write(tag.KeyValue, wrapped, version);
+  const material = bytes.write(tag.KeyMaterial, wrapped, version);
+  return keyValue.write(tag.KeyValue, { material, attributes: [] }, version);
 }
 
 function keyValueItem({ format, bytes: kept }: Material, among: readonly AttributeInstance[], version: number): Item {

@@ -40,6 +40,8 @@ export interface KeyWrapping {
   readonly iv?: string;
   /** KMIP Encoding Option; absent means that the whole Key Value is wrapped in its TTLV encoding. */
   readonly encodingOption?: number;
+  /** The wrapped bytes came as Key Material in a Key Value structure, as some clients send them; they are given so again. */
+  readonly inStructure?: true;
 }
 
 /** Which key wraps, and how. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, publicEncrypt, verify } from "node:crypto";
 import { after, before, test } from "node:test";
+import { keyWrappingData } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
 import {
   cryptographicAlgorithm as algorithm,
@@ -20,7 +21,7 @@ import {
   part,
   registerKey,
 } from "../testing/cryptography-requests.ts";
-import { findItem, item } from "../testing/items.ts";
+import { attributeItem, findItem, item } from "../testing/items.ts";
 import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -46,6 +47,7 @@ const reason = {
   illegal: 11,
   denied: 12,
   format: 16,
+  encodingOption: 18,
   sensitive: 22,
 };
 
@@ -406,6 +408,43 @@ for (const [name, cryptographicParameters] of wrapModes) {
     });
   }
 }
+
+/** RFC 3394, 4.1, as the OASIS case TC-WRAP-1-14 registers it: a Key Value structure whose Key Material alone is wrapped. */
+async function wrappedInStructure(encodingOption: number, ...more: readonly Item[]): Promise<Item> {
+  const wrapper = await registerKey(
+    app,
+    2,
+    block(1, Buffer.from("000102030405060708090a0b0c0d0e0f", "hex"), 3, 128),
+    active(all),
+  );
+  const material = Buffer.from("1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5", "hex");
+  const cryptographicParameters = { blockCipherMode: mode.nistKeyWrap };
+  const encryptionKey = { uniqueIdentifier: wrapper, cryptographicParameters };
+  return item.structure(
+    tag.KeyBlock,
+    item.enumeration(tag.KeyFormatType, format.raw),
+    item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, material), ...more),
+    item.enumeration(tag.CryptographicAlgorithm, algorithm.aes),
+    item.integer(tag.CryptographicLength, 128),
+    keyWrappingData.write(tag.KeyWrappingData, { wrappingMethod: 1, encryptionKey, encodingOption }, 14),
+  );
+}
+
+test("a wrapped key that came in a Key Value structure is given so again, and unwrapped", async () => {
+  const came = await wrappedInStructure(1);
+  const key = await registerKey(app, 2, came, active(all));
+  const asRegistered = await app.call(operation.get, part.id(key));
+  assert.deepEqual(findItem(asRegistered, tag.KeyBlock), came);
+  const opened = await app.call(operation.get, part.id(key), item.enumeration(tag.KeyWrapType, 1));
+  assert.equal(bytesOf(opened, tag.KeyMaterial).toString("hex"), "00112233445566778899aabbccddeeff");
+});
+
+test("a Key Value structure is no wrapped key in TTLV Encoding, nor has it attributes beside wrapped Key Material", async () => {
+  const ttlv = await wrappedInStructure(2);
+  await fails(registerKey(app, 2, ttlv, active(all)), reason.message, /KeyValue has the wrong type/);
+  const attributed = await wrappedInStructure(1, attributeItem("x-team", { type: 7, value: "db" }));
+  await fails(registerKey(app, 2, attributed, active(all)), reason.encodingOption, /TTLV Encoding only/);
+});
 
 test("what a client leaves out of algorithm and length is read from the key; what is no key is kept all the same", async () => {
   const own = generateKeyPairSync("ec", { namedCurve: "secp384r1" });

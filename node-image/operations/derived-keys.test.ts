@@ -98,6 +98,18 @@ for (const [name, secret, method, given, wanted] of derivations) {
   });
 }
 
+test("Secret Data that was registered as Opaque is bytes like any other", async () => {
+  const base = await registerKey(app, 7, block(2, Buffer.from("Jefe")), active(usage.deriveKey));
+  const data = item.bytes(tag.DerivationData, Buffer.from("what do ya want for nothing?"));
+  const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 128, ...active(all) };
+  const given = [part.parameters({ hashingAlgorithm: 6 }), data];
+  const answer = await derive(app, { bases: [base], method: 3, given, attributes });
+  assert.equal(
+    (await app.get(textOf(answer, tag.UniqueIdentifier))).toString("hex"),
+    "5bdcc146bf60754e6a042426089575c7",
+  );
+});
+
 interface Wanted {
   readonly bases: readonly string[];
   readonly method: number;
