@@ -29,7 +29,7 @@ test("new resources restart all nodes, one at a time, and no request of a client
     return now.filter(([name, uid]) => uid === "" || uid === uids.get(name)).map(([name]) => name);
   };
   const none = (names: string[]) => names.length === 0;
-  await until(pending, none, { what: "every pod is a new one", deadlineMs: 300_000 });
+  await until(pending, none, { what: "every pod is a new one", deadlineMs: 900_000 });
   await load.end((line) => t.diagnostic(line));
 });
 

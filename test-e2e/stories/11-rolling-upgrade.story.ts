@@ -31,7 +31,8 @@ test("an upgrade is taken back in its middle, and no request of a client with th
 test("six nodes are upgraded one at a time, then write what only the new version knows, and no request fails", async (t) => {
   const load = await underLoad(place, fleet, "upgrade");
   t.after(() => load.cancel());
-  assert.equal(await notesOf(fleet.nodes[0]), "no table");
+  // A node whose upgrade was taken back has the table already, and nothing may be in it.
+  assert.match(await notesOf(fleet.nodes[0]), /^(no table|0)$/);
   await wantVersion(last, next);
   await versions((seen) => seen.every((version) => version === next), `all nodes run ${next}`);
   const levels = async () => (await allNodes(place)).map(({ status }) => status?.featureLevel);
