@@ -65,13 +65,17 @@ for (const { what, change, said } of refused) {
   });
 }
 
-test("a site that nobody knows is told, and taking it out is enough", async () => {
+test("a site that nobody knows is told, and taking out its node, then the site, is enough", async () => {
   await editDocument(place, first, (spec) => {
     spec.sites.push({ name: "dc9", environment: "Cloud", nodes: [{ name: "dc9-a" }] });
   });
   await waitUntilTold(place, first, {
     status: /dc9/,
     remedy: /correct the name in spec\.sites, or make the kubeconfig/,
+  });
+  // A site goes after its nodes: so no member is ever forgotten with its site.
+  await editDocument(place, first, (spec) => {
+    for (const site of spec.sites) if (site.name === "dc9") site.nodes = [];
   });
   await editDocument(place, first, (spec) => {
     spec.sites = spec.sites.filter(({ name }) => name !== "dc9");
