@@ -63,6 +63,7 @@ class Client {
 
 test("certificates are renewed under load, of KMIP and mesh, and no request is dropped", async (t) => {
   const clients = names.map((name) => new Client(name));
+  t.after(() => Promise.all(clients.map((client) => client.stop())));
   for (let round = 0; round < renewals; round += 1) {
     for (const name of names) {
       const before = fleet.node(name).status?.certificateNotAfter;
