@@ -76,7 +76,11 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     /remove storage, resources, placement and exposure/,
   ],
   ["an address of a Managed node", (s) => (s.sites[0].nodes[0].address = "x"), /gets its address from its Service/],
-  ["upgrade by rebuilding", (s) => (s.upgrade.strategy = "RemoveAndRebuild"), /0\.1\.0: upgrade\.strategy/],
+  [
+    "an upgrade strategy that is none",
+    (s) => (s.upgrade.strategy = "Recreate"),
+    /upgrade\.strategy.*Unsupported value/,
+  ],
   [
     "a window of more than a week",
     (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6", duration: "169h" }]),

@@ -21,7 +21,7 @@ export interface KmsClusterSpec {
   durability?: "EverySite" | "OtherSite" | "Local";
   /** How a new version reaches the nodes. */
   upgrade?: {
-    /** InPlace keeps the node's data; RemoveAndRebuild takes it out and joins it anew. */
+    /** InPlace (default) keeps the node's data; RemoveAndRebuild takes each node out, wipes it, and lets it join anew with the new version. */
     strategy?: "InPlace" | "RemoveAndRebuild";
     /** Whether a person releases each upgrade. */
     approval?: "Automatic" | "Manual";
