@@ -29,7 +29,7 @@ demo-down: ## End the sites of the demo; nothing is left behind
 check: setup ## Types, lint and format
 	@npm run --silent check
 
-unit: tools images check ## The fast loop: everything that needs no Kubernetes site
+unit: tools images check ## The fast loop: what is tested quickly without Kubernetes sites
 	@npm test --silent
 
 stories: tools images ## User stories on three real Kubernetes sites
@@ -38,8 +38,8 @@ stories: tools images ## User stories on three real Kubernetes sites
 history: tools images ## A fleet of processes under a seeded nemesis, some short seeds
 	@node test-e2e/run.ts history
 
-test: tools images ## Everything: types, lint, unit tests, OASIS cases, histories, stories; prints the total last
-	@node test-e2e/run.ts check unit oasis simulate history stories
+test: tools images ## Everything: types, lint, unit and system tests, OASIS cases, simulator, histories, stories; prints the total last
+	@node test-e2e/run.ts check unit system oasis simulate history stories
 
 clean: demo-down ## End the sites and delete what was built outside the checkout
 	@rm -rf "$${KEYFLEET_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/keyfleet}"

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -15,17 +15,39 @@ interface Phase {
 /** The stories' sites are their own: a demo that somebody has up is left alone. */
 const storiesInstance = "stories";
 
-const unitGlobs = [
-  "*.test.ts",
-  "{crds,operator,node-image,helm,bench}/**/*.test.ts",
-  "test-e2e/{sites,demo,clients,history}/**/*.test.ts",
+/** Tests that run whole servers, foreign clients or many random inputs: too long for the loop of a programmer. */
+const longTests = [
+  "node-image/fleet.test.ts",
+  "node-image/fuzzing/fuzz.test.ts",
+  "node-image/kmip/no-leak.test.ts",
+  "node-image/operations/mesh-usage.test.ts",
+  "node-image/postgres/faults.test.ts",
+  "node-image/postgres/mesh-configuration.test.ts",
+  "node-image/replication/forks.test.ts",
+  "node-image/replication/mesh.test.ts",
+  "node-image/replication/snapshot.test.ts",
+  "node-image/replication/snapshot-lies.test.ts",
+  "node-image/simulation/simulation.test.ts",
+  "operator/fleet-comes-up.test.ts",
+  "operator/simulation.test.ts",
+  "test-e2e/clients/kmip-go.test.ts",
+  "test-e2e/clients/pykmip.test.ts",
 ];
+
+const quickTests = globSync(["*.test.ts", "{crds,operator,node-image,helm,bench,test-e2e}/**/*.test.ts"], {
+  exclude: (path) => path.includes("node_modules") || longTests.includes(path),
+});
 
 const phases: Readonly<Record<string, Phase>> = {
   check: { title: "types, lint and format", command: ["npm", "run", "--silent", "check"], counted: false },
   unit: {
-    title: "tests without Kubernetes",
-    command: ["node", "--test", "--test-concurrency=4", ...unitGlobs],
+    title: "the fast loop: tests without Kubernetes",
+    command: ["node", "--test", "--test-concurrency=4", ...quickTests],
+    counted: true,
+  },
+  system: {
+    title: "whole servers, foreign clients, random inputs; without Kubernetes",
+    command: ["node", "--test", "--test-concurrency=2", ...longTests],
     counted: true,
   },
   history: {
