@@ -6,21 +6,24 @@ import { alignTable } from "../table.ts";
 import { catchUp, type Figures, idle, joining, sustained, visibility } from "./measures.ts";
 import { type BenchMesh, type MeshOptions, startMesh } from "./mesh.ts";
 
-const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all on this machine; the stores and the load share a process
-  --measure visible,sustained,catchup,join,idle
+const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all on this machine; the first node has a process of its own
+  --measure visible,sustained,idle   of: visible, sustained, sustained-all, catchup, join, idle
   --nodes 2,6,20              members over three sites
-  --durability EverySite      EverySite, OtherSite, Local, or several
+  --durability EverySite      EverySite, OtherSite, Local, or several: then what the first costs beyond the last is a row more
   --round-trip 0              ms between any two nodes, by links in user space; several: 0,20,50,100,200
   --loss 0                    share of the pieces that are lost on such links
   --seconds 5                 of each sustained load, and of idling
+  --writers 64                of each sustained load, in all
+  --writes 300                one after another, of "visible"
   --away 20                   seconds that a node is away before it catches up
+  --rate 400                  writes a second meanwhile
   --objects 100000            that a joiner finds
 needs root and "make images"; the load average at the start is in each row`;
 
 interface Row {
   readonly measure: string;
   readonly nodes: number;
-  readonly durability: Durability;
+  readonly durability: string;
   readonly roundTripMs: number;
   readonly lossShare: number;
   readonly loadAverage: number;
@@ -29,17 +32,20 @@ interface Row {
 
 interface Scale {
   readonly seconds: number;
+  readonly writers: number;
+  readonly writes: number;
   readonly away: number;
+  readonly rate: number;
   readonly objects: number;
 }
 
 const measures: Readonly<Record<string, (mesh: BenchMesh, scale: Scale) => Promise<Figures>>> = {
-  visible: (mesh) => visibility(mesh, 300),
-  "sustained one": (mesh, { seconds }) => sustained(mesh, { writers: 64, nodes: 1, seconds }),
-  "sustained all": (mesh, { seconds }) => sustained(mesh, { writers: 64, nodes: mesh.nodes.length, seconds }),
-  catchup: (mesh, { away }) => catchUp(mesh, away),
-  join: (mesh, { objects }) => joining(mesh, objects),
+  visible: (mesh, { writes }) => visibility(mesh, writes),
+  sustained: (mesh, scale) => sustained(mesh, { ...scale, nodes: 1 }),
+  "sustained-all": (mesh, scale) => sustained(mesh, { ...scale, nodes: mesh.nodes.length }),
   idle: (mesh, { seconds }) => idle(mesh, seconds),
+  catchup: (mesh, scale) => catchUp(mesh, scale),
+  join: (mesh, { objects }) => joining(mesh, objects),
 };
 
 /** Replication: how soon, how much, at what cost. */
@@ -55,46 +61,73 @@ async function run(words: readonly string[]): Promise<void> {
       "round-trip": { type: "string", default: "0" },
       loss: { type: "string", default: "0" },
       seconds: { type: "string", default: "5" },
+      writers: { type: "string", default: "64" },
+      writes: { type: "string", default: "300" },
       away: { type: "string", default: "20" },
+      rate: { type: "string", default: "400" },
       objects: { type: "string", default: "100000" },
     },
   });
-  const scale = { seconds: Number(values.seconds), away: Number(values.away), objects: Number(values.objects) };
-  const wanted = Object.keys(measures).filter((name) =>
-    values.measure.split(",").some((begin) => name.startsWith(begin)),
-  );
+  const { measure, nodes, durability, "round-trip": roundTrip, loss, ...numbers } = values;
+  const scale = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)])) as never;
+  const wanted = measure.split(",");
+  const unknown = wanted.find((name) => !Object.hasOwn(measures, name));
+  if (unknown !== undefined) throw new Error(`no measure "${unknown}": ${Object.keys(measures)}`);
+  const modes = durability.split(",") as Durability[];
   const rows: Row[] = [];
-  for (const options of meshes(values)) {
-    const mesh = await startMesh(options);
-    try {
-      for (const measure of wanted) {
-        const loadAverage = loadavg()[0] ?? 0;
-        const figures = await measures[measure]?.(mesh, scale);
-        rows.push({ measure, ...options, loadAverage, figures: figures ?? {} });
-        console.error(
-          `${measure}, ${options.nodes} nodes, ${options.durability}, ${options.roundTripMs} ms: ${text(figures ?? {})}`,
-        );
-      }
-    } finally {
-      await mesh.stop();
-    }
-  }
+  for (const options of meshes({ nodes, roundTrip, loss }))
+    rows.push(...(await measured(options, { wanted, scale, modes })));
   console.log(`\n${table(rows)}\n`);
   for (const row of rows) console.log(JSON.stringify(row));
 }
 
-function meshes(values: { nodes: string; durability: string; "round-trip": string; loss: string }): MeshOptions[] {
-  const list = (words: string) => words.split(",").map(Number);
-  return list(values.nodes).flatMap((nodes) =>
-    list(values["round-trip"]).flatMap((roundTripMs) =>
-      values.durability.split(",").map((durability) => ({
-        nodes,
-        durability: durability as Durability,
-        roundTripMs,
-        lossShare: Number(values.loss),
-      })),
-    ),
+type Mesh = Omit<MeshOptions, "durability">;
+
+function meshes(words: { nodes: string; roundTrip: string; loss: string }): Mesh[] {
+  const list = (text: string) => text.split(",").map(Number);
+  return list(words.nodes).flatMap((nodes) =>
+    list(words.roundTrip).map((roundTripMs) => ({ nodes, roundTripMs, lossShare: Number(words.loss) })),
   );
+}
+
+/** One mesh, each of its measures with each durability in turn. */
+async function measured(
+  options: Mesh,
+  { wanted, scale, modes }: { wanted: readonly string[]; scale: Scale; modes: readonly Durability[] },
+): Promise<readonly Row[]> {
+  const mesh = await startMesh({ ...options, durability: modes[0] ?? "EverySite" });
+  const rows: Row[] = [];
+  try {
+    for (const measure of wanted) {
+      const figures: Figures[] = [];
+      const row = (mode: string, some: Figures) => {
+        const loadAverage = loadavg()[0] ?? 0;
+        rows.push({ measure, ...options, durability: mode, loadAverage, figures: some });
+        console.error(`${measure}, ${options.nodes} nodes, ${mode}, ${options.roundTripMs} ms: ${text(some)}`);
+      };
+      for (const mode of modes) {
+        await Promise.all(mesh.nodes.map((node) => node.ask("setDurability", mode)));
+        figures.push((await measures[measure]?.(mesh, scale)) ?? {});
+        row(mode, figures.at(-1) as Figures);
+      }
+      const [one, other] = [figures[0], figures.at(-1)];
+      if (one !== undefined && other !== undefined && modes.length > 1)
+        row(`${modes[0]} : ${modes.at(-1)}`, compared(one, other, options.roundTripMs));
+    }
+  } finally {
+    await mesh.stop();
+  }
+  return rows;
+}
+
+/** What one durability costs beyond another. */
+function compared(one: Figures, other: Figures, roundTripMs: number): Figures {
+  const [oneMs, otherMs] = [one.answerP50Ms ?? Number.NaN, other.answerP50Ms ?? Number.NaN];
+  return {
+    ...(one.perSecond === undefined ? {} : { throughput: one.perSecond / (other.perSecond ?? Number.NaN) }),
+    addedMedianMs: oneMs - otherMs,
+    ...(roundTripMs === 0 ? {} : { addedRoundTrips: (oneMs - otherMs) / roundTripMs }),
+  };
 }
 
 function table(rows: readonly Row[]): string {

@@ -1,30 +1,30 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { MeshNode } from "../../node-image/testing/mesh.ts";
-import { aCreate, until } from "../../node-image/testing/mesh.ts";
-import type { BenchMesh } from "./mesh.ts";
+import { type BenchMesh, type CpuOfNode, type CpuSeconds, eventually } from "./mesh.ts";
+import type { RemoteNode } from "./remote-node.ts";
 
 /** Figures of one measurement by their names. */
 export type Figures = Readonly<Record<string, number>>;
 
-const batch = 500;
-const equalDeadlineMs = 600_000;
+/** What is written beside a join or a catch-up: one writer with so long a pause, so that its answers show what others feel. */
+const probe = { writers: 1, pauseMs: 10 } as const;
+const warmUpMs = 2_000;
 
 /** A write on the first node until it is readable on the slowest, one after another. */
 export async function visibility(mesh: BenchMesh, writes: number): Promise<Figures> {
   const [first, ...others] = mesh.nodes;
   if (first === undefined) throw new Error("no node");
+  const origin = (await first.ask("member")).incarnation as string;
   const answered: number[] = [];
   const visible: number[] = [];
-  for (let count = 0; count < writes; count += 1) {
-    const sentMs = performance.now();
-    const write = first.store.write([aCreate()]).then(() => answered.push(performance.now() - sentMs));
-    // Its head is known when it is durable here; the answer may come later than the slowest node has it.
-    const head = (first.store.vector().get(first.store.incarnation) ?? 0) + 1;
-    const holds = ({ store }: MeshNode) => (store.vector().get(first.store.incarnation) ?? 0) >= head;
-    while (!others.every(holds)) await pause(1);
-    visible.push(performance.now() - sentMs);
-    await write;
+  for (let count = -warmUpWrites; count < writes; count += 1) {
+    const seq = new Map(await first.ask("vector")).get(origin) ?? 0;
+    const everywhere = Promise.all(others.map((node) => node.ask("holds", { origin, seq: seq + 1 })));
+    const { sentMs, answeredMs } = await first.ask("write");
+    const heldMs = Math.max(...(await everywhere));
     await pause(5);
+    if (count < 0) continue;
+    answered.push(answeredMs - sentMs);
+    visible.push(heldMs - sentMs);
   }
   return {
     writes,
@@ -35,77 +35,110 @@ export async function visibility(mesh: BenchMesh, writes: number): Promise<Figur
   };
 }
 
+const warmUpWrites = 30;
+
 /** Writers without pause on so many nodes for so long. */
 export async function sustained(
   mesh: BenchMesh,
   options: { readonly writers: number; readonly nodes: number; readonly seconds: number },
 ): Promise<Figures> {
   const written = mesh.nodes.slice(0, options.nodes);
-  const heads = () => written.reduce((sum, { store }) => sum + store.status().head, 0);
-  const [beforeHeads, beforeCpu, beforeBytes] = [heads(), mesh.cpuSeconds(), mesh.bytes()];
-  const times: number[] = [];
-  const startedMs = performance.now();
-  const end = startedMs + options.seconds * 1_000;
-  await Promise.all(
-    Array.from({ length: options.writers }, async (_, index) => {
-      const node = written[index % written.length];
-      while (performance.now() < end && node !== undefined) {
-        const sentMs = performance.now();
-        await node.store.write([aCreate()]);
-        times.push(performance.now() - sentMs);
-      }
-    }),
-  );
-  const tookMs = performance.now() - startedMs;
+  await load(written, { ...options, ms: warmUpMs });
   await equal(mesh);
-  const operations = heads() - beforeHeads;
-  const cpu = mesh.cpuSeconds();
+  const [before, beforeBytes] = [await mesh.cpu(), mesh.bytes()];
+  const { times, tookMs } = await load(written, { ...options, ms: options.seconds * 1_000 });
+  const loaded = await mesh.cpu();
+  const endedMs = performance.now();
+  await equal(mesh);
+  const equalAfterMs = performance.now() - endedMs;
+  const operations = times.length;
+  const bytes = mesh.bytes() - beforeBytes;
   return {
     writers: options.writers,
     writingNodes: options.nodes,
     perSecond: (1_000 * operations) / tookMs,
     answerP50Ms: quantile(times, 0.5),
     answerP99Ms: quantile(times, 0.99),
-    equalAfterMs: performance.now() - startedMs - tookMs,
-    serversCpuUsPerOperation: (1e6 * (cpu.servers - beforeCpu.servers)) / operations,
-    postgresCpuUsPerOperation: (1e6 * (cpu.postgres - beforeCpu.postgres)) / operations,
-    ...(beforeBytes === 0 && mesh.bytes() === 0
-      ? {}
-      : { bytesPerOperationAndPeer: (mesh.bytes() - beforeBytes) / operations / (mesh.nodes.length - 1) }),
+    equalAfterMs,
+    ...(options.nodes === 1 ? shareOfOne(before, loaded, operations) : {}),
+    ...costs(before, await mesh.cpu(), { operations, nodes: mesh.nodes.length }),
+    ...(bytes === 0 ? {} : { bytesPerOperationAndPeer: bytes / operations / (mesh.nodes.length - 1) }),
   };
 }
 
-/** The last node's replication ends while others write; how fast it holds what it missed when it is back. */
-export async function catchUp(mesh: BenchMesh, awaySeconds: number): Promise<Figures> {
-  const away = mesh.nodes.at(-1);
-  const writer = mesh.nodes[0];
-  if (away === undefined || writer === undefined) throw new Error("no node");
-  await away.postgres.kill();
-  let writing = true;
-  const before = writer.store.status().head;
-  const load = Promise.all(
-    Array.from({ length: 16 }, async () => {
-      while (writing) await writer.store.write([aCreate()]);
-    }),
-  );
-  await pause(awaySeconds * 1_000);
-  const missed = writer.store.status().head - before;
-  await away.postgres.start();
-  const startedMs = performance.now();
-  const origin = writer.store.incarnation;
-  const lag = () => writer.store.status().head - (away.store.vector().get(origin) ?? 0);
-  await until("it has caught up", () => lag() < 200, equalDeadlineMs);
-  const tookMs = performance.now() - startedMs;
-  const underWay = writer.store.status().head - before - missed;
-  writing = false;
-  await load;
-  await equal(mesh);
+/** The first node's own work, and what it alone could do with a core for its key server and another for its database. */
+function shareOfOne(before: CpuSeconds, after: CpuSeconds, operations: number): Figures {
+  const [server, postgres] = between(before.first, after.first).map((seconds) => (1e6 * seconds) / operations);
   return {
-    awaySeconds,
+    writerServerUs: server as number,
+    writerPostgresUs: postgres as number,
+    perSecondOnTwoCores: 2e6 / ((server as number) + (postgres as number)),
+    perSecondOnACoreEach: 1e6 / Math.max(server as number, postgres as number),
+  };
+}
+
+function costs(before: CpuSeconds, after: CpuSeconds, of: { operations: number; nodes: number }): Figures {
+  const [server, postgres] = between(before.all, after.all) as [number, number];
+  return {
+    serversUsPerOperation: (1e6 * server) / of.operations,
+    postgresUsPerOperation: (1e6 * postgres) / of.operations,
+    usPerOperationAndNode: (1e6 * (server + postgres)) / of.operations / of.nodes,
+  };
+}
+
+function between(before: CpuOfNode, after: CpuOfNode): readonly number[] {
+  return [after.server - before.server, after.postgres - before.postgres];
+}
+
+async function load(
+  nodes: readonly RemoteNode[],
+  options: { readonly writers: number; readonly ms: number },
+): Promise<{ readonly times: readonly number[]; readonly tookMs: number }> {
+  const startedMs = performance.now();
+  await Promise.all(nodes.map((node) => node.ask("startLoad", { writers: Math.ceil(options.writers / nodes.length) })));
+  await pause(options.ms);
+  const results = await Promise.all(nodes.map((node) => node.ask("stopLoad")));
+  return { times: results.flatMap(({ times }) => times), tookMs: performance.now() - startedMs };
+}
+
+/** The last node's database ends while another writes so much; how fast it holds what it missed when it is back. */
+export async function catchUp(
+  mesh: BenchMesh,
+  options: { readonly away: number; readonly rate: number },
+): Promise<Figures> {
+  const [writer, away] = [mesh.nodes[0], mesh.nodes.at(-1)];
+  if (away === undefined || writer === undefined) throw new Error("no node");
+  const origin = (await writer.ask("member")).incarnation as string;
+  const position = async (node: RemoteNode) => new Map(await node.ask("vector")).get(origin) ?? 0;
+  const before = await position(writer);
+  await away.ask("killDatabase");
+  // A quarter of the rate each from as many writers as that takes when nothing waits for anything.
+  const writers = 16;
+  await writer.ask("startLoad", { writers, pauseMs: (1_000 * writers) / options.rate });
+  await pause(options.away * 1_000);
+  const cpu = await mesh.cpu();
+  await away.ask("startDatabase");
+  const startedMs = performance.now();
+  const missed = (await position(writer)) - before;
+  let lag = missed;
+  await eventually("it has caught up", async () => {
+    lag = (await position(writer)) - (await position(away));
+    return lag < options.rate / 10;
+  });
+  const tookMs = performance.now() - startedMs;
+  const { times } = await writer.ask("stopLoad");
+  await equal(mesh);
+  const [server, postgres] = between(cpu.last, (await mesh.cpu()).last) as [number, number];
+  const taken = (await position(away)) - before;
+  return {
+    awaySeconds: options.away,
     missed,
-    writtenMeanwhile: underWay,
+    writtenPerSecond: missed / options.away,
     tookMs,
-    operationsPerSecond: (1_000 * (missed + underWay)) / tookMs,
+    perSecond: (1_000 * taken) / tookMs,
+    serverUs: (1e6 * server) / taken,
+    postgresUs: (1e6 * postgres) / taken,
+    writersLongestMs: Math.max(...times),
   };
 }
 
@@ -114,56 +147,68 @@ export async function joining(mesh: BenchMesh, objects: number): Promise<Figures
   const writer = mesh.nodes[0];
   if (writer === undefined) throw new Error("no node");
   const fillMs = performance.now();
-  while (writer.store.status().head < objects)
-    await Promise.all([1, 2, 3, 4].map(() => writer.store.write(Array.from({ length: batch }, () => aCreate()))));
+  await writer.ask("fill", objects);
   await equal(mesh);
   const filledMs = performance.now() - fillMs;
-  let joined = false;
-  let longestMs = 0;
-  const load = (async () => {
-    while (!joined) {
-      const sentMs = performance.now();
-      await writer.store.write([aCreate()]);
-      longestMs = Math.max(longestMs, performance.now() - sentMs);
-      await pause(20);
-    }
-  })();
+  const joiner = await mesh.prepare();
+  const members = mesh.nodes.filter((node) => node !== joiner);
+  const before = await mesh.cpu();
+  for (const member of members) await member.ask("startLoad", probe);
+  await pause(probeAloneMs);
+  const alone = await Promise.all(members.map((member) => member.ask("stopLoad")));
+  for (const member of members) await member.ask("startLoad", probe);
   const startedMs = performance.now();
-  const { exchange } = await mesh.add();
-  const startMs = performance.now() - startedMs;
-  await until("it has caught up", () => exchange.caughtUp(), equalDeadlineMs);
-  const joinMs = performance.now() - startedMs - startMs;
-  joined = true;
-  await load;
+  await mesh.admit(joiner, "Joining");
+  await eventually("it has caught up", () => joiner.ask("caughtUp"));
+  const joinMs = performance.now() - startedMs;
+  const cpu = await mesh.cpu();
+  await mesh.admit(joiner, "Member");
+  await pause(2_000);
+  const during = await Promise.all(members.map((member) => member.ask("stopLoad")));
+  const longest = (loads: typeof during) => Math.max(...loads.flatMap(({ times }) => times));
+  const per = (seconds: number) => (1e6 * seconds) / objects;
+  const [server, postgres] = between(before.last, cpu.last) as [number, number];
+  const [servers, databases] = between(before.all, cpu.all) as [number, number];
   return {
     objects,
     fillPerSecond: (1_000 * objects) / filledMs,
-    startMs,
     joinMs,
     objectsPerSecond: (1_000 * objects) / joinMs,
-    membersLongestWriteMs: longestMs,
+    joinerServerUs: per(server),
+    joinerPostgresUs: per(postgres),
+    membersUs: per(servers + databases - server - postgres),
+    membersLongestWriteMs: longest(during),
+    beforeTheJoinMs: longest(alone),
   };
 }
+
+const probeAloneMs = 3_000;
 
 /** What the mesh costs while nothing happens. */
 export async function idle(mesh: BenchMesh, seconds: number): Promise<Figures> {
   await equal(mesh);
-  await pause(2_000);
-  const before = mesh.cpuSeconds();
+  await pause(settleMs);
+  const before = await mesh.cpu();
   const startedMs = performance.now();
   await pause(seconds * 1_000);
+  const [server, postgres] = between(before.all, (await mesh.cpu()).all) as [number, number];
   const took = (performance.now() - startedMs) / 1_000;
-  const cpu = mesh.cpuSeconds();
   return {
     seconds: took,
-    serversPercentOfACore: (100 * (cpu.servers - before.servers)) / took,
-    postgresPercentOfACore: (100 * (cpu.postgres - before.postgres)) / took,
+    serversPercentOfACore: (100 * server) / took,
+    postgresPercentOfACore: (100 * postgres) / took,
+    percentOfACore: (100 * (server + postgres)) / took,
   };
 }
 
+// Logs of what was written before are looked at for the last time.
+const settleMs = 5_000;
+
 function equal(mesh: BenchMesh): Promise<void> {
-  const texts = () => mesh.nodes.map(({ store }) => JSON.stringify([...store.vector()].sort()));
-  return until("all nodes are equal", () => new Set(texts()).size === 1, equalDeadlineMs);
+  return eventually("all nodes are equal", async () => {
+    const vectors = await Promise.all(mesh.nodes.map((node) => node.ask("vector")));
+    return new Set(vectors.map((vector) => JSON.stringify(vector))).size === 1;
+  });
 }
 
 function quantile(values: readonly number[], share: number): number {

@@ -46,7 +46,7 @@ export async function meshFleet(sites: readonly string[], keyring: Keyring): Pro
     keyring,
     certificate,
     start: async (name, site, options = {}) => {
-      const node = await startNode({ name, site, tls: await certificate(site, { site, name }), keyring, options });
+      const node = await startMeshNode({ name, site, tls: await certificate(site, { site, name }), keyring, options });
       nodes.push(node);
       return node;
     },
@@ -56,12 +56,13 @@ export async function meshFleet(sites: readonly string[], keyring: Keyring): Pro
   };
 }
 
-async function startNode(parts: {
-  name: string;
-  site: string;
-  tls: MeshTls;
-  keyring: Keyring;
-  options: TestPostgresOptions;
+/** Starts one node of a mesh with a certificate that was made for it. */
+export async function startMeshNode(parts: {
+  readonly name: string;
+  readonly site: string;
+  readonly tls: MeshTls;
+  readonly keyring: Keyring;
+  readonly options: TestPostgresOptions;
 }): Promise<MeshNode> {
   const { name, site, tls, keyring } = parts;
   const postgres = await startPostgres(parts.options);
