@@ -84,7 +84,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*"],
   "bench/operator": ["bench", "operator/*"],
-  "bench/kmip": ["bench", "node-image/*"],
+  "bench/kmip": ["bench", "node-image/*", "pg"],
   "bench/replication": ["bench", "node-image/*"],
   ".": [],
 };

@@ -1,37 +1,57 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { createInterface } from "node:readline";
 import type { Load, LoadResult } from "./load.ts";
 
-/** What a load came to, and the share of one core that each group of the server's processes used meanwhile. */
+/** What a load came to, and what each group of the server's processes used meanwhile. */
 export interface Measured extends LoadResult {
+  /** Shares of one core. */
   readonly serverCpu: Readonly<Record<string, number>>;
+  /** Microseconds of user and system time a request: hardly changed by what else the machine does. */
+  readonly serverMicros: Readonly<Record<string, number>>;
+  /** Of the machine, over the last minute. */
+  readonly loadAverage: number;
 }
 
 /** Ids of processes by what they are; asked before and after, so that the same ones are compared. */
 export type Processes = () => Readonly<Record<string, readonly number[]>>;
 
 const ticksPerSecond = 100;
+/** For starting, connecting and a busy machine. */
+const slackMs = 40_000;
 
 /** Runs the generator as a process of its own; rejects when it cannot connect or takes far too long. */
 export async function generate(load: Load, processes: Processes): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), "keyfleet-load-"));
   const file = join(folder, "load.json");
   writeFileSync(file, JSON.stringify(load), { mode: 0o600 });
-  const before = ticks(processes());
-  const begin = performance.now();
+  const child = spawn(process.execPath, [join(import.meta.dirname, "load.ts"), file], {
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: load.warmupMs + load.measureMs + slackMs,
+  });
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, "load.ts"), file], {
-      timeout: load.warmupMs + load.measureMs + 60_000,
-    });
-    const seconds = (performance.now() - begin) / 1000;
-    const serverCpu = Object.entries(ticks(processes())).map(
-      ([name, now]) => [name, Math.max(0, now - (before[name] ?? 0)) / ticksPerSecond / seconds] as const,
+    // Taken when the generator begins to count and when it ends: what went before is not the requests'.
+    let before: Record<string, number> = {};
+    let line = "";
+    for await (line of createInterface({ input: child.stdout })) {
+      if (line === "measuring") before = ticks(processes());
+    }
+    const after = ticks(processes());
+    if (!line.startsWith("{")) throw new Error("the load generator has ended before its time");
+    const result = JSON.parse(line) as LoadResult;
+    const used = Object.entries(after).map(
+      ([name, now]) => [name, Math.max(0, now - (before[name] ?? 0)) / ticksPerSecond] as const,
     );
-    return { ...(JSON.parse(stdout) as LoadResult), serverCpu: Object.fromEntries(serverCpu) };
+    return {
+      ...result,
+      serverCpu: Object.fromEntries(used.map(([name, seconds]) => [name, seconds / result.seconds])),
+      serverMicros: Object.fromEntries(used.map(([name, seconds]) => [name, (1e6 * seconds) / result.count])),
+      loadAverage: loadavg()[0] ?? 0,
+    };
   } finally {
+    child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,6 @@
 /**
- * The load generator, a process of its own: `load.ts FILE` reads a Load as JSON, prints a LoadResult as JSON.
+ * The load generator, a process of its own: `load.ts FILE` reads a Load as JSON, prints "measuring" when it begins to
+ * count and a LoadResult as JSON at the end.
  * It does as little as it can for each request: the bytes are made before, an answer is only counted, and looked at for
  * its Result Status.
  */
@@ -171,6 +172,7 @@ setTimeout(() => {
   phase = "measuring";
   begin = performance.now();
   usage = process.cpuUsage();
+  process.stdout.write("measuring\n");
 }, load.warmupMs);
 setTimeout(() => {
   phase = "over";

@@ -1,5 +1,7 @@
 import { tag } from "../../node-image/kmip/tags.ts";
+import { blockCipherMode, digitalSignatureAlgorithm, paddingMethod } from "../../node-image/objects/enumerations.ts";
 import type { Json } from "../../node-image/objects/types.ts";
+import { cryptographicOperation, part } from "../../node-image/testing/cryptography-requests.ts";
 import { item, payload, template } from "../../node-image/testing/items.ts";
 import { operation, requestMessage } from "../../node-image/testing/kmip-client.ts";
 import { encode } from "../../node-image/ttlv/encode.ts";
@@ -19,8 +21,19 @@ export const message = {
   get: (id: string) => one(operation.get, identifier(id)),
   create: (name: string) => one(operation.create, ...createParts(name)),
   locate: (name: string) => one(operation.locate, ...nameAttributes(name)),
+  activate: (id: string) => one(operation.activate, identifier(id)),
   query: () => one(operation.query, item.enumeration(tag.QueryFunction, 1)),
+  encrypt: (id: string, data: Buffer, iv: Buffer) =>
+    one(cryptographicOperation.encrypt, identifier(id), part.parameters(cbc), part.data(data), part.iv(iv)),
+  decrypt: (id: string, data: Buffer, iv: Buffer) =>
+    one(cryptographicOperation.decrypt, identifier(id), part.parameters(cbc), part.data(data), part.iv(iv)),
+  sign: (id: string, data: Buffer) =>
+    one(cryptographicOperation.sign, identifier(id), part.parameters(ecdsa), part.data(data)),
 } as const;
+
+/** A mode that PyKMIP has too. */
+const cbc = { blockCipherMode: blockCipherMode.cbc, paddingMethod: paddingMethod.pkcs5 };
+const ecdsa = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.ecdsaWithSha256 };
 
 /** Create requests of one batch, for filling a store. */
 export function createBatch(names: readonly string[]): Buffer {

@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import pg from "pg";
 import type { Authority } from "../../node-image/testing/authority.ts";
 import type { Identity } from "../../node-image/testing/certificates.ts";
 import { Fleet } from "../../node-image/testing/fleet.ts";
@@ -26,26 +27,53 @@ export interface Target {
 export interface NodeTarget extends Target {
   readonly fleet: Fleet;
   readonly node: FleetNode;
+  /** The identity that owns an object, as its store has it. */
+  ownerOf(id: string): Promise<string>;
 }
 
 const readyMs = 20_000;
 
-/** Founds a fleet of one node; a profiled one writes what its key server spent its time on when it stops. */
-export async function startNode(profiled: boolean): Promise<NodeTarget> {
+/**
+ * Founds a fleet of one node; a profiled one writes what its key server spent its time on when it stops. `local` is added to
+ * its LocalNode document, and read anew with each change of it.
+ */
+export async function startNode(options: {
+  readonly profiled: boolean;
+  readonly local?: Readonly<Record<string, unknown>>;
+}): Promise<NodeTarget> {
+  const { profiled } = options;
   const fleet = await Fleet.start();
   const environment = { NODE_OPTIONS: "--cpu-prof --cpu-prof-dir=/var/lib/keyfleet" };
   try {
-    const node = await fleet.add("dc1-a", profiled ? { programs: { keyServer: { environment } } } : {});
+    const local = profiled ? { programs: { keyServer: { environment } } } : (options.local ?? {});
+    const node = await fleet.add("dc1-a", local);
     await fleet.found("dc1-a");
-    const processes = () => ({ server: node.pids("keyServer"), postgres: descendantsOf(node.pids("postgres")) });
+    const processes = () => ({
+      server: node.pids("keyServer"),
+      postgres: descendantsOf(node.pids("postgres")),
+      rest: [...node.pids("hsm"), ...node.pids("time")],
+    });
     const stop = async () => {
       if (profiled) await keepProfile(node);
       await fleet.stop();
     };
-    return { name: "keyfleet", fleet, node, access: await fleet.access("dc1-a"), processes, stop };
+    const ownerOf = (id: string) => ownerIn(node.folder, id);
+    return { name: "keyfleet", fleet, node, ownerOf, access: await fleet.access("dc1-a"), processes, stop };
   } catch (error) {
     await fleet.stop();
     throw error;
+  }
+}
+
+async function ownerIn(folder: string, id: string): Promise<string> {
+  const place = { host: join(folder, "run/postgres"), port: 5432, database: "keyfleet", user: "keyfleet" };
+  const client = new pg.Client(place);
+  await client.connect();
+  try {
+    const { rows } = await client.query("select owner from keyfleet.objects where id = $1", [id]);
+    return rows[0].owner as string;
+  } finally {
+    await client.end();
   }
 }
 

@@ -1,12 +1,15 @@
 import { alignTable } from "../table.ts";
 import type { Measured } from "./generator.ts";
 
-/** One measurement; what is printed as a line of JSON. */
-export interface Row extends Measured {
+/** What was measured; what is printed as a line of JSON. */
+export interface Asked {
   readonly operation: string;
   readonly connections: number;
   readonly server: string;
 }
+
+/** A measurement, or why there is none. */
+export type Row = (Asked & Measured) | (Asked & { readonly notMeasured: string });
 
 const columns = [
   "operation",
@@ -18,9 +21,11 @@ const columns = [
   "p50 ms",
   "p99 ms",
   "failed",
-  "cpu: server",
+  "µs: server",
   "postgres",
-  "load",
+  "cpu: server",
+  "generator",
+  "load average",
 ];
 
 /** A table for people: rates beside the ratios to the same operation at the same number of connections elsewhere. */
@@ -30,26 +35,29 @@ export function table(rows: readonly Row[]): string {
 }
 
 function cells(row: Row, rows: readonly Row[]): string[] {
+  const head = [row.operation, String(row.connections), row.server];
+  if ("notMeasured" in row) return [...head, "not measured", ...columns.slice(4).map(() => "")];
   const ratio = (server: string) => {
     const other = rows.find(
       (each) => each.server === server && each.operation === row.operation && each.connections === row.connections,
     );
-    return other === undefined || row.server !== "keyfleet" ? "" : (row.perSecond / other.perSecond).toFixed(2);
+    if (other === undefined || "notMeasured" in other || row.server !== "keyfleet") return "";
+    return (row.perSecond / other.perSecond).toFixed(2);
   };
-  const cpu = (name: string) => (row.serverCpu[name] === undefined ? "" : percent(row.serverCpu[name]));
+  const micros = (name: string) => row.serverMicros[name]?.toFixed(0) ?? "";
   return [
-    row.operation,
-    String(row.connections),
-    row.server,
+    ...head,
     row.perSecond.toFixed(0),
     ratio("echo"),
     ratio("PyKMIP"),
     row.p50Ms.toFixed(2),
     row.p99Ms.toFixed(2),
     String(row.failed),
-    cpu("server"),
-    cpu("postgres"),
+    micros("server"),
+    micros("postgres"),
+    percent(row.serverCpu.server ?? 0),
     percent(row.cpu),
+    row.loadAverage.toFixed(1),
   ];
 }
 

@@ -29,6 +29,9 @@ export interface Settings {
   readonly servesCompromised: boolean;
   /** How many bytes of a client's seed are mixed into the random generator; undefined refuses seeds. */
   readonly clientSeedBytes: number | undefined;
+  /** Clients' connections that are held at once on each port, in all and from one address; undefined: the listener's own limits. */
+  readonly connectionsMax: number | undefined;
+  readonly connectionsPerAddressMax: number | undefined;
   /** Of this software. */
   readonly version: string;
 }
@@ -52,6 +55,8 @@ export const help = `Key server of a keyfleet node.
   --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
   --serve-compromised on: also compromised objects, to read old data  [KEYFLEET_SERVE_COMPROMISED, off]
   --client-seeds   bytes of a client's seed that are used, or "refused"  [KEYFLEET_CLIENT_SEEDS, 1048576]
+  --connections-max  clients' connections at once on each port [KEYFLEET_CONNECTIONS_MAX, 5000]
+  --connections-per-address-max  of these from one address [KEYFLEET_CONNECTIONS_PER_ADDRESS_MAX, 4000]
   --help           this text
 `;
 
@@ -76,6 +81,8 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       "legacy-ciphers": text,
       "serve-compromised": text,
       "client-seeds": text,
+      "connections-max": text,
+      "connections-per-address-max": text,
       help: { type: "boolean" },
     },
   });
@@ -103,6 +110,12 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       values["serve-compromised"] ?? environment.KEYFLEET_SERVE_COMPROMISED ?? "off",
     ),
     clientSeedBytes: seedBytes(values["client-seeds"] ?? environment.KEYFLEET_CLIENT_SEEDS ?? "1048576"),
+    connectionsMax: count("--connections-max", values["connections-max"], environment.KEYFLEET_CONNECTIONS_MAX),
+    connectionsPerAddressMax: count(
+      "--connections-per-address-max",
+      values["connections-per-address-max"],
+      environment.KEYFLEET_CONNECTIONS_PER_ADDRESS_MAX,
+    ),
     version: ownVersion(),
   });
 }
@@ -111,6 +124,14 @@ function port(flag: string, value: string): number {
   const number = Number(value);
   if (Number.isInteger(number) && number >= 0 && number < 65_536) return number;
   throw new Error(`${flag} ${value} is not a port`);
+}
+
+function count(flag: string, given: string | undefined, inEnvironment: string | undefined): number | undefined {
+  const value = given ?? inEnvironment;
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isInteger(number) && number > 0 && number <= 100_000) return number;
+  throw new Error(`${flag} ${value} is not a number from 1 to 100000`);
 }
 
 function onOrOff(flag: string, value: string): boolean {

@@ -1,7 +1,10 @@
 /** Bounds of one listener; each protects the clients that behave from one that does not. */
 export interface ListenLimits {
   readonly messageBytesMax: number;
-  /** Authenticated connections, in all and from one address. */
+  /**
+   * Authenticated connections, in all and from one address. An idle one costs about 50 KiB. Behind a balancer that hides
+   * addresses all clients have one: it gets most of all, and leaves some to others.
+   */
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
   /** Connections that have not finished their handshake; beyond it the oldest half-open one gives way. */
@@ -24,8 +27,8 @@ export interface ListenLimits {
 /** Bounds that suit a node of two cores. */
 export const defaultLimits: ListenLimits = {
   messageBytesMax: 1_048_576,
-  connectionsMax: 2000,
-  connectionsPerAddressMax: 500,
+  connectionsMax: 5000,
+  connectionsPerAddressMax: 4000,
   handshakesMax: 512,
   handshakeTimeoutMs: 5_000,
   idleTimeoutMs: 600_000,

@@ -15,7 +15,8 @@ const firstBytes = 4096;
 
 /** Messages longer than the limit are an error as soon as their header is here. */
 export function messageReader(messageBytesMax: number): MessageReader {
-  let buffer = Buffer.alloc(firstBytes);
+  // Made when the first bytes come: a connection that says nothing costs none.
+  let buffer = Buffer.alloc(0);
   let used = 0;
   return {
     push: (bytes) => {
@@ -46,7 +47,7 @@ export function messageReader(messageBytesMax: number): MessageReader {
 /** Outgrown buffers are zeroed: they may hold key bytes. */
 function withRoom(buffer: Buffer<ArrayBuffer>, used: number, wanted: number): Buffer<ArrayBuffer> {
   if (wanted <= buffer.length) return buffer;
-  const larger = Buffer.alloc(Math.max(wanted, buffer.length * 2));
+  const larger = Buffer.alloc(Math.max(wanted, buffer.length * 2, firstBytes));
   buffer.copy(larger, 0, 0, used);
   buffer.fill(0);
   return larger;

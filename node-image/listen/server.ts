@@ -53,6 +53,7 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
   const limits = { ...defaultLimits, ...parts.limits };
   const log = logBudget(parts.log);
   const connections = new Map<TLSSocket, Connection>();
+  const fromAddress = new Map<string, number>();
   const server = createServer({
     ...contextOf(parts.tls),
     requestCert: true,
@@ -63,7 +64,7 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
   const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log };
   const serve = parts.protocol === "https" ? httpDoor(limits).serve : serveConnection;
   server.on("secureConnection", (socket) => {
-    const refusal = accept(socket, { connections, shared, serve, metrics: parts.metrics });
+    const refusal = accept(socket, { connections, fromAddress, shared, serve, metrics: parts.metrics });
     if (refusal === undefined) return;
     log({ level: "warn", event: "client-rejected", address: socket.remoteAddress ?? "unknown", reason: refusal });
     parts.metrics?.rejected(refusal);
@@ -95,23 +96,33 @@ function contextOf(tls: TlsParts) {
 
 interface Accepting {
   readonly connections: Map<TLSSocket, Connection>;
+  /** How many of them come from each address. */
+  readonly fromAddress: Map<string, number>;
   readonly shared: Omit<ConnectionParts, "caller" | "expiresAt">;
   readonly serve: (socket: TLSSocket, parts: ConnectionParts) => Connection;
   readonly metrics: ListenMetrics | undefined;
 }
 
 /** Lets a connection in, or says why not. */
-function accept(socket: TLSSocket, { connections, shared, serve, metrics }: Accepting): string | undefined {
+function accept(
+  socket: TLSSocket,
+  { connections, fromAddress, shared, serve, metrics }: Accepting,
+): string | undefined {
   const peer = peerOf(socket);
   if (peer.kind === "rejected") return peer.reason;
   const { limits } = shared;
   if (connections.size >= limits.connectionsMax) return "the server has its maximum of connections";
-  const same = [...connections.keys()].filter((other) => other.remoteAddress === socket.remoteAddress).length;
+  const address = socket.remoteAddress ?? "unknown";
+  const same = fromAddress.get(address) ?? 0;
   if (same >= limits.connectionsPerAddressMax) return "the address has its maximum of connections";
+  fromAddress.set(address, same + 1);
   connections.set(socket, serve(socket, { ...shared, caller: peer.caller, expiresAt: peer.expiresAt }));
   metrics?.connections(connections.size);
   socket.once("close", () => {
     connections.delete(socket);
+    const left = (fromAddress.get(address) ?? 1) - 1;
+    if (left > 0) fromAddress.set(address, left);
+    else fromAddress.delete(address);
     metrics?.connections(connections.size);
   });
   return undefined;

@@ -5,6 +5,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { ActivityLog } from "../kmip/activity.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
 import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
+import type { ListenLimits } from "../listen/limits.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
 import { type KeyCache, keyCache } from "../operations/key-cache.ts";
@@ -164,10 +165,18 @@ export class Service {
       connections: (open: number) => void this.#connections.set(name, open),
       rejected: () => undefined,
     };
-    const server = kmipServer({ ...parts, protocol, log: fieldsLog(log, "listen"), metrics });
+    const limits = limitsOf(settings);
+    const server = kmipServer({ ...parts, protocol, limits, log: fieldsLog(log, "listen"), metrics });
     await server.listen(port, settings.listenAddress === "::" ? undefined : settings.listenAddress);
     return { name, server };
   }
+}
+
+function limitsOf({ connectionsMax, connectionsPerAddressMax }: Settings): Partial<ListenLimits> {
+  return {
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+    ...(connectionsPerAddressMax === undefined ? {} : { connectionsPerAddressMax }),
+  };
 }
 
 function tlsOf({ node, chainPem, privateKeyPem }: Door): TlsParts {

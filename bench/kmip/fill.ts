@@ -1,0 +1,123 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import pg from "pg";
+import { connectHsm } from "../../node-image/hsm/client.ts";
+import { loadKeyring } from "../../node-image/keys/keyring.ts";
+import type { MasterKeyring } from "../../node-image/keys/master-keyring.ts";
+import { kmipHandler } from "../../node-image/kmip/handler.ts";
+import type { Change, Store } from "../../node-image/objects/types.ts";
+import { LogicalClock } from "../../node-image/store/clock.ts";
+import { Ledger } from "../../node-image/store/ledger.ts";
+import { type Changed, Merge } from "../../node-image/store/merge.ts";
+import { encodeChange } from "../../node-image/store/operation.ts";
+import { createBatch } from "./messages.ts";
+
+/** What to put into whose store. */
+export interface Filling {
+  /** The node's folder; its PostgreSQL and HSM sidecar run, its key server does not. */
+  readonly folder: string;
+  readonly objects: number;
+  /** The name of each object. */
+  readonly nameOf: (number: number) => string;
+  /** Identity of the owner. */
+  readonly owner: string;
+}
+
+const batchMax = 100;
+const rowsOfOneInsert = 2_000;
+/** Every so many objects one is asked for later. */
+const sampleEvery = 500;
+
+/**
+ * Fills a node's store without its log, as a snapshot from another node does: each object is made by the real Create, sealed
+ * and under its MAC by the node's own master key, and summed up in the sealed root. Resolves with some identifiers.
+ */
+export async function fill({ folder, objects, nameOf, owner }: Filling): Promise<readonly string[]> {
+  const client = new pg.Client({
+    host: join(folder, "run/postgres"),
+    port: 5432,
+    database: "keyfleet",
+    user: "keyfleet",
+  });
+  await client.connect();
+  const keyring = await keyringOf(client, folder);
+  try {
+    const { rows } = await client.query("select incarnation from keyfleet.node_self");
+    const incarnation = rows[0].incarnation as string;
+    const clock = new LogicalClock(() => Date.now());
+    const ledger = new Ledger({ incarnation, clock, damaged: () => undefined });
+    await ledger.read(client);
+    await ledger.trust(client, keyring);
+    const sample: string[] = [];
+    let inserted: Promise<void> = Promise.resolve();
+    for (let first = 0; first < objects; first += rowsOfOneInsert) {
+      const count = Math.min(rowsOfOneInsert, objects - first);
+      const changes = await created({
+        keyring,
+        owner,
+        names: Array.from({ length: count }, (_, at) => nameOf(first + at)),
+      });
+      const changed = rowsOf(changes, { keyring, incarnation, clock });
+      sample.push(...changes.filter((_, at) => (first + at) % sampleEvery === 0).map(({ id }) => id));
+      await inserted;
+      inserted = ledger.insert(client, changed);
+      if ((first / rowsOfOneInsert) % 50 === 0) console.error(`${first} of ${objects} objects`);
+    }
+    await inserted;
+    // What autovacuum has done to a store that grew over months.
+    await client.query("vacuum (analyze) keyfleet.objects");
+    await client.query("checkpoint");
+    return sample;
+  } finally {
+    keyring.close();
+    await client.end();
+  }
+}
+
+async function keyringOf(client: pg.Client, folder: string): Promise<MasterKeyring> {
+  const hsm = connectHsm({ socketPath: join(folder, "run/hsm/hsm.sock") });
+  try {
+    const cluster = await client.query("select value from keyfleet.settings where key = 'clusterId'");
+    const { rows } = await client.query("select version, sealed from keyfleet.master_keys order by version");
+    return await loadKeyring(hsm, cluster.rows[0].value, rows);
+  } finally {
+    hsm.close();
+  }
+}
+
+/** What Create asks a store to write for these names. */
+async function created(of: {
+  readonly keyring: MasterKeyring;
+  readonly owner: string;
+  readonly names: readonly string[];
+}): Promise<readonly Change[]> {
+  const changes: Change[] = [];
+  const store: Store = {
+    incarnation: "00000000-0000-4000-8000-000000000001",
+    onRemote: () => undefined,
+    object: async () => undefined,
+    objects: async () => [],
+    locate: async () => [],
+    write: async (wanted) => void changes.push(...wanted),
+  };
+  const handler = kmipHandler({ store, keyring: of.keyring, newId: randomUUID, log: () => undefined });
+  const caller = { identity: of.owner, subject: of.owner };
+  for (let at = 0; at < of.names.length; at += batchMax) {
+    await handler(createBatch(of.names.slice(at, at + batchMax)), caller);
+  }
+  if (changes.length !== of.names.length) throw new Error("a Create was refused");
+  return changes;
+}
+
+function rowsOf(
+  changes: readonly Change[],
+  by: { readonly keyring: MasterKeyring; readonly incarnation: string; readonly clock: LogicalClock },
+): readonly Changed[] {
+  const merge = new Merge(new Map());
+  for (const change of changes) {
+    const { kind, id: object } = change;
+    const payload = encodeChange(change);
+    merge.add({ origin: by.incarnation, seq: 0, hlc: by.clock.tick(), kind, object, payload, mac: Buffer.alloc(0) });
+  }
+  return merge.changed(by.keyring);
+}
