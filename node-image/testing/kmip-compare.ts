@@ -1,20 +1,21 @@
 import { tagName } from "../kmip/tags.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
+import type { Bindings } from "./kmip-bindings.ts";
 import { type Element, tagOf, toItem } from "./kmip-xml.ts";
 
 /** What differs between an expected and a given answer, in words. */
 export type Difference = string;
 
-/** Placeholder → the value it stands for. */
-export type Bindings = Map<string, string>;
-
 /** How an answer is judged. */
 export interface Judgement {
-  readonly bound: Bindings;
+  /** What the placeholders stand for; this comparison binds those that it is the first to see. */
+  readonly bindings: Bindings;
   /** Whether the request named the attributes it wants, so that none may be too many. */
   readonly exact: boolean;
   /** Whether the operation's result depends on chance, so that only the length of its bytes can be compared. */
   readonly random: boolean;
+  /** Whether the server made the keys of the scenario, so that their bytes are its own. */
+  readonly generated: boolean;
 }
 
 /**
@@ -30,13 +31,15 @@ export function differences(expected: Element, given: Item, judgement: Judgement
   return value(expected, given, judgement);
 }
 
-/** Fields whose values are the server's own, and that it may leave out. */
+/** Fields whose values are the server's own, and that it may leave out or have besides. */
 const free = new Set([
   "ResultMessage",
   "TimeStamp",
   "VendorIdentification",
   "ServerInformation",
   "ServerCorrelationValue",
+  "ExtensionInformation",
+  "ApplicationNamespace",
 ]);
 
 /** Attributes of which only the presence is compared: each server has its own random generator, lease policy and name. */
@@ -46,10 +49,29 @@ const ownValue = new Set([
   "Lease Time",
   "LeaseTime",
   "PKCS_11OutputParameters",
+  "RNGParameters",
+  "CapabilityInformation",
+  "ProfileInformation",
+  "ValidationInformation",
 ]);
 
-/** Random, once the scenario has the server generate keys (bound as "generated"). */
-const generated = new Set(["DigestValue", "KeyMaterial"]);
+/** Bytes of keys that the server made, and what follows from them. */
+const ofTheKey = new Set([
+  "DigestValue",
+  "KeyMaterial",
+  "KeyValue",
+  "Modulus",
+  "PublicExponent",
+  "PrivateExponent",
+  "P",
+  "Q",
+  "PrimeExponentP",
+  "PrimeExponentQ",
+  "CRTCoefficient",
+  "D",
+  "QString",
+  "CertificateValue",
+]);
 
 /** Structures whose children have no order: attributes, attribute names, identifiers, what Query tells. */
 const sets = new Set(["ResponsePayload", "Attributes"]);
@@ -57,8 +79,17 @@ const sets = new Set(["ResponsePayload", "Attributes"]);
 /** Operations that a server asks of a client: who never does so does not claim them in Query. */
 const sentByServers = new Set(["Notify", "Put"]);
 
-/** What an answer may have more of than the example: what Query claims, how many there are. */
-const more = new Set(["Operation", "ObjectType", "LocatedItems", "ServerInformation", "VendorIdentification"]);
+/** What an answer may have more of than the example: what Query claims, how many there are, versions that are spoken. */
+const more = new Set([
+  "Operation",
+  "ObjectType",
+  "LocatedItems",
+  "ProtocolVersion",
+  "RNGParameters",
+  "CapabilityInformation",
+  "ProfileInformation",
+  "ValidationInformation",
+]);
 const attributes = new Set(["Attribute", "AttributeName", "AttributeReference"]);
 
 function children(expected: Element, given: Item & { type: 1 }, judgement: Judgement): Difference[] {
@@ -78,7 +109,7 @@ function set(expected: Element, given: Item & { type: 1 }, judgement: Judgement)
   const left = [...given.value];
   const missing = expected.children.flatMap((child) => {
     if (free.has(child.name) || (child.name === "Operation" && sentByServers.has(child.value))) return [];
-    const trial = { ...judgement, bound: new Map(judgement.bound) };
+    const trial = { ...judgement, bindings: judgement.bindings.copy() };
     const at = left.findIndex((item) => differences(child, item, trial).length === 0);
     if (at < 0) return [`no ${show(child)}${near(child, left, trial)}`];
     const [item] = left.splice(at, 1);
@@ -104,12 +135,12 @@ function show(element: Element): string {
 }
 
 /** Results of operations with chance in them: random IVs, OAEP, keys that the server made. */
-const chance = new Set(["Data", "IVCounterNonce", "AuthenticatedEncryptionTag"]);
+const chance = new Set(["Data", "IVCounterNonce", "AuthenticatedEncryptionTag", "SignatureData"]);
 
-function value(expected: Element, given: Item, { bound, random }: Judgement): Difference[] {
+function value(expected: Element, given: Item, { bindings, random, generated }: Judgement): Difference[] {
   if (given.type === itemType.dateTime) return expected.type === "DateTime" ? [] : [`${expected.name} is a date`];
-  if (generated.has(expected.name) && bound.has("generated")) return [];
-  if (expected.value.startsWith("$")) return placeholder(expected, given, bound);
+  if (generated && ofTheKey.has(expected.name) && given.type !== itemType.structure) return [];
+  if (expected.value.startsWith("$")) return placeholder(expected, given, bindings);
   const wanted = toItem(expected, () => "");
   if (random && chance.has(expected.name))
     return sameLength(wanted, given) ? [] : [`${expected.name} is of another length`];
@@ -122,13 +153,22 @@ function sameLength(wanted: Item, given: Item): boolean {
   return Buffer.isBuffer(wanted.value) && Buffer.isBuffer(given.value) && wanted.value.length === given.value.length;
 }
 
-function placeholder(expected: Element, given: Item, bound: Bindings): Difference[] {
-  const known = bound.get(expected.value);
-  if (known === undefined) bound.set(expected.value, text(given));
+function placeholder(expected: Element, given: Item, bindings: Bindings): Difference[] {
+  const known = bindings.bind(expected.value, text(given));
   return known === undefined || known === text(given) ? [] : [`${expected.value} was ${known}, is ${text(given)}`];
 }
 
 function text(item: Item): string {
   if (item.type === itemType.structure) return `(${item.value.map((child) => tagName(child.tag))})`;
+  if (item.type === itemType.bigInteger) return hexadecimal(item.value);
   return item.type === itemType.byteString ? item.value.toString("hex") : String(item.value);
+}
+
+/** A Big Integer as the XML form writes it: two's complement in whole blocks of eight bytes. */
+function hexadecimal(value: bigint): string {
+  let bits = 64;
+  while (BigInt.asIntN(bits, value) !== value) bits += 64;
+  return BigInt.asUintN(bits, value)
+    .toString(16)
+    .padStart(bits / 4, "0");
 }

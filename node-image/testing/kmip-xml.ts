@@ -1,5 +1,6 @@
 import { enumerations } from "../kmip/enumerations.ts";
 import { tag } from "../kmip/tags.ts";
+import { vocabulary } from "../kmip/vocabulary.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 
 /** An element of KMIP's XML form, with its attributes. */
@@ -12,32 +13,45 @@ export interface Element {
   readonly attribute: string;
 }
 
-/** Reads the part of XML that the OASIS test cases use: elements, attributes, comments. Throws on anything else. */
+/**
+ * Reads the part of XML that OASIS test cases use: elements, attributes, comments; text between elements is skipped. A document
+ * of several roots is given as one nameless element. Throws on what is not well-formed.
+ */
 export function parseXml(source: string): Element {
-  const text = source.replace(/<\?.*?\?>|<!--.*?-->/gs, "");
+  const text = source.replace(/<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>/gs, "");
   const root: Element = { name: "", type: "", value: "", children: [], attribute: "" };
   const open = [root];
-  for (const [, content = ""] of text.matchAll(/<([^>]*)>/g)) {
+  for (const [, content = ""] of text.matchAll(/<((?:[^<>"']|"[^"]*"|'[^']*')+)>/g)) {
     const parent = open.at(-1);
     if (parent === undefined) throw new Error("more elements are closed than opened");
     if (content.startsWith("/")) {
-      open.pop();
+      const closed = open.pop();
+      if (closed?.name !== nameIn(content.slice(1))) throw new Error(`</${content.slice(1)}> closes ${closed?.name}`);
       continue;
     }
     const element = elementOf(content, parent);
     parent.children.push(element);
     if (!content.endsWith("/")) open.push(element);
   }
-  const [top] = root.children;
-  if (top === undefined || open.length !== 1) throw new Error("not one whole XML document");
-  return top;
+  if (root.children.length === 0 || open.length !== 1) throw new Error("not one whole XML document");
+  return root.children.length === 1 ? (root.children[0] as Element) : root;
+}
+
+/** Without the prefix of a namespace. */
+function nameIn(content: string): string {
+  return /^(?:[\w.-]+:)?([\w.-]+)/.exec(content)?.[1] ?? "";
 }
 
 function elementOf(content: string, parent: Element): Element {
-  const name = /^[\w-]+/.exec(content)?.[0] ?? "";
   const attributes = new Map(
-    [...content.matchAll(/([\w-]+)\s*=\s*"([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]),
+    [...content.matchAll(/([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)].map(([, key = "", double, single]) => [
+      key,
+      double ?? single ?? "",
+    ]),
   );
+  // <TTLV tag="0x420020"> is an element that is named by its tag's number.
+  const written = nameIn(content);
+  const name = written === "TTLV" ? (attributes.get("tag") ?? "") : written;
   return {
     name,
     type: attributes.get("type") ?? "Structure",
@@ -50,7 +64,16 @@ function elementOf(content: string, parent: Element): Element {
 
 function unescaped(value: string): string {
   const signs: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-  return value.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => signs[name] ?? "");
+  return value.replace(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (_, decimal: string, hex: string, name: string) => {
+    if (name !== undefined) return signs[name] ?? "";
+    return String.fromCodePoint(decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal));
+  });
+}
+
+/** Values of all elements of a name, at any depth. */
+export function valuesOf(element: Element, name: string): string[] {
+  const own = element.name === name ? [element.value] : [];
+  return [...own, ...element.children.flatMap((child) => valuesOf(child, name))];
 }
 
 /** The TTLV item of an element. `bind` replaces values that begin with "$". */
@@ -61,7 +84,7 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
     case "Structure":
       return { tag: number, type: itemType.structure, value: element.children.map((child) => toItem(child, bind)) };
     case "Integer":
-      return { tag: number, type: itemType.integer, value: integerOf(element.name, value) };
+      return { tag: number, type: itemType.integer, value: integerOf(number, value, element.attribute) };
     case "Interval":
       return { tag: number, type: itemType.interval, value: Number(value) };
     case "LongInteger":
@@ -75,13 +98,13 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
         value: enumerationOf(element.attribute || element.name, value),
       };
     case "Boolean":
-      return { tag: number, type: itemType.boolean, value: value === "true" };
+      return { tag: number, type: itemType.boolean, value: value === "true" || value === "1" };
     case "TextString":
       return { tag: number, type: itemType.textString, value };
     case "ByteString":
       return { tag: number, type: itemType.byteString, value: Buffer.from(value, "hex") };
     case "DateTime":
-      return { tag: number, type: itemType.dateTime, value: BigInt(Math.floor(Date.parse(value) / 1000)) };
+      return { tag: number, type: itemType.dateTime, value: seconds(value) };
     default:
       throw new Error(`unknown type ${element.type} of ${element.name}`);
   }
@@ -89,8 +112,9 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
 
 const tags: ReadonlyMap<string, number> = new Map(Object.entries(tag).map(([name, number]) => [plain(name), number]));
 
-/** The tag of an element name. */
+/** The tag of an element name, or of a tag written as a number. */
 export function tagOf(name: string): number {
+  if (/^0x[\da-f]{6}$/i.test(name)) return Number(name);
   const number = tags.get(plain(name));
   if (number === undefined) throw new Error(`unknown element ${name}`);
   return number;
@@ -115,36 +139,26 @@ function enumerationOf(name: string, value: string): number {
 /** The first of CK_FUNCTION_LIST_3_0, in order. */
 const pkcs11Functions = ["C_Initialize", "C_Finalize", "C_GetInfo"];
 
-/** Cryptographic Usage Mask bits in order (9.1.3.3.1). */
-const usageBits = [
-  "sign",
-  "verify",
-  "encrypt",
-  "decrypt",
-  "wrapkey",
-  "unwrapkey",
-  "export",
-  "macgenerate",
-  "macverify",
-  "derivekey",
-  "contentcommitment",
-  "keyagreement",
-  "certificatesign",
-  "crlsign",
-];
-
-function integerOf(name: string, value: string): number {
+/** A number, or the names of a mask's bits. */
+function integerOf(number: number, value: string, attribute: string): number {
   if (/^-?\d+$/.test(value)) return Number(value);
-  if (/^0x/i.test(value)) return Number(value);
-  if (name === "ProtectionStorageMask") return value === "Software" ? 1 : Number.NaN;
+  if (/^0x/i.test(value)) return Number(value) | 0;
+  const bits = (vocabulary.bitsOf(number, attribute || undefined) ?? []).map(plain);
   return value
     .split(/[ |]+/)
     .filter((name) => name !== "")
     .reduce((mask, name) => {
-      const bit = usageBits.indexOf(plain(name));
-      if (bit < 0) throw new Error(`unknown mask bit ${name}`);
-      return mask | (1 << bit);
+      const bit = bits.indexOf(plain(name));
+      if (bit < 0 && !/^0x/i.test(name)) throw new Error(`unknown mask bit ${name}`);
+      return bit < 0 ? mask | Number(name) : mask | (1 << bit);
     }, 0);
+}
+
+function seconds(value: string): bigint {
+  if (/^0x/i.test(value)) return BigInt(value);
+  const milliseconds = Date.parse(value);
+  if (Number.isNaN(milliseconds)) throw new Error(`${value} is no date`);
+  return BigInt(Math.floor(milliseconds / 1000));
 }
 
 function plain(name: string): string {

@@ -1,9 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { tag, tagName } from "../kmip/tags.ts";
-import type { Item } from "../ttlv/types.ts";
-import { type Bindings, type Difference, differences } from "./kmip-compare.ts";
-import { type Element, parseXml, toItem } from "./kmip-xml.ts";
+import { basename, dirname, join } from "node:path";
+import { type Element, parseXml, valuesOf } from "./kmip-xml.ts";
 
 /** How a case's messages travel. */
 export type Transport = "ttlv" | "https" | "json" | "xml";
@@ -11,11 +8,15 @@ export type Transport = "ttlv" | "https" | "json" | "xml";
 /** One file of OASIS test cases. */
 export interface OasisCase {
   readonly file: string;
+  /** In the profiles' own spelling: "SKLC-M-1-14", also for a file that is called SKLC_M_1_14_SymmetricKeyLifecycle_1.xml. */
   readonly name: string;
   /** Cases of one series go on with each other's objects; every other case is a series of its own. */
   readonly series: string;
   readonly transport: Transport;
-  readonly root: Element;
+  /** Requests, each with the answer that the file expects. */
+  readonly exchanges: readonly { readonly request: Element; readonly expected: Element }[];
+  /** Why the file cannot be played. */
+  readonly unreadable?: string;
 }
 
 /** What a server's owner decides, and some cases want decided otherwise than others. */
@@ -25,126 +26,100 @@ export interface OwnersChoice {
   readonly seed: number | "refused";
 }
 
-/** The choice that a case is written for: SKFF makes 3DES keys and gets compromised ones; CS-RNG-O are the four things that a server may do with one seed. */
-export function choiceFor({ name }: OasisCase): OwnersChoice {
-  const seeds: Readonly<Record<string, number | "refused">> = { 2: 16, 3: 0, 4: "refused" };
-  const variant = /^CS-RNG-O-(\d)-/.exec(name)?.[1] ?? "";
-  const foundry = name.startsWith("SKFF-");
-  return { legacyCiphers: foundry, servesCompromised: foundry, seed: seeds[variant] ?? 1_048_576 };
+/** The choice that a case is written for, read from what it asks for and expects. */
+export function choiceFor({ exchanges }: OasisCase): OwnersChoice {
+  const requests = exchanges.map(({ request }) => request);
+  return {
+    legacyCiphers: requests.some((request) => namesLegacy(request)),
+    servesCompromised: exchanges.some(({ request }, at) => {
+      const after = exchanges.slice(at + 1).map(({ expected }) => expected);
+      return isCompromise(request) && after.some((expected) => valuesOf(expected, "KeyBlock").length > 0);
+    }),
+    seed: seedOf(exchanges),
+  };
 }
 
-/** Files that no server can pass as they stand, and the exact defect. */
-export const defects: ReadonlyMap<string, string> = new Map([
-  [
-    "OMOS-O-1-14",
-    "line 79: the answer to Destroy has Protocol Version 1.3, while its request (line 63) and the rest of the file have 1.4",
-  ],
-  [
-    "SKFF-O-6-11",
-    "line 363: the answer to Get Attribute List has Object Group, which no request of the file gives the key; the same case for 1.0 and for 1.2 (SKFF-O-6-10, SKFF-O-6-12) is without it",
-  ],
-]);
+/** Algorithms that a server serves only if its owner says so. */
+function namesLegacy({ name, value, type, children }: Element): boolean {
+  const names = (name === "CryptographicAlgorithm" || name === "AttributeValue") && type === "Enumeration";
+  return (names && /^(3DES|DES3|Triple_?DES|SKIPJACK|0x0*2|0x0*18)$/i.test(value)) || children.some(namesLegacy);
+}
 
-/** Sends a request message and gives the answer. */
-export type Exchange = (message: Item, transport: Transport) => Promise<Item>;
+function isCompromise(request: Element): boolean {
+  return valuesOf(request, "RevocationReasonCode").some((reason) => /Compromise$/.test(reason));
+}
+
+/** The four things that a server may do with a seed: take all of it, some, nothing, or refuse it. */
+function seedOf(exchanges: OasisCase["exchanges"]): number | "refused" {
+  const all = 1_048_576;
+  const seeded = exchanges.find(({ request }) => valuesOf(request, "Operation").includes("RNGSeed"));
+  if (seeded === undefined) return all;
+  const given = (valuesOf(seeded.request, "Data")[0] ?? "").length / 2;
+  const [taken] = [...valuesOf(seeded.expected, "DataLength"), ...valuesOf(seeded.expected, "AmountOfSeedData")];
+  if (taken === undefined) return "refused";
+  return Number(taken) === given ? all : Number(taken);
+}
 
 /** Reads every XML file of the folders, in the order in which they are to be run. Throws when a folder is missing or empty. */
 export function oasisCases(folders: readonly string[]): OasisCase[] {
   return folders.flatMap((folder) => {
     if (!existsSync(folder)) throw new Error(`the OASIS test cases are missing: there is no folder ${folder}`);
-    const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".xml"));
+    const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => /\.xml$/i.test(file));
     if (found.length === 0) throw new Error(`the OASIS test cases are missing: ${folder} has no .xml file`);
-    return found.sort().map((file) => oasisCase(join(folder, file)));
+    return found
+      .map((file) => join(folder, file))
+      .sort((one, other) => naturally.compare(one, other))
+      .map(oasisCase);
   });
 }
 
+/** Case 2 comes before case 10. */
+const naturally = new Intl.Collator("en", { numeric: true });
+
 function oasisCase(file: string): OasisCase {
-  const name = basename(file, ".xml");
-  const series = /^(SASED-M|TL-M)-\d+(-\d+)?$/.exec(name);
+  const name = nameOf(file);
+  const series = /^(SASED-M|TL-M)-\d+(-\d+)?/.exec(name);
   return {
     file,
     name,
-    series: series === null ? name : `${series[1]}${series[2] ?? ""}`,
+    series: `${dirname(file)} ${series === null ? basename(file) : `${series[1]}${series[2] ?? ""}`}`,
     transport: transports[/^MSGENC-([A-Z]+)-/.exec(name)?.[1] ?? ""] ?? "ttlv",
-    root: parseXml(readFileSync(file, "utf8")),
+    ...contentsOf(file),
   };
 }
 
 const transports: Readonly<Record<string, Transport>> = { HTTPS: "https", JSON: "json", XML: "xml" };
 
-/** Plays one case: sends each request and compares the answers; what differs. `bound` is shared by the cases of a series. */
-export async function playCase(each: OasisCase, exchange: Exchange, bound: Bindings): Promise<Difference[]> {
-  const found: Difference[] = [];
-  const results = new Map<string, string>();
-  const operations = valuesOf(each.root, "Operation");
-  if (operations.some((name) => /^(Create|ReKey|DeriveKey)/.test(name))) bound.set("generated", "");
-  for (const [at, element] of each.root.children.entries()) {
-    if (element.name !== "RequestMessage") continue;
-    const expected = each.root.children[at + 1];
-    if (expected?.name !== "ResponseMessage") throw new Error(`${each.file}: message ${at + 1} has no answer`);
-    const bind = (placeholder: string) => bound.get(placeholder) ?? results.get(placeholder) ?? date(placeholder);
-    const answer = await exchange(toItem(element, bind), each.transport);
-    const messages = compare(element, expected, { answer, bound, random: hasChance(element, each, bound) });
-    remember(answer, results);
-    found.push(...messages.map((difference) => `message ${at + 1}: ${difference}`));
+/** The name up to the number of the version; what describes the case after it does not count. */
+function nameOf(file: string): string {
+  const name = basename(file).replace(/\.xml$/i, "");
+  const profile = /^[A-Z]+\d*(_\d+)?([-_][A-Z]+\d*)*([-_]\d+)+(?=[-_]|$)/.exec(name)?.[0] ?? name;
+  // SUITEB_128-M-1-14 has an underscore of its own.
+  return profile.includes("-") ? profile : profile.replaceAll("_", "-");
+}
+
+/** One bad file is one failed case, and not the end of the run. */
+function contentsOf(file: string): Pick<OasisCase, "exchanges" | "unreadable"> {
+  try {
+    return { exchanges: exchangesOf(parseXml(readFileSync(file, "utf8"))) };
+  } catch (error) {
+    return { exchanges: [], unreadable: error instanceof Error ? error.message : String(error) };
   }
-  return found;
 }
 
-/** The header as a whole, then item by item: each is judged by what its own request asked for. */
-function compare(
-  request: Element,
-  expected: Element,
-  given: { answer: Item; bound: Bindings; random: boolean },
-): Difference[] {
-  const { answer, bound, random } = given;
-  const named = request.children.filter(({ name }) => name === "BatchItem").map(namesAttributes);
-  if (answer.type !== 1 || answer.tag !== tag.ResponseMessage) return ["the answer is no Response Message"];
-  if (answer.value.length !== expected.children.length)
-    return [`${answer.value.length - 1} answers instead of ${expected.children.length - 1}`];
-  return expected.children.flatMap((child, at) =>
-    differences(child, answer.value[at] as Item, { bound, random, exact: named[at - 1] ?? false }),
-  );
+function exchangesOf(document: Element): OasisCase["exchanges"] {
+  const messages = messagesIn(document);
+  if (messages.length === 0) throw new Error("there is no Request Message in the file");
+  return messages.flatMap((request, at) => {
+    if (request.name !== "RequestMessage") return [];
+    const expected = messages[at + 1];
+    if (expected?.name !== "ResponseMessage") throw new Error(`message ${at + 1} has no answer`);
+    return [{ request, expected }];
+  });
 }
 
-/** Whether the answer to a request depends on chance: by the request itself, or by the parameters that the key was made with. */
-function hasChance(request: Element, each: OasisCase, bound: Bindings): boolean {
-  const operation = valuesOf(request, "Operation")[0];
-  if (operation === "RNGRetrieve") return true;
-  if (operation !== "Encrypt" && operation !== "Decrypt") return false;
-  if (bound.has("generated")) return !valuesOf(request, "Data").some((value) => value.startsWith("$"));
-  const own = valuesOf(request, "CryptographicParameters").length > 0;
-  const parameters = own ? request : each.root;
-  const chance =
-    valuesOf(parameters, "RandomIV").includes("true") || valuesOf(parameters, "PaddingMethod").includes("OAEP");
-  return operation === "Encrypt" && chance;
-}
-
-/** Requests may mean the results of earlier ones: $MAC_DATA is the last MAC Data, $DATA_0 the first Data. */
-function remember(item: Item, results: Map<string, string>): void {
-  if (item.type === 1) for (const child of item.value) remember(child, results);
-  if (item.type !== 8) return;
-  const name = `$${tagName(item.tag)
-    .replaceAll(/([a-z])([A-Z])|([A-Z])([A-Z][a-z])/g, "$1$3_$2$4")
-    .toUpperCase()}`;
-  const count = [...results.keys()].filter((key) => key.startsWith(`${name}_`)).length;
-  results.set(name, item.value.toString("hex"));
-  results.set(`${name}_${count}`, item.value.toString("hex"));
-}
-
-function namesAttributes(item: Element): boolean {
-  const names = [...valuesOf(item, "AttributeName"), ...valuesOf(item, "AttributeReference")];
-  return valuesOf(item, "Operation")[0] === "GetAttributes" && names.length > 0;
-}
-
-/** Values of all elements of a name, at any depth. */
-export function valuesOf(element: Element, name: string): string[] {
-  const own = element.name === name ? [element.value] : [];
-  return [...own, ...element.children.flatMap((child) => valuesOf(child, name))];
-}
-
-function date(placeholder: string): string {
-  const match = /^\$NOW([+-]\d+)?$/.exec(placeholder);
-  if (match === null) throw new Error(`${placeholder} is not bound`);
-  return new Date(Date.now() + Number(match[1] ?? 0) * 1000).toISOString();
+/** Messages in the order of the document, at whatever depth. */
+function messagesIn(element: Element): Element[] {
+  const isMessage = element.name === "RequestMessage" || element.name === "ResponseMessage";
+  return isMessage ? [element] : element.children.flatMap(messagesIn);
 }

@@ -4,7 +4,8 @@ import { encode } from "../ttlv/encode.ts";
 import { Fleet } from "./fleet.ts";
 import { post } from "./https-client.ts";
 import { connectKmip } from "./kmip-client.ts";
-import type { Exchange, OwnersChoice } from "./oasis-cases.ts";
+import type { OwnersChoice } from "./oasis-cases.ts";
+import type { Exchange } from "./oasis-play.ts";
 
 /** A node of its own for test cases: PostgreSQL, SoftHSM and the key server, each a process, spoken to by mutual TLS. */
 export interface OasisNode {

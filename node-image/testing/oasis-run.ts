@@ -1,6 +1,8 @@
 import { relative } from "node:path";
-import { choiceFor, defects, type OasisCase, oasisCases, playCase } from "./oasis-cases.ts";
+import { choiceFor, type OasisCase, oasisCases } from "./oasis-cases.ts";
+import { defects } from "./oasis-defects.ts";
 import { type OasisNode, startOasisNode } from "./oasis-node.ts";
+import { newSeries, playCase } from "./oasis-play.ts";
 
 /** Usage: node node-image/testing/oasis-run.ts DIR... : executes every OASIS XML test case in the folders against a node of its own. */
 const folders = process.argv.slice(2);
@@ -15,7 +17,7 @@ const cases = oasisCases(folders);
 for (const [choice, group] of Map.groupBy(cases, (each) => JSON.stringify(choiceFor(each)))) {
   const node = await startOasisNode(JSON.parse(choice));
   try {
-    for (const [series, members] of Map.groupBy(group, seriesOf)) await playSeries(node, series, members);
+    for (const [series, members] of Map.groupBy(group, (each) => each.series)) await playSeries(node, series, members);
   } finally {
     await node.stop();
   }
@@ -24,16 +26,11 @@ if (total.defective > 0) console.log(`${total.defective} files are defective and
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
 
-/** The same names in other folders are other series. */
-function seriesOf({ file, name, series }: OasisCase): string {
-  return `${relative(".", file).slice(0, -`${name}.xml`.length)} ${series}`;
-}
-
 async function playSeries(node: OasisNode, series: string, members: readonly OasisCase[]): Promise<void> {
   const client = await node.client(series);
-  const bound = new Map<string, string>();
+  const known = newSeries();
   try {
-    for (const each of members) tell(each, await playCase(each, client.exchange, bound).catch(problem));
+    for (const each of members) tell(each, await playCase(each, client.exchange, known).catch(problem));
   } finally {
     client.close();
   }
@@ -46,12 +43,12 @@ function problem(error: Error): string[] {
 function tell(each: OasisCase, differences: readonly string[]): void {
   const file = relative(".", each.file);
   const defect = defects.get(each.name);
-  if (defect !== undefined) {
-    total.defective += 1;
-    console.log(`defective ${file}: ${defect}`);
-  } else if (differences.length === 0) {
+  if (differences.length === 0) {
     total.passed += 1;
     console.log(`passed ${file}`);
+  } else if (defect !== undefined) {
+    total.defective += 1;
+    console.log(`defective ${file}: ${defect}`);
   } else {
     total.failed += 1;
     console.log(
