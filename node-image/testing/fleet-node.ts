@@ -52,6 +52,7 @@ export class FleetNode {
   readonly #file: string;
   #spec: KmsNodeSpec;
   #child: Child | undefined;
+  #software = checkout;
 
   constructor(options: FleetNodeOptions) {
     const { name, site, address, folder } = options;
@@ -114,12 +115,17 @@ export class FleetNode {
     chmodSync(join(this.#options.folder, "data/pin"), 0o644);
   }
 
+  /** The next start runs the software of that folder, laid out as the checkout; none: that of the checkout. */
+  install(software = checkout): void {
+    this.#software = software;
+  }
+
   start(): void {
     if (this.#child?.running()) return;
     // Own mount and process namespaces: nothing is mounted in the machine's, and the end of the first is the end of all.
     const dying = ["--pdeathsig", "KILL", "--"] as const;
     const namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"] as const;
-    const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.folder, checkout];
+    const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.folder, this.#software];
     const { enter = [], heard } = this.#options;
     const options = heard === undefined ? { name: this.name } : { name: this.name, heard };
     this.#child = startChild(["setpriv", ...dying, ...enter, ...namespaces, ...command], options);

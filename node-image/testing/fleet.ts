@@ -146,7 +146,7 @@ export class Fleet {
   }
 
   /** Changes what all nodes know of a member, as the operator does in a removal. */
-  list(name: string, change: Partial<Pick<Member, "standing" | "lastSequence">>): void {
+  list(name: string, change: Partial<Pick<Member, "standing" | "lastSequence" | "incarnation">>): void {
     const index = this.#members.findIndex((member) => member.name === name);
     this.#members[index] = { ...(this.#members[index] as Member), ...change };
     this.#distribute();
@@ -240,6 +240,7 @@ async function ready(node: FleetNode): Promise<void> {
   await node.reachedCondition("TimeSynchronised", "True");
 }
 
-function softwareVersion(): string {
+/** The version of this checkout's node. */
+export function softwareVersion(): string {
   return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
 }

@@ -1,7 +1,9 @@
-/* Makes a disk slow: before each flush it waits as many milliseconds as the file that KEYFLEET_SLOW names says. */
+/* Makes a disk slow: before each flush it waits as many milliseconds as the file that KEYFLEET_SLOW names says.
+   Each wait adds a byte to the file of that name with ".waits" behind it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +20,12 @@ static void wait_as_told(void) {
   if (ms <= 0 || ms > 10000) return;
   struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
   nanosleep(&time, NULL);
+  char waits[256];
+  snprintf(waits, sizeof waits, "%s.waits", path);
+  int counter = open(waits, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (counter < 0) return;
+  if (write(counter, ".", 1) < 0) { /* The count is for tests only. */ }
+  close(counter);
 }
 
 int fsync(int file) {

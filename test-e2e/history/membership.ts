@@ -64,6 +64,9 @@ async function join(
 async function leave(world: World, recorder: Recorder, name: string): Promise<void> {
   const { fleet } = world;
   recorder.deed("leave begins for", name);
+  // A node that was set back may have begun another log since it joined; the list follows what it says of itself.
+  const { incarnation } = world.node(name).status ?? {};
+  if (incarnation !== undefined) fleet.list(name, { incarnation });
   world.node(name).edit({ membership: { action: "Leave" } });
   fleet.list(name, { standing: "Leaving" });
   await world.node(name).reachedCondition("Serving", "False", "Drained");

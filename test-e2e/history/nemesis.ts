@@ -42,10 +42,11 @@ async function runLane(options: Parameters<typeof nemesis>[0], lane: number, bus
 
 async function hurt(kind: string, target: Target): Promise<void> {
   const undo = await faults[kind]?.run(target);
+  if (undo === undefined) return;
   try {
     await pause(target.random.between(...holdMs));
   } finally {
-    await undo?.();
+    target.recorder.did(kind, await undo());
   }
 }
 

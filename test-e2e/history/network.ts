@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 
 /** First three parts of every address. */
 export const network = "10.77.0";
@@ -9,7 +9,9 @@ export type Cut = readonly [from: string, to: string];
 /** One bridge and a network namespace a node. Lives in this process's own network and mount namespaces and ends with them. */
 export class Network {
   readonly #addresses = new Map<string, string>();
-  readonly #cuts = new Map<symbol, readonly Cut[]>();
+  readonly #cuts = new Map<number, readonly Cut[]>();
+  readonly #dropped = new Map<number, number>();
+  #made = 0;
 
   constructor() {
     execFileSync("mkdir", ["-p", "/run/netns"]);
@@ -33,30 +35,44 @@ export class Network {
     return ["nsenter", `--net=/run/netns/${name}`];
   }
 
-  /** Takes ways down; what it returns puts them up again. Clients reach every node all the time. */
-  cut(cuts: readonly Cut[]): () => void {
-    const key = Symbol("cuts");
+  /** Takes ways down; `heal` puts them up again and gives how many frames vanished. Clients reach every node all the time. */
+  cut(cuts: readonly Cut[]): { readonly heal: () => number } {
+    this.#made += 1;
+    const key = this.#made;
     this.#cuts.set(key, cuts);
     this.#apply();
-    return () => {
+    const heal = () => {
       if (this.#cuts.delete(key)) this.#apply();
+      return this.#dropped.get(key) ?? 0;
     };
+    return { heal };
   }
 
   #apply(): void {
-    const rules = [...this.#cuts.values()]
-      .flat()
-      .map(([from, to]) => `ip saddr ${this.#address(from)} ip daddr ${this.#address(to)} drop`);
+    this.#count();
+    const way = ([from, to]: Cut) => `ip saddr ${this.#address(from)} ip daddr ${this.#address(to)}`;
+    const all = [...this.#cuts].flatMap(([key, cuts]) => cuts.map((cut) => ({ key, cut })));
+    // Counted first, so that of two cuts of one way each has its count.
+    const counts = all.map(({ key, cut }) => `${way(cut)} counter comment "cut ${key}"`);
+    const drops = all.map(({ cut }) => `${way(cut)} drop`);
     const table = [
       "table bridge cuts {",
       "chain in {",
       "type filter hook prerouting priority -300;",
-      ...rules,
+      ...counts,
+      ...drops,
       "}",
       "}",
     ];
     const input = ["table bridge cuts {", "}", "delete table bridge cuts", ...table].join("\n");
     execFileSync("nft", ["-f", "-"], { input: `${input}\n` });
+  }
+
+  /** The counters end with the table. */
+  #count(): void {
+    const { stdout } = spawnSync("nft", ["list", "ruleset"], { encoding: "utf8" });
+    for (const [, packets, key] of stdout.matchAll(/packets (\d+) .*comment "cut (\d+)"/g))
+      this.#dropped.set(Number(key), (this.#dropped.get(Number(key)) ?? 0) + Number(packets));
   }
 
   #address(name: string): string {

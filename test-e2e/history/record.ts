@@ -53,6 +53,12 @@ export interface History {
   readonly lives: readonly { readonly node: string; readonly atMs: number }[];
 }
 
+/** How often a fault was tried, and how often it was seen to do harm. */
+export interface FaultCount {
+  readonly done: number;
+  readonly acted: number;
+}
+
 /** Records while a run goes on. */
 export class Recorder implements History {
   readonly calls: Call[] = [];
@@ -62,6 +68,14 @@ export class Recorder implements History {
   readonly lives: { node: string; atMs: number }[] = [];
   /** Nodes that are gone for good. */
   readonly destroyed = new Set<string>();
+
+  readonly faults = new Map<string, FaultCount>();
+
+  /** A fault is over. */
+  did(kind: string, acted: boolean): void {
+    const before = this.faults.get(kind) ?? { done: 0, acted: 0 };
+    this.faults.set(kind, { done: before.done + 1, acted: before.acted + (acted ? 1 : 0) });
+  }
 
   deed(what: string, ...nodes: string[]): void {
     this.deeds.push({ atMs: performance.now(), what, nodes });

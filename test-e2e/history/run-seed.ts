@@ -5,17 +5,18 @@ import { check, finalReader, story, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
 import { changeMembers, replace } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
-import type { Call, Deed, Recorder } from "./record.ts";
+import type { Call, Deed, FaultCount, Recorder } from "./record.ts";
 import type { World } from "./world.ts";
 
 const clientsPerNode = 2;
 const lanes = 2;
 const equalDeadlineMs = 60_000;
 // Share of the seeds at whose end all sites but one are destroyed.
-const destroyShare = 0.25;
+const destroyShare = 0.2;
 // Share of the seeds in which somebody joins or leaves.
-const membershipShare = 0.5;
+const membershipShare = 0.35;
 const calmMs = 2_000;
+const readersAtOnce = 4;
 const recoveryMs = 6_000;
 
 /** What came of one seed. */
@@ -25,7 +26,6 @@ export interface Outcome {
   readonly acknowledgedWrites: number;
   readonly unknownWrites: number;
   readonly deeds: number;
-  readonly kinds: readonly string[];
   readonly objects: number;
   /** The longest answered write of all, ms. */
   readonly longestStallMs: number;
@@ -34,6 +34,12 @@ export interface Outcome {
   /** From the end of all faults until all nodes were equal, ms. */
   readonly equalAfterMs: number;
   readonly sitesDestroyed: boolean;
+  readonly membersChanged: boolean;
+  /** Nodes whose logs had forked, which were removed and joined anew. */
+  readonly forked: number;
+  readonly faults: Readonly<Record<string, FaultCount>>;
+  /** Where the time went, ms. */
+  readonly spentMs: Readonly<Record<string, number>>;
   readonly violations: readonly Violation[];
   /** Minimal history of the first violation. */
   readonly story: readonly string[];
@@ -47,35 +53,34 @@ export async function runSeed(parts: {
   readonly seconds: number;
   readonly kinds: readonly string[];
 }): Promise<Outcome> {
-  const { world, recorder, seed, seconds, kinds } = parts;
+  const { world, recorder, seed } = parts;
   const random = randomFrom(seed);
   const objects = new Objects();
-  const end = performance.now() + seconds * 1000;
-  const going = () => performance.now() < end;
+  const spentMs: Record<string, number> = {};
+  const timed = async <Value>(what: string, work: () => Promise<Value>): Promise<Value> => {
+    const begin = performance.now();
+    try {
+      return await work();
+    } finally {
+      spentMs[what] = Math.round(performance.now() - begin);
+    }
+  };
   const load = new AbortController();
   const clients = startClients({ world, recorder, random, objects, going: () => !load.signal.aborted });
-  let sitesDestroyed = false;
   const violations: Violation[] = [];
+  const [membersChanged, sitesDestroyed] = [random.chance(membershipShare), random.chance(destroyShare)];
   try {
-    const changes = random.chance(membershipShare)
-      ? changeMembers(world, recorder, random.fork("members")).catch((error: Error) =>
-          violations.push({ rule: "members come and go", object: "", detail: error.message }),
-        )
-      : undefined;
-    await nemesis({ world, recorder, random, lanes, kinds, going });
-    await changes;
-    sitesDestroyed = random.chance(destroyShare);
-    if (sitesDestroyed) await destroyAllButOneSite(world, recorder, random);
+    await timed("hurt", async () => violations.push(...(await hurt({ ...parts, random, membersChanged }))));
+    if (sitesDestroyed) await timed("destroy", () => destroyAllButOneSite(world, recorder, random));
     await pause(calmMs);
   } finally {
     load.abort();
     await Promise.all(clients);
   }
-  const healedMs = performance.now();
-  violations.push(...(await becomeEqual(world, recorder)));
-  const equalAfterMs = performance.now() - healedMs;
-  await readEverything(world, recorder, objects);
-  violations.push(...check(recorder));
+  const { found, forked, equalAfterMs } = await timed("heal", () => heal(world, recorder));
+  violations.push(...found);
+  await timed("read", () => readEverything(world, recorder, objects));
+  violations.push(...(await timed("check", async () => check(recorder))));
   const counts = count(recorder);
   if (counts.acknowledgedWrites === 0)
     violations.push({ rule: "clients are served", object: "", detail: recorder.calls.at(-1)?.problem ?? "no call" });
@@ -83,13 +88,44 @@ export async function runSeed(parts: {
     ...counts,
     seed,
     deeds: recorder.deeds.length,
-    kinds: [...new Set(recorder.deeds.map(({ what }) => what.replace(/[-\d.]+/g, "N")))],
+    faults: Object.fromEntries(recorder.faults),
     objects: objects.all.length,
     equalAfterMs,
+    membersChanged,
     sitesDestroyed,
+    forked,
+    spentMs,
     violations,
     story: violations[0] === undefined ? [] : story(recorder, violations[0].object),
   };
+}
+
+/** Faults for so many seconds, and for as many more while members come and go. */
+async function hurt(parts: Parameters<typeof runSeed>[0] & { random: Random; membersChanged: boolean }) {
+  const { world, recorder, random, seconds, kinds } = parts;
+  const begin = performance.now();
+  const found: Violation[] = [];
+  let changing = parts.membersChanged;
+  const changes = changing
+    ? changeMembers(world, recorder, random.fork("members"))
+        .catch((error: Error) => found.push({ rule: "members come and go", object: "", detail: error.message }))
+        .finally(() => {
+          changing = false;
+        })
+    : undefined;
+  const going = () => performance.now() - begin < seconds * 1000 * (changing ? 2 : 1);
+  await nemesis({ world, recorder, random, lanes, kinds, going });
+  await changes;
+  return found;
+}
+
+/** Replaces what has forked and waits until all that is left is equal. */
+async function heal(world: World, recorder: Recorder) {
+  const begin = performance.now();
+  const names = world.members.filter((name) => !recorder.destroyed.has(name));
+  const { forked, problem } = await replaceForked(world, recorder, names);
+  const found = problem === undefined ? await becomeEqual(world, names) : [problem];
+  return { found, forked, equalAfterMs: performance.now() - begin };
 }
 
 function startClients(parts: {
@@ -120,10 +156,7 @@ async function destroyAllButOneSite(world: World, recorder: Recorder, random: Ra
 }
 
 /** Waits until every node that is left serves and holds the same; what differs at the deadline is a violation. */
-async function becomeEqual(world: World, recorder: Recorder): Promise<readonly Violation[]> {
-  const names = world.members.filter((name) => !recorder.destroyed.has(name));
-  const forked = await replaceForked(world, recorder, names);
-  if (forked !== undefined) return [forked];
+async function becomeEqual(world: World, names: readonly string[]): Promise<readonly Violation[]> {
   const silent = (await Promise.allSettled(names.map((name) => world.serving(name)))).flatMap((one) =>
     one.status === "rejected" ? String(one.reason) : [],
   );
@@ -146,7 +179,7 @@ async function replaceForked(
   world: World,
   recorder: Recorder,
   names: readonly string[],
-): Promise<Violation | undefined> {
+): Promise<{ readonly forked: number; readonly problem: Violation | undefined }> {
   // A restarted node knows after its first look at the peers.
   const settled = (name: string) =>
     world
@@ -156,17 +189,26 @@ async function replaceForked(
           ({ type, status, reason }) => type === "Serving" && (status === "True" || reason === "StoreForked"),
         ),
       );
+  let forked = 0;
   try {
     await Promise.all(names.map(settled));
     for (const name of names) {
       if (world.node(name).condition("Serving")?.reason !== "StoreForked") continue;
+      forked += 1;
       await replace(world, recorder, name);
     }
   } catch (error) {
-    return { rule: "a forked node can be replaced", object: "", detail: (error as Error).message };
+    const detail = (error as Error).message;
+    return { forked, problem: { rule: "a forked node can be replaced", object: "", detail } };
   }
-  return undefined;
+  return { forked, problem: undefined };
 }
+
+const digests = `select
+  (select string_agg(origin || ' ' || seq, ', ' order by origin) from keyfleet.vector) as vector,
+  (select md5(string_agg((id, state, sealed)::text, '' order by id)) from keyfleet.objects) as objects`;
+// What only the next version keeps; a node that was upgraded late must have it all.
+const digestOfNotes = `, (select md5(string_agg(object::text, '' order by object)) from keyfleet.notes) as notes`;
 
 /** Digest of what a node holds: its vector and its merged state. */
 async function contents(world: World, name: string): Promise<string> {
@@ -179,9 +221,7 @@ async function contents(world: World, name: string): Promise<string> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query(`select
-      (select string_agg(origin || ' ' || seq, ', ' order by origin) from keyfleet.vector) as vector,
-      (select md5(string_agg((id, state, sealed)::text, '' order by id)) from keyfleet.objects) as objects`);
+    const { rows } = await client.query(world.allUpgraded ? digests + digestOfNotes : digests);
     return JSON.stringify(rows[0]);
   } catch (error) {
     return `cannot be read: ${(error as Error).message}`;
@@ -193,14 +233,17 @@ async function contents(world: World, name: string): Promise<string> {
 /** Every object on one node of those that are left, which are equal, and some of them on each. */
 async function readEverything(world: World, recorder: Recorder, objects: Objects): Promise<void> {
   const names = world.members.filter((name) => !recorder.destroyed.has(name));
-  await Promise.all(
-    names.map(async (node, index) => {
-      const client = new HistoryClient({ fleet: world.fleet, recorder, name: finalReader, node });
-      const share = index === 0 ? objects.all : objects.all.filter((_, at) => at % 10 === index);
-      for (const object of share) for (const verb of ["state", "get"] as const) await client.call(verb, object);
-      client.close();
-    }),
-  );
+  const read = async (node: string, share: readonly string[]) => {
+    const client = new HistoryClient({ fleet: world.fleet, recorder, name: finalReader, node });
+    for (const object of share) for (const verb of ["state", "get"] as const) await client.call(verb, object);
+    client.close();
+  };
+  const [first = "", ...others] = names;
+  const some = (rest: number, parts: number) => objects.all.filter((_, at) => at % parts === rest);
+  await Promise.all([
+    ...Array.from({ length: readersAtOnce }, (_, rest) => read(first, some(rest, readersAtOnce))),
+    ...others.map((node, index) => read(node, some(index + 1, 10))),
+  ]);
 }
 
 function count({ calls, deeds }: Recorder) {

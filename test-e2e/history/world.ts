@@ -1,9 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chownSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, copyFileSync, existsSync, mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { Fleet, type FleetDocuments } from "../../node-image/testing/fleet.ts";
+import { Fleet, type FleetDocuments, softwareVersion } from "../../node-image/testing/fleet.ts";
 import type { FleetNode } from "../../node-image/testing/fleet-node.ts";
+import type { Random } from "../../node-image/testing/random-stream.ts";
+import { nextVersion, writeNextVersion } from "../sites/next-version.ts";
+import { checkout } from "../sites/places.ts";
 import { Network, network } from "./network.ts";
 import type { Recorder } from "./record.ts";
 
@@ -13,6 +16,8 @@ const fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const readyDeadlineMs = 240_000;
 // Let the last lines of a frozen node come through before it is killed: they say what its answers promised.
 const drainMs = 400;
+const forwardShare = 0.7;
+const hastyShare = 0.25;
 
 /** Members are dc1-a, dc1-b, dc2-a, … over three sites. */
 export function memberNames(count: number): readonly string[] {
@@ -26,6 +31,9 @@ export class World {
   readonly spare = "dc1-s";
   readonly #folder: string;
   readonly #recorder: () => Recorder;
+  readonly #nextSoftware: string;
+  readonly #next = new Set<string>();
+  readonly #raised = new Set<string>();
   #template: FleetDocuments | undefined;
 
   private constructor(parts: { fleet: Fleet; network: Network; folder: string; recorder: () => Recorder }) {
@@ -33,6 +41,7 @@ export class World {
     this.network = parts.network;
     this.#folder = parts.folder;
     this.#recorder = parts.recorder;
+    this.#nextSoftware = makeNextVersion(parts.folder);
   }
 
   /** Needs a process in network and mount namespaces of its own; `folder` is in memory. */
@@ -86,6 +95,8 @@ export class World {
     const names = [...this.fleet.nodes.keys()];
     await Promise.all(names.map((name) => this.node(name).killAll()));
     for (const name of names) this.loadImage(name, "template");
+    this.#raised.clear();
+    for (const name of names) this.install(name, false);
     this.fleet.restore(this.#template);
     for (const name of this.members) this.node(name).start();
     await Promise.all(this.members.map((name) => this.serving(name)));
@@ -177,6 +188,86 @@ export class World {
     return () => rmSync(filler, { force: true });
   }
 
+  /** Room that is left on the disk of the node, bytes. */
+  freeBytes(name: string): number {
+    const { bavail, bsize } = statfsSync(this.#disk(name));
+    return bavail * bsize;
+  }
+
+  /** How many flushes of the node were made slow so far. */
+  slowFlushes(name: string): number {
+    return statSync(join(this.node(name).folder, "run/slow.waits"), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** How far the clock of the node's key server is from this machine's, ms, to a second; undefined when it does not answer. */
+  async clockOffset(name: string): Promise<number | undefined> {
+    try {
+      const answer = await fetch(`${this.node(name).healthUrl}/livez`, { signal: AbortSignal.timeout(2_000) });
+      return Date.parse(answer.headers.get("date") ?? "") - Date.now();
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whom to give another version: mostly a node that does not have the next one, now and then one that goes back. */
+  pickVersion(random: Random, names: readonly string[]): { readonly name: string; readonly next: boolean } | undefined {
+    const [upgraded = [], old = []] = [true, false].map((next) =>
+      names.filter((name) => this.#next.has(name) === next),
+    );
+    const back = upgraded.filter((name) => !this.#raised.has(name));
+    const next = back.length === 0 || random.chance(forwardShare);
+    const candidates = next ? old : back;
+    return candidates.length === 0 ? undefined : { name: random.pick(candidates), next };
+  }
+
+  /** The node's next start runs the next version, or this one. */
+  install(name: string, next: boolean): void {
+    if (next) this.#next.add(name);
+    else this.#next.delete(name);
+    this.node(name).install(next ? this.#nextSoftware : undefined);
+    this.node(name).edit({ version: next ? nextVersion(softwareVersion()) : softwareVersion() });
+  }
+
+  /**
+   * Lets nodes write what only the next version knows: all when all run it; now and then the one that was upgraded just now,
+   * long before the operator would: the others keep what they do not understand.
+   */
+  raiseLevel(random: Random, name: string): boolean {
+    const all = this.allUpgraded;
+    if (!all && !random.chance(hastyShare)) return false;
+    if (all) this.install(this.spare, true);
+    for (const each of all ? this.fleet.nodes.keys() : [name]) {
+      this.#raised.add(each);
+      this.node(each).edit({ featureLevel: nextVersion(softwareVersion()) });
+    }
+    return true;
+  }
+
+  /** Whether every member was given the next version. */
+  get allUpgraded(): boolean {
+    return this.members.every((member) => this.#next.has(member));
+  }
+
+  /** Whether nobody is left to upgrade or to be taken back. */
+  get allRaised(): boolean {
+    return this.members.every((member) => this.#raised.has(member));
+  }
+
+  /** Nodes that write what only the next version knows; they do not go back. */
+  get raised(): readonly string[] {
+    return [...this.#raised];
+  }
+
+  /** Whether the node came to run that version; waits for it. */
+  async runs(name: string, next: boolean, deadlineMs: number): Promise<boolean> {
+    const wanted = next ? nextVersion(softwareVersion()) : softwareVersion();
+    const reached = this.node(name).reached(`version ${wanted}`, ({ version }) => version === wanted, deadlineMs);
+    return reached.then(
+      () => true,
+      () => false,
+    );
+  }
+
   #disk(name: string): string {
     return join(this.node(name).folder, "data");
   }
@@ -196,6 +287,16 @@ const preloads = {
   },
   postgres: { environment: { LD_PRELOAD: "/run/keyfleet/slow-fsync.so", KEYFLEET_SLOW: "/run/keyfleet/slow" } },
 };
+
+/** The next version of the software over this one's, and where it is. */
+function makeNextVersion(folder: string): string {
+  const [changed, whole] = [join(folder, "next-version/changed"), join(folder, "next-version/whole")];
+  mkdirSync(whole, { recursive: true });
+  writeNextVersion(changed, softwareVersion());
+  const places = `lowerdir=${changed}:${checkout}`;
+  execFileSync("mount", ["-t", "overlay", "-o", places, "next-version", whole]);
+  return whole;
+}
 
 function makeDisk(folder: string, slow: string): void {
   for (const name of ["data", "run"]) mkdirSync(join(folder, name), { recursive: true });
