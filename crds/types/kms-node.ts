@@ -233,7 +233,7 @@ export interface Member {
   joinPublicKey?: string;
   /** Log origin (UUID) of the node, once it has one. */
   incarnation?: string;
-  /** Of a Departed member: the last sequence that counts. */
+  /** Of a Departed member: the last sequence that counts. It only ever rises. */
   lastSequence?: number;
 }
 /** What the node measured. Values that move all the time are metrics; here they are rounded and written when a bound is crossed. */
@@ -283,7 +283,7 @@ export interface KmsNodeStatus {
   };
   /** Each other member. */
   peers?: PeerStatus[];
-  /** How far this node holds the log of each member that is listed as Leaving or Fenced; a leaving node reports itself too. Absent while nobody leaves. */
+  /** How far this node holds the log of each member that is listed as Leaving or Fenced; a leaving node reports itself too. Of a Departed member only when this node holds more than its lastSequence, which the operators raise then. Absent while there is nothing to say. */
   departures?: Departure[];
   /** Of a node outside Kubernetes, written by its operator - the document (YAML) to be put on its machine. */
   document?: string;

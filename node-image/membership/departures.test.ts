@@ -23,10 +23,20 @@ const cases = [
   ["one of which nothing is held", [{ ...peer, standing: "Fenced", incarnation: "log-9" }], [["dc2-a", "log-9", 0]]],
   ["itself, also before the list knows its log", [{ ...self, standing: "Leaving" }], [["dc1-a", "log-1", 7]]],
   ["nobody whose log is unknown", [{ ...peer, standing: "Fenced" }], []],
-  ["nobody who has departed", [{ ...peer, standing: "Departed", incarnation: "log-2" }], []],
+  [
+    "a departed member of which it holds more than the others agreed on",
+    [{ ...peer, standing: "Departed", incarnation: "log-2", lastSequence: 4 }],
+    [["dc2-a", "log-2", 5]],
+  ],
+  [
+    "nobody whose log it holds up to its end",
+    [{ ...peer, standing: "Departed", incarnation: "log-2", lastSequence: 5 }],
+    [],
+  ],
+  ["not itself, when it has departed", [{ ...self, standing: "Departed", incarnation: "log-1", lastSequence: 4 }], []],
 ] as const;
 for (const [what, members, expected] of cases) {
-  test(`a node says how far it holds the log of ${what}`, () => {
+  test(`a node says how far it holds the log of: ${what}`, () => {
     const node = aNode({ members: members as never });
     assert.deepEqual(
       departures(node, store).map(({ name, incarnation, sequence }) => [name, incarnation, sequence]),

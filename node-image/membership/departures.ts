@@ -3,13 +3,33 @@ import type { NodeStore } from "../store/types.ts";
 
 type Departures = NonNullable<KmsNodeStatus["departures"]>;
 
-/** How far this node holds the log of each member that goes, itself included; durable, since the store's vector is. */
+/** The contract has room for no more (crds/manifests/kmsnodes.yaml). */
+const mostDepartures = 64;
+
+/**
+ * How far this node holds the log of each member that goes, itself included, and of each that has departed when that is
+ * more than the others agreed on; durable, since the store's vector is.
+ */
 export function departures(node: KmsNode, store: Pick<NodeStore, "vector" | "incarnation">): Departures {
   const vector = store.vector();
-  return node.spec.members.filter(isGoing).flatMap(({ name, incarnation: listed }) => {
+  const going = node.spec.members.filter(isGoing).flatMap(({ name, incarnation: listed }) => {
     // Before the first report of a leaving node reached the list it knows its own log better.
     const incarnation = name === node.metadata.name ? store.incarnation : listed;
     return incarnation === undefined ? [] : [{ name, incarnation, sequence: vector.get(incarnation) ?? 0 }];
+  });
+  return [...going, ...beyondTheirEnd(node, store)].slice(0, mostDepartures);
+}
+
+/**
+ * What this node took in of a departed member before it heard of its end: acknowledged writes, which the others refuse
+ * until the operator has raised the end to this. What a departed node says of its own log does not count.
+ */
+function beyondTheirEnd(node: KmsNode, store: Pick<NodeStore, "vector" | "incarnation">): Departures {
+  const vector = store.vector();
+  return node.spec.members.flatMap(({ name, standing, incarnation, lastSequence }) => {
+    if (standing !== "Departed" || incarnation === undefined || lastSequence === undefined) return [];
+    const sequence = vector.get(incarnation) ?? 0;
+    return sequence > lastSequence && incarnation !== store.incarnation ? [{ name, incarnation, sequence }] : [];
   });
 }
 

@@ -250,19 +250,22 @@ test("takes in what joins up with the log and nothing else", async () => {
 test("refuses operations that are forged, fenced, from far in the future, or its own", async () => {
   const [store] = nodes;
   const origin = randomUUID();
-  const log = [1, 2, 3].map((seq) => anOperation({ origin, seq }));
+  const log = [1, 2, 3, 4].map((seq) => anOperation({ origin, seq }));
   const forged = [log[0], { ...log[1], payload: Buffer.from('{"v":1,"facts":1,"attributes":{}}') }, log[2]];
   const refused = { outcome: "refused", position: 1, seq: 2 } as const;
   assert.deepEqual(await store.ingest(forged as Operation[]), { ...refused, reason: "badMac" });
   store.setFences(new Map([[origin, 1]]));
   assert.deepEqual(await store.ingest(log), { ...refused, reason: "fenced" });
+  store.setFences(new Map([[origin, 2]]));
+  const raised = { outcome: "refused", position: 2, seq: 3, reason: "fenced" } as const;
+  assert.deepEqual(await store.ingest(log), raised, "up to an end that was raised");
   store.setFences(new Map());
-  const future = anOperation({ origin, seq: 2, hlc: BigInt(Date.now() + aheadMaxMs + 60_000) << 16n });
-  assert.deepEqual(await store.ingest([future]), { ...refused, reason: "clockTooFarAhead" });
+  const future = anOperation({ origin, seq: 3, hlc: BigInt(Date.now() + aheadMaxMs + 60_000) << 16n });
+  assert.deepEqual(await store.ingest([future]), { ...raised, reason: "clockTooFarAhead" });
   const seq = store.status().head + 1;
   const own = await store.ingest([anOperation({ origin: store.incarnation, seq })]);
   assert.deepEqual(own, { outcome: "refused", position: seq - 1, seq, reason: "malformed" });
-  assert.deepEqual(await store.ingest(log), { outcome: "held", position: 3 }, "the true ones");
+  assert.deepEqual(await store.ingest(log), { outcome: "held", position: 4 }, "the true ones");
 });
 
 test("keeps what it does not understand, unapplied, and goes on", async () => {

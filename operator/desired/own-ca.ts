@@ -78,12 +78,24 @@ function certificateOf(secret: KubernetesObject): string | undefined {
 
 /** What share of its life a certificate has left; all of it where that cannot be read, so that nothing is made for it. */
 function lifeLeft(pem: string, nowMs: number): number {
+  const life = lives.get(pem) ?? lifeOf(pem);
+  if (lives.size >= livesMost) lives.clear();
+  lives.set(pem, life);
+  return life === "unreadable" ? 1 : (life.toMs - nowMs) / (life.toMs - life.fromMs);
+}
+
+type Life = { readonly fromMs: number; readonly toMs: number } | "unreadable";
+
+/** Every pass asks about the same few certificates; reading one takes longer than the rest of it. */
+const lives = new Map<string, Life>();
+const livesMost = 1_024;
+
+function lifeOf(pem: string): Life {
   try {
     const { validFromDate, validToDate } = new X509Certificate(pem);
-    const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
-    return (to - nowMs) / (to - from);
+    return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() };
   } catch {
-    return 1;
+    return "unreadable";
   }
 }
 

@@ -18,7 +18,9 @@ export const settleLock: FleetPolicy = (view) => {
   if (lock.operation === "remove" || node?.standing === "Departed") return settleRemoval(view, node);
   if (lock.operation === "level") return settleLevel(view);
   const corrected = node !== undefined && !node.serving && lags(view, node);
-  if (node?.standing === "Member" && !hasRecovered(node) && !corrected) return waitForRecovery(node);
+  // One that the specification does not name any more is not waited for: it is removed, as a dead one if need be.
+  const isAwaited = node?.standing === "Member" && node.entry !== undefined;
+  if (isAwaited && !hasRecovered(node) && !corrected) return waitForRecovery(node);
   if (rolls.has(lock.operation ?? "") && node !== undefined && isPending(view, node)) return undefined;
   const stillWanted = waitingNodes(view).some(({ name }) => name === lock.node);
   const isJoin = lock.operation === "join" || lock.operation === "found";

@@ -2,6 +2,7 @@ import { rebuildAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
+import { versionStep } from "./roll-gates.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** A node that has not reported after this time since it was made is passed over, so that the next may join. */
@@ -160,10 +161,12 @@ function sameVersion(view: View, { node, name }: NodeFacts): Blocked | undefined
   return { ...closed, message, remedy: `it joins after the upgrade, or set spec.version to ${others.join(" or ")}` };
 }
 
-/** An upgrade by rebuilding joins nodes of the new version to those of the old one on purpose. */
-function isRebuilding({ observed }: View, node: NodeFacts["node"]): boolean {
-  const { upgrade } = observed.cluster.spec;
-  return upgrade?.strategy === "RemoveAndRebuild" && node?.metadata.annotations?.[rebuildAnnotation] !== undefined;
+/**
+ * An upgrade by rebuilding joins nodes of the new version to those of the old one on purpose. One that was taken out so
+ * comes back so, whatever the strategy is by now: nobody else is taken down before.
+ */
+function isRebuilding(view: View, node: NodeFacts["node"]): boolean {
+  return node?.metadata.annotations?.[rebuildAnnotation] !== undefined && versionStep(view).length === 0;
 }
 
 function belongsToNoOtherFleet(view: View, { node, name }: NodeFacts): Blocked | undefined {

@@ -39,7 +39,7 @@ function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | unde
     ];
   if (facts.node === undefined) return [{ kind: "apply", object, because: `${facts.name} is in the specification` }];
   if (
-    isDeepStrictEqual(plain(wanted.spec), plain(facts.node.spec)) &&
+    sameWhenStored(wanted.spec, facts.node.spec) &&
     covers(object.metadata.labels, facts.node.metadata.labels) &&
     (wanted === kmsNode || sameMarks(object, facts.node))
   )
@@ -79,7 +79,7 @@ function becauseOf(wanted: KmsNode, before: KmsNode): string {
   if (action !== before.spec.membership.action)
     return `${wanted.metadata.name}: ${before.spec.membership.action} → ${action}`;
   const fields = Object.keys({ ...wanted.spec, ...before.spec }) as (keyof KmsNode["spec"])[];
-  const changed = fields.filter((field) => !isDeepStrictEqual(plain(wanted.spec[field]), plain(before.spec[field])));
+  const changed = fields.filter((field) => !sameWhenStored(wanted.spec[field], before.spec[field]));
   return `${wanted.metadata.name}: ${changed.join(", ") || "labels"} changed`;
 }
 
@@ -110,6 +110,12 @@ function isAsApplied(wanted: KubernetesObject, found: KubernetesObject): boolean
   return found.metadata.annotations?.[appliedAnnotation] === digest && covers(wanted, found);
 }
 
-function plain(value: unknown): unknown {
-  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+/** Whether the API server would keep the same of both: fields that are undefined are none, their order says nothing. */
+function sameWhenStored(a: unknown, b: unknown): boolean {
+  const [one, other] = [JSON.stringify(a), JSON.stringify(b)];
+  return one === other || isDeepStrictEqual(parsed(one), parsed(other));
+}
+
+function parsed(text: string | undefined): unknown {
+  return text === undefined ? undefined : JSON.parse(text);
 }

@@ -11,6 +11,7 @@ import {
   type WorldInTest,
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
+import { without } from "../testing/worlds.ts";
 import { parseCron, startsAt } from "./cron.ts";
 import { planNext } from "./plan.ts";
 import { isOpen } from "./windows.ts";
@@ -41,6 +42,17 @@ const badHsm = aCluster(
   (c) => (c.spec.defaults = { ...c.spec.defaults, hsm: { ...c.spec.defaults?.hsm, library: "/new.so" } }),
 );
 const downAt = (version: string): NodeInTest => ({ stage: "member", serving: false, spec: { version } });
+
+/** A member with such links. */
+const reaching = (links: Readonly<Record<string, boolean>>): NodeInTest => ({
+  stage: "member",
+  status: { peers: Object.entries(links).map(([name, connected]) => ({ name, connected })) },
+});
+const rebuilding = (node: NodeInTest): NodeInTest => ({ ...node, annotations: { "keyfleet.io/rebuild": "0.2.0" } });
+const stuck = rebuilding({
+  ...{ stage: "waiting", spec: { version: "0.2.0" }, status: { version: "0.2.0" } },
+  bad: { RootOfTrust: ["PinIncorrect", "wrong PIN"] },
+});
 
 const upgrade: readonly Case[] = [
   ["takes the lock first", { cluster: to("0.2.0") }, ["lock for upgrade of dc1-a"]],
@@ -151,6 +163,55 @@ const upgrade: readonly Case[] = [
     { cluster: to("0.2.0"), nodes: { "dc1-b": { ...at("0.2.0"), stage: "waiting" }, "dc2-a": at("0.2.0") } },
     [],
     ["sameVersion dc1-b"],
+  ],
+  [
+    "keeps the lock between the new version and the restart, while the node still serves with the old one",
+    {
+      cluster: to("0.2.0"),
+      nodes: {
+        "dc1-a": { ...at("0.1.0"), spec: { version: "0.2.0" }, annotations: { "keyfleet.io/rolling": "0.2.0" } },
+      },
+      lock: held("upgrade", "dc1-a"),
+    },
+    [],
+  ],
+  [
+    "gives the lock back of a node that does not come up and that the specification does not name any more",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": downAt("0.1.0") }, lock: held("upgrade", "dc1-b") },
+    ["unlock"],
+  ],
+  [
+    "not while no other node reaches a member, although its own site still takes it for serving",
+    { cluster: to("0.2.0"), nodes: { "dc2-a": reaching({}), "dc2-b": reaching({ "dc3-a": false }) } },
+    [],
+    ["fleetKeepsServing dc1-a"],
+  ],
+  [
+    "while one link is cut but others reach the member",
+    { cluster: to("0.2.0"), nodes: { "dc2-a": reaching({ "dc3-a": true }), "dc2-b": reaching({ "dc3-a": false }) } },
+    ["lock for upgrade of dc1-a"],
+  ],
+  [
+    "not while a node that was taken out to be rebuilt is not back, whatever the strategy is by now",
+    {
+      cluster: to("0.2.0"),
+      nodes: {
+        "dc3-a": stuck,
+      },
+    },
+    [],
+    ["fleetKeepsServing dc1-a"],
+  ],
+  [
+    "lets a node that was taken out to be rebuilt come back, whatever the strategy is by now",
+    { site: "dc3", cluster: to("0.2.0"), nodes: { "dc3-a": rebuilding({ ...at("0.2.0"), stage: "waiting" }) } },
+    ["lock for join of dc3-a"],
+  ],
+  [
+    "but not at a version that the members could not follow",
+    { site: "dc3", cluster: to("0.3.0"), nodes: { "dc3-a": rebuilding({ ...at("0.3.0"), stage: "waiting" }) } },
+    [],
+    ["sameVersion dc3-a"],
   ],
   [
     "rebuilds: the node leaves first",

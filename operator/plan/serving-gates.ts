@@ -1,3 +1,4 @@
+import { rebuildAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import type { Blocked, View } from "./types.ts";
 
@@ -15,7 +16,7 @@ export function neededMembers(view: View): NodeFacts[] {
   );
 }
 
-/** Closed gates for taking that node down: all the others serve and hold everything. */
+/** Closed gates for taking that node down: all the others serve, are reached and hold everything, and nobody is taken out. */
 export function othersKeepServing(view: View, node: NodeFacts, taking: TakingDown): Blocked[] {
   const others = neededMembers(view).filter(({ name }) => name !== node.name);
   const closed = (message: string, remedy: string): Blocked[] => [
@@ -24,10 +25,41 @@ export function othersKeepServing(view: View, node: NodeFacts, taking: TakingDow
   if (others.length === 0) return closed("no other node serves meanwhile", taking.remedy);
   const down = others.filter(({ serving }) => !serving);
   if (down.length > 0) return closed(`${namesOf(down)} does not serve`, "mend the other nodes first");
+  const lonely = others.filter((other) => isUnreached(view, other));
+  if (lonely.length > 0)
+    return closed(`no other node reaches ${namesOf(lonely)}`, `see that ${namesOf(lonely)} runs, and 5432/TCP to it`);
+  const rebuilt = beingRebuilt(view);
+  if (rebuilt.length > 0)
+    return closed(
+      `${namesOf(rebuilt)} is being rebuilt`,
+      `see why ${namesOf(rebuilt)} does not join, or take it out of the specification`,
+    );
   const behind = others.filter(({ node: other }) => conditionOf(other, "Replicating")?.status === "False");
   if (behind.length === 0) return [];
   return closed(`${namesOf(behind)} does not hold everything yet`, "wait, or mend the links between the nodes").map(
     (blocked) => ({ ...blocked, ...(behind.some(isCutOff) ? {} : { passing: true as const }) }),
+  );
+}
+
+/**
+ * Whether none of the members that serve has a link to it. When a machine dies, its own site sees that after most of a
+ * minute; its peers at once.
+ */
+function isUnreached(view: View, { name }: NodeFacts): boolean {
+  const said = view.desired.fleet.nodes
+    .filter((node) => node.name !== name && node.standing === "Member" && node.serving)
+    .flatMap(({ node }) => node?.status?.peers?.filter((peer) => peer.name === name) ?? []);
+  return said.length > 0 && said.every(({ connected }) => !connected);
+}
+
+/** Nodes that were made to leave in order to come back with another version, and are not back yet. */
+function beingRebuilt(view: View): NodeFacts[] {
+  return view.desired.fleet.nodes.filter(
+    ({ entry, counts, standing, node }) =>
+      entry !== undefined &&
+      counts &&
+      standing !== "Member" &&
+      node?.metadata.annotations?.[rebuildAnnotation] !== undefined,
   );
 }
 

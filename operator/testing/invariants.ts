@@ -3,9 +3,10 @@ import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { runningVersion } from "./simulated-node.ts";
+import { runningVersion, type Volume } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
+import { textOf } from "./text-of.ts";
 
 /** How long after it was seen serving a node may still be believed to serve: views lag. */
 const beliefMs = 8_000;
@@ -23,7 +24,11 @@ export class Invariants {
   readonly #lastServed = new Map<string, number>();
   readonly #memberLists = new Map<string, Set<string>>();
   readonly #ends = new Map<string, number>();
+  /** What each volume held of each log that has ended, when that was looked at last. */
+  readonly #held = new Map<Volume, Map<string, number>>();
   readonly #everDropped = new Set<string>();
+  readonly #badSets = new WeakMap<object, boolean>();
+  readonly #wantedBy = new WeakMap<object, ReadonlySet<string>>();
   /** Highest feature level ever; undefined before there is a fleet. */
   #level: string | undefined;
 
@@ -56,6 +61,7 @@ export class Invariants {
       }
       this.#listsOnlyGrow(node);
     }
+    this.#notesDropped(all.map(({ metadata }) => metadata.name));
     const highest = highestVersion(
       all.filter(({ spec }) => spec.membership.action === "Member").map(({ spec }) => spec.featureLevel),
     );
@@ -145,6 +151,8 @@ export class Invariants {
   /** Nobody that counts holds more of a life than what counts of it: no acknowledged write is cut off. */
   #lifeEnds(site: SimulatedSite, name: string, life: { readonly incarnation: string; readonly end: number }): void {
     this.#ends.set(life.incarnation, life.end);
+    // From here on it is out because the document does not name it.
+    if (!this.#wanted(site).has(name)) this.#takenDown.delete(name);
     const home = this.#siteOf(name);
     const own = this.#volumeOf(name);
     // One that drained had its last word: all that it ever acknowledged counts.
@@ -233,29 +241,62 @@ export class Invariants {
       this.#hold(listed.has(known), `${metadata.name} forgot ${known}`);
     const lasting = spec.members.filter(({ standing }) => standing === "Member" || isOut(standing));
     this.#memberLists.set(metadata.name, new Set(lasting.map(({ name }) => name)));
+  }
+
+  #notesDropped(names: readonly string[]): void {
     for (const { cluster } of this.#world.sites)
-      for (const name of this.#lastWanted(cluster)) if (!this.#wantedIn(cluster).has(name)) this.#everDropped.add(name);
+      for (const name of names) if (!this.#wantedIn(cluster).has(name)) this.#everDropped.add(name);
   }
 
   /** New settings that do not work are tried on one node; those that serve could not even come up with them by accident. */
   #badSettingsOnOne(): void {
     const threatened = this.#world.sites.flatMap((site) =>
       [...site.nodes.values()].filter(({ metadata, spec }) => {
-        const set = JSON.stringify(site.objects.get(`StatefulSet/${metadata.name}`)?.spec ?? {});
-        return spec.membership.action === "Member" && set.includes("/bad.so") && this.#serves(metadata.name);
+        const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
+        return (
+          set !== undefined && this.#isBad(set) && spec.membership.action === "Member" && this.#serves(metadata.name)
+        );
       }),
     );
     const names = threatened.map(({ metadata }) => metadata.name);
     this.#hold(names.length <= 1, `settings that do not work wait in the pods of ${names}`);
   }
 
-  /** Nobody takes in what a life wrote after its end. */
+  #isBad(set: object): boolean {
+    const known = this.#badSets.get(set) ?? textOf(set).includes("/bad.so");
+    this.#badSets.set(set, known);
+    return known;
+  }
+
+  /** Nobody takes in more of a life than its end as he knows it; what he took in before he heard of it stays. */
   #fencesHold(): void {
-    for (const { clusterId, holds, fences, incarnation } of this.#volumes())
-      if (clusterId !== undefined)
-        for (const [log, end] of fences)
-          if (log !== incarnation)
-            this.#hold((holds.get(log) ?? 0) <= end, `${log} was taken in beyond its end ${end}`);
+    for (const volume of this.#volumes()) {
+      const { clusterId, holds, fences, incarnation } = volume;
+      const before = this.#held.get(volume) ?? new Map<string, number>();
+      for (const [log, end] of clusterId === undefined ? [] : fences) {
+        const most = Math.max(end, before.get(log) ?? 0);
+        if (log !== incarnation && before.has(log))
+          this.#hold((holds.get(log) ?? 0) <= most, `${log} was taken in beyond its end ${end}`);
+        before.set(log, holds.get(log) ?? 0);
+      }
+      this.#held.set(volume, before);
+    }
+  }
+
+  /** Called at rest: what any member holds of a log that has ended all members hold, so nothing acknowledged is lost. */
+  checkLogs(): void {
+    const members = this.#world.all().flatMap(({ metadata, spec }) => {
+      const volume = spec.membership.action === "Member" ? this.#volumeOf(metadata.name) : undefined;
+      return volume === undefined ? [] : [{ name: metadata.name, volume }];
+    });
+    const living = new Set(members.map(({ volume }) => volume.incarnation));
+    for (const { name, volume } of members)
+      for (const [log, sequence] of volume.holds)
+        for (const { name: other, volume: theirs } of living.has(log) ? [] : members)
+          this.#hold(
+            (theirs.holds.get(log) ?? 0) >= sequence,
+            `${name} holds ${sequence} of ${log}, ${other} never gets more than ${theirs.holds.get(log)}`,
+          );
   }
 
   #drained(site: SimulatedSite, name: string): boolean {
@@ -296,12 +337,12 @@ export class Invariants {
     return this.#wantedIn(site.cluster);
   }
 
-  #wantedIn(cluster: SimulatedSite["cluster"]): Set<string> {
-    return new Set(cluster.spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
-  }
-
-  #lastWanted(_cluster: SimulatedSite["cluster"]): ReadonlySet<string> {
-    return new Set(this.#world.all().map(({ metadata }) => metadata.name));
+  #wantedIn({ spec }: SimulatedSite["cluster"]): ReadonlySet<string> {
+    const known = this.#wantedBy.get(spec);
+    if (known !== undefined) return known;
+    const wanted = new Set(spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
+    this.#wantedBy.set(spec, wanted);
+    return wanted;
   }
 
   #siteOf(name: string): SimulatedSite | undefined {

@@ -39,6 +39,7 @@ export async function runSchedule(seed: number, setting: ScheduleSetting): Promi
   const steps = await untilRest(world);
   const writes = world.writes();
   for (let step = 0; step < calmSteps; step++) await world.step(false);
+  world.checkAtRest();
   assert.equal(world.writes(), writes, `a fleet at rest writes nothing: ${world.describe()}`);
   return { steps: faultySteps + steps, writes, story: world.story, did: world.did() };
 }

@@ -1,14 +1,19 @@
 import { ApiError, type KubernetesApi } from "../ports/kubernetes-api.ts";
 import type { KubernetesObject } from "../ports/types.ts";
+import { leaseMs } from "../runtime/lock-decision.ts";
 
 /** The Leases of a site: what the fleet lock needs of an API server, with compare-and-swap. */
 export class SimulatedLeases {
+  /** Milliseconds on a clock that never jumps. */
+  now: () => number = () => 0;
   readonly #leases = new Map<string, KubernetesObject>();
+  readonly #changedAtMs = new Map<string, number>();
   #version = 0;
 
-  /** Who holds the site's share: site and process; undefined when it is free. */
+  /** Who holds the site's share: site and process; undefined when it is free, or has lapsed. */
   holder(name: string): { readonly site: string; readonly instance: string } | undefined {
     const lease = this.#leases.get(name);
+    if (this.now() - (this.#changedAtMs.get(name) ?? 0) >= leaseMs) return undefined;
     const site = (lease?.spec as { holderIdentity?: string } | undefined)?.holderIdentity;
     return site ? { site, instance: lease?.metadata.annotations?.["keyfleet.io/instance"] ?? "" } : undefined;
   }
@@ -39,6 +44,7 @@ export class SimulatedLeases {
   #store(lease: KubernetesObject): KubernetesObject {
     const stored = { ...lease, metadata: { ...lease.metadata, resourceVersion: String(++this.#version) } };
     this.#leases.set(lease.metadata.name, stored);
+    this.#changedAtMs.set(lease.metadata.name, this.now());
     return stored;
   }
 }

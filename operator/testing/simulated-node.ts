@@ -2,6 +2,7 @@ import type { Condition, KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.
 import { compareVersions } from "../desired/version.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
+import { textOf } from "./text-of.ts";
 
 /** What a node keeps on its volume. */
 export interface Volume {
@@ -9,6 +10,8 @@ export interface Volume {
   incarnation: string;
   /** Whether the key server serves at this moment; false after each start. */
   serving: boolean;
+  /** Whether its process has come up since the pod was made, so that peers have a link to it. */
+  running: boolean;
   /** Last sequence of each log that it holds; of its own what it wrote. */
   readonly holds: Map<string, number>;
   /** For each log that has ended: where. */
@@ -60,6 +63,7 @@ export function work(site: SimulatedSite, node: KmsNode, world: NodeWorld): void
   const { action, rejoin } = node.spec.membership;
   if (action === "None" && rejoin === volume.incarnation) site.volumes.set(name, emptyVolume(world));
   const own = site.volumes.get(name) as Volume;
+  own.running = true;
   if (action === "Found" && own.clusterId === undefined && world.random() < 0.5) own.clusterId = world.newId("fleet");
   if (action === "Join" && own.clusterId === undefined && isAdmitted(node, world) && node.spec.clusterId !== undefined)
     own.clusterId = node.spec.clusterId;
@@ -72,7 +76,7 @@ export function work(site: SimulatedSite, node: KmsNode, world: NodeWorld): void
 }
 
 function emptyVolume(world: NodeWorld): Volume {
-  return { incarnation: world.newId("log"), serving: false, holds: new Map(), fences: new Map() };
+  return { incarnation: world.newId("log"), serving: false, running: false, holds: new Map(), fences: new Map() };
 }
 
 function isAdmitted(joiner: KmsNode, world: NodeWorld): boolean {
@@ -129,12 +133,8 @@ function report(
   { volume, problem, world }: { volume: Volume; problem: string | undefined; world: NodeWorld },
 ): void {
   const { name, generation } = node.metadata;
-  const leaving = node.spec.members.filter(({ standing }) => standing === "Leaving" || standing === "Fenced");
-  const departures = leaving.flatMap((member) =>
-    member.incarnation === undefined
-      ? []
-      : [{ name: member.name, incarnation: member.incarnation, sequence: volume.holds.get(member.incarnation) ?? 0 }],
-  );
+  const departures = departuresOf(node, volume);
+  const peers = peersOf(node, world);
   const status: KmsNodeStatus = {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     version: runningVersion(site, name) ?? "",
@@ -143,12 +143,32 @@ function report(
     incarnation: volume.incarnation,
     ...(volume.clusterId === undefined ? {} : { clusterId: volume.clusterId }),
     ...(departures.length === 0 ? {} : { departures }),
+    ...(volume.clusterId === undefined ? {} : { peers }),
     conditions: conditionsOf(node, { volume, problem, world }),
   };
-  if (JSON.stringify(status) !== JSON.stringify(node.status)) site.putNode({ ...node, status });
+  if (JSON.stringify(status) !== textOf(node.status ?? {})) site.putNode({ ...node, status });
   const pod = site.objects.get(`Pod/${name}-0`);
   const ready = problem === undefined ? "True" : "False";
-  if (pod) site.objects.set(`Pod/${name}-0`, { ...pod, status: { conditions: [{ type: "Ready", status: ready }] } });
+  const isSaid = (pod?.status as { conditions?: { status: string }[] } | undefined)?.conditions?.[0]?.status === ready;
+  if (pod && !isSaid)
+    site.objects.set(`Pod/${name}-0`, { ...pod, status: { conditions: [{ type: "Ready", status: ready }] } });
+}
+
+/** As node-image/membership/departures.ts has it. */
+function departuresOf({ spec }: KmsNode, { holds, incarnation: own }: Volume) {
+  return spec.members.flatMap(({ name, standing, incarnation, lastSequence = 0 }) => {
+    if (incarnation === undefined) return [];
+    const sequence = holds.get(incarnation) ?? 0;
+    const goes = standing === "Leaving" || standing === "Fenced";
+    const isBeyond = standing === "Departed" && sequence > lastSequence && incarnation !== own;
+    return goes || isBeyond ? [{ name, incarnation, sequence }] : [];
+  });
+}
+
+/** Links to the members that it exchanges with. */
+function peersOf(node: KmsNode, world: NodeWorld) {
+  const others = node.spec.members.filter(({ name }) => name !== node.metadata.name && talksTo(node, name));
+  return others.map(({ name }) => ({ name, connected: world.peer(name)?.volume.running ?? false }));
 }
 
 function conditionsOf(

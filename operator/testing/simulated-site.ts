@@ -1,6 +1,7 @@
 import type { KmsCluster, KmsNode, KubernetesObject, SiteApi } from "../ports/types.ts";
 import { SimulatedLeases } from "./simulated-leases.ts";
 import { copyOf, type Volume } from "./simulated-node.ts";
+import { textOf } from "./text-of.ts";
 
 /** What a crash of the operator in the middle of its work looks like to the code that runs. */
 export class Crash extends Error {
@@ -56,7 +57,7 @@ export class SimulatedSite {
         return true;
       },
       writeStatus: async ({ status }) => {
-        if (JSON.stringify(this.cluster.status) === JSON.stringify(status)) return false;
+        if (textOf(this.cluster.status ?? {}) === JSON.stringify(status)) return false;
         this.#written(undefined, undefined, () => {
           this.cluster = { ...this.cluster, status: status as NonNullable<KmsCluster["status"]> };
           this.revision += 1;
@@ -114,7 +115,7 @@ export class SimulatedSite {
   /** Server-side apply, as far as it matters here. */
   apply(object: KubernetesObject): KubernetesObject {
     const before = this.#known(object);
-    const changed = JSON.stringify(before?.spec) !== JSON.stringify(object.spec);
+    const changed = before === undefined || textOf(specOf(before)) !== textOf(specOf(object));
     const generation = ((before?.metadata.generation as number | undefined) ?? 0) + (changed ? 1 : 0);
     const identity = before?.metadata ?? { uid: `${this.name}-${++this.#uids}`, creationTimestamp: this.#created() };
     const { uid, creationTimestamp } = identity as { uid: string; creationTimestamp: string };
@@ -148,6 +149,10 @@ export class SimulatedSite {
     this.writes += 1;
     return write();
   }
+}
+
+function specOf({ spec }: KubernetesObject): object {
+  return (spec as object | undefined) ?? {};
 }
 
 function decoded(secret: KubernetesObject | undefined): Record<string, Buffer> | undefined {

@@ -7,6 +7,7 @@ import { editAtRandom, edited, mended, names } from "./simulated-edits.ts";
 import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
+import { textOf } from "./text-of.ts";
 
 /** What a simulation is made of. */
 export interface SimulationOptions {
@@ -18,6 +19,8 @@ export interface SimulationOptions {
 }
 
 const longestStepMs = 2_000;
+/** A node of a site that runs is at work at least so often: it hears of its document and of its peers at once. */
+const nodesIdleMs = 2_500;
 const mostDead = 2;
 
 /**
@@ -33,6 +36,7 @@ export class Simulation {
   readonly #clock: SimulatedClock;
   readonly #invariants: Invariants;
   readonly #options: SimulationOptions;
+  readonly #workedMs = new Map<SimulatedSite, number>();
   #ids = 0;
 
   constructor(seed: number, options: SimulationOptions, start?: Simulation) {
@@ -45,6 +49,7 @@ export class Simulation {
     this.sites = own.spec.sites.map(({ name }, at) => {
       const site = new SimulatedSite(name, own, (...write) => this.#invariants.beforeWrite(...write));
       site.now = () => new Date(this.#clock.nowMs()).toISOString();
+      site.leases.now = () => this.#clock.monotonicMs();
       return start?.sites[at] === undefined ? site : site.becomes(start.sites[at]);
     });
     const linked = (a: SimulatedSite, b: SimulatedSite) => this.linked(a, b);
@@ -71,12 +76,14 @@ export class Simulation {
   async step(faults: boolean): Promise<void> {
     await this.#clock.advance(Math.floor(this.#random() * longestStepMs));
     for (const operator of this.operators) operator.look();
+    for (const site of this.sites)
+      if (site.alive && this.nowMs - (this.#workedMs.get(site) ?? 0) >= nodesIdleMs) this.#nodesWork(site, 1);
     const dice = this.#random();
     const alive = this.operators.filter(({ site }) => site.alive);
     const operator = pick(this.#random, alive);
     if (dice < 0.4) await operator.pass();
     else if (dice < 0.6) this.#kubernetes(operator.site);
-    else if (dice < 0.95 || !faults) this.#nodesWork(operator.site);
+    else if (dice < 0.95 || !faults) this.#nodesWork(operator.site, 0.7);
     else this.#fault(operator);
     this.#invariants.check();
   }
@@ -106,7 +113,7 @@ export class Simulation {
     const { spec } = this.#newest().cluster;
     const wanted = names(spec);
     const nodes = this.all();
-    const same = this.sites.every(({ cluster }) => JSON.stringify(cluster.spec) === JSON.stringify(spec));
+    const same = this.sites.every(({ cluster }) => textOf(cluster.spec) === textOf(spec));
     return (
       same &&
       nodes.length === wanted.length &&
@@ -121,6 +128,11 @@ export class Simulation {
       ) &&
       this.sites.every((site) => podsAreCurrent(site) && site.leases.holder("keyfleet-bank") === undefined)
     );
+  }
+
+  /** What must hold once all is at rest. */
+  checkAtRest(): void {
+    this.#invariants.checkLogs();
   }
 
   /** Writes of all operators so far. */
@@ -167,8 +179,8 @@ export class Simulation {
 
   #statefulSet(site: SimulatedSite, set: SimulatedObject): void {
     const { name, generation } = set.metadata;
-    const template = (set.spec as { template: { spec: unknown } }).template;
-    const updateRevision = JSON.stringify(template);
+    const { template } = set.spec as { template: { spec: unknown } };
+    const updateRevision = textOf(template);
     const status = { observedGeneration: generation, updateRevision };
     site.objects.set(`StatefulSet/${name}`, { ...set, status });
     const claim = `PersistentVolumeClaim/data-${name}-0`;
@@ -179,7 +191,7 @@ export class Simulation {
       });
     if (site.objects.has(`Pod/${name}-0`)) return;
     const volume = site.volumes.get(name);
-    if (volume) volume.serving = false;
+    if (volume) Object.assign(volume, { serving: false, running: false });
     const metadata = {
       ...{ name: `${name}-0`, creationTimestamp: new Date(this.nowMs).toISOString() },
       labels: { "controller-revision-hash": updateRevision },
@@ -187,7 +199,9 @@ export class Simulation {
     site.objects.set(`Pod/${name}-0`, { apiVersion: "v1", kind: "Pod", metadata, spec: template.spec, status: {} });
   }
 
-  #nodesWork(site: SimulatedSite): void {
+  /** Each running node of the site does its next thing, as likely as that. */
+  #nodesWork(site: SimulatedSite, chance: number): void {
+    if (chance === 1) this.#workedMs.set(site, this.nowMs);
     const running = [...site.nodes.values()].filter(({ metadata }) => site.objects.has(`Pod/${metadata.name}-0`));
     const world = {
       nowMs: this.nowMs,
@@ -196,7 +210,7 @@ export class Simulation {
       newId: (kind: string) => `${kind}-${++this.#ids}`,
       peer: (name: string) => this.#peer(site, name),
     };
-    for (const node of running) if (this.#random() < 0.7) work(site, node, world);
+    for (const node of running) if (chance === 1 || this.#random() < chance) work(site, node, world);
   }
 
   #peer(from: SimulatedSite, name: string) {
@@ -274,10 +288,10 @@ function isServing(node: KmsNode): boolean {
 function podsAreCurrent({ objects }: SimulatedSite): boolean {
   const sets = [...objects.values()].filter(({ kind }) => kind === "StatefulSet");
   return sets.every((set) => {
-    const { template } = set.spec as { template: unknown };
+    const { template } = set.spec as { template: object };
     const pod = objects.get(`Pod/${set.metadata.name}-0`);
     const conditions = (pod?.status as { conditions?: { status: string }[] } | undefined)?.conditions ?? [];
-    const isNew = pod?.metadata.labels?.["controller-revision-hash"] === JSON.stringify(template);
+    const isNew = pod?.metadata.labels?.["controller-revision-hash"] === textOf(template);
     return isNew && conditions.some(({ status }) => status === "True");
   });
 }
