@@ -1,5 +1,10 @@
 import { tag } from "../../node-image/kmip/tags.ts";
-import { blockCipherMode, digitalSignatureAlgorithm, paddingMethod } from "../../node-image/objects/enumerations.ts";
+import {
+  blockCipherMode,
+  cryptographicAlgorithm,
+  digitalSignatureAlgorithm,
+  paddingMethod,
+} from "../../node-image/objects/enumerations.ts";
 import type { Json } from "../../node-image/objects/types.ts";
 import { cryptographicOperation, part } from "../../node-image/testing/cryptography-requests.ts";
 import { item, payload, template } from "../../node-image/testing/items.ts";
@@ -32,7 +37,11 @@ export const message = {
 } as const;
 
 /** A mode that PyKMIP has too. */
-const cbc = { blockCipherMode: blockCipherMode.cbc, paddingMethod: paddingMethod.pkcs5 };
+const cbc = {
+  blockCipherMode: blockCipherMode.cbc,
+  paddingMethod: paddingMethod.pkcs5,
+  cryptographicAlgorithm: cryptographicAlgorithm.aes,
+};
 const ecdsa = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.ecdsaWithSha256 };
 
 /** Create requests of one batch, for filling a store. */

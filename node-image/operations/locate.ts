@@ -6,7 +6,7 @@ import { unsuffixed } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type Json, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { goesBy } from "./names.ts";
+import { type Claimed, goesBy } from "./names.ts";
 import { locateRecords, recordKind } from "./records.ts";
 import { type Scope, searchScope } from "./scope.ts";
 
@@ -114,16 +114,26 @@ async function matching(candidates: readonly string[], search: Search, context: 
   const wanted = Map.groupBy(rest, ({ name }) => name);
   for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
     const objects = await context.store.objects(candidates.slice(at, at + pageSize));
+    const claimed = candidates.length <= pageSize ? claimedIn(objects, search) : undefined;
     const byId = new Map(objects.map((object) => [object.id, object]));
     for (const id of candidates.slice(at, at + pageSize)) {
       const object = byId.get(id);
       if (object === undefined || !isSearched(object, search)) continue;
       const visible = visibleAttributes(object, context.now(), context.version);
       const all = [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
-      if (all && (await goesBy(object, search.names, context))) found.push(id);
+      if (all && (await goesBy(object, search.names, context, claimed))) found.push(id);
     }
   }
   return found;
+}
+
+/** Where a name alone was searched for among one owner's objects, whoever claims it has been found. */
+function claimedIn(objects: readonly ManagedObject[], { filter, names }: Search): Claimed | undefined {
+  const [name, ...others] = names;
+  const { owner, objectType, attributes = {} } = filter;
+  const alone = others.length === 0 && objectType === undefined && Object.keys(attributes).length === 1;
+  if (owner === undefined || name === undefined || !alone) return undefined;
+  return { name, owner, objects: objects.filter((object) => object.owner === owner) };
 }
 
 function isWhole(name: Json): boolean {

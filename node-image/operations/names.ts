@@ -50,9 +50,26 @@ export async function effectiveNames(object: ManagedObject, context: Context): P
   return shown;
 }
 
+/** Objects that claim one name, where they were looked up before. */
+export interface Claimed {
+  readonly name: Json;
+  readonly owner: string;
+  readonly objects: readonly ManagedObject[];
+}
+
 /** Whether the object goes by all of the names. */
-export async function goesBy(object: ManagedObject, names: readonly Json[], context: Context): Promise<boolean> {
+export async function goesBy(
+  object: ManagedObject,
+  names: readonly Json[],
+  context: Context,
+  claimed?: Claimed,
+): Promise<boolean> {
   if (names.length === 0) return true;
+  const [name, ...others] = names;
+  if (claimed !== undefined && others.length === 0 && claimed.owner === object.owner) {
+    const known = isDeepStrictEqual(claimed.name, name);
+    if (known && holderOf(claimed.name, claimed.objects)?.id === object.id) return true;
+  }
   const shown = await effectiveNames(object, context);
   return names.every((name) => shown.some((each) => isDeepStrictEqual(each, name)));
 }

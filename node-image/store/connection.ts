@@ -63,7 +63,13 @@ export function close(client: pg.Client): void {
 
 /** A few connections for reading. */
 export function readers(place: Place): pg.Pool {
-  const pool = new pg.Pool({ ...localConnection(place), max: readersMax, idleTimeoutMillis: 60_000 });
+  const pool = new pg.Pool({
+    ...localConnection(place),
+    // Plans of prepared queries outlive the time when tables were small.
+    options: "-c enable_seqscan=off",
+    max: readersMax,
+    idleTimeoutMillis: 60_000,
+  });
   // An idle connection that breaks is replaced at the next query.
   pool.on("error", () => undefined);
   return pool;

@@ -5,6 +5,7 @@ import type { LogicalClock } from "./clock.ts";
 import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
+import { grantMark } from "./grant-reader.ts";
 import { type Head, headsFrom } from "./head.ts";
 import { KnownRows } from "./known-rows.ts";
 import { type Changed, Merge } from "./merge.ts";
@@ -38,6 +39,13 @@ export interface LedgerOptions {
   readonly clock: LogicalClock;
   /** Objects whose rows are not what this node has written. */
   readonly damaged: (ids: ReadonlySet<string>) => void;
+  readonly grants: GrantReadings;
+}
+
+/** What is remembered of searches by grant, and must not outlive a change of one. */
+export interface GrantReadings {
+  touch(): void;
+  release(): void;
 }
 
 /** What the one writer knows of the database, and how a draft becomes a transaction. */
@@ -168,7 +176,11 @@ export class Ledger {
     for (const { mac } of [...held, ...left]) next.toggle(next.leaf("kept", mac));
     const rows = summedUp(next, changed);
     const sealed = next.sealed(keyring, vector);
-    await commitBatch(client, [...draft.columns(merged), ...rowColumns(changed), ...keptColumns(held), sealed]);
+    const grants = changed.some(({ row }) => row.state.includes(grantMark)) ? this.#options.grants : undefined;
+    grants?.touch();
+    await commitBatch(client, [...draft.columns(merged), ...rowColumns(changed), ...keptColumns(held), sealed]).finally(
+      () => grants?.release(),
+    );
     this.#vector = vector;
     for (const { origin, mac } of draft.operations) this.#macs.set(origin, mac);
     this.#root = next;

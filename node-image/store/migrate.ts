@@ -17,6 +17,7 @@ const migrations: readonly Migration[] = [
   { file: "schema.sql", worksWith: "0.1.0" },
   { file: "schema-2.sql", worksWith: "0.1.0" },
   { file: "schema-3.sql", worksWith: "0.1.0" },
+  { file: "schema-4.sql", worksWith: "0.1.0" },
 ];
 
 /**

@@ -91,7 +91,8 @@ export async function locateObjects(
   return filter.attributes === undefined ? ids : confirmed(ids, filter, objects);
 }
 
-async function confirmed(
+/** Those of the identifiers whose objects satisfy the filter, by what is authenticated. */
+export async function confirmed(
   ids: readonly string[],
   filter: ObjectFilter,
   objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>,

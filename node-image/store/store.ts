@@ -10,7 +10,8 @@ import { StoreError } from "./error.ts";
 import { Intake } from "./intake.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
-import { type Found, locateObjects } from "./read.ts";
+import type { Found } from "./read.ts";
+import { Searches } from "./searches.ts";
 import type {
   Ingested,
   Log,
@@ -69,6 +70,7 @@ class PostgresStore implements NodeStore {
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
+  readonly #searches: Searches;
   readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #damaged = new Set<string>();
@@ -94,9 +96,14 @@ class PostgresStore implements NodeStore {
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
     this.#reader = new ObjectReader(
-      (text, values) => this.#prepared(text, values),
+      (text, values) => this.#prepared("objects", text, values),
       () => this.#writer.ledger.keyring,
     );
+    this.#searches = new Searches({
+      query: (text, values) => this.query(text, values),
+      prepared: (text, values) => this.#prepared("names", text, values),
+      objects: (ids) => this.objects(ids),
+    });
     this.#writer = new Writer({
       place,
       incarnation,
@@ -110,7 +117,15 @@ class PostgresStore implements NodeStore {
         nowMs: options.nowMs,
         log: options.log,
       }),
-      readings: this.#reader,
+      readings: {
+        touch: (ids) => this.#reader.touch(ids),
+        release: (ids) => this.#reader.release(ids),
+        reset: (known) => {
+          this.#reader.reset(known);
+          this.#searches.grants.reset(known);
+        },
+      },
+      grants: this.#searches.grants,
     });
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
@@ -132,11 +147,7 @@ class PostgresStore implements NodeStore {
   }
 
   locate(filter: ObjectFilter): Promise<readonly string[]> {
-    return locateObjects(
-      (text, values) => this.query(text, values),
-      filter,
-      (ids) => this.objects(ids),
-    );
+    return this.#searches.locate(filter);
   }
 
   get incarnation(): string {
@@ -316,9 +327,9 @@ class PostgresStore implements NodeStore {
     return found;
   }
 
-  async #prepared(text: string, values: unknown[]): Promise<readonly Record<string, unknown>[]> {
+  async #prepared(name: string, text: string, values: unknown[]): Promise<readonly Record<string, unknown>[]> {
     try {
-      return (await this.#pool.query({ name: "objects", text, values })).rows;
+      return (await this.#pool.query({ name, text, values })).rows;
     } catch (error) {
       throw asStoreError(error);
     }

@@ -7,7 +7,7 @@ import type { DiskRoom } from "./disk-room.ts";
 import { type Draft, encode } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { writable } from "./kinds.ts";
-import { Ledger } from "./ledger.ts";
+import { type GrantReadings, Ledger } from "./ledger.ts";
 import { SlowestCommit } from "./slowest-commit.ts";
 import type { Ingested, Log, Operation } from "./types.ts";
 
@@ -44,6 +44,8 @@ export interface WriterOptions {
   readonly room: DiskRoom;
   /** Told of each commit's objects before and after it, and of every time that anything may have changed. */
   readonly readings: Readings;
+  /** Told of each commit that concerns objects with grants of Locate. */
+  readonly grants: GrantReadings;
 }
 
 /** What is remembered of readings, and must not outlive a change. */
