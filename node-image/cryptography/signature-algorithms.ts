@@ -81,7 +81,28 @@ export function verifyNamed(
   return row !== undefined && verify(row.hash ?? null, data, key, signature);
 }
 
+/** Signatures of certificates that clients bring: they are named, and neither made nor trusted here. */
+const namedOnly: Readonly<Record<string, number>> = {
+  "1.2.840.113549.1.1.2": 0x1,
+  "1.2.840.113549.1.1.4": 0x2,
+  "1.2.840.113549.1.1.5": 0x3,
+  "1.2.840.113549.1.1.14": 0x4,
+  "1.2.840.113549.1.1.10": 0x8,
+  "1.2.840.10040.4.3": 0x9,
+  [`${nist}.1`]: 0xa,
+  "1.2.840.10045.4.1": 0xc,
+  "1.2.840.10045.4.3.1": 0xd,
+  [`${nist}.14`]: 0x11,
+  [`${nist}.15`]: 0x12,
+  [`${nist}.16`]: 0x13,
+};
+
 /** KMIP Digital Signature Algorithm of an object identifier; undefined where KMIP has no name for it. */
 export function digitalSignatureOf(oid: string): number | undefined {
-  return table.find((row) => row.oid === oid)?.digital;
+  return table.find((row) => row.oid === oid)?.digital ?? namedOnly[oid];
+}
+
+/** Whether signatures of this name are verified at all. */
+export function isVerified(oid: string): boolean {
+  return table.some((row) => row.oid === oid);
 }

@@ -74,6 +74,18 @@ const shapes: Readonly<
   }),
   "Certificate Type": enumeration(known.certificateType),
   "Certificate Length": integer,
+  "Certificate Identifier": structure({
+    issuer: one(tag.Issuer, text),
+    serialNumber: optional(tag.SerialNumber, text),
+  }),
+  "Certificate Subject": structure({
+    certificateSubjectDistinguishedName: one(tag.CertificateSubjectDistinguishedName, text),
+    certificateSubjectAlternativeName: list(tag.CertificateSubjectAlternativeName, text),
+  }),
+  "Certificate Issuer": structure({
+    certificateIssuerDistinguishedName: one(tag.CertificateIssuerDistinguishedName, text),
+    certificateIssuerAlternativeName: list(tag.CertificateIssuerAlternativeName, text),
+  }),
   "X.509 Certificate Identifier": structure({
     issuerDistinguishedName: one(tag.IssuerDistinguishedName, hexBytes),
     certificateSerialNumber: one(tag.CertificateSerialNumber, hexBytes),

@@ -1,3 +1,4 @@
+import { attributeRule } from "../objects/attribute-rules.ts";
 import { objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
@@ -18,12 +19,30 @@ const templateTags: ReadonlySet<number> = new Set([
 /** Templates that one request may name. */
 const templatesMax = 16;
 
-/** A 1.x payload with the attributes of the Templates that it names by Name written out (2.1.8); attributes that stand in the request win. */
+/**
+ * A 1.x payload with the attributes of the Templates that it names by Name written out (4): of attributes with one value those in
+ * the request win, of those with several all are taken.
+ */
 export async function withTemplates(payload: Item, context: Context): Promise<Item> {
-  if (payload.type !== itemType.structure || !payload.value.some(namesTemplate)) return payload;
+  if (payload.type !== itemType.structure) return payload;
+  if (!payload.value.some(namesTemplate)) return namedTemplate(payload);
   const children: Item[] = [];
   for (const child of payload.value) children.push(namesTemplate(child) ? await writtenOut(child, context) : child);
   return { ...payload, value: children };
+}
+
+/** The test cases of 1.0 and 1.1 give a Template its name among its own attributes. */
+function namedTemplate(payload: Item & { type: 1 }): Item {
+  const own = payload.value.find((child) => child.tag === tag.Template);
+  if (own?.type !== itemType.structure) return payload;
+  const names = own.value.filter((each) => attributeName(each) === "Name");
+  const given = payload.value.find((child) => child.tag === tag.TemplateAttribute);
+  const attributes = given?.type === itemType.structure ? given.value : [];
+  if (names.length === 0 || attributes.some((each) => attributeName(each) === "Name")) return payload;
+  const named: Item = { tag: tag.TemplateAttribute, type: itemType.structure, value: [...attributes, ...names] };
+  const others = payload.value.filter((child) => child !== given);
+  const at = others.indexOf(own);
+  return { ...payload, value: others.toSpliced(at, 0, named) };
 }
 
 function namesTemplate(item: Item): item is Item & { type: 1 } {
@@ -35,12 +54,25 @@ async function writtenOut(item: Item & { type: 1 }, context: Context): Promise<I
   const names = item.value.filter((child) => child.tag === tag.Name);
   if (names.length > templatesMax)
     throw new Refusal("InvalidField", `A request names at most ${templatesMax} Templates`);
-  const attributes = item.value.filter((child) => child.tag !== tag.Name);
-  for (const name of names) {
-    const given = new Set(attributes.map(attributeName));
-    attributes.push(...(await attributesOf(name, context)).filter((each) => !given.has(attributeName(each))));
-  }
+  let attributes: readonly Item[] = item.value.filter((child) => child.tag !== tag.Name);
+  for (const name of names) attributes = union(await attributesOf(name, context), attributes, context.version);
   return { ...item, value: attributes };
+}
+
+/** Instances that come from two places are numbered anew; the name of a Template is its own. */
+function union(ofTemplate: readonly Item[], own: readonly Item[], version: number): readonly Item[] {
+  const given = new Set(own.map(attributeName));
+  const taken = ofTemplate.filter((each) => {
+    const name = String(attributeName(each));
+    return name !== "Name" && (!given.has(name) || attributeRule(name, version)?.multiple === true);
+  });
+  const twice = new Set(taken.map(attributeName).filter((name) => given.has(name)));
+  return [...taken, ...own].map((each) => (twice.has(attributeName(each)) ? withoutIndex(each) : each));
+}
+
+function withoutIndex(attribute: Item): Item {
+  if (attribute.type !== itemType.structure) return attribute;
+  return { ...attribute, value: attribute.value.filter((child) => child.tag !== tag.AttributeIndex) };
 }
 
 async function attributesOf(name: Item, context: Context): Promise<readonly Item[]> {

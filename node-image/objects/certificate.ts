@@ -3,7 +3,7 @@ import { certificateNameParts } from "./attribute-rules.ts";
 import { Refusal } from "./refusal.ts";
 import type { Json } from "./types.ts";
 
-/** The attributes that follow from a DER certificate (3.9–3.12): names and serial number as their DER bytes. Throws Refusal. */
+/** The attributes that follow from a DER certificate (3.9–3.15): names and serial number as DER bytes, and as texts. Throws Refusal. */
 export function certificateAttributes(der: Buffer): Record<string, Json[]> {
   const [issuer, subject, serial] = names(der).map((part) => part.toString("hex"));
   if (issuer === undefined || subject === undefined || serial === undefined) throw unreadable();
@@ -12,7 +12,27 @@ export function certificateAttributes(der: Buffer): Record<string, Json[]> {
     "X.509 Certificate Identifier": [{ issuerDistinguishedName: issuer, certificateSerialNumber: serial }],
     "X.509 Certificate Subject": [{ subjectDistinguishedName: subject, subjectAlternativeName: [] }],
     "X.509 Certificate Issuer": [{ issuerDistinguishedName: issuer, issuerAlternativeName: [] }],
+    ...texts(der),
     ...nameParts(der),
+  };
+}
+
+/** What KMIP 1.0 knew of a certificate (3.13–3.15): names as RFC 4514 writes them, the serial number in hexadecimal digits. */
+function texts(der: Buffer): Record<string, Json[]> {
+  const { subject = "", issuer = "", serialNumber, subjectAltName } = parsed(der);
+  const [subjectName, issuerName] = [subject, issuer].map((lines) => lines.split("\n").reverse().join(",")) as [
+    string,
+    string,
+  ];
+  return {
+    "Certificate Identifier": [{ issuer: issuerName, serialNumber }],
+    "Certificate Subject": [
+      {
+        certificateSubjectDistinguishedName: subjectName,
+        certificateSubjectAlternativeName: subjectAltName === undefined ? [] : [subjectAltName],
+      },
+    ],
+    "Certificate Issuer": [{ certificateIssuerDistinguishedName: issuerName, certificateIssuerAlternativeName: [] }],
   };
 }
 

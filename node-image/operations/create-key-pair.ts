@@ -75,7 +75,7 @@ export function newKey(which: "privateKey" | "publicKey", part: PairPart): NewOb
     id: ids[which],
     objectType: objectType[which],
     requested: withoutOrigin(part.requested).filter(({ name }) => name !== "Link" && name !== "Cryptographic Length"),
-    given: { ...part.given, Link: [...own, link], "Cryptographic Length": [pair.lengthBits] },
+    given: { ...part.given, Link: [link, ...own], "Cryptographic Length": [pair.lengthBits] },
     material: {
       format: keyFormat,
       subtype: 0,

@@ -68,14 +68,25 @@ function run(request: DecryptRequest, { key, direction, context }: Work): Cipher
   const first = request.correlationValue === undefined;
   const iv = first && state.generatedIv !== undefined ? { iv: state.generatedIv } : {};
   const ready = state.stream.update(request.data ?? Buffer.alloc(0));
-  if (!last) return { uniqueIdentifier: id, data: ready, ...iv, correlationValue: keep() };
+  if (!last) return { uniqueIdentifier: id, ...some(ready), ...iv, correlationValue: keep() };
   try {
     const { data, tag } = state.stream.final();
-    return { uniqueIdentifier: id, data: joinAndClear([ready, data]), ...iv, ...(tag === undefined ? {} : { tag }) };
+    const all = joinAndClear([ready, data]);
+    return {
+      uniqueIdentifier: id,
+      ...(first ? { data: all } : some(all)),
+      ...iv,
+      ...(tag === undefined ? {} : { tag }),
+    };
   } catch (error) {
     ready.fill(0);
     throw error;
   }
+}
+
+/** A part that completes no block has no data to give. */
+function some(data: Buffer): { data?: Buffer } {
+  return data.length === 0 ? {} : { data };
 }
 
 function start(request: DecryptRequest, { key, direction, context }: Work): StartedCipher {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { makeKeyPair } from "../cryptography/key-pair.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { keyFormatType, linkType, objectType, state } from "../objects/enumerations.ts";
@@ -139,7 +140,7 @@ const ownToEach = new Set([
 
 const dates = ["Activation Date", "Process Start Date", "Protect Stop Date", "Deactivation Date"];
 
-/** The attributes that a successor takes over, less those that the request gives anew. */
+/** The attributes that a successor takes over, less those that the request gives anew; a new name comes beside the old ones (Table 173). */
 export function inherited(
   old: ManagedObject,
   request: { readonly offset?: number; readonly attributes: readonly AttributeInstance[] },
@@ -152,8 +153,15 @@ export function inherited(
     const values = instances.filter((value) => value !== null);
     if (values.length > 0) kept[name] = values;
   }
+  if (anew.has("Name")) kept.Name = allNames(old, request.attributes);
   const moved = newDates(old, request.offset, context);
   return { ...kept, ...Object.fromEntries(Object.entries(moved).filter(([name]) => !anew.has(name))) };
+}
+
+function allNames(old: ManagedObject, attributes: readonly AttributeInstance[]): Json[] {
+  const kept = (old.attributes.get("Name") ?? []).filter((name) => name !== null);
+  const added = attributes.filter(({ name }) => name === "Name").map(({ value }) => value);
+  return [...kept, ...added.filter((name) => !kept.some((each) => isDeepStrictEqual(each, name)))];
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   usageRow,
   usageValue,
   usedOf,
+  visibleUsageLimits,
 } from "../objects/usage-ledger.ts";
 import type { ChangeAttributeResponse } from "./change-attributes.ts";
 import { checkUse } from "./checked-key.ts";
@@ -90,7 +91,14 @@ export async function changeUsageLimits(
     ...changed(change, latest, asked, context),
     ...lastChange(context.now()),
   }));
-  return { uniqueIdentifier: object.id, attribute: { name: asked.name, value: asked.value } };
+  const value = change === "delete" && limits !== undefined ? visibleUsageLimits(object, limits) : unused(asked);
+  return { uniqueIdentifier: object.id, attribute: { name: asked.name, value } };
+}
+
+/** Limits that were just set: all is left, whatever count the client gave (3.21). */
+function unused({ value }: AttributeInstance): Json {
+  const { usageLimitsTotal, usageLimitsUnit } = value as unknown as UsageLimits;
+  return { usageLimitsTotal, usageLimitsCount: usageLimitsTotal, usageLimitsUnit };
 }
 
 function changed(
