@@ -26,6 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "reflect-metadata",
   ],
   "operator/status": ["crds", "operator/ports", "operator/plan"],
+  "operator/external": ["crds", "operator/ports", "operator/desired", "operator/act", "yaml"],
   "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
   "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
   "operator/testing": ["crds", "operator/*", "@peculiar/x509", "reflect-metadata"],
@@ -78,7 +79,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "test-e2e": ["crds", "test-e2e/*"],
   "test-e2e/sites": ["@kubernetes/client-node", "yaml"],
   "test-e2e/clients": ["node-image/testing", "node-image/kmip"],
-  "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml"],
+  "test-e2e/fleet": ["crds", "test-e2e/sites", "yaml", "node-image/testing"],
   "test-e2e/demo": ["crds", "test-e2e/*", "yaml"],
   "test-e2e/history": [
     "test-e2e/sites",

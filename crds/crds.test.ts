@@ -64,7 +64,6 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   ["a version that is none", (s) => (s.version = "latest"), /spec\.version.*should match/],
   ["a setting nobody knows", (s) => (s.defaults.ntp.server = "x"), /unknown field "spec\.defaults\.ntp\.server"/],
   ["a time server with a line break", (s) => (s.defaults.ntp.servers = ["a\nmakestep"]), /servers\[0\].*should match/],
-  ["an External node", (s) => (s.sites[0].nodes[0] = external()), /not supported in 0\.1\.0: management: External/],
   [
     "an External node without address",
     (s) => (s.sites[0].nodes[0] = { name: "x", management: "External" }),
@@ -74,6 +73,16 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     "an External node with a volume",
     (s) => (s.sites[0].nodes[0] = { ...external(), settings: { storage: { size: "1Gi" } } }),
     /remove storage, resources, placement and exposure/,
+  ],
+  [
+    "a status port of a Managed node",
+    (s) => (s.sites[0].nodes[0].statusPort = 8444),
+    /writes its status itself; remove nodes\[\]\.statusPort/,
+  ],
+  [
+    "an address with a path",
+    (s) => (s.sites[0].nodes[0] = { ...external(), address: "k470/status" }),
+    /address.*should match/,
   ],
   ["an address of a Managed node", (s) => (s.sites[0].nodes[0].address = "x"), /gets its address from its Service/],
   [
@@ -169,6 +178,19 @@ test("takes the whole of a good specification, and keeps a node in its site", as
   const answer = await api.request("PUT", `${clusters}/bank`, moved);
   assert.equal(answer.status, 422);
   assert.match(answer.body.message, /cannot move to another site.*add a node with a new name/);
+});
+
+test("takes an External node, which stays External", async () => {
+  const bank = { ...aBank(), metadata: { name: "mixed" } };
+  const entry = { ...external(), statusPort: 9444, settings: { hsm: { token: { label: "k470" } } } };
+  const withExternal = structuredClone(bank);
+  (withExternal.spec.sites[0] as { nodes: object[] }).nodes.push(entry);
+  const made = await api.request("POST", `${clusters}?fieldValidation=Strict`, withExternal);
+  assert.equal(made.status, 201, made.body.message);
+  made.body.spec.sites[0].nodes[2] = { name: entry.name };
+  const answer = await api.request("PUT", `${clusters}/mixed`, made.body);
+  assert.equal(answer.status, 422);
+  assert.match(answer.body.message, /management of a node cannot change; add a node with another name/);
 });
 
 test("a site goes out of the specification after its nodes", async () => {

@@ -1,4 +1,5 @@
-import { help, readVerifySettings, type VerifySettings } from "./config/verify-settings.ts";
+import { help, readCommand, type VerifySettings } from "./config/command.ts";
+import { readStatusFile } from "./config/file-source.ts";
 import { connectHsm } from "./hsm/client.ts";
 import { loadKeyring } from "./keys/keyring.ts";
 import { verifyStore } from "./store/verify.ts";
@@ -6,14 +7,14 @@ import { verifyStore } from "./store/verify.ts";
 // Commands for the people who run a node; its services are key-server.ts and hsm-sidecar.ts.
 process.exitCode = await main(process.argv.slice(2));
 
-/** 0: the store is as it was written, 1: it is not, 2: it could not be checked. */
+/** 0: the store is as it was written, or what was asked for is shown; 1: it is not; 2: it could not be looked at. */
 async function main(parameters: readonly string[]): Promise<number> {
   try {
-    const settings = readVerifySettings(parameters, process.env);
+    const settings = readCommand(parameters, process.env);
     if (settings === "help") return say(help, 0);
-    return await verify(settings);
+    return settings.command === "request" ? showRequest(settings.file) : await verify(settings);
   } catch (error) {
-    process.stderr.write(`cannot check the store: ${(error as Error).message}\n`);
+    process.stderr.write(`cannot do that: ${(error as Error).message}\n`);
     return 2;
   }
 }
@@ -30,6 +31,12 @@ async function verify({ runFolder, port }: VerifySettings): Promise<number> {
   } finally {
     hsm.close();
   }
+}
+
+function showRequest(file: string): number {
+  const request = readStatusFile(file)?.certificateRequest;
+  if (request === undefined) throw new Error(`the node of ${file} has not made a request yet; start it first`);
+  return say(request, 0);
 }
 
 function say(text: string, code: number): number {

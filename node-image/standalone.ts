@@ -10,10 +10,10 @@ import { type Program, Supervised } from "./supervisor.ts";
 
 const help = `A whole keyfleet node outside Kubernetes: key server, HSM sidecar, PostgreSQL, chrony.
 
-  node standalone.ts FILE
+  node standalone.ts FILE [LOCAL-FILE]
 
-FILE holds a KmsNode document and, optionally, a LocalNode document (paths, address, programs);
-examples/node.yaml explains every field. The node's status is written to FILE's name + .status.yaml.
+FILE holds a KmsNode document, LOCAL-FILE (or FILE too) a LocalNode document (paths, address, programs): apart, so that
+FILE can be replaced as a whole by what the operator shows. examples/node.yaml explains every field. The node's status is written to FILE's name + .status.yaml.
 SIGTERM ends all of them, the key server first.
 `;
 
@@ -21,12 +21,13 @@ await main();
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
-  const [file] = positionals;
-  if (values.help || file === undefined) return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
+  const [file, localFile = file] = positionals;
+  if (values.help || file === undefined || localFile === undefined)
+    return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
   const write = (line: string) => void process.stdout.write(`${line}\n`);
-  const { local } = readLocalFile(file);
+  const { local } = readLocalFile(file, localFile);
   makeFolders(local);
-  const wanted = () => programsOf(file, local, readLocalFile(file).node);
+  const wanted = () => programsOf(file, local, readLocalFile(file, localFile).node);
   const running = new Map([...wanted()].map(([name, program]) => [name, new Supervised(program, write)]));
   const source = fileSource(
     file,

@@ -1,3 +1,6 @@
+import { type OperatorCertificate, signOperatorCertificate } from "./act/operator-certificate.ts";
+import { ownCas, signingCa } from "./desired/own-ca.ts";
+import { ExternalNodes } from "./external/external-nodes.ts";
 import { observe } from "./observe/observe.ts";
 import { References } from "./observe/references.ts";
 import { decideSpec, specAnnotations } from "./observe/spec-agreement.ts";
@@ -6,9 +9,11 @@ import { writeSpecCopy } from "./ports/spec-copy.ts";
 import type {
   Clock,
   KmsCluster,
+  KmsNode,
   KubernetesObject,
   Log,
   NodeImage,
+  Observed,
   PassResult,
   Reconcile,
   SiteApi,
@@ -32,12 +37,18 @@ export interface FleetOptions {
   readonly log: Log;
 }
 
+/** What a look after External nodes may take with all its calls. */
+const externalCeilingMs = 10_000;
+
 /** What this process keeps of one KmsCluster between passes, and its pass. Nothing of it needs to survive a restart. */
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #references: References;
   /** Version of the local copy when it was last seen; so that a deletion here is told from never having had one. */
   #lastVersion: string | undefined;
+  /** What the last pass saw; for the CAs of this site. */
+  #observed: Observed | undefined;
+  readonly #external: ExternalNodes;
   readonly lock: LeaseFleetLock;
 
   constructor(options: FleetOptions) {
@@ -45,6 +56,19 @@ export class Fleet {
     const { cluster, self, sites, requeue, clock } = options;
     const log = options.log;
     this.#references = new References({ api: sites.local.api, onChange: requeue, clock, log });
+    this.#external = new ExternalNodes({
+      nodes: () => this.#externalNodes(),
+      trust: () =>
+        this.#observed === undefined
+          ? ""
+          : ownCas(this.#observed)
+              .map(({ pem }) => `${pem}\n`)
+              .join(""),
+      certificate: () => this.#operatorCertificate(),
+      write: (node) => this.#siteApi(AbortSignal.timeout(externalCeilingMs)).writeStatus(node),
+      clock,
+      log,
+    });
     this.lock = new LeaseFleetLock({
       cluster,
       self,
@@ -58,6 +82,7 @@ export class Fleet {
 
   stop(): void {
     this.lock.stop();
+    this.#external.stop();
     this.#references.stop();
   }
 
@@ -67,8 +92,12 @@ export class Fleet {
     const api = this.#siteApi(signal);
     await this.#distributeSpec(api);
     if (this.#local() !== undefined) await this.lock.prepare();
+    this.#external.tend();
     return await reconcile(cluster, {
-      observe: () => this.#observe(),
+      observe: async () => {
+        this.#observed = await this.#observe();
+        return this.#observed;
+      },
       api,
       lock: this.lock,
       log,
@@ -88,6 +117,27 @@ export class Fleet {
       references: (wanted) => this.#references.current(wanted),
       lock: () => this.lock.refresh(),
     });
+  }
+
+  #externalNodes(): readonly KmsNode[] {
+    const { sites, cluster } = this.#options;
+    return sites.local.view(cluster).nodes.filter(({ spec }) => spec.management === "External");
+  }
+
+  /** Undefined while this site has no CA. */
+  async #operatorCertificate(): Promise<OperatorCertificate | undefined> {
+    const { cluster, self, clock } = this.#options;
+    const name = this.#observed === undefined ? undefined : signingCa(this.#observed)?.secret;
+    if (name === undefined) return undefined;
+    const secret = await this.#siteApi(AbortSignal.timeout(externalCeilingMs)).readSecret(name);
+    const [certificate, key] = [secret?.["tls.crt"], secret?.["ca.key"]];
+    if (certificate === undefined || key === undefined) return undefined;
+    try {
+      const ca = { certificate: certificate.toString("utf8"), key };
+      return await signOperatorCertificate({ cluster, site: self.site }, ca, clock.nowMs());
+    } finally {
+      key.fill(0);
+    }
   }
 
   async #distributeSpec(api: SiteApi): Promise<void> {

@@ -80,8 +80,10 @@ export interface NodeEntry {
   name: string;
   /** Managed (default) runs in this Kubernetes; External is an appliance or a virtual machine. */
   management?: "Managed" | "External";
-  /** Host name or address of an External node. */
+  /** Host name or address of an External node, at which clients, peers and the operator of its site reach it. */
   address?: string;
+  /** Port at which an External node shows its status to the operator of its site. Default 8444. */
+  statusPort?: number;
   settings?: NodeSettings;
 }
 /** What the operator of this site sees and does. */

@@ -53,6 +53,10 @@ export interface KmsNodeSpec {
   meshPort?: number;
   /** Port at spec.clientAddress; 5696 when absent. */
   clientPort?: number;
+  /** External: outside Kubernetes, its operator makes no pod and reads its status at spec.address; absent otherwise. */
+  management?: "External";
+  /** Of an External node - port at spec.address at which it shows its status; 8444 when absent. */
+  statusPort?: number;
   settings: NodeSettings;
   /** When a write is answered. */
   durability: "EverySite" | "OtherSite" | "Local";

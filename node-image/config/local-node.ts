@@ -28,11 +28,12 @@ export interface LocalNode {
   readonly programs: Readonly<Record<ProgramName, LocalProgram>>;
 }
 
-/** Both documents of a standalone node's file; throws DocumentError with the field that is wrong. */
-export function readLocalFile(path: string): { readonly node: KmsNode; readonly local: LocalNode } {
+/** Both documents of a standalone node, of one file or of two; throws DocumentError with the field that is wrong. */
+export function readLocalFile(path: string, localPath = path): { readonly node: KmsNode; readonly local: LocalNode } {
   const documents = readYamlDocuments(path) as { kind?: string }[];
   const node = readDocument(documents.find((document) => document.kind === "KmsNode"));
-  const local = documents.find((document) => document.kind === "LocalNode") ?? {};
+  const others = localPath === path ? documents : (readYamlDocuments(localPath) as { kind?: string }[]);
+  const local = others.find((document) => document.kind === "LocalNode") ?? {};
   return { node, local: readLocalNode(local as Record<string, unknown>) };
 }
 

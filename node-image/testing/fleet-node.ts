@@ -50,6 +50,7 @@ export class FleetNode {
   readonly healthUrl: string;
   readonly #options: FleetNodeOptions;
   readonly #file: string;
+  readonly #localFile: string;
   #spec: KmsNodeSpec;
   #child: Child | undefined;
   #software = checkout;
@@ -63,11 +64,13 @@ export class FleetNode {
     this.#options = options;
     // Not on the node's disk: its operator speaks to it also when that is full.
     this.#file = join(folder, "run/node.yaml");
+    this.#localFile = join(folder, "run/local.yaml");
     this.#spec = firstSpec(options);
     for (const each of ["data", "run"]) mkdirSync(join(folder, each), { recursive: true });
     writeFileSync(join(folder, "data/pin"), `${name}-1234`, { mode: 0o600 });
     this.edit({});
-    for (const each of ["", "data", "data/pin", "run", "run/node.yaml"]) chownSync(join(folder, each), user, user);
+    for (const each of ["", "data", "data/pin", "run", "run/node.yaml", "run/local.yaml"])
+      chownSync(join(folder, each), user, user);
   }
 
   /** What is on its disk, in `data`, and in its memory file system, in `run`. */
@@ -81,6 +84,11 @@ export class FleetNode {
 
   get status(): KmsNodeStatus | undefined {
     return readStatusFile(this.#file);
+  }
+
+  /** Where the node reads its document. */
+  get documentFile(): string {
+    return this.#file;
   }
 
   /** Where the node writes its status. */
@@ -106,7 +114,8 @@ export class FleetNode {
       pinFile,
       ...this.#options.local,
     };
-    replaceFile(this.#file, `${stringify(node)}---\n${stringify(local)}`, 0o644);
+    replaceFile(this.#localFile, stringify(local), 0o644);
+    replaceFile(this.#file, stringify(node), 0o644);
   }
 
   /** The file that holds the PIN of the node's token. */
@@ -215,7 +224,7 @@ const inside = `
   mount --bind "$2/run" "$1/run/keyfleet"
   chroot --userspec=${user}:${user} "$1" /usr/bin/env -i PATH=/opt/keyfleet/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin \
     NODE_COMPILE_CACHE=/var/lib/keyfleet/compiled \
-    node /opt/keyfleet/node-image/standalone.ts /run/keyfleet/node.yaml`;
+    node /opt/keyfleet/node-image/standalone.ts /run/keyfleet/node.yaml /run/keyfleet/local.yaml`;
 
 function firstSpec(options: FleetNodeOptions): KmsNodeSpec {
   const { name, site, cluster, version, address, timeServer } = options;

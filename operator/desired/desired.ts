@@ -65,6 +65,7 @@ function ownedObjects(
   observed: Observed,
   { facts, owner, image }: { facts: NodeFacts; owner: KmsNode; image: NodeImage },
 ): KubernetesObject[] {
+  if (facts.external) return []; // It runs on a machine of its own.
   const settings = owner.spec.settings as ResolvedSettings;
   const around = [...account(owner), ...services(owner, settings)];
   // Without an HSM there is nothing to start; the gate nodeConfigured says what is missing.

@@ -47,6 +47,7 @@ type Reached = Pick<KmsNodeSpec, "address" | "clientAddress" | "meshPort" | "cli
 /** Where peers and clients reach a node; what cannot be seen now stays as it was known last. */
 export function reachedAt(observed: Observed, node: NodeFacts, settings: NodeSettings): Reached {
   const before = node.node?.spec;
+  if (node.external) return reachedOutside(node.entry?.address ?? before?.address, settings);
   const mesh = placeOf(observed, node.name, { settings, door: "mesh" });
   const kmip = placeOf(observed, node.name, { settings, door: "kmip" });
   const address = mesh.address ?? before?.address;
@@ -58,6 +59,16 @@ export function reachedAt(observed: Observed, node: NodeFacts, settings: NodeSet
     ...(clientAddress === undefined ? {} : { clientAddress }),
     ...(meshPort === undefined || meshPort === standardPorts.mesh ? {} : { meshPort }),
     ...(clientPort === undefined || clientPort === standardPorts.kmip ? {} : { clientPort }),
+  };
+}
+
+/** An External node listens at the address that its administrator gave it. */
+function reachedOutside(address: string | undefined, settings: NodeSettings): Reached {
+  const [meshPort, clientPort] = [wantedPort(settings, "mesh"), wantedPort(settings, "kmip")];
+  return {
+    ...(address === undefined ? {} : { address, clientAddress: address }),
+    ...(meshPort === standardPorts.mesh ? {} : { meshPort }),
+    ...(clientPort === standardPorts.kmip ? {} : { clientPort }),
   };
 }
 

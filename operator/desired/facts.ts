@@ -16,6 +16,8 @@ export interface NodeFacts {
   readonly siteEntry: SiteEntry | undefined;
   readonly node: KmsNode | undefined;
   readonly local: boolean;
+  /** Outside Kubernetes: an appliance or a virtual machine, which its administrator starts and gives its document. */
+  readonly external: boolean;
   readonly siteReachable: boolean;
   /** False when spec.recovery.lostSites names its site: nobody waits for it, and nothing rests on it. */
   readonly counts: boolean;
@@ -134,10 +136,12 @@ function nodeFacts(named: Named, { observed, kmsNode, listed, clusterIds }: Sour
   const siteReachable = view?.reachable ?? false;
   const local = named.site === observed.site;
   const says = conditionOf(kmsNode, "Serving")?.status === "True";
-  const confirmed = local ? podIsReady(observed, named.name) : ownSiteConfirms(view, named.name);
+  const external = named.entry?.management === "External" || kmsNode?.spec.management === "External";
+  // There is no pod to ask about; this site's operator reads the status from the node itself.
+  const confirmed = local ? external || podIsReady(observed, named.name) : ownSiteConfirms(view, named.name);
   return {
     ...{ name: named.name, site: named.site, entry: named.entry, siteEntry: named.siteEntry },
-    ...{ node: kmsNode, local, siteReachable },
+    ...{ node: kmsNode, local, external, siteReachable },
     counts: !(observed.cluster.spec.recovery?.lostSites ?? []).includes(named.site),
     listed,
     standing: standingOf(kmsNode, { listed, clusterIds, siteReachable }),

@@ -2,6 +2,7 @@ import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { Observed } from "../ports/types.ts";
 import { hasConsent, leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "./consent.ts";
 import { reachedAt } from "./exposure.ts";
+import { isTurnOfExternal } from "./external.ts";
 import type { FleetFacts, NodeFacts } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
 import { memberList } from "./members.ts";
@@ -43,9 +44,10 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
   const { name, namespace } = observed.cluster.metadata;
   const before = node.node?.spec;
   const clusterId = before?.clusterId ?? fleetIdFor(fleet, node);
-  const version = versionOf(fleet, node);
+  const turn = isTurnOfExternal(observed, fleet, node);
+  const version = turn ? fleet.target : versionOf(fleet, node);
   const paused = isPaused(observed.cluster);
-  const settings = settingsNow(observed.cluster, node);
+  const settings = settingsNow(observed.cluster, node, turn);
   const spec: KmsNodeSpec = {
     cluster: name,
     ...(clusterId === undefined ? {} : { clusterId }),
@@ -53,6 +55,7 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
     version,
     featureLevel: fleet.level ?? version,
     ...reachedAt(observed, node, settings),
+    ...placeOutside(node),
     settings,
     durability: (paused ? before?.durability : observed.cluster.spec.durability) ?? "EverySite",
     membership: membershipOf(observed, node),
@@ -72,6 +75,13 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
     },
     spec,
   };
+}
+
+/** Where the operator of its site reads the status of a node that cannot write it. */
+function placeOutside({ external, entry, node }: NodeFacts): Pick<KmsNodeSpec, "management" | "statusPort"> {
+  if (!external) return {};
+  const statusPort = entry === undefined ? node?.spec.statusPort : entry.statusPort;
+  return { management: "External", ...(statusPort === undefined ? {} : { statusPort }) };
 }
 
 /** A member keeps its version until it is upgraded; a node that never joined may always take the newer one. */

@@ -15,16 +15,23 @@ export function resolvedSettings(cluster: KmsCluster, facts: NodeFacts): Resolve
     ? [defaultsOf(cluster, facts), cluster.spec.defaults, facts.siteEntry?.defaults, facts.entry.settings]
     : [defaultsOf(cluster, facts), facts.node?.spec.settings];
   const all = layers.reduce<Record<string, unknown>>((under, over) => merged(under, over ?? {}), {});
-  return all as unknown as ResolvedSettings;
+  return (facts.external ? ofMachine(all) : all) as unknown as ResolvedSettings;
 }
 
-/** What the settings of a managed node lack; empty when it can be started. */
-export function missingSettings(settings: NodeSettings): string[] {
+/** What is only for nodes in Kubernetes, and of no use on a machine of its own. */
+function ofMachine(all: Record<string, unknown>): Record<string, unknown> {
+  const { storage: _storage, resources: _resources, placement: _placement, exposure: _exposure, ...rest } = all;
+  const { pinSecretRef: _pin, ...hsm } = (rest.hsm ?? {}) as Record<string, unknown>;
+  return { ...rest, hsm };
+}
+
+/** What the settings of a node lack; empty when it can be started. The PIN of an External node is on its machine. */
+export function missingSettings(settings: NodeSettings, external = false): string[] {
   const hsm = settings.hsm ?? {};
   const missing: string[] = [];
   if (!hsm.library) missing.push("hsm.library");
   if (!hsm.token?.label && !hsm.token?.serial) missing.push("hsm.token");
-  if (!hsm.pinSecretRef) missing.push("hsm.pinSecretRef");
+  if (!hsm.pinSecretRef && !external) missing.push("hsm.pinSecretRef");
   return missing;
 }
 

@@ -14,15 +14,15 @@ export const restartFields = [
 ] as const satisfies readonly (keyof NodeSettings)[];
 
 /**
- * The settings that a node shall have now. One that serves keeps those that need a restart until its turn comes, so that
+ * The settings that a node shall have now, `turn` when it may have the new ones. One that serves keeps those that need a restart until its turn comes, so that
  * new ones are tried on one node first and no other node can come up with bad ones. Paused: everything stays.
  */
-export function settingsNow(cluster: KmsCluster, facts: NodeFacts): ResolvedSettings {
+export function settingsNow(cluster: KmsCluster, facts: NodeFacts, turn = false): ResolvedSettings {
   const wanted = resolvedSettings(cluster, facts);
   const before = facts.node?.spec.settings as ResolvedSettings | undefined;
   if (before === undefined || isUnset(before)) return wanted;
   if (isPaused(cluster)) return before;
-  return facts.standing === "Member" && facts.serving ? { ...wanted, ...partOf(before) } : wanted;
+  return facts.standing === "Member" && facts.serving && !turn ? { ...wanted, ...partOf(before) } : wanted;
 }
 
 /** Whether a node still has other settings, of those that need a restart, than it shall have in the end. */

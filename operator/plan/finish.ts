@@ -1,3 +1,4 @@
+import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { memberStep, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { chooseSponsor } from "./sponsor.ts";
@@ -44,6 +45,7 @@ function otherSponsor(view: View, node: NodeFacts, doing: string): FleetStep | u
 const atWork: ReadonlySet<string> = new Set(["Joining", "AwaitingMembership", "Starting", "Serving"]);
 
 function stillGoing(node: NodeFacts, doing: string): FleetStep {
+  if (node.external && node.siteReachable && !hasNewestDocument(node.node)) return awaitsDocument(node, doing);
   const serving = conditionOf(node.node, "Serving");
   if (node.siteReachable && (serving === undefined || serving.status !== "False" || atWork.has(serving.reason)))
     return { kind: "wait", doing, blocked: [] };
@@ -55,5 +57,12 @@ function stillGoing(node: NodeFacts, doing: string): FleetStep {
       : `site ${node.site} is not reachable`,
     remedy: `mend ${node.siteReachable ? node.name : `site ${node.site}`}; it goes on by itself, and nothing else begins before`,
   };
+  return { kind: "wait", doing, blocked: [blocked] };
+}
+
+/** Somebody has to bring an External node what it shall do. */
+function awaitsDocument({ name }: NodeFacts, doing: string): FleetStep {
+  const message = `${name} has not been given the document by which it goes on`;
+  const blocked: Blocked = { gate: "lastTouchedRecovered", subject: name, message, remedy: documentRemedy(name) };
   return { kind: "wait", doing, blocked: [blocked] };
 }

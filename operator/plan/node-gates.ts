@@ -1,4 +1,5 @@
 import { rebuildAnnotation } from "../desired/consent.ts";
+import { documentRemedy, hasNewestDocument, requestAnnotation } from "../desired/external.ts";
 import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
@@ -64,7 +65,7 @@ function reportedByItsSite(view: View, node: NodeFacts): Blocked | undefined {
 }
 
 function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {
-  const missing = missingSettings(resolvedSettings(view.observed.cluster, node));
+  const missing = missingSettings(resolvedSettings(view.observed.cluster, node), node.external);
   if (missing.length === 0) return undefined;
   return {
     gate: "nodeConfigured",
@@ -76,7 +77,7 @@ function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {
 
 function referencesPresent(view: View, node: NodeFacts): Blocked | undefined {
   const reference = resolvedSettings(view.observed.cluster, node).hsm.pinSecretRef;
-  if (!node.local || reference === undefined) return undefined;
+  if (!node.local || node.external || reference === undefined) return undefined;
   const { name, key = "pin" } = reference;
   const found = view.observed.references.get(`Secret/${name}`);
   const namespace = view.observed.cluster.metadata.namespace ?? "default";
@@ -91,7 +92,9 @@ function podRuns(view: View, node: NodeFacts): Blocked | undefined {
   return node.local ? podProblem(view.observed, node.name) : undefined;
 }
 
-function nodeStarted(view: View, { node, name, site }: NodeFacts): Blocked | undefined {
+function nodeStarted(view: View, facts: NodeFacts): Blocked | undefined {
+  if (facts.external) return externalReports(facts);
+  const { node, name, site } = facts;
   const { certificateRequest, joinPublicKey, conditions } = node?.status ?? {};
   const serving = conditionOf(node, "Serving");
   // Without its database a node could not keep what it founds or joins, and everybody would wait for it.
@@ -106,6 +109,25 @@ function nodeStarted(view: View, { node, name, site }: NodeFacts): Blocked | und
     remedy: `see in ${site}: kubectl describe pod ${name}-0, and kubectl logs ${name}-0 -c keyserver`,
     ...passingFor(view, node?.metadata.creationTimestamp),
   };
+}
+
+/** An External node: its administrator brings the request of its machine, then the document with the certificate to it. */
+function externalReports({ node, name }: NodeFacts): Blocked | undefined {
+  const closed = { gate: "nodeStarted", subject: name } as const;
+  if (node?.status?.certificateRequest === undefined) {
+    const brought = node?.metadata.annotations?.[requestAnnotation] !== undefined;
+    const message = brought
+      ? `its annotation ${requestAnnotation} holds no certificate request (PEM)`
+      : "is external and waits for the certificate request of its machine";
+    const show = `"$(node keyfleet-node.ts request node.yaml)"`;
+    const remedy = `start the node there with its document (kubectl get kmsnode ${name} -o jsonpath={.status.document}), then: kubectl annotate kmsnode ${name} ${requestAnnotation}=${show}`;
+    return { ...closed, message, remedy };
+  }
+  const serving = conditionOf(node, "Serving");
+  if (node.status.conditions === undefined || serving?.status === "Unknown")
+    return { ...closed, message: serving?.message ?? "its status was not read yet", remedy: documentRemedy(name) };
+  if (hasNewestDocument(node)) return undefined;
+  return { ...closed, message: "its machine has not taken its newest document", remedy: documentRemedy(name) };
 }
 
 function hsmReady(view: View, { node, name }: NodeFacts): Blocked | undefined {

@@ -1,3 +1,4 @@
+import { documentRemedy } from "../desired/external.ts";
 import type { NodeFacts } from "../desired/facts.ts";
 import { compareVersions } from "../desired/version.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
@@ -29,10 +30,18 @@ function notReady(view: View, members: readonly NodeFacts[]): Blocked[] {
   const { target } = view.desired.fleet;
   return members
     .filter((node) => node.node?.status?.version !== target || !isSoaked(view, node))
-    .map((node) => ({
-      ...{ gate: "soaked", subject: node.name },
-      message: `${node.name} has not served at ${target} for the soak time yet`,
-      remedy: node.serving ? "wait" : `mend ${node.name}`,
-      ...(node.serving ? { passing: true as const } : {}),
-    }));
+    .map((node) => {
+      const byHand = node.external && node.node?.status?.version !== target;
+      const wait = node.serving && !byHand;
+      return {
+        ...{ gate: "soaked", subject: node.name },
+        message: `${node.name} has not served at ${target} for the soak time yet`,
+        remedy: byHand ? upgradeRemedy(node.name, target) : wait ? "wait" : `mend ${node.name}`,
+        ...(wait ? { passing: true as const } : {}),
+      };
+    });
+}
+
+function upgradeRemedy(name: string, target: string): string {
+  return `install version ${target} on its machine when an interruption suits, and ${documentRemedy(name)}`;
 }

@@ -1,4 +1,5 @@
 import { leavingAnnotation } from "../desired/consent.ts";
+import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { neededMembers } from "./serving-gates.ts";
@@ -40,7 +41,7 @@ function notDrained(view: View, node: NodeFacts): Blocked | undefined {
   const serving = conditionOf(node.node, "Serving");
   const own = departureOf(node, node);
   if (serving?.reason !== "Drained" || own === undefined)
-    return waiting(node, `${node.name} finishes what its clients began`, node.serving ? "wait" : `see ${node.name}`);
+    return waiting(node, `${node.name} finishes what its clients began`, drainRemedy(node));
   const lacking = neededMembers(view).filter((member) => departureOf(member, node) !== own);
   if (lacking.length === 0) return undefined;
   return waiting(node, `${namesOf(lacking)} does not hold all that ${node.name} wrote`, linksRemedy(lacking));
@@ -91,7 +92,19 @@ function waiting(node: NodeFacts, message: string, remedy: string): Blocked {
   return { gate: "lastTouchedRecovered", subject: node.name, message, remedy };
 }
 
+function drainRemedy(node: NodeFacts): string {
+  if (isUntold(node)) return documentRemedy(node.name);
+  return node.serving ? "wait" : `see ${node.name}`;
+}
+
+/** An External node hears only what its administrator brings to its machine. */
+function isUntold({ external, node }: NodeFacts): boolean {
+  return external && !hasNewestDocument(node);
+}
+
 function linksRemedy(nodes: readonly NodeFacts[]): string {
+  const untold = nodes.find(isUntold);
+  if (untold !== undefined) return documentRemedy(untold.name);
   return `see that ${namesOf(nodes)} runs and reaches the other members; the removal goes on by itself`;
 }
 

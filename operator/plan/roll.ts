@@ -94,8 +94,8 @@ export function nextToRoll(view: View): NodeFacts | undefined {
 }
 
 /** The node of an appliance or a virtual machine is never restarted: its administrator upgrades it. */
-export function isManaged({ entry }: NodeFacts): boolean {
-  return entry?.management !== "External";
+export function isManaged({ external }: NodeFacts): boolean {
+  return !external;
 }
 
 function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
