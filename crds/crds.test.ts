@@ -118,9 +118,9 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     /0\.1\.0: backup \(there is no backup yet.*remove the field/,
   ],
   [
-    "a certificate of HTTPS alone",
-    (s) => (s.defaults.interfaces = { rest: { certificateSecretRef: { name: "x" } } }),
-    /interfaces\.rest\.certificateSecretRef \(HTTPS shows the certificate of interfaces\.kmip\)/,
+    "one key out of the Secret of the certificate of HTTPS",
+    (s) => (s.defaults.interfaces = { rest: { certificateSecretRef: { name: "x", key: "y" } } }),
+    /rest\.certificateSecretRef names a Secret with tls\.crt and tls\.key/,
   ],
   [
     "an own certificate of the mesh",

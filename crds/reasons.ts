@@ -130,6 +130,7 @@ export const gates = {
   approved: "A person has released the upgrade, where the specification asks for that.",
   soaked: "Nodes of the new version have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",
+  settingsTried: "The nodes that were given the new settings first run with all of them.",
   storageUnchanged: "The volume stays as it was made.",
   storageBound: "The node has its volume.",
   imagePresent: "The image of the node is there.",

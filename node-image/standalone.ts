@@ -120,6 +120,9 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
     ...(node.spec.settings.interfaces?.kmip?.certificateSecretRef === undefined
       ? []
       : [["--kmip-certificate", local.kmipCertificate]]),
+    ...(node.spec.settings.interfaces?.rest?.certificateSecretRef === undefined
+      ? []
+      : [["--rest-certificate", local.restCertificate]]),
   ];
   const command = [process.execPath, ...strictFlags, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
   return { command, environment: {}, endSignal: "SIGTERM" };

@@ -55,6 +55,10 @@ export interface KmsClusterSpec {
     }[];
     /** Subjects of the first administrators' certificates, for example CN=kms-admin. */
     administrators?: string[];
+    /** Whether 3DES is made and used, for clients that know nothing better. Acts at once. Default false. */
+    legacyCiphers?: boolean;
+    /** Whether compromised objects are still given to those who may read them, so that old data can be protected anew. Acts at once. Default false. */
+    serveCompromised?: boolean;
   };
   /** For the time after the loss of sites. */
   recovery?: {

@@ -69,6 +69,10 @@ export interface KmsNodeSpec {
     caBundle: string;
     /** Subjects of the first administrators' certificates. */
     administrators: string[];
+    /** Whether 3DES is made and used. Default false. */
+    legacyCiphers?: boolean;
+    /** Whether compromised objects are still given to those who may read them. Default false. */
+    serveCompromised?: boolean;
   };
   /** PEM chain, leaf first, signed by the CA of the site for the public key of status.certificateRequest. */
   certificateChain?: string;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { aNode } from "../testing/facts.ts";
+import { readCommand } from "./command.ts";
 import { readDocument, unsupportedSettings } from "./document.ts";
 import { readStatusFile } from "./file-source.ts";
 import { jsonLog } from "./json-log.ts";
@@ -59,6 +60,27 @@ test("the example of a standalone node is understood", () => {
   assert.equal(local.runFolder, "/run/keyfleet");
   assert.equal(local.programs.postgres.environment.KEYFLEET_POSTGRES_BIN, "/usr/lib/postgresql/18/bin");
 });
+
+test("the document may be a file of its own, so that it can be replaced as a whole", () => {
+  const [path, localPath] = [join(folder, "apart.yaml"), join(folder, "apart-local.yaml")];
+  writeFileSync(path, JSON.stringify(aNode()));
+  writeFileSync(localPath, JSON.stringify({ kind: "LocalNode", statusPort: 9444 }));
+  const { node, local } = readLocalFile(path, localPath);
+  assert.deepEqual([node.metadata.name, local.statusPort], [aNode().metadata.name, 9444]);
+});
+
+const commands = [
+  [["verify"], { command: "verify", runFolder: "/run/keyfleet", port: 5432 }],
+  [["verify", "--run", "/run/x", "--postgres-port", "5433"], { command: "verify", runFolder: "/run/x", port: 5433 }],
+  [["request", "node.yaml"], { command: "request", file: "node.yaml" }],
+  [["--help"], "help"],
+] as const;
+for (const [words, expected] of commands)
+  test(`keyfleet-node understands ${words.join(" ")}`, () => assert.deepEqual(readCommand(words, {}), expected));
+
+for (const words of [["request"], ["request", "a", "b"], ["destroy"], ["verify", "--postgres-port", "x"]])
+  test(`keyfleet-node refuses ${words.join(" ")}`, () =>
+    assert.throws(() => readCommand(words, {}), /unknown|not a port/));
 
 test("a local document with an unknown field is refused", () => {
   const path = join(folder, "unknown.yaml");

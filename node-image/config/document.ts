@@ -60,7 +60,6 @@ function oneOf(value: unknown, allowed: readonly string[], path: string): void {
 
 /** Settings that this version has no code for; they are named in the status, never ignored silently. */
 const notActedOn: readonly (readonly [string, (settings: NodeSettings) => unknown])[] = [
-  ["interfaces.rest.certificateSecretRef", (settings) => settings.interfaces?.rest?.certificateSecretRef],
   ["interfaces.mesh.certificateSecretRef", (settings) => settings.interfaces?.mesh?.certificateSecretRef],
   ["logs.shipping", (settings) => settings.logs?.shipping],
   ["licence", (settings) => settings.licence],

@@ -25,6 +25,8 @@ export interface LocalNode {
   readonly logFolder: string | undefined;
   /** Folder with tls.crt and tls.key, for settings.interfaces.kmip.certificateSecretRef. */
   readonly kmipCertificate: string;
+  /** The same for settings.interfaces.rest.certificateSecretRef. */
+  readonly restCertificate: string;
   readonly programs: Readonly<Record<ProgramName, LocalProgram>>;
 }
 
@@ -48,6 +50,7 @@ const fields = [
   "pinFile",
   "logFolder",
   "kmipCertificate",
+  "restCertificate",
   "programs",
 ];
 
@@ -64,6 +67,7 @@ function readLocalNode(document: Record<string, unknown>): LocalNode {
     logFolder: document.logFolder === undefined ? undefined : text(document, "logFolder", ""),
     pinFile: text(document, "pinFile", "/etc/keyfleet/pin"),
     kmipCertificate: text(document, "kmipCertificate", "/etc/keyfleet/kmip"),
+    restCertificate: text(document, "restCertificate", "/etc/keyfleet/rest"),
     programs: {
       postgres: readProgram(programs.postgres),
       time: readProgram(programs.time),

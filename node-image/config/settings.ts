@@ -16,6 +16,8 @@ export interface Settings {
   readonly kmipPort: number;
   /** Folder with tls.crt and tls.key for KMIP instead of the certificate of the site's CA; undefined: none. */
   readonly kmipCertificate: string | undefined;
+  /** The same for KMIP over HTTPS; undefined: that of KMIP. */
+  readonly restCertificate: string | undefined;
   readonly healthPort: number;
   /** Folder of node.log and kmip-activity.log, rotated; undefined: lines go to stdout. */
   readonly logFolder: string | undefined;
@@ -48,12 +50,13 @@ export const help = `Key server of a keyfleet node.
   --listen         address for KMIP and health             [KEYFLEET_LISTEN, ::]
   --kmip-port      instead of settings.interfaces.kmip.port
   --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
+  --rest-certificate  the same for KMIP over HTTPS [that of KMIP]
   --log-folder     folder of node.log and kmip-activity.log, rotated  [stdout]
   --health-port    /livez /readyz /metrics                 [8080]
   --status-port    GET /status over TLS with certificates of the mesh, for the site's operator; 0: none [0]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
-  --legacy-ciphers on: also 3DES, for old clients          [KEYFLEET_LEGACY_CIPHERS, off]
-  --serve-compromised on: also compromised objects, to read old data  [KEYFLEET_SERVE_COMPROMISED, off]
+  --legacy-ciphers on: also 3DES, for old clients, whatever spec.clients says          [KEYFLEET_LEGACY_CIPHERS, off]
+  --serve-compromised on: also compromised objects, to read old data, whatever spec.clients says  [KEYFLEET_SERVE_COMPROMISED, off]
   --client-seeds   bytes of a client's seed that are used, or "refused"  [KEYFLEET_CLIENT_SEEDS, 1048576]
   --connections-max  clients' connections at once on each port [KEYFLEET_CONNECTIONS_MAX, 5000]
   --connections-per-address-max  of these from one address [KEYFLEET_CONNECTIONS_PER_ADDRESS_MAX, 4000]
@@ -74,6 +77,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       listen: text,
       "kmip-port": text,
       "kmip-certificate": text,
+      "rest-certificate": text,
       "log-folder": text,
       "health-port": text,
       "status-port": text,
@@ -97,6 +101,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     listenAddress: values.listen ?? environment.KEYFLEET_LISTEN ?? "::",
     kmipPort: port("--kmip-port", values["kmip-port"] ?? "0"),
     kmipCertificate: values["kmip-certificate"],
+    restCertificate: values["rest-certificate"],
     logFolder: values["log-folder"],
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
     statusPort: port("--status-port", values["status-port"] ?? "0"),

@@ -55,6 +55,7 @@ export class Machine {
   readonly #mesh: Mesh;
   readonly #service: Service;
   readonly #ownCertificate: OwnCertificate;
+  readonly #restCertificate: OwnCertificate;
   readonly #statusDoor: StatusDoor;
   readonly #tasks: Tasks;
   readonly #reporter: Reporter;
@@ -86,6 +87,7 @@ export class Machine {
     this.#service = new Service({ settings, log, metrics: options.metrics, activity: options.activity });
     this.#statusDoor = new StatusDoor({ settings, log, status: () => this.#status() });
     this.#ownCertificate = new OwnCertificate(settings.kmipCertificate, "interfaces.kmip.certificateSecretRef");
+    this.#restCertificate = new OwnCertificate(settings.restCertificate, "interfaces.rest.certificateSecretRef");
     this.#tasks = new Tasks({ log, nowMs, ended: () => this.wake() });
     this.#reporter = new Reporter(source, log);
   }
@@ -226,7 +228,8 @@ export class Machine {
     const { parts } = this.#ownCertificate.look(Date.now());
     const chainPem = parts?.chainPem ?? tls.certificateChainPem;
     const privateKeyPem = parts?.privateKeyPem ?? tls.privateKeyPem;
-    const door = { node, store, keyring, chainPem, privateKeyPem };
+    const rest = this.#restCertificate.look(Date.now()).parts;
+    const door = { node, store, keyring, chainPem, privateKeyPem, ...(rest === undefined ? {} : { rest }) };
     if (this.#service.serving) this.#service.update(door);
     else this.#tasks.start("serve", () => this.#service.start(door));
   }
@@ -285,7 +288,8 @@ export class Machine {
   }
 
   #settingsProblems(): string[] {
-    const problems = [this.#clock.problem, this.#ownCertificate.look(Date.now()).problem];
+    const own = [this.#ownCertificate, this.#restCertificate].map((each) => each.look(Date.now()).problem);
+    const problems = [this.#clock.problem, ...own];
     return problems.filter((problem) => problem !== undefined);
   }
 
@@ -295,11 +299,12 @@ export class Machine {
   }
 
   #interfaces(): NonNullable<KmsNodeStatus["interfaces"]> {
-    const { parts } = this.#ownCertificate.look(Date.now());
-    const served = this.#service.interfaces.map((each) => ({
-      ...each,
-      ...(parts === undefined ? {} : { certificateNotAfter: parts.notAfter }),
-    }));
+    const { parts: kmip } = this.#ownCertificate.look(Date.now());
+    const rest = this.#restCertificate.look(Date.now()).parts ?? kmip;
+    const served = this.#service.interfaces.map((each) => {
+      const parts = each.name === "rest" ? rest : kmip;
+      return { ...each, ...(parts === undefined ? {} : { certificateNotAfter: parts.notAfter }) };
+    });
     return [...served, ...this.#statusDoor.interfaces];
   }
 

@@ -8,6 +8,7 @@ import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
 import type { ListenLimits } from "../listen/limits.ts";
 import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
+import type { CryptographyPolicy } from "../operations/cryptography.ts";
 import { type KeyCache, keyCache } from "../operations/key-cache.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { fieldsLog } from "./database.ts";
@@ -35,16 +36,18 @@ export interface Door {
   readonly keyring: Keyring;
   readonly chainPem: string;
   readonly privateKeyPem: string;
+  /** Shown by HTTPS instead. */
+  readonly rest?: { readonly chainPem: string; readonly privateKeyPem: string };
 }
 
 /** The ports of KMIP, by TLS and by HTTPS: open only while the node may serve. */
 export class Service {
   readonly #options: ServiceOptions;
   #open: readonly Interface[] = [];
-  #tls: TlsParts | undefined;
+  #tls: DoorTls | undefined;
   /** One for each store: it outlives the port, and answers other nodes while this one serves no clients. */
   #usage: { readonly store: Store; readonly keeper: UsageKeeper } | undefined;
-  #administrators: readonly string[] = [];
+  #clients: KmsNode["spec"]["clients"] | undefined;
   #serving = false;
   readonly #connections = new Map<string, number>();
   #ending: Promise<void> = Promise.resolve();
@@ -75,10 +78,10 @@ export class Service {
 
   /** Opens the port; rejects when it cannot be had or the certificate cannot be used. */
   async start(door: Door): Promise<void> {
-    this.#administrators = door.node.spec.clients.administrators ?? [];
+    this.#clients = door.node.spec.clients;
     this.#tls = tlsOf(door);
     // Without a CA for clients nobody could be let in, so nothing listens; an empty list must never mean "any CA".
-    if (hasAuthorities(this.#tls)) await this.#listen(door, this.#tls);
+    if (hasAuthorities(this.#tls.kmip)) await this.#listen(door, this.#tls);
     else this.#options.log("warn", "spec.clients.caBundle is empty: no client is let in");
     this.#serving = true;
     this.#options.log("info", "serving", { interfaces: this.interfaces });
@@ -86,15 +89,15 @@ export class Service {
 
   /** Takes a new certificate or new authorities for clients live; connections stay. */
   update(door: Door): void {
-    this.#administrators = door.node.spec.clients.administrators ?? [];
+    this.#clients = door.node.spec.clients;
     const tls = tlsOf(door);
     if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
-    if (this.#open.length === 0 || !hasAuthorities(tls)) {
+    if (this.#open.length === 0 || !hasAuthorities(tls.kmip)) {
       this.stop("drain"); // The next turn opens what is to be open.
       return;
     }
     try {
-      for (const { server } of this.#open) server.updateTls(tls);
+      for (const { name, server } of this.#open) server.updateTls(tls[name]);
       this.#tls = tls;
     } catch (error) {
       this.#options.log("error", "cannot use the new certificate", { problem: (error as Error).message });
@@ -123,7 +126,7 @@ export class Service {
     await this.#ending;
   }
 
-  async #listen(door: Door, tls: TlsParts): Promise<void> {
+  async #listen(door: Door, tls: DoorTls): Promise<void> {
     const { settings, log, metrics, activity } = this.#options;
     const kmipLog = fieldsLog(log, "kmip");
     if (this.#usage?.store !== door.store) {
@@ -133,12 +136,8 @@ export class Service {
       store: door.store,
       keyring: door.keyring,
       usage: this.#usage.keeper,
-      firstAdministrators: () => this.#administrators,
-      cryptography: {
-        legacyCiphers: settings.legacyCiphers,
-        servesCompromised: settings.servesCompromised,
-        seed: settings.clientSeedBytes ?? "refused",
-      },
+      firstAdministrators: () => this.#clients?.administrators ?? [],
+      cryptography: this.#policy(),
       keys: this.#keys,
       log: kmipLog,
       metrics,
@@ -146,13 +145,29 @@ export class Service {
     });
     const ports = door.node.spec.settings.interfaces;
     const kmipPort = settings.kmipPort || (ports?.kmip?.port ?? defaultKmipPort);
-    const kmip = await this.#openPort({ name: "kmip", protocol: "ttlv", port: kmipPort }, { tls, handler });
+    const kmip = await this.#openPort({ name: "kmip", protocol: "ttlv", port: kmipPort }, { tls: tls.kmip, handler });
     const restPort = ports?.rest?.port ?? defaultHttpsPort;
     // Clients of KMIP itself are served whatever becomes of the second door.
-    const rest = await this.#openPort({ name: "rest", protocol: "https", port: restPort }, { tls, handler }).catch(
-      (error: Error) => log("error", "cannot open the HTTPS port", { port: restPort, problem: error.message }),
-    );
+    const rest = await this.#openPort(
+      { name: "rest", protocol: "https", port: restPort },
+      { tls: tls.rest, handler },
+    ).catch((error: Error) => log("error", "cannot open the HTTPS port", { port: restPort, problem: error.message }));
     this.#open = [kmip, ...(rest === undefined ? [] : [rest])];
+  }
+
+  /** Asked at each request, so that a change of the document acts at once. */
+  #policy(): CryptographyPolicy {
+    const { settings } = this.#options;
+    const clients = () => this.#clients;
+    return {
+      get legacyCiphers() {
+        return settings.legacyCiphers || clients()?.legacyCiphers === true;
+      },
+      get servesCompromised() {
+        return settings.servesCompromised || clients()?.serveCompromised === true;
+      },
+      seed: settings.clientSeedBytes ?? "refused",
+    };
   }
 
   async #openPort(
@@ -179,8 +194,13 @@ function limitsOf({ connectionsMax, connectionsPerAddressMax }: Settings): Parti
   };
 }
 
-function tlsOf({ node, chainPem, privateKeyPem }: Door): TlsParts {
-  return { certificate: chainPem, key: privateKeyPem, clientAuthorities: node.spec.clients.caBundle };
+type DoorTls = Readonly<Record<Interface["name"], TlsParts>>;
+
+function tlsOf({ node, chainPem, privateKeyPem, rest }: Door): DoorTls {
+  const clientAuthorities = node.spec.clients.caBundle;
+  const kmip = { certificate: chainPem, key: privateKeyPem, clientAuthorities };
+  if (rest === undefined) return { kmip, rest: kmip };
+  return { kmip, rest: { certificate: rest.chainPem, key: rest.privateKeyPem, clientAuthorities } };
 }
 
 function hasAuthorities(tls: TlsParts): boolean {

@@ -40,6 +40,21 @@ export function cryptographyState(
     streams: streamTable(),
     keys,
     generation: turns(generationLimits),
-    policy: { ...defaultPolicy, ...policy },
+    policy: livePolicy(policy),
+  };
+}
+
+/** What is given may change while requests come in. */
+function livePolicy(given: Partial<CryptographyPolicy>): CryptographyPolicy {
+  return {
+    get legacyCiphers() {
+      return given.legacyCiphers ?? defaultPolicy.legacyCiphers;
+    },
+    get servesCompromised() {
+      return given.servesCompromised ?? defaultPolicy.servesCompromised;
+    },
+    get seed() {
+      return given.seed ?? defaultPolicy.seed;
+    },
   };
 }

@@ -1,3 +1,4 @@
+import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsNode, NodeImage } from "../ports/types.ts";
 import { insidePort, standardPorts } from "./exposure.ts";
 import type { ResolvedSettings } from "./settings.ts";
@@ -10,8 +11,21 @@ const state = "/var/lib/keyfleet";
 const run = { name: "run", mountPath: "/run/keyfleet" };
 const temporary = { name: "tmp", mountPath: "/tmp" };
 
-/** Where the key server finds a certificate of its own for KMIP (tls.crt, tls.key). */
-const kmipCertificate = { name: "kmip-certificate", mountPath: "/run/secrets/keyfleet/kmip", readOnly: true };
+/** Interfaces for which the administrator may give a certificate of his own (tls.crt, tls.key), each in a folder. */
+export const certificateDoors = ["kmip", "rest"] as const;
+
+type CertificateDoor = (typeof certificateDoors)[number];
+
+/** Name of the Secret with the certificate of an interface; undefined when it shows that of the site's CA. */
+export function certificateSecret(settings: NodeSettings, door: CertificateDoor): string | undefined {
+  return settings.interfaces?.[door]?.certificateSecretRef?.name;
+}
+
+function certificateMounts(settings: NodeSettings) {
+  return certificateDoors
+    .filter((door) => certificateSecret(settings, door) !== undefined)
+    .map((door) => ({ name: `${door}-certificate`, mountPath: `/run/secrets/keyfleet/${door}`, readOnly: true }));
+}
 
 const locked = {
   allowPrivilegeEscalation: false,
@@ -48,13 +62,13 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
   const requests = { cpu: "100m", memory: "128Mi", ...settings.resources?.requests };
   const limits = settings.resources?.limits;
   const [kmip, mesh] = [insidePort(settings, "kmip"), insidePort(settings, "mesh")];
-  const certificate = settings.interfaces?.kmip?.certificateSecretRef;
+  const certificates = certificateMounts(settings);
   return {
     name: "keyserver",
     command: [
       ...["node", `${program}/key-server.ts`, "--source", "kubernetes", "--kmip-port", String(kmip)],
       ...(mesh === standardPorts.mesh ? [] : ["--postgres-port", String(mesh)]),
-      ...(certificate === undefined ? [] : ["--kmip-certificate", kmipCertificate.mountPath]),
+      ...certificates.flatMap(({ name, mountPath }) => [`--${name}`, mountPath]),
     ],
     env: [
       { name: "KEYFLEET_NODE", value: node.metadata.name },
@@ -72,7 +86,7 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
     volumeMounts: [
       { name: "data", mountPath: `${state}/node`, subPath: "node" },
       { name: "api", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },
-      ...(certificate === undefined ? [] : [kmipCertificate]),
+      ...certificates,
       run,
       temporary,
     ],

@@ -311,11 +311,23 @@ test("peers are told the port of a mesh that is not at the standard one", () => 
 
 test("a certificate of its own comes into the key server's container only, and its absence does not keep the pod back", () => {
   const cluster = aCluster(({ spec }) => {
-    spec.defaults = { ...spec.defaults, interfaces: { kmip: { certificateSecretRef: { name: "kms-tls" } } } };
+    spec.defaults = {
+      ...spec.defaults,
+      interfaces: {
+        kmip: { certificateSecretRef: { name: "kms-tls" } },
+        rest: { certificateSecretRef: { name: "web" } },
+      },
+    };
   });
   const pod = podSpec({ cluster, nodes: { "dc1-a": "waiting" } });
   const { secret } = pod.volumes.find((volume: Pod) => volume.name === "kmip-certificate");
   assert.deepEqual([secret.secretName, secret.optional], ["kms-tls", true]);
+  const [keyServer] = pod.containers;
+  const flags = keyServer.command.slice(keyServer.command.indexOf("--kmip-certificate"));
+  assert.deepEqual(flags, [
+    ...["--kmip-certificate", "/run/secrets/keyfleet/kmip"],
+    ...["--rest-certificate", "/run/secrets/keyfleet/rest"],
+  ]);
   const mounted = containersOf(pod).filter((each) =>
     each.volumeMounts.some((one: Pod) => one.name === "kmip-certificate"),
   );

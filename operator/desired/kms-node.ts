@@ -121,6 +121,12 @@ function clientsOf(observed: Observed, node: NodeFacts, shared: SharedParts): Km
   const before = node.node?.spec.clients.caBundle;
   const kept = missing.length > 0 && before !== undefined && before !== "" ? before : caBundle;
   const wanted = observed.cluster.spec.clients?.administrators ?? [];
-  const paused = isPaused(observed.cluster) ? node.node?.spec.clients.administrators : undefined;
-  return { caBundle: kept, administrators: [...(paused ?? wanted)] };
+  const paused = isPaused(observed.cluster) ? node.node?.spec.clients : undefined;
+  const { legacyCiphers, serveCompromised } = paused ?? observed.cluster.spec.clients ?? {};
+  return {
+    caBundle: kept,
+    administrators: [...(paused?.administrators ?? wanted)],
+    ...(legacyCiphers === undefined ? {} : { legacyCiphers }),
+    ...(serveCompromised === undefined ? {} : { serveCompromised }),
+  };
 }

@@ -1,5 +1,5 @@
 import type { KmsNode, KubernetesObject, NodeImage } from "../ports/types.ts";
-import { nodeContainers } from "./containers.ts";
+import { certificateDoors, certificateSecret, nodeContainers } from "./containers.ts";
 import { exposureType } from "./exposure.ts";
 import { nodeLabels, ownedMetadata } from "./labels.ts";
 import type { ResolvedSettings } from "./settings.ts";
@@ -115,17 +115,19 @@ function volumes(settings: ResolvedSettings): Record<string, unknown>[] {
     { name: "run", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
     { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
     { name: "pin", secret: { secretName: name, defaultMode: 0o440, items: [{ key, path: "pin" }] } },
-    ...ownCertificate(settings),
+    ...ownCertificates(settings),
     { name: "api", projected: { defaultMode: 0o440, sources: apiSources } },
   ];
 }
 
 /** Optional, so that a node comes up without it and says so, instead of not at all. */
-function ownCertificate(settings: ResolvedSettings): Record<string, unknown>[] {
-  const name = settings.interfaces?.kmip?.certificateSecretRef?.name;
-  if (name === undefined) return [];
+function ownCertificates(settings: ResolvedSettings): Record<string, unknown>[] {
   const items = ["tls.crt", "tls.key"].map((key) => ({ key, path: key }));
-  return [{ name: "kmip-certificate", secret: { secretName: name, optional: true, defaultMode: 0o440, items } }];
+  return certificateDoors.flatMap((door) => {
+    const secretName = certificateSecret(settings, door);
+    if (secretName === undefined) return [];
+    return [{ name: `${door}-certificate`, secret: { secretName, optional: true, defaultMode: 0o440, items } }];
+  });
 }
 
 const apiSources = [

@@ -5,6 +5,7 @@ import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
 import { takeBack } from "./fleet-gates.ts";
 import { returnedMembers } from "./remove.ts";
+import { missingCertificates } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
@@ -14,6 +15,7 @@ export function complaints(view: View): Blocked[] {
     ...lostSitesAnswer(view),
     ...storageUnchanged(view),
     ...missingBundles(view),
+    ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? missingCertificates(view, facts) : [])),
     ...unknownSites(view),
   ];
 }

@@ -4,6 +4,7 @@ import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
 import { versionStep } from "./roll-gates.ts";
+import { missingPin } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** A node that has not reported after this time since it was made is passed over, so that the next may join. */
@@ -16,7 +17,7 @@ const gates: readonly NodeGate[] = [
   siteHasOperator,
   reportedByItsSite,
   nodeConfigured,
-  referencesPresent,
+  missingPin,
   podRuns,
   nodeStarted,
   hsmReady,
@@ -73,19 +74,6 @@ function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {
     message: `the node has no ${missing.join(", ")}`,
     remedy: `set ${missing.join(", ")} in spec.defaults, the defaults of site ${node.site}, or the settings of ${node.name}`,
   };
-}
-
-function referencesPresent(view: View, node: NodeFacts): Blocked | undefined {
-  const reference = resolvedSettings(view.observed.cluster, node).hsm.pinSecretRef;
-  if (!node.local || node.external || reference === undefined) return undefined;
-  const { name, key = "pin" } = reference;
-  const found = view.observed.references.get(`Secret/${name}`);
-  const namespace = view.observed.cluster.metadata.namespace ?? "default";
-  const create = `kubectl -n ${namespace} create secret generic ${name} --from-file=${key}=FILE in site ${node.site}`;
-  const closed = { gate: "referencesPresent", subject: node.name } as const;
-  if (!found?.present) return { ...closed, message: `Secret ${name} with the PIN is missing`, remedy: create };
-  if (found.keys.includes(key)) return undefined;
-  return { ...closed, message: `Secret ${name} has no key ${key}`, remedy: `add the key with the PIN: ${create}` };
 }
 
 function podRuns(view: View, node: NodeFacts): Blocked | undefined {

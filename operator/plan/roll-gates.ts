@@ -53,6 +53,18 @@ export function soaked(view: View, candidate: NodeFacts): Blocked[] {
   }));
 }
 
+/** Members that have the new settings already run with all of them. */
+export function settingsTried(view: View, candidate: NodeFacts, has: (node: NodeFacts) => boolean): Blocked[] {
+  return neededMembers(view).flatMap((node): Blocked[] => {
+    const applied = conditionOf(node.node, "SettingsApplied");
+    if (node.name === candidate.name || applied?.reason !== "Invalid" || !has(node)) return [];
+    const message = `${node.name} was given the new settings first and cannot use them: ${applied.message}`;
+    const remedy =
+      "correct the field that the message names, or what it refers to; the other nodes keep their settings meanwhile";
+    return [{ gate: "settingsTried", subject: node.name, message, remedy }];
+  });
+}
+
 /** Whether a node has served for the soak time without a break. */
 export function isSoaked(view: View, { node, serving }: NodeFacts): boolean {
   const since = Date.parse(conditionOf(node, "Serving")?.lastTransitionTime ?? "");

@@ -243,6 +243,46 @@ for (const [sentence, world, does] of withOldSettings)
     assert.deepEqual(words.sort(), [...does].sort());
   });
 
+const withCertificate = aCluster(({ spec }) => {
+  spec.defaults = { ...spec.defaults, interfaces: { kmip: { certificateSecretRef: { name: "kms-tls" } } } };
+});
+const tls = (...keys: string[]) => ({ references: { "Secret/kms-tls": { present: true, keys } } });
+const triedOn: WorldInTest["nodes"] = {
+  "dc1-a": {
+    stage: "member",
+    bad: { SettingsApplied: ["Invalid", "interfaces.kmip.certificateSecretRef: it has ended"] },
+  },
+};
+
+for (const [sentence, world, waitsFor, does] of [
+  ["its Secret is missing", {}, ["referencesPresent dc1-a", "referencesPresent dc1-b"], []],
+  ["its Secret has no key", tls("tls.crt"), ["referencesPresent dc1-a", "referencesPresent dc1-b"], []],
+  ["nothing, when its Secret is there", tls("tls.crt", "tls.key"), [], ["lock for settings of dc1-a"]],
+] as const satisfies readonly (readonly [string, WorldInTest, readonly string[], readonly string[]])[])
+  test(`no serving node is restarted for a certificate of its own until what is missing is there: ${sentence}`, () => {
+    const observed = { ...anObserved(world), cluster: withCertificate };
+    const plan = inWords(planNext(desiredInTest(observed), observed, () => undefined));
+    assert.deepEqual([plan.waitsFor, plan.does], [waitsFor, does]);
+  });
+
+test("new settings that the first node cannot use reach no other node, whose status says what to mend", () => {
+  const given = { nodes: triedOn, ...tls("tls.crt", "tls.key") };
+  const old = anObserved(given);
+  const sites = old.sites.map((view) => ({
+    ...view,
+    nodes: view.nodes.map((node) => {
+      const { interfaces: _none, ...settings } = node.spec.settings;
+      const has = node.metadata.name === "dc1-a" ? { interfaces: withCertificate.spec.defaults?.interfaces ?? {} } : {};
+      return { ...node, spec: { ...node.spec, settings: { ...settings, ...has } } };
+    }),
+  }));
+  const observed = { ...old, sites, cluster: withCertificate };
+  const plan = planNext(desiredInTest(observed), observed, () => undefined);
+  assert.ok(!inWords(plan).does.some((one) => one.startsWith("lock")), inWords(plan).does.join());
+  const gate = plan.blocked.find((blocked) => blocked.gate === "settingsTried");
+  assert.match(gate?.message ?? "", /dc1-a was given the new settings first and cannot use them: .*it has ended/);
+});
+
 for (const [cron, when, starts] of [
   ["0 2 * * 6", "2026-02-28T02:00:00Z", true],
   ["0 2 * * 6", "2026-02-27T02:00:00Z", false],

@@ -7,7 +7,8 @@ import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
-import { approved, soaked, versionStep } from "./roll-gates.ts";
+import { approved, settingsTried, soaked, versionStep } from "./roll-gates.ts";
+import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 import { windowOpen } from "./windows.ts";
@@ -115,7 +116,19 @@ function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
     ...othersKeepServing(view, node, { why, remedy }),
     ...soaked(view, node),
     ...windowOpen(view, node),
+    ...settingsCanWork(view, node),
     ...(isRebuilt(view, node) ? everybodyIsIn(view) : []),
+  ];
+}
+
+/** A node that serves is not restarted into settings that cannot work, nor into those that do not work elsewhere. */
+function settingsCanWork(view: View, node: NodeFacts): Blocked[] {
+  if (!settingsLag(view.observed.cluster, node)) return [];
+  const pin = missingPin(view, node);
+  return [
+    ...(pin === undefined ? [] : [pin]),
+    ...missingCertificates(view, node),
+    ...settingsTried(view, node, (other) => !settingsLag(view.observed.cluster, other)),
   ];
 }
 

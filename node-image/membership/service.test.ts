@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connect } from "node:tls";
+import type { KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
+import { readSettings, type Settings } from "../config/settings.ts";
+import { type TestAuthority, testAuthority } from "../testing/certificates.ts";
+import { aNode } from "../testing/facts.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { connectKmip, KmipFailure } from "../testing/kmip-client.ts";
+import { memoryStore } from "../testing/memory-store.ts";
+import { type Door, Service } from "./service.ts";
+
+const tripleDes = { "Cryptographic Algorithm": 2, "Cryptographic Length": 168, "Cryptographic Usage Mask": 12 };
+const address = "127.0.0.1";
+let site: TestAuthority;
+let clients: TestAuthority;
+let service: Service;
+const [store, keyring] = [memoryStore(), testKeyring()];
+
+before(async () => {
+  site = await testAuthority("O=bank, OU=dc1, CN=keyfleet CA");
+  clients = await testAuthority("O=bank, CN=clients");
+  const settings = readSettings(["--source", "file:none", "--listen", address, "--kmip-port", "0"], {}) as Settings;
+  const quiet = () => undefined;
+  service = new Service({ settings, log: quiet, metrics: { operation: quiet }, activity: quiet });
+  await service.start(await aDoor({}));
+});
+after(async () => {
+  service.stop("cut");
+  await service.ended();
+});
+
+async function aDoor(of: Partial<KmsNodeSpec["clients"]>, rest?: string): Promise<Door> {
+  const own = await site.issue("O=bank, OU=dc1, CN=dc1-a", { usage: "server" });
+  const caBundle = clients.certificate;
+  // Free ports: a test must not meet a node on this machine.
+  const interfaces = { kmip: { port: 0 }, rest: { port: 0 } };
+  const node = aNode({ clients: { caBundle, administrators: [], ...of }, settings: { interfaces } });
+  const door = { node, store, keyring, chainPem: own.certificate, privateKeyPem: own.key };
+  if (rest === undefined) return door;
+  const other = await site.issue(`O=bank, CN=${rest}`, { usage: "server" });
+  return { ...door, rest: { chainPem: other.certificate, privateKeyPem: other.key } };
+}
+
+function portOf(name: string): number {
+  return service.interfaces.find((each) => each.name === name)?.port ?? 0;
+}
+
+/** Common name of the certificate that a port shows. */
+function shownAt(name: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address, port: portOf(name), rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN));
+      socket.destroy();
+    });
+    socket.once("error", reject);
+  });
+}
+
+test("HTTPS shows the certificate of KMIP, or its own at once when it has one, and KMIP keeps its own", async () => {
+  assert.deepEqual([await shownAt("kmip"), await shownAt("rest")], ["dc1-a", "dc1-a"]);
+  service.update(await aDoor({}, "web"));
+  assert.deepEqual([await shownAt("kmip"), await shownAt("rest")], ["dc1-a", "web"]);
+  service.update(await aDoor({}));
+  assert.deepEqual([await shownAt("kmip"), await shownAt("rest")], ["dc1-a", "dc1-a"]);
+});
+
+test("what the specification lets clients do acts at once, on open connections too", async () => {
+  const identity = await clients.issue("O=bank, CN=app");
+  const client = await connectKmip({ host: address, port: portOf("kmip"), authority: site.certificate, identity });
+  await assert.rejects(client.create(tripleDes), KmipFailure);
+  service.update(await aDoor({ legacyCiphers: true }));
+  const id = await client.create(tripleDes);
+  await client.activate(id);
+  await client.revoke(id, 2);
+  await assert.rejects(client.get(id), KmipFailure, "a compromised key stays where it is");
+  service.update(await aDoor({ serveCompromised: true }));
+  assert.equal((await client.get(id)).length, 24);
+  service.update(await aDoor({}));
+  await assert.rejects(client.get(id), KmipFailure);
+  await assert.rejects(client.create(tripleDes), KmipFailure);
+  client.close();
+});
