@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { Fleet } from "./testing/fleet.ts";
 import type { FleetNode } from "./testing/fleet-node.ts";
@@ -8,9 +11,11 @@ import type { FleetNode } from "./testing/fleet-node.ts";
 let fleet: Fleet;
 let node: FleetNode;
 let key = "";
+const logFileBytes = 20_000;
 before(async () => {
   fleet = await Fleet.start();
-  node = await fleet.add("dc1-a");
+  const logs = { environment: { KEYFLEET_LOG_FILE_BYTES: String(logFileBytes) } };
+  node = await fleet.add("dc1-a", { logFolder: "/var/lib/keyfleet/logs", programs: { keyServer: logs } });
 });
 after(() => fleet.stop());
 
@@ -31,6 +36,33 @@ test("it founds a fleet of its own and serves KMIP", async () => {
   client.close();
   const served = node.status?.interfaces?.map(({ name, port }) => `${name} ${port}`);
   assert.deepEqual(served, ["kmip 5696", "rest 8443", "status 8444"]);
+});
+
+test("it writes an activity log and turns its files over, with every operation in it and no key byte", async () => {
+  node.edit({ settings: { ...node.spec.settings, logs: { kmipActivity: true } } });
+  const client = await fleet.connect("dc1-a");
+  const bytes = await client.get(key);
+  const folder = join(node.folder, "data/logs");
+  const files = () => readdirSync(folder).filter((name) => name.startsWith("kmip-activity.log"));
+  // The settings apply when the node has read its file again.
+  for (let round = 0; round < 400 && !existsSync(join(folder, "kmip-activity.log")); round += 1) {
+    await client.get(key);
+    await setTimeout(50);
+  }
+  for (let round = 0; round < 500 && files().length < 4; round += 1) await client.get(key);
+  client.close();
+  const texts = files().map((name) => readFileSync(join(folder, name), "utf8"));
+  assert.equal(texts.length, 4);
+  for (const text of texts) assert.ok(text.length <= logFileBytes);
+  const lines = texts.flatMap((text) => text.trim().split("\n")).map((line) => JSON.parse(line));
+  for (const { message, log, operation, version, objects, result } of lines)
+    assert.deepEqual(
+      [message, log, operation, version, objects, result],
+      ["kmip", "kmip-activity", "Get", "1.4", [key], "success"],
+    );
+  const whole = [...texts, ...readdirSync(folder).map((name) => readFileSync(join(folder, name), "latin1"))].join("\n");
+  for (const form of [bytes.toString("hex"), bytes.toString("base64"), JSON.stringify([...bytes])])
+    assert.ok(!whole.toLowerCase().includes(form.toLowerCase()));
 });
 
 test("it stops at once when its HSM is gone, and serves again when it is back", async () => {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { harden } from "./config/hardening.ts";
 import { jsonLog } from "./config/json-log.ts";
 import { openSource } from "./config/open-source.ts";
-import { rotatingFile } from "./config/rotating-file.ts";
+import { logRotation, rotatingFile } from "./config/rotating-file.ts";
 import { help, readSettings, type Settings } from "./config/settings.ts";
 import type { NodeSource } from "./config/source.ts";
 import { nodeMetrics } from "./health/metrics.ts";
@@ -50,8 +50,9 @@ async function main(): Promise<void> {
 }
 
 /** Where lines go: to stdout, which a pod's logs are, or to a file of the folder that was named. */
-function writerOf({ logFolder }: Settings, name: string): ((line: string) => void) | undefined {
-  return logFolder === undefined ? undefined : rotatingFile(join(logFolder, name));
+function writerOf({ logFolder, logFileBytes }: Settings, name: string): ((line: string) => void) | undefined {
+  if (logFolder === undefined) return undefined;
+  return rotatingFile(join(logFolder, name), { ...logRotation, maxBytes: logFileBytes ?? logRotation.maxBytes });
 }
 
 function settingsOrExit(): Settings {

@@ -138,6 +138,29 @@ test("a log line is one JSON object, below the level it is dropped", () => {
   assert.equal(lines.join("").split("\n").length, 2);
 });
 
+test("a log line that would be too long is cut, says so, and is JSON all the same", () => {
+  const long = 'é"\n'.repeat(20_000);
+  const many = Object.fromEntries(Array.from({ length: 2_000 }, (_, at) => [`field ${at}`, at]));
+  const cases: Readonly<Record<string, Record<string, unknown>>> = {
+    "one long text": { event: "request-failed", stack: long },
+    "many long texts": Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`stack ${at}`, long])),
+    "a long list of texts": { objects: Array.from({ length: 5_000 }, () => "00000000-0000-0000-0000-000000000000") },
+    "texts deep inside": { cause: { cause: { cause: { stack: long } } } },
+    "too many fields": many,
+  };
+  for (const [name, fields] of Object.entries(cases)) {
+    const lines: string[] = [];
+    jsonLog(
+      () => "info",
+      (line) => lines.push(line),
+    )("error", "failed", fields);
+    const [line = ""] = lines;
+    assert.ok(Buffer.byteLength(line) <= 8 * 1024 + 1, name);
+    const { message, level, cut, event } = JSON.parse(line);
+    assert.deepEqual([message, level, cut, event], ["failed", "error", true, fields.event], name);
+  }
+});
+
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -21,6 +21,8 @@ export interface Settings {
   readonly healthPort: number;
   /** Folder of node.log and kmip-activity.log, rotated; undefined: lines go to stdout. */
   readonly logFolder: string | undefined;
+  /** Bytes of each of these files before the next is begun; undefined: the usual. */
+  readonly logFileBytes: number | undefined;
   /** Where the site's operator reads the status of a node outside Kubernetes; 0: nowhere. */
   readonly statusPort: number;
   /** Names PostgreSQL's unix socket; the port of the mesh. */
@@ -52,6 +54,7 @@ export const help = `Key server of a keyfleet node.
   --kmip-certificate  folder with tls.crt and tls.key for KMIP [the site's CA's]
   --rest-certificate  the same for KMIP over HTTPS [that of KMIP]
   --log-folder     folder of node.log and kmip-activity.log, rotated  [stdout]
+  --log-file-bytes of each, nine older ones are kept beside it  [KEYFLEET_LOG_FILE_BYTES, 10000000]
   --health-port    /livez /readyz /metrics                 [8080]
   --status-port    GET /status over TLS with certificates of the mesh, for the site's operator; 0: none [0]
   --postgres-port  port that names PostgreSQL's unix socket [5432]
@@ -79,6 +82,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       "kmip-certificate": text,
       "rest-certificate": text,
       "log-folder": text,
+      "log-file-bytes": text,
       "health-port": text,
       "status-port": text,
       "postgres-port": text,
@@ -103,6 +107,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     kmipCertificate: values["kmip-certificate"],
     restCertificate: values["rest-certificate"],
     logFolder: values["log-folder"],
+    logFileBytes: count("--log-file-bytes", values["log-file-bytes"], environment.KEYFLEET_LOG_FILE_BYTES, 1e9),
     healthPort: port("--health-port", values["health-port"] ?? "8080"),
     statusPort: port("--status-port", values["status-port"] ?? "0"),
     postgresPort: port("--postgres-port", values["postgres-port"] ?? "5432"),
@@ -131,12 +136,17 @@ function port(flag: string, value: string): number {
   throw new Error(`${flag} ${value} is not a port`);
 }
 
-function count(flag: string, given: string | undefined, inEnvironment: string | undefined): number | undefined {
+function count(
+  flag: string,
+  given: string | undefined,
+  inEnvironment: string | undefined,
+  most = 100_000,
+): number | undefined {
   const value = given ?? inEnvironment;
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (Number.isInteger(number) && number > 0 && number <= 100_000) return number;
-  throw new Error(`${flag} ${value} is not a number from 1 to 100000`);
+  if (Number.isInteger(number) && number > 0 && number <= most) return number;
+  throw new Error(`${flag} ${value} is not a number from 1 to ${most}`);
 }
 
 function onOrOff(flag: string, value: string): boolean {

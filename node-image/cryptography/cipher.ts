@@ -38,7 +38,7 @@ interface Kind {
   readonly start: (request: CipherRequest, iv: Buffer) => CipherStream;
 }
 
-function kindOf({ algorithm: kind, parameters, key }: CipherRequest): Kind {
+function kindOf({ algorithm: kind, parameters }: CipherRequest): Kind {
   switch (kind) {
     case algorithm.aes:
       return found(aesModes[required(parameters)]);
@@ -49,9 +49,17 @@ function kindOf({ algorithm: kind, parameters, key }: CipherRequest): Kind {
     case algorithm.chaCha20Poly1305:
       return chaCha20Poly1305;
     default:
-      throw new Refusal("InvalidField", `Keys of this algorithm (${key.type}) do not encrypt data`);
+      throw new Refusal(
+        "InvalidField",
+        kind === 0 ? unknownAlgorithm : `Cryptographic Algorithm ${kind} ${doesNotEncrypt}`,
+      );
   }
 }
+
+const unknownAlgorithm =
+  "The key has no Cryptographic Algorithm: give one that encrypts (AES, ChaCha20, ChaCha20-Poly1305) in Cryptographic Parameters";
+const doesNotEncrypt =
+  "does not encrypt data: use a key of AES, ChaCha20 or ChaCha20-Poly1305, a public RSA key, or MAC and Sign for this one";
 
 function required({ blockCipherMode }: CryptographicParameters): number {
   if (blockCipherMode === undefined) {

@@ -88,6 +88,27 @@ test("an unreadable item fails alone and is named in its answer", async () => {
   );
 });
 
+const refusedByStore: readonly (readonly [string, number, number, RegExp])[] = [
+  ["tooMany", 14, 0x02, /search by more attributes/],
+  ["tooMany", 21, 0x3a, /search by more attributes/],
+  ["overloaded", 14, 0x100, /try again, or on another node/],
+  ["unavailable", 14, 0x100, /cannot reach its database now/],
+];
+
+for (const [code, version, reason, message] of refusedByStore) {
+  test(`a store that answers ${code} is told to a client of ${version / 10} with a reason and what to do`, async () => {
+    const error = Object.assign(new Error("why, for the log"), { name: "StoreError", code });
+    const store = { ...memoryStore(), locate: () => Promise.reject(error) };
+    const lines: unknown[] = [];
+    const handler = kmipHandler({ store, keyring: testKeyring(), log: (fields) => void lines.push(fields) });
+    const request = { operation: operation.locate, payload: payload() };
+    const [result] = resultsOf(decode(await handler(encode(requestMessage([request], { version })), caller)));
+    assert.equal(result?.reason, reason);
+    assert.match(result?.message ?? "", message);
+    assert.deepEqual(lines, [{ level: "warn", event: "store-refused", reason: "why, for the log" }]);
+  });
+}
+
 test("operations are counted by name and result, whatever a client calls them", async () => {
   const { handler, counted } = aHandler();
   for (const request of [query, get("x"), { operation: 0x7fffffff, payload: payload() }]) {

@@ -106,6 +106,11 @@ export function failed(
   if (error instanceof Refusal) {
     return { status: operationFailed, reason: reasonOf(error, around.version), message: ascii(error.message) };
   }
+  const known = storeRefusal(error);
+  if (known !== undefined) {
+    around.log({ level: "warn", event: "store-refused", reason: (error as Error).message });
+    return failed(known, around);
+  }
   const correlation = randomUUID();
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   around.log({ level: "error", event: "request-failed", correlation, error: name, message, stack: stack ?? "" });
@@ -114,6 +119,25 @@ export function failed(
     reason: generalFailure,
     message: `The server failed; its log has the cause under ${correlation}. Try again, or on another node`,
   };
+}
+
+/** What the store cannot do now, and what the client can do about it; undefined where only the log can tell. */
+function storeRefusal(error: unknown): Refusal | undefined {
+  if (!(error instanceof Error) || error.name !== "StoreError") return undefined;
+  switch ((error as { readonly code?: unknown }).code) {
+    case "tooMany":
+      return new Refusal(
+        "ResponseTooLarge",
+        `The request concerns too many objects (${error.message}): search by more attributes, for example by Name or Object Group`,
+        "ServerLimitExceeded",
+      );
+    case "overloaded":
+      return new Refusal("GeneralFailure", "The node has more work than it can do: try again, or on another node");
+    case "unavailable":
+      return new Refusal("GeneralFailure", "The node cannot reach its database now: try again, or on another node");
+    default:
+      return undefined;
+  }
 }
 
 /** PyKMIP reads texts byte by byte and fails on any other sign; some messages repeat what a client named. */
