@@ -61,6 +61,7 @@ test("CRDs and peer access can be left out", () => {
   ).map(({ kind, metadata }) => `${kind}/${metadata.name}`);
   assert.deepEqual(kinds.sort(), [
     "Deployment/keyfleet-operator",
+    "PodDisruptionBudget/keyfleet-operator",
     "PriorityClass/keyfleet-node",
     "Role/keyfleet-operator",
     "RoleBinding/keyfleet-operator",
@@ -99,6 +100,11 @@ test("no right reaches beyond the namespace, deletes or changes a Secret, or use
   }
 });
 
+test("a single operator has no budget, which would hold up every drain", () => {
+  const kinds = documents(render("--set", "site=dc1", "--set", "replicas=1")).map(({ kind }) => kind);
+  assert.ok(kinds.includes("Deployment") && !kinds.includes("PodDisruptionBudget"));
+});
+
 const refusals: readonly [string, RegExp, readonly string[]][] = [
   ["a missing site", /at '\/site'/, []],
   ["an unknown value", /additional properties 'sites' not allowed/, ["--set", "site=dc1", "--set", "sites=dc1"]],
@@ -107,6 +113,7 @@ const refusals: readonly [string, RegExp, readonly string[]][] = [
     /additional properties 'pullpolicy' not allowed/,
     ["--set", "site=dc1", "--set", "image.pullpolicy=Never"],
   ],
+  ["no operator at all", /replicas/, ["--set", "site=dc1", "--set", "replicas=0"]],
   ["a tag in the nodes' image", /nodeImage\/repository/, ["--set", "site=dc1", "--set", "nodeImage.repository=a/b:1"]],
   [
     "switching off the read-only root",

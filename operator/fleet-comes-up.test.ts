@@ -120,7 +120,7 @@ async function makeSite(site: Site): Promise<void> {
 
 async function startOperator(site: Site): Promise<void> {
   const nodeImage = { repository: "localhost/keyfleet-node", pullPolicy: "Never" } as const;
-  const settings = { site, namespace: site, healthPort: 0, logLevel: "info", nodeImage } as const;
+  const settings = { site, namespace: site, identity: site, healthPort: 0, logLevel: "info", nodeImage } as const;
   const operator = new KeyfleetOperator({ settings, reconcile, clock: systemClock, log: quietLog() });
   operators.push(operator);
   await operator.start();

@@ -6,6 +6,7 @@ test("flags win over the environment, the environment over defaults", () => {
   const settings = readSettings(["--site", "dc1", "--log-level=debug"], {
     KEYFLEET_SITE: "dc9",
     KEYFLEET_NAMESPACE: "keyfleet",
+    KEYFLEET_IDENTITY: "8c1f2c1e-0b53-4f1e-9a0f-2f6f6d1f7b10",
     KEYFLEET_NODE_IMAGE: "registry.example:5000/kms/node",
     KEYFLEET_NODE_IMAGE_PULL_POLICY: "Never",
     KEYFLEET_NODE_PRIORITY_CLASS: "keyfleet-node",
@@ -13,6 +14,7 @@ test("flags win over the environment, the environment over defaults", () => {
   assert.deepEqual(settings, {
     site: "dc1",
     namespace: "keyfleet",
+    identity: "8c1f2c1e-0b53-4f1e-9a0f-2f6f6d1f7b10",
     healthPort: 8081,
     logLevel: "debug",
     nodeImage: {
@@ -25,7 +27,7 @@ test("flags win over the environment, the environment over defaults", () => {
 
 test("help is help, whatever else is wrong", () => {
   assert.equal(readSettings(["--help"], {}), "help");
-  const names = ["SITE", "NAMESPACE", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"];
+  const names = ["SITE", "NAMESPACE", "IDENTITY", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"];
   for (const name of [...names, "NODE_PRIORITY_CLASS"]) {
     assert.ok(usage.includes(`KEYFLEET_${name}`), name);
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import type { NodeImage } from "./ports/types.ts";
 import type { LogLevel } from "./runtime/log.ts";
@@ -8,6 +9,8 @@ export interface Settings {
   readonly site: string;
   /** Namespace that it works in; undefined: that of the kubeconfig's context or of its own pod. */
   readonly namespace: string | undefined;
+  /** Tells this operator from the others of its site; a process may have that of one that has ended before it began. */
+  readonly identity: string;
   readonly healthPort: number;
   readonly logLevel: LogLevel;
   readonly nodeImage: NodeImage;
@@ -21,6 +24,7 @@ export class SettingsError extends Error {
 const options = {
   site: { type: "string" },
   namespace: { type: "string" },
+  identity: { type: "string" },
   "health-port": { type: "string", default: "8081" },
   "log-level": { type: "string", default: "info" },
   "node-image": { type: "string", default: "localhost/keyfleet-node" },
@@ -36,6 +40,7 @@ export const usage = `keyfleet operator: runs the key management servers of one 
 
   --site NAME                    site that it serves, as named in KmsCluster spec.sites   KEYFLEET_SITE
   --namespace NAME               namespace that it works in (default: its own)            KEYFLEET_NAMESPACE
+  --identity NAME                among the operators of its site (default: a random one)  KEYFLEET_IDENTITY
   --health-port N                /livez, /readyz, /metrics (default 8081)                 KEYFLEET_HEALTH_PORT
   --log-level LEVEL              debug, info (default), warn, error                       KEYFLEET_LOG_LEVEL
   --node-image REPOSITORY        image of the nodes, without tag                          KEYFLEET_NODE_IMAGE
@@ -57,7 +62,7 @@ export function readSettings(
     const fallback = "default" in options[name] ? (options[name] as { default: string }).default : undefined;
     return (given[name] as string | undefined) ?? (environment[variable] || undefined) ?? fallback;
   };
-  const optional = (flag: "namespace" | "node-priority-class") => {
+  const optional = (flag: "namespace" | "identity" | "node-priority-class") => {
     const text = value(flag);
     return text === undefined ? undefined : name(text, `--${flag}`);
   };
@@ -65,6 +70,7 @@ export function readSettings(
   return {
     site: name(value("site"), "--site"),
     namespace: optional("namespace"),
+    identity: optional("identity") ?? randomUUID(),
     healthPort: port(value("health-port")),
     logLevel: oneOf("--log-level", value("log-level"), ["debug", "info", "warn", "error"]),
     nodeImage: {

@@ -20,16 +20,29 @@ const watchSeconds = 270;
 /** Objects a page of a list. */
 const pageSize = 250;
 
-/** The real KubernetesApi of one namespace; `observeCall` is told of each call, for metrics. */
-export function connect(options: {
+/** How to reach one namespace of one site. */
+export interface ConnectOptions {
   readonly kubeConfig: KubeConfig;
   readonly namespace: string;
+  /** Told of each call, for metrics. */
   readonly observeCall?: (call: { readonly verb: string; readonly code: string }) => void;
-}): KubernetesApi {
-  const { namespace } = options;
+  /** Milliseconds for which anything may still be changed; what would be sent, or be under way, after that is refused. */
+  readonly mayWriteMs?: () => number;
+  /** Deadline of a plain call instead of the usual one. */
+  readonly deadlineMs?: number;
+}
+
+/** The real KubernetesApi of one namespace. */
+export function connect(options: ConnectOptions): KubernetesApi {
+  const { namespace, mayWriteMs = () => Number.POSITIVE_INFINITY } = options;
   const transport = counted(httpsTransport(options.kubeConfig), options.observeCall ?? (() => {}));
-  const send = async (call: Omit<Call, "deadlineMs">) =>
-    (await transport.call({ deadlineMs: callDeadlineMs, ...call })) as KubernetesObject;
+  const longestMs = options.deadlineMs ?? callDeadlineMs;
+  const send = async (call: Omit<Call, "deadlineMs">) => {
+    const reads = call.method === "GET";
+    const fence = reads ? {} : { checkBeforeSending: () => void leftToWrite(mayWriteMs()) };
+    const deadlineMs = reads ? longestMs : Math.min(longestMs, Math.floor(leftToWrite(mayWriteMs())));
+    return (await transport.call({ ...call, ...fence, deadlineMs })) as KubernetesObject;
+  };
 
   return {
     namespace,
@@ -69,6 +82,11 @@ export function connect(options: {
       });
     },
   };
+}
+
+function leftToWrite(leftMs: number): number {
+  if (leftMs > 0) return leftMs;
+  throw new ApiError("notLeading", "another operator of this site may lead by now: nothing is changed any more");
 }
 
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

@@ -64,6 +64,7 @@ export type ApiErrorCode =
   | "gone"
   | "busy"
   | "unreachable"
+  | "notLeading"
   | "failed";
 
 /** A refusal or a silence of an API server. The message is the server's own, or says what hung; it holds no secrets. */

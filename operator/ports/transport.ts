@@ -19,6 +19,8 @@ export interface Call {
   readonly accept?: string;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Asked in the last moment before it is sent; throws when it must not be sent any more. */
+  readonly checkBeforeSending?: () => void;
 }
 
 /** HTTPS to one API server. */
@@ -47,6 +49,7 @@ export function httpsTransport(kubeConfig: KubeConfig): Transport {
 
   async function open(call: Call, signal: AbortSignal): Promise<import("node:http").IncomingMessage> {
     const { url, options, body } = await requestOf(kubeConfig, server as string, call);
+    call.checkBeforeSending?.();
     return await new Promise((resolve, reject) => {
       const request = https.request(url, { ...options, agent, signal }, resolve);
       request.on("socket", (socket) => socket.setNoDelay(true));

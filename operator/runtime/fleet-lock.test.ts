@@ -85,6 +85,17 @@ test("a crashed holder's lock is taken over after it has lapsed, not before", as
   assert.equal(await successor.take(work), true);
 });
 
+test("who leads a site next goes on with what its site held, before another can", async () => {
+  const world = await new World().prepared();
+  const earlier = world.lock("dc1", "earlier");
+  await earlier.take(work);
+  earlier.stop();
+  const next = world.lock("dc1", "next");
+  assert.deepEqual(await next.refresh(), { heldByMe: true, holder: "dc1", ...work });
+  await world.clock.advance(60_000);
+  assert.equal(await world.lock("dc2").take(work), false);
+});
+
 test("the loss of one site of three keeps the lock, the loss of two ends it and says so", async () => {
   const world = await new World().prepared();
   const lock = world.lock("dc1");

@@ -3,6 +3,7 @@ import type { Clock, FleetLock, KubernetesObject, LockView, Log } from "../ports
 import {
   decideTake,
   holderOf,
+  inheritedWork,
   leaseMs,
   lockAnnotations,
   majorityOf,
@@ -68,9 +69,12 @@ export class LeaseFleetLock implements FleetLock {
     if (lease !== undefined) this.#note(self.site, lease);
   }
 
-  /** Reads all shares that can be read. */
+  /** Reads all shares that can be read. What this site's earlier leader held for its work is held on. */
   async refresh(): Promise<LockView> {
-    await Promise.all(this.#options.counting().map((site) => this.#read(site)));
+    const { self, counting } = this.#options;
+    await Promise.all(counting().map((site) => this.#read(site)));
+    const work = this.#work === undefined ? inheritedWork(self, counting(), this.#shares()) : undefined;
+    if (work !== undefined) await this.take(work);
     return this.view();
   }
 

@@ -3,16 +3,17 @@ import { test } from "node:test";
 import { serveHealth } from "./health-server.ts";
 import { operatorMetrics } from "./metrics.ts";
 
-test("livez and readyz tell what is wrong, metrics show sites and locks", async () => {
-  const problems: { live?: string; ready?: string } = { ready: "not listed yet" };
+test("livez and readyz tell what is wrong and who leads, metrics show leading, sites and locks", async () => {
+  let ready = { ok: false, text: "not listed yet" };
   const metrics = operatorMetrics({
+    leads: () => true,
     queueDepth: () => 3,
     sites: () => [{ site: "dc2", reachable: false, ageMs: 40_000, expiresAtMs: 1_000_000 }],
     locks: () => [{ cluster: "bank", held: true }],
   });
   const server = await serveHealth(0, {
-    live: () => problems.live,
-    ready: () => problems.ready,
+    live: () => undefined,
+    ready: () => ready,
     registry: metrics.registry,
   });
   try {
@@ -22,8 +23,11 @@ test("livez and readyz tell what is wrong, metrics show sites and locks", async 
     };
     assert.deepEqual(await ask("/livez"), { status: 200, text: "ok" });
     assert.deepEqual(await ask("/readyz"), { status: 503, text: "not listed yet" });
+    ready = { ok: true, text: "stands by; dc1-operator leads" };
+    assert.deepEqual(await ask("/readyz"), { status: 200, text: "stands by; dc1-operator leads" });
     const { text } = await ask("/metrics");
     for (const line of [
+      "keyfleet_operator_leading 1",
       "keyfleet_operator_queue_depth 3",
       'keyfleet_site_reachable{site="dc2"} 0',
       'keyfleet_site_last_answer_age_seconds{site="dc2"} 40',

@@ -4,10 +4,12 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import type { Registry } from "prom-client";
 
-/** Answers of the probes: undefined is well, a text says what is not. */
+/** Answers of the probes. */
 export interface Health {
+  /** Undefined is well, a text says what is not. */
   live(): string | undefined;
-  ready(): string | undefined;
+  /** Whether the process can do its part, and what that is or what is missing. */
+  ready(): { readonly ok: boolean; readonly text: string };
   readonly registry: Registry;
 }
 
@@ -22,14 +24,18 @@ export async function serveHealth(
 ): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> {
   const application = express();
   application.disable("x-powered-by").disable("etag");
-  const probe = (ask: () => string | undefined) => (_request: express.Request, response: express.Response) => {
-    const problem = ask();
+  const probe = (ask: Health["ready"]) => (_request: express.Request, response: express.Response) => {
+    const { ok, text } = ask();
     response
-      .status(problem === undefined ? 200 : 503)
+      .status(ok ? 200 : 503)
       .type("text/plain")
-      .send(problem ?? "ok");
+      .send(text);
   };
-  application.get("/livez", probe(health.live));
+  const live = () => {
+    const problem = health.live();
+    return { ok: problem === undefined, text: problem ?? "ok" };
+  };
+  application.get("/livez", probe(live));
   application.get("/readyz", probe(health.ready));
   application.get("/metrics", async (_request, response) => {
     response.type(health.registry.contentType).send(await health.registry.metrics());

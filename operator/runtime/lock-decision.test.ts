@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decideTake, holderOf, leaseMs, majorityOf, type SeenShare } from "./lock-decision.ts";
+import { decideTake, holderOf, inheritedWork, leaseMs, majorityOf, type SeenShare } from "./lock-decision.ts";
 
 const self = { site: "dc1", instance: "me" };
 const free = { holder: undefined, instance: undefined, operation: undefined, node: undefined };
@@ -57,10 +57,10 @@ const cases: readonly [string, readonly string[], readonly SeenShare[], unknown]
     { kind: "refuse", because: "2 of 3 sites are needed: dc2, dc3 cannot be read" },
   ],
   [
-    "does not take over from another process of its own site before that has lapsed",
+    "takes over at once from who led its own site before",
     ["dc1"],
     seen({ dc1: by("dc1", "older") }),
-    { kind: "refuse", because: "1 of 1 sites are needed: dc1 taken by dc1" },
+    { kind: "take", sites: ["dc1"] },
   ],
   [
     "refuses when no site counts",
@@ -77,6 +77,19 @@ for (const [name, counting, shares, expected] of cases) {
 test("two disjoint majorities are impossible for every number of sites", () => {
   for (let sites = 1; sites <= 7; sites++) assert.ok(2 * majorityOf(sites) > sites);
 });
+
+const inheritances: readonly [string, readonly SeenShare[], unknown][] = [
+  ["a majority of shares", seen({ dc1: by("dc1", "older"), dc2: by("dc1", "older"), dc3: free }), true],
+  ["one share, as of a lock that was given back in part", seen({ dc1: by("dc1", "older"), dc2: free }), false],
+  ["shares of different terms", seen({ dc1: by("dc1", "older"), dc2: by("dc1", "oldest") }), false],
+  ["shares that have lapsed", seen({ dc1: by("dc1", "older"), dc2: by("dc1", "older") }, leaseMs), false],
+  ["shares of its own", seen({ dc1: by("dc1", "me"), dc2: by("dc1", "me") }), false],
+  ["shares of another site", seen({ dc1: by("dc2"), dc2: by("dc2") }), false],
+];
+for (const [what, shares, goesOn] of inheritances) {
+  test(`${goesOn ? "goes on" : "does not go on"} with the work of ${what}`, () =>
+    assert.deepEqual(inheritedWork(self, three, shares), goesOn ? { operation: "Join", node: "dc2-a" } : undefined));
+}
 
 test("shows the holder of most shares, and nobody when all have lapsed", () => {
   const shares = seen({ dc1: by("dc1"), dc2: by("dc2"), dc3: by("dc2") });

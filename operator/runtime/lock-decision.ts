@@ -4,7 +4,7 @@ import type { KubernetesObject } from "../ports/types.ts";
 export const lockAnnotations = {
   operation: "keyfleet.io/operation",
   node: "keyfleet.io/node",
-  /** Tells two operator processes of one site apart. */
+  /** Tells two terms of leading of one site's operators apart. */
   instance: "keyfleet.io/instance",
 } as const;
 
@@ -75,9 +75,28 @@ export function decideTake(self: Self, counting: readonly string[], seen: readon
 export function standingOf(self: Self, { share, unchangedMs }: SeenShare): ShareStanding {
   if (share === undefined) return "unreadable";
   if (share.holder === undefined || share.holder === "") return "free";
-  if (share.holder === self.site && share.instance === self.instance) return "mine";
-  // Another process of our own site also has to lapse first: it may still be at work.
+  // Whoever led this site before us has stopped: runtime/leadership.ts saw to that before we began.
+  if (share.holder === self.site) return share.instance === self.instance ? "mine" : "free";
   return unchangedMs >= leaseMs ? "free" : "taken";
+}
+
+/** The work of this site's earlier leader that still has the majority: it is gone on with. Undefined when there is none. */
+export function inheritedWork(
+  self: Self,
+  counting: readonly string[],
+  seen: readonly SeenShare[],
+): { readonly operation: string; readonly node: string } | undefined {
+  const left = seen.filter(
+    ({ site, share, unchangedMs }) =>
+      counting.includes(site) &&
+      share?.holder === self.site &&
+      share.instance !== self.instance &&
+      unchangedMs < leaseMs,
+  );
+  const share = left[0]?.share;
+  const same = left.filter((one) => one.share?.instance === share?.instance);
+  if (share?.operation === undefined || share.node === undefined || same.length < majorityOf(counting.length)) return;
+  return { operation: share.operation, node: share.node };
 }
 
 /** The holder that others see: whoever has most shares that are not lapsed; undefined when nobody has any. */

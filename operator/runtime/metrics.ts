@@ -11,6 +11,8 @@ export interface Metrics {
 
 /** The live values that are read when metrics are asked for. */
 export interface MetricSources {
+  /** Whether this process leads its site's operators. */
+  leads(): boolean;
   queueDepth(): number;
   sites(): readonly {
     readonly site: string;
@@ -65,6 +67,14 @@ function gauges(registry: Registry, sources: MetricSources): void {
     registers,
     collect() {
       this.set(sources.queueDepth());
+    },
+  });
+  new Gauge({
+    name: "keyfleet_operator_leading",
+    help: "Whether this process leads its site's operators; the others stand by.",
+    registers,
+    collect() {
+      this.set(sources.leads() ? 1 : 0);
     },
   });
   new Gauge({

@@ -38,6 +38,7 @@ export class WorkQueue {
   readonly #lastStartMs = new Map<string, number>();
   readonly #ready: string[] = [];
   #stopped = false;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
@@ -80,6 +81,11 @@ export class WorkQueue {
     this.#due.clear();
     this.#ready.length = 0;
     for (const controller of this.#running.values()) controller.abort(new Error("the operator stops"));
+  }
+
+  /** Resolves when no pass is under way. */
+  idle(): Promise<void> {
+    return this.#running.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   #schedule(key: string, delayMs: number): void {
@@ -129,6 +135,7 @@ export class WorkQueue {
     }
     cancelCeiling();
     this.#running.delete(key);
+    if (this.#running.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
     if (this.#again.delete(key)) this.add(key);
     if (delayMs !== undefined) this.add(key, Math.max(delayMs, 1));
     this.#next();

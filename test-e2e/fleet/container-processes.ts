@@ -8,12 +8,23 @@ export interface ContainerProcess {
   readonly command: string;
 }
 
+/** A container of a pod of a site. */
+export interface ContainerName {
+  readonly site: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+/** The processes of one container of a node of the local sites, its first one first. */
+export function containerProcesses(place: Place, pod: string, container: string): Promise<ContainerProcess[]> {
+  return processesIn(place, { site: siteOf(place, pod), pod, container });
+}
+
 /**
- * The processes of one container of a node of the local sites, its first one first. They are found by the container's
- * identifier, which is the name of its cgroup: from inside, a container's first process cannot be killed at once.
+ * The processes of a container of a local site, its first one first. They are found by the container's identifier, which
+ * is the name of its cgroup: from inside, a container's first process cannot be killed at once.
  */
-export async function containerProcesses(place: Place, pod: string, container: string): Promise<ContainerProcess[]> {
-  const site = siteOf(place, pod);
+export async function processesIn(place: Place, { site, pod, container }: ContainerName): Promise<ContainerProcess[]> {
   const template = `jsonpath={.status['initContainerStatuses','containerStatuses'][?(@.name=="${container}")].containerID}`;
   const { stdout } = await place.sites.kubectl(site, ["-n", namespace, "get", "pod", pod, "-o", template]);
   const id = stdout.trim().replace("containerd://", "");

@@ -54,7 +54,7 @@ function manifest(kind: string, name: string, more: Readonly<Record<string, unkn
 
 async function helmInstall(place: Place, site: string): Promise<void> {
   const { sites } = place;
-  const settings = ["--set", `site=${site}`, "--set", "resources.requests.cpu=10m"];
+  const settings = ["--set", `site=${site}`];
   const command = [
     "helm",
     "upgrade",

@@ -1,0 +1,74 @@
+import { until } from "./await.ts";
+import { type ContainerProcess, processesIn } from "./container-processes.ts";
+import { cluster, namespace, type Place } from "./places.ts";
+
+/** An operator of a site. */
+export interface OperatorPod {
+  readonly site: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly machine: string;
+}
+
+interface LeaseSpec {
+  readonly holderIdentity?: string;
+  readonly renewTime?: string;
+}
+
+/** The operators of a site that are not on their way out. */
+export async function operatorsAt(place: Place, site: string): Promise<OperatorPod[]> {
+  const words = ["-n", namespace, "get", "pods", "-l", "app.kubernetes.io/name=keyfleet-operator", "-o", "json"];
+  const { items } = JSON.parse((await place.sites.kubectl(site, words)).stdout) as { items: Pod[] };
+  return items
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .map(({ metadata, spec }) => ({ site, ...metadata, machine: spec.nodeName ?? "" }));
+}
+
+interface Pod {
+  readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+  readonly spec: { readonly nodeName?: string };
+}
+
+/** The operator that leads a site; waits until there is one. */
+export async function leaderAt(place: Place, site: string): Promise<OperatorPod> {
+  const look = async () => {
+    const { holderIdentity } = await leaseAt(place, site, "keyfleet-operator");
+    return (await operatorsAt(place, site)).find(({ uid }) => uid === holderIdentity);
+  };
+  const found = await until(look, (pod) => pod !== undefined, { what: `${site} has a leader`, deadlineMs: 60_000 });
+  return found as OperatorPod;
+}
+
+/** Who leads a site once its Lease was renewed after a moment (as Date gives it), and how much later that was. */
+export async function leaderSince(place: Place, site: string, sinceMs: number, but?: string) {
+  const look = () => leaseAt(place, site, "keyfleet-operator");
+  const renewed = ({ holderIdentity, renewTime }: LeaseSpec) =>
+    holderIdentity !== undefined && holderIdentity !== but && Date.parse(renewTime ?? "") > sinceMs;
+  const what = `an operator of ${site} takes over`;
+  const lease = await until(look, renewed, { what, deadlineMs: 60_000, everyMs: 200 });
+  const leader = (await operatorsAt(place, site)).find(({ uid }) => uid === lease.holderIdentity);
+  return { leader, afterMs: Date.parse(lease.renewTime ?? "") - sinceMs };
+}
+
+/** What an operator says at /readyz: "leads" or "stands by; ... leads". */
+export async function roleOf(place: Place, { site, name }: OperatorPod): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}:8081/proxy/readyz`;
+  return (await place.sites.kubectl(site, ["get", "--raw", path])).stdout;
+}
+
+/** The site that holds the fleet lock; undefined when none does. */
+export async function lockHolder(place: Place, site: string): Promise<string | undefined> {
+  return (await leaseAt(place, site, `keyfleet-${cluster}`)).holderIdentity;
+}
+
+/** The process of an operator on this machine; waits until it runs. */
+export async function operatorProcess(place: Place, { site, name }: OperatorPod): Promise<ContainerProcess> {
+  const look = async () => (await processesIn(place, { site, pod: name, container: "operator" }))[0];
+  const found = await until(look, (one) => one !== undefined, { what: `${name} runs`, deadlineMs: 120_000 });
+  return found as ContainerProcess;
+}
+
+async function leaseAt(place: Place, site: string, name: string): Promise<LeaseSpec> {
+  const words = ["-n", namespace, "get", "lease", name, "-o", "json"];
+  return (JSON.parse((await place.sites.kubectl(site, words)).stdout) as { spec: LeaseSpec }).spec;
+}
