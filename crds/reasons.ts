@@ -102,7 +102,7 @@ export const clusterReasons = {
 export type ClusterReason = keyof typeof clusterReasons;
 
 /** Gates that wait for a person's decision or for a time, not for a repair: Argo CD shows such a fleet as Suspended. */
-export const suspendingGates = ["notPaused", "approved", "windowOpen", "rejoinConsent"] as const;
+export const suspendingGates = ["notPaused", "approved", "windowOpen", "rejoinConsent", "deletionConfirmed"] as const;
 
 /** Gates of the plan: what must hold before a step that touches the fleet. */
 export const gates = {
@@ -127,6 +127,8 @@ export const gates = {
   siteKeepsServing: "Another node of the site serves meanwhile.",
   capacityKept: "Nodes that are coming have joined before one goes.",
   rejoinConsent: "Somebody consented that a node which has departed wipes its volume.",
+  deletionConfirmed: "Somebody confirmed that a deletion ends the fleet with all its nodes.",
+  sitesEnd: "Every site that counts ends the fleet too.",
   approved: "A person has released the upgrade, where the specification asks for that.",
   soaked: "Nodes of the new version have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",
@@ -153,7 +155,8 @@ export const eventReasons = {
   NodeJoining: "A node began to join.",
   NodeJoined: "A node has joined and is a member.",
   NodeRestarted: "The pod of a node was deleted so that it comes back up to date.",
-  NodeDeleted: "The objects of a node that never joined were deleted.",
+  NodeDeleted: "The objects of a node that never joined, has departed or ends with its fleet were deleted.",
+  FleetEnding: "The deletion of the fleet was taken over from another site.",
   CertificateIssued: "A node certificate was signed.",
   SiteCaMade: "The CA of the site was made.",
   SiteLost: "A site stopped answering.",

@@ -3,9 +3,9 @@ import { ownCas, signingCa } from "./desired/own-ca.ts";
 import { ExternalNodes } from "./external/external-nodes.ts";
 import { observe } from "./observe/observe.ts";
 import { References } from "./observe/references.ts";
-import { decideSpec, specAnnotations } from "./observe/spec-agreement.ts";
+import { decideSpec, type SpecDecision, specAnnotations } from "./observe/spec-agreement.ts";
 import { siteApi, type WriteSink } from "./ports/site-api.ts";
-import { writeSpecCopy } from "./ports/spec-copy.ts";
+import { lacksFinalizer, writeSpecCopy } from "./ports/spec-copy.ts";
 import type {
   Clock,
   KmsCluster,
@@ -18,6 +18,7 @@ import type {
   Reconcile,
   SiteApi,
 } from "./ports/types.ts";
+import { hasEnded, noteEnd } from "./runtime/ended-fleets.ts";
 import { LeaseFleetLock } from "./runtime/fleet-lock.ts";
 import type { Informer } from "./runtime/informer.ts";
 import type { LocalObjects } from "./runtime/local-objects.ts";
@@ -44,8 +45,6 @@ const externalCeilingMs = 10_000;
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #references: References;
-  /** Version of the local copy when it was last seen; so that a deletion here is told from never having had one. */
-  #lastVersion: string | undefined;
   /** What the last pass saw; for the CAs of this site. */
   #observed: Observed | undefined;
   readonly #external: ExternalNodes;
@@ -144,14 +143,13 @@ export class Fleet {
     const { cluster, self, sites, log } = this.#options;
     const local = this.#local();
     const peers = sites.names().filter((name) => name !== self.site);
-    const decision = decideSpec({
-      site: self.site,
-      local,
-      sites: sites.views(cluster, peers),
-      deleted: this.#lastVersion,
-    });
-    this.#lastVersion = local?.metadata.annotations?.[specAnnotations.version] ?? this.#lastVersion;
+    const views = sites.views(cluster, peers);
+    const decision = withFinalizer(decideSpec({ site: self.site, local, sites: views }), local);
     if (decision.kind === "keep") return;
+    if (local === undefined && decision.kind === "adopt") {
+      const there = views.find(({ name }) => name === decision.from)?.cluster;
+      if (await hasEnded(sites.local.api, cluster, there?.status?.clusterId)) return;
+    }
     const spec = decision.kind === "adopt" ? { spec: decision.spec } : {};
     const write = { name: cluster, local, version: decision.version, annotations: specAnnotations, ...spec };
     const written = await writeSpecCopy(sites.local.api, write);
@@ -182,6 +180,11 @@ export class Fleet {
         countEvent(event.reason);
         return api.event(event);
       },
+      async letGo(object) {
+        const { clusterId } = (object as unknown as KmsCluster).status ?? {};
+        if (clusterId !== undefined) await noteEnd(sites.local.api, object.metadata.name, clusterId);
+        await api.letGo(object);
+      },
     };
   }
 
@@ -196,6 +199,14 @@ export class Fleet {
       removed: (object) => of(object)?.removed(object),
     };
   }
+}
+
+/** A copy that keeps its version gets the finalizer all the same. */
+function withFinalizer(decision: SpecDecision, local: KmsCluster | undefined): SpecDecision {
+  const version = local?.metadata.annotations?.[specAnnotations.version];
+  if (decision.kind !== "keep" || local === undefined || version === undefined || !lacksFinalizer(local))
+    return decision;
+  return { kind: "stamp", version };
 }
 
 function adopted(regarding: KubernetesObject, { from, version }: { readonly from: string; readonly version: string }) {

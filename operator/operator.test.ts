@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ApiServer, startApiServer } from "@keyfleet/crds/testing/api-server.ts";
+import { KubeConfig } from "@kubernetes/client-node";
 import { KeyfleetOperator } from "./keyfleet-operator.ts";
 import { systemClock } from "./ports/clock.ts";
+import { connect } from "./ports/connect.ts";
 import type { Observed, PassPorts } from "./ports/types.ts";
 import { quietLog } from "./testing/quiet-log.ts";
 
@@ -20,6 +22,8 @@ type Site = (typeof names)[number];
 let server: ApiServer;
 let folder: string;
 const seen = new Map<string, Observed>();
+/** Operators that made a pass. */
+const passed = new Set<string>();
 const ports = new Map<string, PassPorts>();
 const operators = new Map<string, KeyfleetOperator>();
 
@@ -41,10 +45,11 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function start(site: Site): Promise<void> {
+async function start(site: Site, identity = `operator-${site}`): Promise<KeyfleetOperator> {
   const settings = {
     site,
     namespace: site,
+    identity,
     healthPort: 0,
     logLevel: "info",
     nodeImage: { repository: "localhost/keyfleet-node", pullPolicy: "Never" },
@@ -54,11 +59,13 @@ async function start(site: Site): Promise<void> {
     ports.set(site, given);
     if (observed === undefined) return { outcome: "gone" } as const;
     seen.set(site, observed);
+    passed.add(identity);
     return { outcome: "settled" } as const;
   };
   const operator = new KeyfleetOperator({ settings, reconcile, clock: systemClock, log: quietLog() });
-  operators.set(site, operator);
+  operators.set(identity, operator);
   await operator.start();
+  return operator;
 }
 
 async function configurePeer(here: Site, there: Site): Promise<void> {
@@ -140,6 +147,21 @@ test("a referenced Secret is seen by the names of its keys soon after it was mad
   assert.deepEqual(found, { present: true, keys: ["pin"] });
 });
 
+test("a copy that is deleted stays until it is let go, and is made again from the others", async () => {
+  const copy = async () => (await server.request("GET", copyPath("dc3"))).body;
+  const { uid, finalizers } = (await copy()).metadata;
+  assert.deepEqual(finalizers, ["keyfleet.io/fleet"]);
+  await server.request("DELETE", copyPath("dc3"));
+  await until("dc3 sees it", () => seen.get("dc3")?.cluster.metadata.deletionTimestamp);
+  await until("dc1 still agrees", () => seen.get("dc1")?.spec.agrees || undefined);
+  const keep = { apiVersion: bank.apiVersion, kind: bank.kind, ...(await copy()) };
+  await server.request("PUT", copyPath("dc3"), { ...keep, metadata: { ...keep.metadata, finalizers: [] } });
+  await until("another copy is there", async () => {
+    const { metadata, spec } = await copy();
+    return (metadata?.uid !== uid && spec?.durability === "Local") || undefined;
+  });
+});
+
 test("the fleet lock is had by one, refused to the other, and free after the release", async () => {
   const [first, second] = ["dc1", "dc2"].map((site) => ports.get(site)?.lock);
   assert.equal(await first?.take({ operation: "Join", node: "dc1-a" }), true);
@@ -183,6 +205,33 @@ test("a garbled kubeconfig says so in the site's view, and renewing it is enough
   await configurePeer("dc1", "dc3");
   await until("dc3 is back", () => dc3()?.reachable || undefined);
 });
+
+test("a second operator of a site does nothing until the first is ended, and then goes on", async () => {
+  const second = await start("dc1", "second-of-dc1");
+  assert.equal((await leaseOf("dc1")).holderIdentity, "operator-dc1");
+  assert.equal(passed.has("second-of-dc1"), false);
+  operators.get("operator-dc1")?.stop();
+  await until("the second leads", async () => (await leaseOf("dc1")).holderIdentity === "second-of-dc1" || undefined);
+  await until("the second works", () => passed.has("second-of-dc1") || undefined);
+  second.stop();
+  await until("the Lease is free", async () => (await leaseOf("dc1")).holderIdentity === undefined || undefined);
+});
+
+test("what would be sent when the time to lead is over is not sent; reading goes on", async () => {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromString(server.kubeconfig);
+  const left = [5_000, 0];
+  const api = connect({ kubeConfig, namespace: "dc2", mayWriteMs: () => left.shift() ?? 0 });
+  const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "late" } };
+  await assert.rejects(api.create(map), { code: "notLeading" });
+  await assert.rejects(api.create(map), { code: "notLeading" });
+  assert.equal(await api.get("ConfigMap", "late"), undefined);
+});
+
+async function leaseOf(site: Site): Promise<{ holderIdentity?: string }> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${site}/leases/keyfleet-operator`;
+  return (await server.request("GET", path)).body.spec;
+}
 
 test("the process itself starts, gets ready, and ends by itself on SIGTERM", async () => {
   const flags = ["--site", "dc1", "--namespace", "default", "--health-port", "0"];

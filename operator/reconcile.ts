@@ -22,6 +22,7 @@ export const reconcile: Reconcile = async (_name, ports) => {
   const plan = planNext(desired, observed, certificateNeed);
   const view = { observed, desired, certificateNeed };
   const outcome = await carryOut(plan, view, ports);
+  if (outcome.done.some(({ kind }) => kind === "letGo")) return { outcome: "gone" };
   await report(failures(plan, outcome.failed), view, { outcome, ports });
   return result(plan, outcome);
 };

@@ -65,6 +65,11 @@ export interface KmsClusterSpec {
     /** Sites that no longer count for decisions. Removing the name takes the site back. */
     lostSites?: string[];
   };
+  /** What has to be said before the fleet may end. */
+  deletion?: {
+    /** The name of the fleet. While it stands here, deleting the KmsCluster in any site ends the fleet in all: every node is stopped, volumes stay. Without it a deletion waits and all nodes go on serving. */
+    confirm?: string;
+  };
   /** Orchestration stops changes that the specification drives; certificates, repair and status go on. */
   pause?: "None" | "Orchestration";
 }

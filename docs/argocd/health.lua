@@ -5,6 +5,7 @@ local suspending = {
   ["approved"] = true,
   ["windowOpen"] = true,
   ["rejoinConsent"] = true,
+  ["deletionConfirmed"] = true,
 }
 local health = {status = "Progressing", message = "the operator has not looked at it yet"}
 local status = obj.status

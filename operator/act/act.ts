@@ -54,6 +54,8 @@ export function subjectOf(action: Action): string {
       return `fleet lock for ${action.node}`;
     case "releaseLock":
       return "fleet lock";
+    case "letGo":
+      return "KmsCluster";
   }
 }
 
@@ -75,6 +77,9 @@ async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
       return await ports.lock.take({ operation: action.operation, node: action.node });
     case "releaseLock":
       await ports.lock.release();
+      return true;
+    case "letGo":
+      await ports.api.letGo(ports.cluster);
       return true;
   }
 }

@@ -29,7 +29,13 @@ function view(name: string, cluster: KmsCluster | undefined, reachable = true): 
 }
 
 const argo = { labels: { "argocd.argoproj.io/instance": "fleet" } };
-const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], SpecDecision, string?][] = [
+const deleted = { deletionTimestamp: "2026-11-24T00:00:00Z" };
+
+function ending(stamp: string): KmsCluster {
+  return { ...copy("1", stamp, deleted), spec: { ...specOf("1"), deletion: { confirm: "bank" } } };
+}
+
+const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], SpecDecision][] = [
   ["a new document gets the first version", copy("1"), [], { kind: "stamp", version: "1@dc1" }],
   ["a stamped document is left alone", copy("1", "1@dc1"), [view("dc2", copy("1", "1@dc1"))], { kind: "keep" }],
   [
@@ -49,14 +55,6 @@ const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], Spec
     undefined,
     [view("dc2", copy("1", "1@dc2"))],
     { kind: "adopt", from: "dc2", version: "1@dc2", spec: specOf("1") },
-  ],
-  ["a copy deleted here stays deleted", undefined, [view("dc2", copy("1", "1@dc2"))], { kind: "keep" }, "1@dc2"],
-  [
-    "until another site has a newer one",
-    undefined,
-    [view("dc2", copy("2", "2@dc2"))],
-    { kind: "adopt", from: "dc2", version: "2@dc2", spec: specOf("2") },
-    "1@dc2",
   ],
   ["nothing is taken over that nobody has stamped", undefined, [view("dc2", copy("1"))], { kind: "keep" }],
   [
@@ -110,21 +108,34 @@ const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], Spec
     { kind: "stamp", version: "2@dc1" },
   ],
   [
-    "a copy that is being deleted is left alone",
-    copy("1", undefined, { deletionTimestamp: "2026-11-24T00:00:00Z" }),
-    [],
-    { kind: "keep" },
+    "a copy whose deletion nobody confirmed is one like others: it takes over what is newer",
+    copy("1", "1@dc1", deleted),
+    [view("dc2", copy("2", "2@dc2"))],
+    { kind: "adopt", from: "dc2", version: "2@dc2", spec: specOf("2") },
   ],
   [
-    "what is being deleted elsewhere is not taken over",
+    "and is taken over",
     undefined,
-    [view("dc2", copy("1", "1@dc2", { deletionTimestamp: "2026-11-24T00:00:00Z" }))],
-    { kind: "keep" },
+    [view("dc2", copy("1", "1@dc2", deleted))],
+    { kind: "adopt", from: "dc2", version: "1@dc2", spec: specOf("1") },
+  ],
+  ["a copy with which the fleet ends is not made again", undefined, [view("dc2", ending("2@dc2"))], { kind: "keep" }],
+  [
+    "but the confirmation is taken over, so that the fleet ends everywhere",
+    copy("1", "1@dc1"),
+    [view("dc2", ending("2@dc2"))],
+    { kind: "adopt", from: "dc2", version: "2@dc2", spec: ending("2@dc2").spec },
+  ],
+  [
+    "an edit of a copy that is being deleted gets the next version",
+    copy("2", "1@dc1", { ...deleted, generation: 2, stamped: 1 }),
+    [],
+    { kind: "stamp", version: "2@dc1" },
   ],
   ["a garbled version is an edit without one", copy("1", "latest"), [], { kind: "stamp", version: "1@dc1" }],
 ];
-for (const [name, local, sites, expected, deleted] of cases) {
-  test(name, () => assert.deepEqual(decideSpec({ site: "dc1", local, sites, deleted }), expected));
+for (const [name, local, sites, expected] of cases) {
+  test(name, () => assert.deepEqual(decideSpec({ site: "dc1", local, sites }), expected));
 }
 
 test("three sites that are edited in any order end up equal", () => {

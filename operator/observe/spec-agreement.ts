@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isEnding } from "../ports/spec-copy.ts";
 import type { KmsCluster, SiteView, SpecAgreement, SpecDifference } from "../ports/types.ts";
 
 /** Annotations by which the sites' copies of a KmsCluster are ordered. */
@@ -28,20 +29,21 @@ export type SpecDecision =
 
 /**
  * What to do about the copies of one KmsCluster. The newest version wins everywhere; an edit without a version gets the
- * next one; a copy that a GitOps tool owns is stamped and never overwritten; a copy that was deleted here stays deleted
- * unless another site has a newer one.
+ * next one; a copy that a GitOps tool owns is stamped and never overwritten; a copy that is missing is made again, but
+ * not from one with which the fleet ends. One that is being deleted is a copy like others as long as it is there.
  */
 export function decideSpec(input: {
   readonly site: string;
   readonly local: KmsCluster | undefined;
   readonly sites: readonly SiteView[];
-  /** Version of the copy that this process saw being deleted in this site. */
-  readonly deleted?: string | undefined;
 }): SpecDecision {
   const { site, local } = input;
-  if (local?.metadata.deletionTimestamp !== undefined) return { kind: "keep" };
+  if (local === undefined) {
+    const newest = newestCopy(input.sites.filter(({ cluster }) => cluster === undefined || !isEnding(cluster)));
+    const isNamed = newest?.spec.sites.some(({ name }) => name === site) ?? false;
+    return newest !== undefined && isNamed ? adoption(newest) : { kind: "keep" };
+  }
   const newest = newestCopy(input.sites);
-  if (local === undefined) return decideMissing({ site, newest, deleted: input.deleted });
   const own = isEdited(local) ? undefined : versionOf(local);
   const equal = newest !== undefined && isDeepStrictEqual(newest.spec, local.spec);
   if (own === undefined && !equal) {
@@ -50,7 +52,7 @@ export function decideSpec(input: {
   }
   if (newest === undefined || (own !== undefined && !isNewer(newest.version, own))) return { kind: "keep" };
   if (!equal && ownerOf(local) !== undefined) return { kind: "keep" };
-  return { kind: "adopt", from: newest.site, version: text(newest.version), spec: newest.spec };
+  return adoption(newest);
 }
 
 /** Whether the sites that were seen have the same specification, and what differs. */
@@ -84,23 +86,14 @@ interface Copy {
   readonly spec: KmsCluster["spec"];
 }
 
-function decideMissing(input: {
-  readonly site: string;
-  readonly newest: Copy | undefined;
-  readonly deleted: string | undefined;
-}): SpecDecision {
-  const { site, newest } = input;
-  if (newest === undefined || !newest.spec.sites.some(({ name }) => name === site)) return { kind: "keep" };
-  const deleted = input.deleted === undefined ? undefined : parse(input.deleted);
-  if (deleted !== undefined && !isNewer(newest.version, deleted)) return { kind: "keep" };
-  return { kind: "adopt", from: newest.site, version: text(newest.version), spec: newest.spec };
+function adoption({ site, version, spec }: Copy): SpecDecision {
+  return { kind: "adopt", from: site, version: text(version), spec };
 }
 
 /** The newest copy that another site has stamped and not edited since; only sites that answer, so that old views never win. */
 function newestCopy(sites: readonly SiteView[]): Copy | undefined {
   const copies = sites.flatMap(({ name, local, reachable, cluster }) => {
-    if (local || !reachable || cluster === undefined || cluster.metadata.deletionTimestamp || isEdited(cluster))
-      return [];
+    if (local || !reachable || cluster === undefined || isEdited(cluster)) return [];
     const version = versionOf(cluster);
     return version === undefined ? [] : [{ site: name, version, spec: cluster.spec }];
   });

@@ -3,6 +3,7 @@ import { resolvedSettings } from "../desired/settings.ts";
 import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
+import { deletionComplaints } from "./ending.ts";
 import { takeBack } from "./fleet-gates.ts";
 import { returnedMembers } from "./remove.ts";
 import { missingCertificates } from "./secrets.ts";
@@ -11,6 +12,7 @@ import type { Blocked, View } from "./types.ts";
 /** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
 export function complaints(view: View): Blocked[] {
   return [
+    ...deletionComplaints(view),
     ...returnedMembers(view),
     ...lostSitesAnswer(view),
     ...storageUnchanged(view),

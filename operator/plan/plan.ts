@@ -1,6 +1,7 @@
 import type { Desired } from "../desired/desired.ts";
 import type { Observed } from "../ports/types.ts";
 import { complaints } from "./complaints.ts";
+import { endFleet, followEnd } from "./ending.ts";
 import { finish } from "./finish.ts";
 import { found } from "./found.ts";
 import { join } from "./join.ts";
@@ -40,12 +41,15 @@ const localPolicies: readonly LocalPolicy[] = [
   removeObjects,
   keptVolumes,
   nodeObjects, // make what is missing, put right what was changed, sign certificates, and take the fleet's step
+  followEnd, // another site ends the fleet
   restartIdle, // a node that does not serve may always take a newer specification
 ];
 
 /** What shall be and what is → what to do now. Pure; the same facts give the same plan in every site. */
 export function planNext(desired: Desired, observed: Observed, certificateNeed: CertificateNeed): Plan {
   const view: View = { desired, observed, certificateNeed };
+  const end = endFleet(view);
+  if (end !== undefined) return end;
   const { step, closed } = firstOpinion(view);
   const actions = [
     ...localPolicies.flatMap((policy) => policy(view, step)),

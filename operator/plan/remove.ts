@@ -60,7 +60,8 @@ export const keptVolumes: LocalPolicy = (view) =>
     return [{ kind: "apply", object: marked(claim, {}), because: `${node} is there again and uses its volume` }];
   });
 
-function markVolume(view: View, { name, node }: NodeFacts): Action[] {
+/** Says on the volume of a node that goes until when it is kept. */
+export function markVolume(view: View, { name, node }: NodeFacts): Action[] {
   const claim = objectOf(view.observed, "PersistentVolumeClaim", `data-${name}-0`);
   if (claim === undefined) return [];
   const keptMs = durationMs(node?.spec.settings.storage?.retainAfterRemoval ?? defaultRetention);

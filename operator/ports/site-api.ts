@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { kindOf } from "./kinds.ts";
 import { isApiError, type KubernetesApi } from "./kubernetes-api.ts";
+import { fleetFinalizer } from "./spec-copy.ts";
 import type { Clock, KubernetesObject, Log, OperatorEvent, SiteApi } from "./types.ts";
 
 /** Names of the operator in managedFields. Two, so that an apply of spec never gives up fields of status. */
@@ -68,6 +69,15 @@ export function siteApi(options: {
       const body = { apiVersion, kind, metadata: { name: metadata.name, namespace: api.namespace }, status };
       sink.wrote(await api.apply(body, { fieldManager: statusManager, subresource: "status" }));
       return true;
+    },
+    async letGo(object) {
+      signal.throwIfAborted();
+      const finalizers = ((object.metadata.finalizers ?? []) as string[]).filter((name) => name !== fleetFinalizer);
+      try {
+        await api.update({ ...object, metadata: { ...object.metadata, finalizers } });
+      } catch (error) {
+        if (!isApiError(error, "notFound")) throw error;
+      }
     },
     async event(event) {
       try {

@@ -2,6 +2,21 @@ import { isDeepStrictEqual } from "node:util";
 import { isApiError, type KubernetesApi } from "./kubernetes-api.ts";
 import type { KmsCluster, KubernetesObject } from "./types.ts";
 
+/** Keeps a copy that was deleted until the operator has let it go. */
+export const fleetFinalizer = "keyfleet.io/fleet";
+/** Field that confirms the end of a fleet with the fleet's own name. */
+export const fleetEnding = "spec.deletion.confirm";
+
+/** Whether a copy was deleted and the end of the fleet with all its nodes is confirmed in it. */
+export function isEnding({ metadata, spec }: KmsCluster): boolean {
+  return metadata.deletionTimestamp !== undefined && spec.deletion?.confirm === metadata.name;
+}
+
+/** Whether a copy would go without the operator's having a say; no finalizer can be added to one that is being deleted. */
+export function lacksFinalizer({ metadata }: KmsCluster): boolean {
+  return metadata.deletionTimestamp === undefined && !(metadata.finalizers ?? []).includes(fleetFinalizer);
+}
+
 /** A write of this site's copy of a KmsCluster: the version that it gets, and a specification when that is replaced. */
 export interface SpecWrite {
   readonly name: string;
@@ -43,6 +58,7 @@ function newCopy(api: KubernetesApi, { name, version, spec, annotations }: SpecW
     metadata: {
       name,
       namespace: api.namespace,
+      finalizers: [fleetFinalizer],
       annotations: { [annotations.version]: version, [annotations.generation]: "1" },
     },
     spec,
@@ -54,9 +70,10 @@ function nextCopy(local: KmsCluster, { version, spec, annotations }: SpecWrite):
   const changes = spec !== undefined && !isDeepStrictEqual(spec, local.spec);
   const generation = (local.metadata.generation ?? 0) + (changes ? 1 : 0);
   const marks = { [annotations.version]: version, [annotations.generation]: String(generation) };
+  const finalizers = [...(local.metadata.finalizers ?? []), ...(lacksFinalizer(local) ? [fleetFinalizer] : [])];
   return {
     ...(local as unknown as KubernetesObject),
-    metadata: { ...local.metadata, annotations: { ...local.metadata.annotations, ...marks } },
+    metadata: { ...local.metadata, finalizers, annotations: { ...local.metadata.annotations, ...marks } },
     spec: spec ?? local.spec,
   };
 }

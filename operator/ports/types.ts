@@ -109,7 +109,9 @@ export type Action =
     }
   | { readonly kind: "makeSiteCa"; readonly secret: string; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }
-  | { readonly kind: "releaseLock"; readonly because: string };
+  | { readonly kind: "releaseLock"; readonly because: string }
+  /** Takes the operator's finalizer off this site's copy of the KmsCluster, which then is gone. */
+  | { readonly kind: "letGo"; readonly because: string };
 
 /** Changes to this site's API; every call has a deadline, ends with the pass, and throws ApiError when refused. */
 export interface SiteApi {
@@ -123,6 +125,8 @@ export interface SiteApi {
   createSecret(object: KubernetesObject): Promise<boolean>;
   /** Writes the status subresource when it differs from what this site last saw or wrote; true when it wrote. */
   writeStatus(object: KubernetesObject): Promise<boolean>;
+  /** Takes the operator's finalizer off an object that is being deleted; being gone already is success. */
+  letGo(object: KubernetesObject): Promise<void>;
   /** One event for one change (events.k8s.io). A failure is logged, never thrown: an event is news, not state. */
   event(event: OperatorEvent): Promise<void>;
 }

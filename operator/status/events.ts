@@ -26,6 +26,7 @@ function newsOfAction(action: Action): News[] {
     case "signCertificate":
       return [...normal("CertificateIssued", "Sign"), ...membershipNews(action)];
     case "delete":
+      if (action.object.kind === "KmsCluster") return normal("FleetEnding", "Delete");
       if (action.object.kind === "KmsNode") return normal("NodeDeleted", "Delete");
       return normal("NodeRestarted", "Restart");
     case "apply":

@@ -343,6 +343,8 @@ function actionInWords(action: Action): string {
       return `lock for ${action.operation} of ${action.node}`;
     case "releaseLock":
       return "unlock";
+    case "letGo":
+      return "let go";
     case "makeSiteCa":
       return "make CA";
     case "signCertificate":

@@ -64,6 +64,7 @@ export class SimulatedSite {
         });
         return true;
       },
+      letGo: async () => this.#written(undefined, undefined, () => undefined),
       event: async () => {},
     };
   }
