@@ -19,7 +19,10 @@ export function stagedStore(base: Store): StagedStore {
   };
   return {
     store: {
-      incarnation: base.incarnation,
+      // A node whose disk was set back takes another one, perhaps in the middle of the batch.
+      get incarnation() {
+        return base.incarnation;
+      },
       onRemote: (marker, listener) => base.onRemote(marker, listener),
       object: async (id) => staged.get(id) ?? (await base.object(id)),
       objects,

@@ -43,6 +43,9 @@ grant usage on schema keyfleet to mesh_door;
 grant select on keyfleet.ops, keyfleet.vector, keyfleet.node_self, keyfleet.bases, keyfleet.objects, keyfleet.kept,
   keyfleet.root, keyfleet.import to mesh_door;
 grant execute on function keyfleet.position_of(uuid) to mesh_door;
+-- Of the settings these alone.
+create or replace view keyfleet.fences as select s.value from keyfleet.settings s where s.key = 'fences';
+grant select on keyfleet.fences to mesh_door;
 
 -- Unlogged: after a crash peers acknowledge again and joiners ask again; wrapped keys are in no log of PostgreSQL's.
 create unlogged table if not exists mesh.positions (
@@ -153,6 +156,10 @@ begin
     perform pg_notify('acks', '');
   end if;
 end $$;
+
+-- Where the logs of departed nodes end, as this node knows it: [[origin, sequence, MAC]…]; no row when it knows of none.
+create or replace function mesh.fences() returns setof jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$ select f.value from keyfleet.fences f $$;
 
 -- Asks this node's key server for the master key, wrapped for the HSM of the caller.
 create or replace function mesh.request_master_key() returns void

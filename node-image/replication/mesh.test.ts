@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import type { Change } from "../objects/types.ts";
 import { type CuttableLink, cuttableLink } from "../testing/cuttable-link.ts";
@@ -171,6 +171,19 @@ test("an operation changed in a peer's database is not taken, from there; everyt
     ...position,
     truth?.payload,
   ]);
+});
+
+test("the end of a departed log is heard of peers by who was not told", async () => {
+  const [first, second] = nodes;
+  const origin = randomUUID();
+  first.store.setFences(new Map([[origin, 7]]));
+  for (const link of links) link.cut();
+  await until("the link is gone", () => !allConnected());
+  for (const link of links) link.heal();
+  const known = async () =>
+    (await second.store.query("select value::text as text from keyfleet.settings where key = 'fences'"))[0]?.text;
+  await until("dc2-a has it too", async () => String(await known()).includes(`["${origin}", 7,`), 8_000);
+  await until("all are connected with all", allConnected, 8_000);
 });
 
 test("a joiner gets the master key by its name in the certificate; others are refused", async () => {

@@ -15,6 +15,10 @@ const refusedForMs = 15_000;
 const backoffMinMs = 100;
 const backoffMaxMs = 1_000;
 const acknowledgementsInFlightMax = 4;
+/** Ends of departed logs are asked for at each connection and then at every so manieth look. */
+const fencesEvery = 30;
+/** A peer whose software does not know the function yet. */
+const undefinedFunction = "42883";
 
 /** What a link to a peer works with. */
 export interface PeerOptions {
@@ -147,6 +151,8 @@ export class Peer {
 
   /** Two loops, so that the answer to a look, which takes a round trip, never holds up what the peer sends by itself. */
   async #exchange(connection: PeerConnection, lost: () => Error | undefined): Promise<void> {
+    // Before anything of a departed log can come.
+    await this.#orLater(() => this.#askFences(connection));
     await this.#orLater(() => this.#poll(connection));
     const check = () => {
       const error = lost();
@@ -154,8 +160,9 @@ export class Peer {
       return !this.#stopped;
     };
     const look = async () => {
-      while (check()) {
+      for (let looks = 1; check(); looks += 1) {
         await this.#pause(pollMs);
+        if (check() && looks % fencesEvery === 0) await this.#orLater(() => this.#askFences(connection));
         if (check()) await this.#orLater(() => this.#poll(connection));
       }
     };
@@ -179,6 +186,16 @@ export class Peer {
       this.#problem = `connected, but this node takes nothing in: ${error.message}`;
       this.#inbox.ask();
       return false;
+    }
+  }
+
+  /** What the peer knows of the ends of departed logs: this node may have been away, or not yet here, when they were listed. */
+  async #askFences(connection: PeerConnection): Promise<void> {
+    try {
+      const [row] = await connection.query("select f from mesh.fences() f");
+      if (row !== undefined) this.#options.store.takeFences(row.f);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== undefinedFunction) throw error;
     }
   }
 

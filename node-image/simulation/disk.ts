@@ -1,3 +1,4 @@
+import type { Json } from "../objects/types.ts";
 import type { Operation, Vector } from "../store/types.ts";
 
 /** What survives the end of a node's processes: the logs, gapless per origin, and whose node this is. */
@@ -6,6 +7,9 @@ export class Disk {
   readonly logs = new Map<string, Operation[]>();
   /** As an unlogged table: gone when PostgreSQL crashes. Identity → position of this node's log. */
   readonly positions = new Map<string, { readonly seq: number; readonly at: number }>();
+
+  /** Ends of departed logs, as the store saves them. */
+  fences: Json = [];
 
   constructor(incarnation: string) {
     this.incarnation = incarnation;

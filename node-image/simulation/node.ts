@@ -38,6 +38,8 @@ export class SimulatedNode {
   exchange: Replication | undefined;
   members: readonly MeshMember[] = [];
   readonly #common: Common;
+  /** When a site came in or out of step last, as this node sees it. */
+  readonly stepped = new Map<string, number>();
   readonly #links = new Set<Link>();
   #life = 0;
   #pausedUntilMs = 0;
@@ -82,6 +84,7 @@ export class SimulatedNode {
       durability,
       wrapFor: async () => ({ refusal: "nobody joins by hand over" }),
       nowMs: () => time.nowMs,
+      onSiteStep: ({ site }) => this.stepped.set(site, time.nowMs),
       log: () => undefined,
       surroundings: {
         after,
@@ -145,6 +148,7 @@ export class SimulatedNode {
   answer(identity: string, text: string, values: readonly unknown[]): Record<string, unknown>[] {
     const { disk } = this;
     if (text === "listen ops") return [];
+    if (text.includes("mesh.fences()")) return [{ f: disk.fences }];
     if (text.includes("mesh.vector()")) {
       const own = disk.incarnation;
       const origins = new Set([...disk.vector().keys(), own]);

@@ -4,6 +4,7 @@ import type { Change } from "../objects/types.ts";
 import { LogicalClock } from "../store/clock.ts";
 import { Draft, encode } from "../store/draft.ts";
 import { StoreError } from "../store/error.ts";
+import { Fences } from "../store/fences.ts";
 import type { Ingested, NodeStore, Operation, Vector } from "../store/types.ts";
 import type { Disk } from "./disk.ts";
 
@@ -43,7 +44,7 @@ export class SimulatedStore {
   readonly #clock: LogicalClock;
   readonly #vector = new Map<string, number>();
   readonly #listeners: ((channel: string) => void)[] = [];
-  #fences: Vector = new Map();
+  readonly #fences: Fences;
   #gate: (head: number) => Promise<void> = async () => undefined;
   #queue: Entry[] = [];
   #flushing = false;
@@ -52,6 +53,13 @@ export class SimulatedStore {
   constructor(parts: StoreParts) {
     this.#parts = parts;
     this.incarnation = parts.disk.incarnation;
+    this.#fences = new Fences({
+      keyring: () => keyring as Keyring,
+      save: async (said) => {
+        parts.disk.fences = said;
+      },
+    });
+    this.#fences.restore(parts.disk.fences);
     this.#clock = new LogicalClock(parts.wallMs);
     this.#readPosition();
   }
@@ -69,7 +77,11 @@ export class SimulatedStore {
   }
 
   setFences(fences: Vector): void {
-    this.#fences = fences;
+    this.#fences.raise(fences);
+  }
+
+  takeFences(said: unknown): void {
+    this.#fences.take(said);
   }
 
   setGate(gate: (head: number) => Promise<void>): void {
@@ -171,7 +183,7 @@ export class SimulatedStore {
       incarnation: this.incarnation,
       keyring: keyring as Keyring,
       clock: this.#clock,
-      fences: this.#fences,
+      fences: this.#fences.ends,
       vector: new Map(this.#vector),
     });
     for (const entry of entries) entry.prepare(draft);

@@ -50,12 +50,14 @@ export interface GrantReadings {
 
 /** What the one writer knows of the database, and how a draft becomes a transaction. */
 export class Ledger {
+  /** Ends of logs; grows while it is used. */
   fences: Vector = new Map();
   readonly #options: LedgerOptions;
   readonly #rows = new KnownRows();
   #vector = new Map<string, number>();
   #macs = new Map<string, Buffer>();
   #incarnation: string;
+  readonly #former = new Set<string>();
   #keyring: Keyring | undefined;
   #root: Root | undefined;
   #kept = 0;
@@ -77,8 +79,19 @@ export class Ledger {
     if ((this.#vector.get(this.#incarnation) ?? 0) > head) return false;
     const incarnation = randomUUID();
     await client.query("update keyfleet.node_self set incarnation = $1", [incarnation]);
-    this.#incarnation = incarnation;
+    this.#nowIs(incarnation);
     return true;
+  }
+
+  /** Whether what a write says only this node may say was said in the name of an earlier log: then it must not be written. */
+  isOfFormer(attributes: readonly string[]): boolean {
+    return attributes.some((name) => this.#former.has(name.slice(name.lastIndexOf(" ") + 1)));
+  }
+
+  #nowIs(incarnation: string): void {
+    if (incarnation === this.#incarnation) return;
+    this.#former.add(this.#incarnation);
+    this.#incarnation = incarnation;
   }
 
   get vector(): Vector {
@@ -103,6 +116,9 @@ export class Ledger {
   /** Reads how far the log goes; always anew: what was in flight when the connection broke may or may not be there. */
   async read(client: pg.Client): Promise<void> {
     const { rows } = await client.query("select origin, seq, hlc, mac from keyfleet.vector");
+    // A new name may have been given in a transaction whose end was not heard of.
+    const self = await client.query("select incarnation from keyfleet.node_self");
+    if (self.rows[0] !== undefined) this.#nowIs(self.rows[0].incarnation as string);
     this.#rows.forget();
     this.#root = undefined;
     this.#vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));

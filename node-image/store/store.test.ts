@@ -259,13 +259,59 @@ test("refuses operations that are forged, fenced, from far in the future, or its
   store.setFences(new Map([[origin, 2]]));
   const raised = { outcome: "refused", position: 2, seq: 3, reason: "fenced" } as const;
   assert.deepEqual(await store.ingest(log), raised, "up to an end that was raised");
-  store.setFences(new Map());
+  store.setFences(new Map([[origin, 10]]));
   const future = anOperation({ origin, seq: 3, hlc: BigInt(Date.now() + aheadMaxMs + 60_000) << 16n });
   assert.deepEqual(await store.ingest([future]), { ...raised, reason: "clockTooFarAhead" });
   const seq = store.status().head + 1;
   const own = await store.ingest([anOperation({ origin: store.incarnation, seq })]);
   assert.deepEqual(own, { outcome: "refused", position: seq - 1, seq, reason: "malformed" });
   assert.deepEqual(await store.ingest(log), { outcome: "held", position: 4 }, "the true ones");
+});
+
+test("an end of a log is never lowered, outlives the process, and is believed of a peer only when a member has said it", async (t) => {
+  const [other] = nodes;
+  const place = aPlace();
+  const [one, two, three] = [randomUUID(), randomUUID(), randomUUID()];
+  const first = await openStore(place);
+  first.setFences(new Map([[one, 3]]));
+  first.setFences(new Map([[one, 2]]));
+  first.setFences(new Map([[two, 1]]));
+  const said = async (store: NodeStore) =>
+    (await store.query("select value from keyfleet.settings where key = 'fences'"))[0]?.value;
+  await first.close();
+  const store = await openStore(place);
+  t.after(() => store.close());
+  const ends = async (at: NodeStore, origin: string) => {
+    const log = [1, 2, 3, 4].map((seq) => anOperation({ origin, seq }));
+    const ingested = await at.ingest(log);
+    return [ingested.outcome, ingested.position];
+  };
+  assert.deepEqual(await ends(store, one), ["refused", 3]);
+  assert.deepEqual(await ends(store, two), ["refused", 1]);
+  const fences = (await said(store)) as [string, number, string][];
+  other.takeFences([[three, 2, fences[0]?.[2]], [one, 4, fences[0]?.[2]], "nonsense", [two, 1]]);
+  other.takeFences(fences);
+  assert.deepEqual(await ends(other, one), ["refused", 3], "what the peer proved, and no more");
+  assert.deepEqual(await ends(other, two), ["refused", 1]);
+  assert.deepEqual(await ends(other, three), ["held", 4], "an end that nobody has said");
+});
+
+test("what was said in the name of a log that has ended is not written into the next one", async (t) => {
+  const store = await openStore(aPlace());
+  t.after(() => store.close());
+  const create = aCreate();
+  await store.write([create]);
+  const before = store.incarnation;
+  const use = (incarnation: string) => {
+    const attributes = { [`.usage ${randomUUID()} ${incarnation}`]: [1] };
+    return store.write([{ kind: "change", id: create.id, facts: 0, attributes }]);
+  };
+  await use(before);
+  assert.equal(await store.renew(store.status().head), true);
+  await assert.rejects(use(before), hasCode("unavailable"));
+  await use(store.incarnation);
+  assert.deepEqual(store.vector().get(before), 2);
+  assert.deepEqual(store.vector().get(store.incarnation), 1);
 });
 
 test("keeps what it does not understand, unapplied, and goes on", async () => {

@@ -7,6 +7,7 @@ import { LogicalClock } from "./clock.ts";
 import { asStoreError, close, connect, localConnection, type Place, readers } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
+import { Fences } from "./fences.ts";
 import { Intake } from "./intake.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
@@ -26,6 +27,8 @@ import { Writer } from "./writer.ts";
 
 const retryMs = 200;
 const channels = ["acks", "handover"] as const;
+/** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
+const fencesSetting = "fences";
 /** The whole database is looked through soon after the start and then at this pace. */
 const auditFirstMs = 20_000;
 const auditEveryMs = 3_600_000;
@@ -71,6 +74,7 @@ class PostgresStore implements NodeStore {
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
   readonly #searches: Searches;
+  readonly #fences: Fences;
   readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #damaged = new Set<string>();
@@ -127,12 +131,18 @@ class PostgresStore implements NodeStore {
       },
       grants: this.#searches.grants,
     });
+    this.#fences = new Fences({
+      keyring: () => this.#writer.ledger.keyring,
+      save: (text) => this.setSetting(fencesSetting, text),
+    });
+    this.#writer.ledger.fences = this.#fences.ends;
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
 
-  open(): Promise<void> {
-    return this.#writer.open();
+  async open(): Promise<void> {
+    this.#fences.restore(await this.setting(fencesSetting));
+    await this.#writer.open();
   }
 
   async object(id: string): Promise<ManagedObject | undefined> {
@@ -212,7 +222,11 @@ class PostgresStore implements NodeStore {
   }
 
   setFences(fences: Vector): void {
-    this.#writer.ledger.fences = fences;
+    this.#fences.raise(fences);
+  }
+
+  takeFences(said: unknown): void {
+    this.#fences.take(said);
   }
 
   setGate(gate: (head: number) => Promise<void>): void {
@@ -302,6 +316,7 @@ class PostgresStore implements NodeStore {
     if (this.#closed) return;
     clearTimeout(this.#auditTimer);
     this.#closed = true;
+    await this.#fences.saved();
     this.#writer.close();
     await this.#pool.end();
   }

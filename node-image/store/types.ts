@@ -123,8 +123,13 @@ export interface NodeStore extends Store {
   prune(common: Vector, olderThanMs: number): Promise<number>;
   /** Nothing is written that members of this version would not understand; at the start, what the first version knows. */
   setFeatureLevel(version: string): void;
-  /** Operations of an origin beyond its last sequence are refused; origin → last sequence. */
+  /**
+   * Operations of an origin beyond its last sequence are refused; origin → last sequence. It outlives the process and only
+   * rises: a lower one, or none, changes nothing.
+   */
   setFences(fences: Vector): void;
+  /** The same from a peer, who proves that a member has said so: `mesh.fences()`. Throws StoreError "noMasterKey". */
+  takeFences(said: unknown): void;
   /** Called with each new head; a write resolves after the promise. Default: at once. */
   setGate(gate: (head: number) => Promise<void>): void;
   /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */

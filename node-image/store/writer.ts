@@ -117,10 +117,15 @@ export class Writer {
       throw new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
     const encoded = encode(allowed);
     const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
+    const names = allowed.flatMap(({ attributes }) => Object.keys(attributes));
+    let stale = false;
     this.#queuedLocal += encoded.length;
-    return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve) => ({
-      prepare: (draft) => draft.addLocal(encoded),
-      done: (draft) => resolve(draft?.position(this.ledger.incarnation) ?? 0),
+    return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve, reject) => ({
+      prepare: (draft) => {
+        stale = this.ledger.isOfFormer(names);
+        if (!stale) draft.addLocal(encoded);
+      },
+      done: (draft) => (stale ? reject(renewed()) : resolve(draft?.position(this.ledger.incarnation) ?? 0)),
     })).finally(() => {
       this.#queuedLocal -= encoded.length;
     });
@@ -178,10 +183,13 @@ export class Writer {
 
   #enqueue<Result>(
     measure: { readonly size: number; readonly bytes: number },
-    entry: (resolve: (result: Result) => void) => Omit<Entry, "size" | "bytes" | "failed">,
+    entry: (
+      resolve: (result: Result) => void,
+      reject: (error: Error) => void,
+    ) => Omit<Entry, "size" | "bytes" | "failed">,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...measure, ...entry(resolve), failed: (error) => reject(asStoreError(error)) });
+      this.#queue.push({ ...measure, ...entry(resolve, reject), failed: (error) => reject(asStoreError(error)) });
       this.#flush();
     });
   }
@@ -273,4 +281,9 @@ export class Writer {
       );
     }, afterMs).unref();
   }
+}
+
+function renewed(): StoreError {
+  const why = "the node found meanwhile that its database is an older one and began a new log";
+  return new StoreError("unavailable", `nothing was written: ${why}; try again`);
 }

@@ -20,8 +20,10 @@ export async function changeMembers(world: World, recorder: Recorder, random: Ra
 /** Removes a member that cannot be drained and lets it join as a new incarnation; what only its disk held is gone. */
 export async function replace(world: World, recorder: Recorder, name: string): Promise<void> {
   recorder.deed("forked, is removed and joins anew:", name);
-  const incarnation = world.fleet.members.find((member) => member.name === name)?.incarnation;
-  world.fleet.list(name, { standing: "Fenced" });
+  // The list follows what the node says of itself: it may have begun another log since it joined.
+  const listed = world.fleet.members.find((member) => member.name === name)?.incarnation;
+  const incarnation = world.node(name).status?.incarnation ?? listed;
+  world.fleet.list(name, { standing: "Fenced", ...(incarnation === undefined ? {} : { incarnation }) });
   await withoutLink(world, name);
   const held = () =>
     world.members.map(
@@ -64,7 +66,7 @@ async function join(
 async function leave(world: World, recorder: Recorder, name: string): Promise<void> {
   const { fleet } = world;
   recorder.deed("leave begins for", name);
-  // A node that was set back may have begun another log since it joined; the list follows what it says of itself.
+  // It may have begun another log since it joined.
   const { incarnation } = world.node(name).status ?? {};
   if (incarnation !== undefined) fleet.list(name, { incarnation });
   world.node(name).edit({ membership: { action: "Leave" } });

@@ -122,7 +122,7 @@ async function hurt(parts: Parameters<typeof runSeed>[0] & { random: Random; mem
 /** Replaces what has forked and waits until all that is left is equal. */
 async function heal(world: World, recorder: Recorder) {
   const begin = performance.now();
-  const names = world.members.filter((name) => !recorder.destroyed.has(name));
+  const names = world.members;
   const { forked, problem } = await replaceForked(world, recorder, names);
   const found = problem === undefined ? await becomeEqual(world, names) : [problem];
   return { found, forked, equalAfterMs: performance.now() - begin };
@@ -232,7 +232,7 @@ async function contents(world: World, name: string): Promise<string> {
 
 /** Every object on one node of those that are left, which are equal, and some of them on each. */
 async function readEverything(world: World, recorder: Recorder, objects: Objects): Promise<void> {
-  const names = world.members.filter((name) => !recorder.destroyed.has(name));
+  const names = world.members;
   const read = async (node: string, share: readonly string[]) => {
     const client = new HistoryClient({ fleet: world.fleet, recorder, name: finalReader, node });
     for (const object of share) for (const verb of ["state", "get"] as const) await client.call(verb, object);

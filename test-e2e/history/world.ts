@@ -69,8 +69,10 @@ export class World {
     return this.fleet.node(name);
   }
 
+  /** Members that are there: not those that were destroyed, though they are listed. */
   get members(): readonly string[] {
-    return this.fleet.members.filter(({ standing }) => standing === "Member").map(({ name }) => name);
+    const listed = this.fleet.members.filter(({ standing }) => standing === "Member").map(({ name }) => name);
+    return listed.filter((name) => !this.#recorder().destroyed.has(name));
   }
 
   site(name: string): string {

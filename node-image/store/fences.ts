@@ -1,0 +1,138 @@
+import type { Keyring } from "../keys/types.ts";
+import type { Json } from "../objects/types.ts";
+import { StoreError } from "./error.ts";
+import { isUuid } from "./operation.ts";
+import type { Vector } from "./types.ts";
+
+/** Logs of departed nodes whose ends are remembered; more are not taken. */
+const fencesMax = 10_000;
+
+/** Where the log of a departed node ends, as a member says it: the MAC shows that a member has. */
+export type SaidFence = readonly [origin: string, seq: number, mac: string];
+
+/** Options of `Fences`. */
+export interface FencesOptions {
+  /** Throws StoreError "noMasterKey" as long as there is none. */
+  readonly keyring: () => Keyring;
+  /** Keeps them beyond the process. */
+  readonly save: (text: Json) => Promise<void>;
+}
+
+/**
+ * Where the logs of departed nodes end. The end of a log only rises, and it outlives the entry in the list of members that
+ * told of it: the name comes back with a new log, and nothing beyond the end of the old one is ever taken.
+ */
+export class Fences {
+  readonly #options: FencesOptions;
+  readonly #ends = new Map<string, number>();
+  readonly #macs = new Map<string, string>();
+  #saving: Promise<void> | undefined;
+  #unsaved = false;
+
+  constructor(options: FencesOptions) {
+    this.#options = options;
+  }
+
+  /** Origin → last sequence. */
+  get ends(): Vector {
+    return this.#ends;
+  }
+
+  /** Begins with what an earlier process has saved. */
+  restore(saved: Json | undefined): void {
+    for (const [origin, seq, mac] of asFences(saved)) {
+      if (!this.#rises(origin, seq)) continue;
+      this.#ends.set(origin, seq);
+      this.#macs.set(origin, mac);
+    }
+  }
+
+  /** What the list of members says; lower ends than are known change nothing. */
+  raise(ends: Vector): void {
+    for (const [origin, seq] of ends) {
+      if (!this.#rises(origin, seq)) continue;
+      this.#ends.set(origin, seq);
+      this.#macs.delete(origin);
+      this.#unsaved = true;
+    }
+    this.#saveLater();
+  }
+
+  /** What a peer knows of fences; what no member has said is left out. Throws StoreError "noMasterKey". */
+  take(said: unknown): void {
+    const keyring = this.#options.keyring();
+    for (const [origin, seq, mac] of asFences(said)) {
+      if (!this.#rises(origin, seq) || !isProved(keyring, origin, { seq, mac })) continue;
+      this.#ends.set(origin, seq);
+      this.#macs.set(origin, mac);
+      this.#unsaved = true;
+    }
+    this.#saveLater();
+  }
+
+  /** Resolves when all that is known is saved, or could not be: then it is tried again at the next occasion. */
+  async saved(): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving;
+  }
+
+  #rises(origin: string, seq: number): boolean {
+    const known = this.#ends.get(origin);
+    return known === undefined ? this.#ends.size < fencesMax : seq > known;
+  }
+
+  #saveLater(): void {
+    if (!this.#unsaved || this.#saving !== undefined) return;
+    this.#saving = this.#save()
+      .catch(() => {
+        this.#unsaved = true;
+      })
+      .finally(() => {
+        this.#saving = undefined;
+      });
+  }
+
+  async #save(): Promise<void> {
+    while (this.#unsaved) {
+      const keyring = this.#options.keyring();
+      this.#unsaved = false;
+      for (const [origin, seq] of this.#ends)
+        if (!this.#macs.has(origin)) this.#macs.set(origin, keyring.mac(authenticated(origin, seq)).toString("base64"));
+      await this.#options.save([...this.#ends].map(([origin, seq]) => [origin, seq, this.#macs.get(origin) ?? ""]));
+    }
+  }
+}
+
+function isProved(keyring: Keyring, origin: string, { seq, mac }: { seq: number; mac: string }): boolean {
+  try {
+    return keyring.verifies(authenticated(origin, seq), Buffer.from(mac, "base64"));
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "closed")
+      throw new StoreError("noMasterKey", "the master key was dropped from memory");
+    return false; // Under a key version that is not here.
+  }
+}
+
+/** The bytes under the MAC; the first four tell them from an operation and a row. */
+function authenticated(origin: string, seq: number): Buffer {
+  const bytes = Buffer.alloc(28);
+  bytes.write("KFF1");
+  bytes.write(origin.replaceAll("-", ""), 4, "hex");
+  bytes.writeBigUInt64BE(BigInt(seq), 20);
+  return bytes;
+}
+
+function asFences(value: unknown): readonly SaidFence[] {
+  return Array.isArray(value) ? value.filter(isFence) : [];
+}
+
+function isFence(value: unknown): value is SaidFence {
+  if (!Array.isArray(value)) return false;
+  const [origin, seq, mac] = value as unknown[];
+  return (
+    typeof origin === "string" &&
+    isUuid(origin) &&
+    Number.isSafeInteger(seq) &&
+    (seq as number) >= 0 &&
+    typeof mac === "string"
+  );
+}
