@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   const log = jsonLog(() => logs()?.level ?? "info", writerOf(settings, "node.log"));
   const activityLog = jsonLog(() => "info", writerOf(settings, "kmip-activity.log"));
   const activity: ActivityLog = (fields) => {
-    if (logs()?.kmipActivity === true) activityLog("info", "kmip", { log: "kmip-activity", ...fields });
+    if (logs()?.kmipActivity === true) activityLog("info", "kmip", { log: "kmip-activity", ...fields() });
   };
   log("info", "starting", { version: settings.version, source: settings.source, node: settings.node });
 

@@ -98,7 +98,10 @@ export function macMatches(key: MasterKey, message: Buffer, mac: Buffer): boolea
 }
 
 function boundData(header: Buffer, context: Buffer): Buffer {
-  return Buffer.concat([header, context]);
+  const bytes = Buffer.allocUnsafe(header.length + context.length);
+  bytes.set(header, 0);
+  bytes.set(context, header.length);
+  return bytes;
 }
 
 function tampered(message: string): KeyError {

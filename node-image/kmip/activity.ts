@@ -19,8 +19,8 @@ export interface Activity {
   readonly durationMs: number;
 }
 
-/** Takes one line of the activity log. */
-export type ActivityLog = (activity: Activity) => void;
+/** Takes one line of the activity log, which is made only if it is asked for. */
+export type ActivityLog = (activity: () => Activity) => void;
 
 /** Identifiers that one line names. */
 const objectsMax = 16;

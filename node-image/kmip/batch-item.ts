@@ -53,13 +53,13 @@ export async function runItem(item: Item, placeholders: Placeholders, parts: Ite
     const name = router.get(operation ?? 0)?.name ?? "unknown";
     const durationMs = performance.now() - started;
     metrics?.operation(name, result, durationMs / 1000);
-    parts.activity?.({
+    parts.activity?.(() => ({
       ...activityOf(item, context, answer?.placeholder),
       operation: name,
       result,
       ...(reason === undefined ? {} : { reason: loggable(reason) }),
       durationMs: Math.round(durationMs * 1000) / 1000,
-    });
+    }));
   }
 }
 

@@ -71,7 +71,7 @@ test("no key byte that any OASIS case uses is in a log, an activity line, a resu
       store: memoryStore(),
       keyring: testKeyring(),
       log: (fields) => void written.push(JSON.stringify(fields)),
-      activity: (activity) => void activities.push(activity),
+      activity: (activity) => void activities.push(activity()),
       metrics: metrics.operations,
       cryptography: first === undefined ? {} : choiceFor(first),
     });

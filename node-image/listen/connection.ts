@@ -105,27 +105,37 @@ async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: Conne
     log({ level: "warn", event: "certificate-expired", caller: caller.subject });
     return false;
   }
-  await permits.take();
-  const answer = await parts.handler(message, caller).finally(permits.give);
+  const turn = permits.take();
+  if (turn !== undefined) await turn;
+  let answer: Buffer;
+  try {
+    answer = await parts.handler(message, caller);
+  } finally {
+    permits.give();
+  }
   return send(answer, socket, parts.limits.writeTimeoutMs);
 }
 
 /** Writes and zeroes an answer; waits only for a client that reads slowly, and not for ever. */
-async function send(answer: Buffer, socket: TLSSocket, timeoutMs: number): Promise<boolean> {
+function send(answer: Buffer, socket: TLSSocket, timeoutMs: number): boolean | Promise<boolean> {
   if (socket.destroyed || !socket.writable) {
     answer.fill(0);
     return false;
   }
   if (socket.write(answer, () => answer.fill(0))) return true;
+  return drained(socket, timeoutMs);
+}
+
+async function drained(socket: TLSSocket, timeoutMs: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => socket.destroy(), timeoutMs);
-  const drained = () => resolve(true);
+  const ready = () => resolve(true);
   const closed = () => resolve(false);
-  socket.once("drain", drained).once("close", closed);
+  socket.once("drain", ready).once("close", closed);
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
-    socket.off("drain", drained).off("close", closed);
+    socket.off("drain", ready).off("close", closed);
   }
 }

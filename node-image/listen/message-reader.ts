@@ -2,7 +2,7 @@ import { type Framing, frame } from "../ttlv/frame.ts";
 
 /** Collects the bytes of one message at a time; memory grows with what has come, not with what was announced. */
 export interface MessageReader {
-  /** Takes bytes; gives whole messages in turn, then undefined, or an error after which nothing more can be read. */
+  /** Takes bytes, which are its own from then on; gives whole messages in turn, then undefined, or an error after which nothing more can be read. */
   push(bytes: Buffer): void;
   next(): Buffer | Error | undefined;
   /** Whether a message has begun and is not whole. */
@@ -18,13 +18,30 @@ export function messageReader(messageBytesMax: number): MessageReader {
   // Made when the first bytes come: a connection that says nothing costs none.
   let buffer = Buffer.alloc(0);
   let used = 0;
+  /** Most often the bytes that have come are one message: it is read where it lies. */
+  let whole: Buffer | undefined;
   return {
     push: (bytes) => {
+      if (used === 0 && whole === undefined && isMessage(bytes, messageBytesMax)) {
+        whole = bytes;
+        return;
+      }
+      if (whole !== undefined) {
+        buffer = withRoom(buffer, used, whole.length + bytes.length);
+        used = whole.copy(buffer, 0);
+        whole.fill(0);
+        whole = undefined;
+      }
       buffer = withRoom(buffer, used, used + bytes.length);
       used += bytes.copy(buffer, used);
       bytes.fill(0);
     },
     next: () => {
+      if (whole !== undefined) {
+        const message = whole;
+        whole = undefined;
+        return message;
+      }
       const framing: Framing =
         used === 0 ? { kind: "need", bytes: 8 } : frame(buffer.subarray(0, used), messageBytesMax);
       if (framing.kind === "error") return framing.error;
@@ -38,10 +55,17 @@ export function messageReader(messageBytesMax: number): MessageReader {
     },
     partial: () => used > 0,
     clear: () => {
+      whole?.fill(0);
+      whole = undefined;
       buffer.fill(0);
       used = 0;
     },
   };
+}
+
+function isMessage(bytes: Buffer, messageBytesMax: number): boolean {
+  const framing = frame(bytes, messageBytesMax);
+  return framing.kind === "message" && framing.bytes === bytes.length;
 }
 
 /** Outgrown buffers are zeroed: they may hold key bytes. */

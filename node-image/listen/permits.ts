@@ -1,6 +1,7 @@
 /** A fixed number of things at once; the rest wait in line (bounded by the number of connections, each waits once). */
 export interface Permits {
-  take(): Promise<void>;
+  /** Undefined when there was one at once. */
+  take(): Promise<void> | undefined;
   give(): void;
 }
 
@@ -12,7 +13,7 @@ export function permits(count: number): Permits {
     take: () => {
       if (free > 0) {
         free -= 1;
-        return Promise.resolve();
+        return undefined;
       }
       return new Promise((resolve) => waiting.push(resolve));
     },

@@ -91,18 +91,30 @@ export function unpackMaterial(packed: Buffer): Material {
 }
 
 /** What the seal is bound to, so that a row swapped in the database does not open: lengths keep the parts apart. */
-export function sealContext(object: { id: string; owner: string; objectType: number }): Buffer {
-  const parts = ["keyfleet object 1", object.id, object.owner].map((part) => Buffer.from(part, "utf8"));
-  const type = Buffer.alloc(4);
-  type.writeUInt32BE(object.objectType);
-  return Buffer.concat([...parts, type].flatMap((part) => [lengthPrefix(part), part]));
+export function sealContext({
+  id,
+  owner,
+  objectType: type,
+}: {
+  id: string;
+  owner: string;
+  objectType: number;
+}): Buffer {
+  const bytes = Buffer.allocUnsafe(
+    16 + Buffer.byteLength(purpose) + Buffer.byteLength(id) + Buffer.byteLength(owner) + 4,
+  );
+  let at = 0;
+  for (const text of [purpose, id, owner]) {
+    const length = bytes.write(text, at + 4, "utf8");
+    bytes.writeUInt32BE(length, at);
+    at += 4 + length;
+  }
+  bytes.writeUInt32BE(4, at);
+  bytes.writeUInt32BE(type, at + 4);
+  return bytes;
 }
 
-function lengthPrefix(part: Buffer): Buffer {
-  const prefix = Buffer.alloc(4);
-  prefix.writeUInt32BE(part.length);
-  return prefix;
-}
+const purpose = "keyfleet object 1";
 
 /** An instance of the Digest attribute (3.17) over the bytes as they are stored. */
 export function digestOf(material: Material): Json {

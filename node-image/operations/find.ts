@@ -17,13 +17,18 @@ export async function find(id: string, context: Context, right = rightOf(context
   const userId = userIdOf(caller);
   const known = uuid.test(id) && id !== userId;
   const found = await context.store.objects(known ? [id, userId] : [userId]);
-  const user = found.find((each) => each.id === userId)?.attributes ?? noRows;
-  const object = found.find((each) => each.id === id && each.id !== userId);
+  let user = noRows;
+  let object: ManagedObject | undefined;
+  for (const each of found) {
+    if (each.id === userId) user = each.attributes;
+    else if (each.id === id) object = each;
+  }
   if (context.delegation !== undefined && (object?.owner !== caller.identity || !delegates(context, right, id))) {
     throw notFound(id);
   }
   if (object?.owner === caller.identity) {
-    refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
+    // Nobody is suspended without a record that says so.
+    if (user.size > 0) refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
     return online(object, right);
   }
   return online(await foreign({ id, object, user, right }, context), right);

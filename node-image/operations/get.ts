@@ -30,7 +30,7 @@ export interface GetResponse {
 export async function get(request: GetRequest, context: Context): Promise<GetResponse> {
   const object = await find(request.uniqueIdentifier, context);
   const material = await materialFor(object, request, context);
-  await servedOnce(object, context);
+  if (isFresh(object)) await servedOnce(object, context);
   return { objectType: object.objectType, uniqueIdentifier: object.id, material };
 }
 
@@ -99,13 +99,16 @@ function isRawOrTransparent(format: number): boolean {
   return format === keyFormatType.raw || format === keyFormatType.transparentSymmetricKey;
 }
 
+function isFresh({ attributes }: ManagedObject): boolean {
+  return attributes.get("Fresh")?.[0] === true;
+}
+
 /** Fresh turns false with the first Get (3.34); a store that cannot write now does not stop the reading. */
 async function servedOnce(object: ManagedObject, context: Context): Promise<void> {
-  if (object.attributes.get("Fresh")?.[0] !== true) return;
   const { id } = object;
   try {
     await change(id, context, (latest) =>
-      latest.attributes.get("Fresh")?.[0] === true
+      isFresh(latest)
         ? context.store.write([{ kind: "change", id, facts: 0, attributes: { Fresh: [false] } }])
         : Promise.resolve(),
     );

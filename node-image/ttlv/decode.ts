@@ -36,8 +36,9 @@ function readItem(cursor: Cursor, end: number, depth: number): Item {
   if (depth >= limits.depth) throw new DecodeError(`Structures are nested deeper than ${limits.depth}`, at);
   if (++cursor.items > limits.items) throw new DecodeError(`The message has more than ${limits.items} items`, at);
   if (end - at < 8) throw new DecodeError("The item header is cut off", at);
-  const tag = bytes.readUIntBE(at, 3);
-  if (bytes[at] !== 0x42 && bytes[at] !== 0x54) throw new DecodeError("A tag begins with neither 42 nor 54", at, tag);
+  const first = bytes[at] as number;
+  const tag = (first << 16) | bytes.readUInt16BE(at + 1);
+  if (first !== 0x42 && first !== 0x54) throw new DecodeError("A tag begins with neither 42 nor 54", at, tag);
   const type = bytes.readUInt8(at + 3);
   const length = bytes.readUInt32BE(at + 4);
   checkLength({ tag, type, length }, at, end);
@@ -76,38 +77,43 @@ function readPrimitive(cursor: Cursor, tag: number, type: number, length: number
     if (bytes[index] !== 0) throw new DecodeError("Padding is not zero", index, tag);
   }
   cursor.at = end;
-  return primitive(bytes.subarray(at, at + length), { tag, type, at });
+  return primitive(bytes, { tag, type, at, length });
 }
 
-function primitive(value: Buffer, item: { tag: number; type: number; at: number }): Item {
-  const { tag, type, at } = item;
+/** A value is read where it lies: views cost more than the reading. */
+function primitive(bytes: Buffer, item: { tag: number; type: number; at: number; length: number }): Item {
+  const { tag, type, at, length } = item;
   switch (type) {
     case itemType.integer:
-      return { tag, type, value: value.readInt32BE(0) };
+      return { tag, type, value: bytes.readInt32BE(at) };
     case itemType.enumeration:
     case itemType.interval:
-      return { tag, type, value: value.readUInt32BE(0) };
+      return { tag, type, value: bytes.readUInt32BE(at) };
     case itemType.longInteger:
     case itemType.dateTime:
-      return { tag, type, value: value.readBigInt64BE(0) };
+      return { tag, type, value: bytes.readBigInt64BE(at) };
     case itemType.bigInteger:
-      return { tag, type, value: bigInteger(value, tag, at) };
+      return { tag, type, value: bigInteger(bytes.subarray(at, at + length), tag, at) };
     case itemType.boolean:
-      return { tag, type, value: boolean(value, tag, at) };
+      return { tag, type, value: boolean(bytes, tag, at) };
     case itemType.textString:
-      return { tag, type, value: text(value, tag, at) };
+      return { tag, type, value: text(bytes, { tag, at, length }) };
     default:
-      return { tag, type: itemType.byteString, value };
+      return { tag, type: itemType.byteString, value: bytes.subarray(at, at + length) };
   }
 }
 
-function boolean(value: Buffer, tag: number, at: number): boolean {
-  const number = value.readBigUInt64BE(0);
+function boolean(bytes: Buffer, tag: number, at: number): boolean {
+  const number = bytes.readBigUInt64BE(at);
   if (number > 1n) throw new DecodeError("A boolean is neither 0 nor 1", at, tag);
   return number === 1n;
 }
 
-function text(value: Buffer, tag: number, at: number): string {
+function text(bytes: Buffer, item: { tag: number; at: number; length: number }): string {
+  const { tag, at, length } = item;
+  // Most texts are short and ASCII: one look at each byte spares the decoder.
+  if (length <= asciiMax && isAscii(bytes, at, at + length)) return bytes.toString("latin1", at, at + length);
+  const value = bytes.subarray(at, at + length);
   // 9.1.1.4 knows no null-termination, and a null inside a text is cut or refused by what stores it.
   if (value.includes(0)) throw new DecodeError("A text string contains a null byte", at, tag);
   try {
@@ -115,6 +121,17 @@ function text(value: Buffer, tag: number, at: number): string {
   } catch (cause) {
     throw new DecodeError(`A text string is not UTF-8 (${(cause as Error).name})`, at, tag);
   }
+}
+
+const asciiMax = 256;
+
+/** Without null bytes. */
+function isAscii(bytes: Buffer, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === 0 || byte >= 0x80) return false;
+  }
+  return true;
 }
 
 /** Two's complement; leading bytes beyond the next multiple of eight have a shorter form and are refused. */

@@ -16,7 +16,7 @@ interface Writer {
 export function encodedBytes(item: Item): number {
   switch (item.type) {
     case itemType.structure:
-      return item.value.reduce((sum, child) => sum + encodedBytes(child), 8);
+      return structureBytes(item.value);
     case itemType.textString:
       return 8 + padded(Buffer.byteLength(item.value));
     case itemType.byteString:
@@ -28,14 +28,20 @@ export function encodedBytes(item: Item): number {
   }
 }
 
+function structureBytes(children: readonly Item[]): number {
+  let sum = 8;
+  for (const child of children) sum += encodedBytes(child);
+  return sum;
+}
+
 function padded(length: number): number {
-  return Math.ceil(length / 8) * 8;
+  return (length + 7) & ~7;
 }
 
 function write(writer: Writer, item: Item): void {
   const start = writer.at;
-  writer.bytes.writeUIntBE(item.tag, start, 3);
-  writer.bytes.writeUInt8(item.type, start + 3);
+  // The tag in three bytes, the type in one.
+  writer.bytes.writeInt32BE((item.tag << 8) | item.type, start);
   writer.at = start + 8;
   const length = writeValue(writer, item);
   writer.bytes.writeUInt32BE(length, start + 4);
