@@ -5,15 +5,21 @@ import { objectOf } from "../desired/facts.ts";
 import { signingCa } from "../desired/own-ca.ts";
 import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
 import { covers } from "./covers.ts";
+import { withNews } from "./news.ts";
 import { notPaused } from "./pause.ts";
 import { isGoing } from "./remove.ts";
 import type { FleetStep, LocalPolicy, View } from "./types.ts";
 
 /** Makes what is missing, puts right what was changed, signs certificates. Writes only where something differs. */
-export const nodeObjects: LocalPolicy = (view, step) =>
-  view.desired.nodes
-    .filter(({ facts }) => !isGoing(view, facts) && !isHeldBack(view, facts))
-    .flatMap((node) => [...kmsNodeActions(view, node, step), ...ownedObjectActions(view, node)]);
+export const nodeObjects: LocalPolicy = (view, step) => {
+  const nodes = view.desired.nodes.filter(({ facts }) => !isGoing(view, facts) && !isHeldBack(view, facts));
+  const actions = nodes.flatMap((node) => [...kmsNodeActions(view, node, step), ...ownedObjectActions(view, node)]);
+  return withNews(
+    actions,
+    step,
+    nodes.map(({ facts }) => facts.node),
+  );
+};
 
 function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | undefined): Action[] {
   const { kmsNode, facts } = desired;

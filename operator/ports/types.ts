@@ -4,6 +4,7 @@
  */
 import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import type { EventReason } from "@keyfleet/crds/reasons.ts";
 
 export type { KmsCluster, KmsClusterSpec } from "@keyfleet/crds/kms-cluster.ts";
 export type { KmsNode } from "@keyfleet/crds/kms-node.ts";
@@ -93,9 +94,23 @@ export interface Observed {
   readonly references: ReadonlyMap<string, Reference>;
 }
 
+/** What a step of the fleet is told as. */
+export interface StepNews {
+  readonly reason: EventReason;
+  /** What was done, one word. */
+  readonly action: string;
+  readonly note: string;
+}
+
 /** One change to one object of this site's API. What `needsLock` is done only while the fleet lock is still held. */
 export type Action =
-  | { readonly kind: "apply"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
+  | {
+      readonly kind: "apply";
+      readonly object: KubernetesObject;
+      readonly because: string;
+      readonly needsLock?: true;
+      readonly news?: StepNews;
+    }
   | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
   /** Signs with the CA in the Secret `ca` and applies the KmsNode with the certificate in it. */
   | {
@@ -106,6 +121,7 @@ export type Action =
       readonly object: KubernetesObject;
       readonly because: string;
       readonly needsLock?: true;
+      readonly news?: StepNews;
     }
   | { readonly kind: "makeSiteCa"; readonly secret: string; readonly because: string }
   | { readonly kind: "takeLock"; readonly operation: string; readonly node: string; readonly because: string }

@@ -1,6 +1,6 @@
 import type { KmsCluster, KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import type { EventReason } from "@keyfleet/crds/reasons.ts";
-import type { Action, KmsNode, OperatorEvent } from "../ports/types.ts";
+import type { Action, OperatorEvent } from "../ports/types.ts";
 
 /** One line of news. */
 interface News {
@@ -24,30 +24,24 @@ function newsOfAction(action: Action): News[] {
     case "makeSiteCa":
       return normal("SiteCaMade", "MakeCa");
     case "signCertificate":
-      return [...normal("CertificateIssued", "Sign"), ...membershipNews(action)];
+      return [...normal("CertificateIssued", "Sign"), ...newsOfStep(action)];
     case "delete":
       if (action.object.kind === "KmsCluster") return normal("FleetEnding", "Delete");
       if (action.object.kind === "KmsNode") return normal("NodeDeleted", "Delete");
+      if (action.object.kind === "PersistentVolumeClaim") return normal("VolumeDeleted", "Delete");
       return normal("NodeRestarted", "Restart");
     case "apply":
       if (action.object.kind !== "KmsNode")
         return action.because.endsWith("is missing") ? normal("NodeRepaired", "Make") : [];
       if (action.because.endsWith("is in the specification")) return normal("NodeCreated", "Make");
-      return membershipNews(action);
+      return newsOfStep(action);
     default:
       return [];
   }
 }
 
-/** Only a step under the lock changes membership. */
-function membershipNews(action: Extract<Action, { kind: "apply" | "signCertificate" }>): News[] {
-  if (!action.needsLock) return [];
-  const { metadata, spec } = action.object as unknown as KmsNode;
-  const { action: verb, sponsor } = spec.membership;
-  const news = (reason: EventReason, note: string): News[] => [{ type: "Normal", reason, action: verb, note }];
-  if (verb === "Found") return news("FleetFounding", `${metadata.name} makes the fleet`);
-  if (verb === "Join") return news("NodeJoining", `${metadata.name} joins, ${sponsor} hands over the keys`);
-  return verb === "Member" ? news("NodeJoined", `${metadata.name} is a member`) : [];
+function newsOfStep({ news }: Extract<Action, { kind: "apply" | "signCertificate" }>): News[] {
+  return news === undefined ? [] : [{ type: "Normal", ...news }];
 }
 
 function newsOfStatus(before: KmsClusterStatus | undefined, next: KmsClusterStatus): News[] {

@@ -299,6 +299,85 @@ test("one event a change, each with a reason of the list, none when nothing chan
   for (const { reason } of done) assert.ok(Object.hasOwn(eventReasons, reason));
 });
 
+const lockOf = (operation: string) => ({ heldByMe: true, holder: "dc1", operation, node: "dc1-b" }) as const;
+const version = (to: string, strategy: "InPlace" | "RemoveAndRebuild" = "InPlace") =>
+  aCluster(({ spec }) => {
+    spec.version = to;
+    spec.upgrade = { strategy };
+    const [dc1] = spec.sites;
+    if (dc1) dc1.nodes.reverse(); // dc1-b is the first in turn
+  });
+const leaver = { stage: "member", spec: { membership: { action: "Leave" } } } as const;
+const departures = (sequence: number) => ({
+  departures: [{ name: "dc1-b", incarnation: "log-of-dc1-b", sequence }],
+});
+const everyoneHolds = Object.fromEntries(
+  ["dc1-a", "dc2-a", "dc2-b", "dc3-a", "dc3-b"].map((name) => [
+    name,
+    { stage: "member", status: departures(7) } as const,
+  ]),
+);
+const listedAs = (standing: "Leaving" | "Fenced") => ({ "dc1-b": { standing, incarnation: "log-of-dc1-b" } });
+
+/** A world in which a step is taken on dc1-b, and the one event that it is told by. */
+const steps: readonly (readonly [string, WorldInTest, string, RegExp])[] = [
+  [
+    "told to leave",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": "member" }, lock: lockOf("remove") },
+    "NodeLeaving",
+    /^dc1-b leaves the fleet$/,
+  ],
+  [
+    "fenced",
+    {
+      cluster: without("dc1", "dc1-b"),
+      lock: lockOf("remove"),
+      listed: listedAs("Leaving"),
+      nodes: {
+        ...everyoneHolds,
+        "dc1-b": { ...leaver, serving: false, bad: { Serving: ["Drained", ""] }, status: departures(7) },
+      },
+    },
+    "NodeFenced",
+    /^dc1-b is spoken to no more/,
+  ],
+  [
+    "departed",
+    {
+      cluster: without("dc1", "dc1-b"),
+      lock: lockOf("remove"),
+      listed: listedAs("Fenced"),
+      nodes: { ...everyoneHolds, "dc1-b": { ...leaver, serving: false } },
+    },
+    "NodeDeparted",
+    /^dc1-b has left the fleet; its log ends at 7$/,
+  ],
+  [
+    "upgraded",
+    { cluster: version("0.2.0"), lock: lockOf("upgrade") },
+    "NodeUpgrading",
+    /^dc1-b goes from version 0\.1\.0 to 0\.2\.0$/,
+  ],
+  [
+    "rebuilt",
+    { cluster: version("0.2.0", "RemoveAndRebuild"), lock: lockOf("upgrade") },
+    "NodeLeaving",
+    /built anew with version 0\.2\.0/,
+  ],
+];
+for (const [what, world, reason, note] of steps)
+  test(`a node that is ${what} is told by one event, however many objects are written`, () => {
+    const { plan } = aView(world);
+    assert.ok(plan.kind === "act", JSON.stringify(plan));
+    const told = eventsOf(aCluster(), statusOf({}), plan.actions).filter((event) => event.reason !== "Blocked");
+    assert.deepEqual(
+      told.map((event) => event.reason),
+      [reason],
+    );
+    assert.match(told[0]?.note ?? "", note);
+    assert.ok(Object.hasOwn(eventReasons, reason));
+  });
+
 function withPeer(roundTripMs: number): NodeInTest {
   return { stage: "member", status: { peers: [{ name: "dc1-a", connected: true, roundTripMs }] } };
 }
