@@ -1,13 +1,18 @@
 import type { Action } from "../ports/types.ts";
 import type { Blocked, Plan } from "./types.ts";
 
-/** The plan with what the API server (or the CA) refused among its closed gates, so that people see it in the status. */
+/** The plan with what the API server (or the CA) refused before its closed gates, which may only follow from that. */
 export function failures(plan: Plan, failed: readonly { readonly action: Action; readonly message: string }[]): Plan {
   const blocked = failed.map(({ action, message }): Blocked => {
-    const subject = "object" in action ? `${action.object.kind}/${action.object.metadata.name}` : action.kind;
+    const subject =
+      action.kind === "signCertificate"
+        ? action.node
+        : "object" in action
+          ? `${action.object.kind}/${action.object.metadata.name}`
+          : action.kind;
     return { gate: "apiAccepts", subject, message: `${action.because}, but: ${message}`, remedy: remedyOf(message) };
   });
-  return { ...plan, blocked: [...plan.blocked, ...blocked] };
+  return { ...plan, blocked: [...blocked, ...plan.blocked] };
 }
 
 function remedyOf(message: string): string {

@@ -111,6 +111,9 @@ function externalReports({ node, name }: NodeFacts): Blocked | undefined {
     const remedy = `start the node there with its document (kubectl get kmsnode ${name} -o jsonpath={.status.document}), then: kubectl annotate kmsnode ${name} ${requestAnnotation}=${show}`;
     return { ...closed, message, remedy };
   }
+  const again = "if this stays, make the request anew on its machine and bring that one";
+  if (node.spec.certificateChain === undefined)
+    return { ...closed, message: "its certificate is not signed yet", remedy: again };
   const serving = conditionOf(node, "Serving");
   if (node.status.conditions === undefined || serving?.status === "Unknown")
     return { ...closed, message: serving?.message ?? "its status was not read yet", remedy: documentRemedy(name) };
