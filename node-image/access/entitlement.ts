@@ -93,7 +93,7 @@ function untilOf(value: Json | undefined): number | undefined {
 }
 
 /** The one record of a user or group in the store: the same identifier on every node, so that two that make it make one. */
-export function recordId(kind: "user" | "group" | "ticket", name: string): string {
+export function recordId(kind: "user" | "group" | "ticket" | "policy", name: string): string {
   const digest = createHash("sha256").update(`keyfleet access\0${kind}\0${name}`).digest("hex");
   // A UUID of version 8 (RFC 9562, 5.8).
   return [

@@ -93,9 +93,12 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
 
 /** 1.x says whether the client can wait for a result (6.7); 2.x also that it must (2.1, 11.3). */
 function isDeferred({ slow, name }: Route, { asynchronous }: RequestHeader): boolean {
-  if (name === "Poll" || name === "Cancel") return false;
+  if (manages.has(name)) return false;
   return asynchronous === "mandatory" || (asynchronous === "optional" && slow);
 }
+
+/** What deals with pending operations is never one itself. */
+const manages: ReadonlySet<string> = new Set(["Poll", "Cancel", "Process", "Query Asynchronous Requests"]);
 
 interface Deferred {
   readonly item: Item;
@@ -106,21 +109,29 @@ interface Deferred {
 /** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
 function defer({ item, placeholders, route }: Deferred, parts: ItemParts): Answer {
   const { context } = parts;
-  const correlation = context.pending.start(context.caller.identity, async (proceed) => {
-    const stage = stagedStore(context.store);
-    const header = { ...parts.header, asynchronous: "prohibited" } as const;
-    const result = await runItem(item, placeholders, { ...parts, header, context: { ...context, store: stage.store } });
-    if (result.answer === undefined || !proceed()) return result;
-    try {
-      await stage.commit();
-      return result;
-    } catch (error) {
-      zero(result.answer);
-      const { operation, response } = result;
-      const lost = failed(error, { log: context.log, version: context.version });
-      return { operation, response: { ...response, payload: undefined, ...lost }, answer: undefined };
-    }
-  });
+  const correlation = context.pending.start(
+    context.caller.identity,
+    async (proceed) => {
+      const stage = stagedStore(context.store);
+      const header = { ...parts.header, asynchronous: "prohibited" } as const;
+      const result = await runItem(item, placeholders, {
+        ...parts,
+        header,
+        context: { ...context, store: stage.store },
+      });
+      if (result.answer === undefined || !proceed()) return result;
+      try {
+        await stage.commit();
+        return result;
+      } catch (error) {
+        zero(result.answer);
+        const { operation, response } = result;
+        const lost = failed(error, { log: context.log, version: context.version });
+        return { operation, response: { ...response, payload: undefined, ...lost }, answer: undefined };
+      }
+    },
+    route.operation,
+  );
   return pendingAnswer({ operation: route.operation, status: resultStatus.pending, correlation });
 }
 

@@ -4,6 +4,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
+import { PolicyReader } from "../operations/fleet-policy.ts";
 import type { KeyCache } from "../operations/key-cache.ts";
 import { pendingWorks } from "../operations/pending.ts";
 import { Pkcs11Applications } from "../operations/pkcs11.ts";
@@ -59,6 +60,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     newId: parts.newId ?? randomUUID,
     serial: serialQueue(),
     pkcs11: new Pkcs11Applications(),
+    policy: new PolicyReader(parts.store, () => now().getTime()),
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     log: parts.log,

@@ -3,9 +3,4 @@ export const notServed: ReadonlyMap<number, string> = new Map([
   [0x1b, "sent by servers: this one tells its clients nothing on its own account"],
   [0x1c, "sent by servers: this one hands out objects only to those who ask for them"],
   [0x35, "client certificates come from the authority that the fleet's owner names, not from the server"],
-  [0x36, "defaults of new objects are the client's to give"],
-  [0x37, "who may do what is decided by grants"],
-  [0x38, "who may do what is decided by grants"],
-  [0x39, "Poll tells of each pending operation"],
-  [0x3a, "pending operations are processed as they come: nothing waits to be told"],
 ]);

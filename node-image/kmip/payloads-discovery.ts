@@ -1,6 +1,7 @@
 import { attribute, attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
+import { defaultsInformation } from "./payloads-policy.ts";
 import { protocolVersion } from "./protocol-version.ts";
 import { anyEnumeration, boolean, enumeration, integer, mapped, text } from "./shape.ts";
 import { tag } from "./tags.ts";
@@ -62,6 +63,7 @@ export const query = {
     profiles: list(tag.ProfileInformation, structure({ name: one(tag.ProfileName, anyEnumeration) }), 13),
     capabilities: list(tag.CapabilityInformation, capabilities, 13),
     registrationMethods: list(tag.ClientRegistrationMethod, enumeration(known.clientRegistrationMethod), 13),
+    defaults: optional(tag.DefaultsInformation, defaultsInformation, 20),
     storageMasks: optional(tag.ProtectionStorageMasks, storageMasks, 20),
   }),
 };

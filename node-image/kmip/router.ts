@@ -7,6 +7,7 @@ import { cryptographyRoutes } from "./routes-cryptography.ts";
 import { discoveryRoutes } from "./routes-discovery.ts";
 import { lifecycleRoutes } from "./routes-lifecycle.ts";
 import { objectRoutes } from "./routes-objects.ts";
+import { policyRoutes } from "./routes-policy.ts";
 import { sessionRoutes } from "./routes-session.ts";
 
 /** What is served, by KMIP Operation (9.1.3.2.27). */
@@ -20,6 +21,7 @@ export const router: ReadonlyMap<number, Route> = new Map(
     ...certificateRoutes,
     ...accessRoutes,
     ...asynchronousRoutes,
+    ...policyRoutes,
     ...sessionRoutes,
   ].map((route) => [route.operation, route]),
 );

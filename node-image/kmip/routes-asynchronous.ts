@@ -1,12 +1,36 @@
-import { cancel } from "../operations/cancel.ts";
+import { cancel, processPending, queryAsynchronous } from "../operations/cancel.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { one, structure } from "./fields.ts";
+import { list, one, optional, structure } from "./fields.ts";
 import { type ItemResult, pendingAnswer, resultStatus } from "./item-result.ts";
+import { empty } from "./payloads-session.ts";
 import { type Route, route } from "./route.ts";
-import { bytes, enumeration } from "./shape.ts";
+import { bytes, dateTime, enumeration, mapped } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const correlated = structure({ correlation: one(tag.AsynchronousCorrelationValue, bytes) });
+
+const queryRequest = mapped(
+  structure({
+    values: optional(
+      tag.AsynchronousCorrelationValues,
+      structure({ list: list(tag.AsynchronousCorrelationValue, bytes) }),
+    ),
+    operations: optional(tag.Operations, structure({ list: list(tag.Operation, enumeration(known.operation)) })),
+  }),
+  ({ values, operations }) => ({ correlations: values?.list ?? [], operations: operations?.list ?? [] }),
+  ({ correlations, operations }: { correlations: readonly Buffer[]; operations: readonly number[] }) => ({
+    values: { list: correlations },
+    operations: { list: operations },
+  }),
+);
+
+/** Asynchronous Request (2.1, 7.2). */
+const asynchronousRequest = structure({
+  correlation: one(tag.AsynchronousCorrelationValue, bytes),
+  operation: one(tag.Operation, enumeration(known.operation)),
+  submissionDate: one(tag.SubmissionDate, dateTime),
+  stage: one(tag.ProcessingStage, enumeration(known.processingStage)),
+});
 
 /** Fetching the results of operations that took their time (4.27, 4.28). */
 export const asynchronousRoutes: readonly Route[] = [
@@ -21,6 +45,15 @@ export const asynchronousRoutes: readonly Route[] = [
       result: one(tag.CancellationResult, enumeration(known.cancellationResult)),
     }),
   }),
+  route({
+    operation: 0x39,
+    name: "Query Asynchronous Requests",
+    since: 21,
+    request: queryRequest,
+    run: queryAsynchronous,
+    response: structure({ requests: list(tag.AsynchronousRequest, asynchronousRequest) }),
+  }),
+  route({ operation: 0x3a, name: "Process", since: 21, request: correlated, run: processPending, response: empty }),
   {
     operation: 0x1a,
     name: "Poll",

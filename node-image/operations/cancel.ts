@@ -1,4 +1,5 @@
 import type { Context } from "./context.ts";
+import type { PendingWork } from "./pending.ts";
 
 /** KMIP Cancel (4.27). */
 export interface CancelRequest {
@@ -9,6 +10,30 @@ export interface CancelRequest {
 export interface CancelResponse {
   readonly correlation: Buffer;
   readonly result: number;
+}
+
+/** KMIP Query Asynchronous Requests (2.1, 6.1.43): which of the caller's; none named means all. */
+export interface QueryAsynchronousRequest {
+  readonly correlations: readonly Buffer[];
+  readonly operations: readonly number[];
+}
+
+/** Lists the caller's pending operations, and those whose results wait for Poll. */
+export async function queryAsynchronous(
+  { correlations, operations }: QueryAsynchronousRequest,
+  context: Context,
+): Promise<{ readonly requests: readonly PendingWork[] }> {
+  const own = context.pending.list(context.caller.identity);
+  const named = (each: PendingWork) =>
+    correlations.length === 0 || correlations.some((correlation) => correlation.equals(each.correlation));
+  const asked = (each: PendingWork) => operations.length === 0 || operations.includes(each.operation);
+  return { requests: own.filter((each) => named(each) && asked(each)) };
+}
+
+/** KMIP Process (2.1, 6.1.41): waits until a pending operation is done; Poll then has its result. */
+export async function processPending({ correlation }: CancelRequest, context: Context): Promise<object> {
+  await context.pending.done(context.caller.identity, correlation);
+  return {};
 }
 
 /** Stops a pending operation of the caller's, if it has not made anything true yet. */

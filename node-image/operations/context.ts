@@ -3,6 +3,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
 import type { Delegation } from "./delegation.ts";
+import type { PolicyReader } from "./fleet-policy.ts";
 import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11.ts";
 import type { Serial } from "./serial.ts";
@@ -35,6 +36,8 @@ export interface Context {
   /** Applications that call PKCS#11 through KMIP. */
   readonly pkcs11: Pkcs11Applications;
   readonly keyValues: KeyValueCodec;
+  /** Defaults and constraints that hold for new objects. */
+  readonly policy: PolicyReader;
   /** Operations whose results are fetched later. */
   readonly pending: PendingWorks;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;

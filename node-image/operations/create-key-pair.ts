@@ -13,6 +13,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { madeHere, numberOf, refuseUnsafe, requiredNumber, requireUsageMask, withoutOrigin } from "./create.ts";
+import { withDefaults } from "./defaults.ts";
 import { type NewObject, storeAll } from "./new-object.ts";
 
 /** KMIP Create Key Pair (4.2). */
@@ -30,8 +31,10 @@ export interface CreateKeyPairResponse {
 
 /** Makes a key pair in a thread of its own and stores both keys, linked, in one write. */
 export async function createKeyPair(request: CreateKeyPairRequest, context: Context): Promise<CreateKeyPairResponse> {
-  const ofPrivate = merged(request.common, request.privateKey, context.version);
-  const ofPublic = merged(request.common, request.publicKey, context.version);
+  const [ofPrivate, ofPublic] = await Promise.all([
+    withDefaults(objectType.privateKey, merged(request.common, request.privateKey, context.version), context),
+    withDefaults(objectType.publicKey, merged(request.common, request.publicKey, context.version), context),
+  ]);
   requireUsageMask(ofPrivate);
   requireUsageMask(ofPublic);
   const wanted = wantedPair(ofPrivate);

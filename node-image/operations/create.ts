@@ -5,6 +5,7 @@ import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { withDefaults } from "./defaults.ts";
 import { storeNew } from "./new-object.ts";
 import { makeSymmetricKey } from "./symmetric-keys.ts";
 
@@ -22,7 +23,7 @@ export interface CreateResponse {
 
 /** Makes a symmetric key from the system's random generator and stores it sealed. */
 export async function create(request: CreateRequest, context: Context): Promise<CreateResponse> {
-  const { attributes } = request;
+  const attributes = await withDefaults(request.objectType, request.attributes, context);
   if (request.objectType !== objectType.symmetricKey) {
     throw new Refusal("InvalidField", "Create makes Symmetric Keys only: use Register for other objects");
   }

@@ -6,6 +6,7 @@ import { digestOf, type Material, packMaterial, sealContext } from "../objects/m
 import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Change, Json } from "../objects/types.ts";
+import { checkConstraints } from "./constraints.ts";
 import type { Context } from "./context.ts";
 import { callerStanding } from "./find.ts";
 import { withFreeNames } from "./names.ts";
@@ -47,6 +48,7 @@ export async function storeAll(
       const attributes = allAttributes(each, context);
       return { kind: "create", id, owner, objectType: type, sealed, facts: each.past?.facts ?? 0, attributes } as const;
     });
+    for (const { objectType: type, attributes } of changes) await checkConstraints(type, attributes, context);
     const names = changes.flatMap(({ attributes }) => (attributes.Name ?? []).filter((name) => name !== null));
     if (new Set(names.map((name) => JSON.stringify(name))).size < names.length) {
       throw new Refusal("InvalidField", "Two objects cannot have the same Name", "NonUniqueNameAttribute");

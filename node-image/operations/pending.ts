@@ -13,17 +13,38 @@ export interface PendingWorks {
    * Starts a work; its correlation value. Refuses a caller that has too many. Before the work makes anything true it asks
    * `proceed`: false means that it was canceled, true that it no longer can be.
    */
-  start(owner: string, work: (proceed: () => boolean) => Promise<unknown>): Buffer;
+  start(owner: string, work: (proceed: () => boolean) => Promise<unknown>, operation?: number): Buffer;
   /** The result, given once; or that there is none yet. */
   poll(owner: string, correlation: Buffer): Polled;
   cancel(owner: string, correlation: Buffer): number;
+  /** Works whose results the owner has not fetched, oldest first. */
+  list(owner: string): readonly PendingWork[];
+  /** Resolves when the work is done. Rejects with Refusal when there is none. */
+  done(owner: string, correlation: Buffer): Promise<void>;
 }
+
+/** What Query Asynchronous Requests tells of one. */
+export interface PendingWork {
+  readonly correlation: Buffer;
+  /** KMIP Operation. */
+  readonly operation: number;
+  /** Seconds since 1970. */
+  readonly submissionDate: number;
+  /** KMIP Processing Stage. */
+  readonly stage: number;
+}
+
+/** KMIP Processing Stage (2.1, 11.39); a work begins as soon as it is submitted. */
+const processingStage = { inProcess: 2, completed: 3 } as const;
 
 /** Bounds of what waits in memory; results that nobody fetches are dropped. */
 export const pendingLimits = { perCaller: 16, all: 256, keptMs: 600_000 } as const;
 
 interface Work {
   readonly owner: string;
+  readonly operation: number;
+  readonly submittedMs: number;
+  readonly finished: PromiseWithResolvers<void>;
   stage: "running" | "finishing" | "canceled";
   done?: { readonly result: unknown; readonly atMs: number };
 }
@@ -45,7 +66,7 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
     return work === undefined || work.owner !== owner ? undefined : { key, work };
   };
   return {
-    start: (owner, run) => {
+    start: (owner, run, operation = 0) => {
       tidy();
       const own = [...works.values()].filter((work) => work.owner === owner).length;
       if (own >= pendingLimits.perCaller || works.size >= pendingLimits.all)
@@ -56,7 +77,8 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
         );
       const correlation = randomBytes(16);
       const key = correlation.toString("hex");
-      const work: Work = { owner, stage: "running" };
+      const finished = Promise.withResolvers<void>();
+      const work: Work = { owner, operation, submittedMs: nowMs(), finished, stage: "running" };
       works.set(key, work);
       const proceed = () => {
         if (work.stage === "running") work.stage = "finishing";
@@ -65,6 +87,7 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       run(proceed).then((result) => {
         if (works.get(key) === work) work.done = { result, atMs: nowMs() };
         else forget(result);
+        finished.resolve();
       });
       return correlation;
     },
@@ -77,6 +100,21 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       works.delete(key);
       return { kind: "done", result: work.done.result };
     },
+    list: (owner) => {
+      tidy();
+      const own = [...works].filter(([, work]) => work.owner === owner);
+      return own.map(([key, { operation, submittedMs, done }]) => ({
+        correlation: Buffer.from(key, "hex"),
+        operation,
+        submissionDate: Math.floor(submittedMs / 1000),
+        stage: done === undefined ? processingStage.inProcess : processingStage.completed,
+      }));
+    },
+    done: async (owner, correlation) => {
+      const found = find(owner, correlation);
+      if (found === undefined) throw unknownCorrelation();
+      await found.work.finished.promise;
+    },
     cancel: (owner, correlation) => {
       const found = find(owner, correlation);
       if (found === undefined) return cancellationResult.unavailable;
@@ -84,6 +122,7 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       if (found.work.stage === "finishing") return cancellationResult.unableToCancel;
       found.work.stage = "canceled";
       works.delete(found.key);
+      found.work.finished.resolve();
       return cancellationResult.canceled;
     },
   };

@@ -1,5 +1,6 @@
 import { cryptographicAlgorithm, objectType, protectionStorage, rngAlgorithm } from "../objects/enumerations.ts";
 import type { Context, ServerInformation } from "./context.ts";
+import type { ObjectDefaults } from "./fleet-policy.ts";
 import { profilesOf } from "./profiles.ts";
 
 /** KMIP Query (4.25): enumeration values of Query Function. */
@@ -17,6 +18,7 @@ export interface QueryResponse {
   readonly profiles: readonly { readonly name: number }[];
   readonly capabilities: readonly Capabilities[];
   readonly registrationMethods: readonly number[];
+  readonly defaults?: readonly ObjectDefaults[];
   readonly storageMasks?: readonly number[];
 }
 
@@ -59,6 +61,7 @@ const queryFunction = {
   profiles: 10,
   capabilities: 11,
   clientRegistrationMethods: 12,
+  defaultsInformation: 13,
   storageProtectionMasks: 14,
 } as const;
 
@@ -109,8 +112,14 @@ export async function query(request: QueryRequest, context: Context): Promise<Qu
     profiles: asked.has(queryFunction.profiles) ? profilesOf(version).map((name) => ({ name })) : [],
     capabilities: asked.has(queryFunction.capabilities) ? [capabilities] : [],
     registrationMethods: asked.has(queryFunction.clientRegistrationMethods) ? [clientRegistered] : [],
+    ...(asked.has(queryFunction.defaultsInformation) ? await defaults(context) : {}),
     ...(asked.has(queryFunction.storageProtectionMasks) ? { storageMasks: [protectionStorage.software] } : {}),
   };
+}
+
+async function defaults(context: Context): Promise<Pick<QueryResponse, "defaults">> {
+  const { defaults: found } = await context.policy.current(context.store);
+  return found.length === 0 ? {} : { defaults: found };
 }
 
 function information({ vendor }: ServerInformation) {

@@ -16,6 +16,7 @@ import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { withDefaults } from "./defaults.ts";
 import { type NewObject, storeNew } from "./new-object.ts";
 
 /** KMIP Register (4.3); the material's bytes are zeroed afterwards. */
@@ -67,7 +68,8 @@ const formats: Readonly<Record<number, readonly number[]>> = {
 
 /** Stores an object that the client brings. */
 export async function register(request: RegisterRequest, context: Context): Promise<RegisterResponse> {
-  return { uniqueIdentifier: await storeNew(brought(request, context), context) };
+  const attributes = await withDefaults(request.objectType, request.attributes, context);
+  return { uniqueIdentifier: await storeNew(brought({ ...request, attributes }, context), context) };
 }
 
 /** A new object of what a client brings, if it may be brought. Throws Refusal. */
