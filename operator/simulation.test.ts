@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { aCluster } from "./testing/builders.ts";
 import { requestsFor } from "./testing/certificate-requests.ts";
+import { misfits } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
 
 /** Set KEYFLEET_SEEDS to run more; a failing seed is named by its test. See also npm run simulate. */
@@ -17,3 +19,7 @@ for (let seed = 1; seed <= seeds; seed++)
   test(`seed ${seed}: whatever crashes, is cut off, lost or edited, the fleet comes to rest as the document says, and then nothing is written`, async () => {
     assert.ok((await runSchedule(seed, { ...setting, founded })).steps > 0);
   });
+
+test("each mutant of npm run simulate -- --mutants still changes one place of the code", () => {
+  assert.deepEqual(misfits(join(import.meta.dirname, "..")), []);
+});

@@ -3,7 +3,10 @@ import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { runningVersion, type Volume } from "./simulated-node.ts";
+import { EndedLogs, missingOf } from "./ended-logs.ts";
+import { Recent } from "./recent.ts";
+import { neverInTheYear, notATime } from "./simulated-edits.ts";
+import { runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 import { textOf } from "./text-of.ts";
@@ -19,13 +22,13 @@ export class Invariants {
   /** What operators did to the fleet, counted. */
   readonly did = new Map<string, number>();
   readonly #world: Simulation;
+  readonly #recent: Recent;
   /** Nodes that an operator took down and that have not served again. */
   readonly #takenDown = new Map<string, string>();
   readonly #lastServed = new Map<string, number>();
   readonly #memberLists = new Map<string, Set<string>>();
   readonly #ends = new Map<string, number>();
-  /** What each volume held of each log that has ended, when that was looked at last. */
-  readonly #held = new Map<Volume, Map<string, number>>();
+  readonly #logs = new EndedLogs();
   readonly #everDropped = new Set<string>();
   readonly #badSets = new WeakMap<object, boolean>();
   readonly #wantedBy = new WeakMap<object, ReadonlySet<string>>();
@@ -34,6 +37,7 @@ export class Invariants {
 
   constructor(world: Simulation) {
     this.#world = world;
+    this.#recent = new Recent(world);
   }
 
   /** A KmsNode was deleted by hand: what it listed is forgotten with it. */
@@ -61,6 +65,7 @@ export class Invariants {
       }
       this.#listsOnlyGrow(node);
     }
+    this.#recent.note((name) => this.#serves(name));
     this.#notesDropped(all.map(({ metadata }) => metadata.name));
     const highest = highestVersion(
       all.filter(({ spec }) => spec.membership.action === "Member").map(({ spec }) => spec.featureLevel),
@@ -69,7 +74,7 @@ export class Invariants {
     const founders = new Set(this.#volumes().flatMap(({ clusterId }) => (clusterId === undefined ? [] : [clusterId])));
     this.#hold(founders.size <= 1, "founded twice");
     this.#badSettingsOnOne();
-    this.#fencesHold();
+    for (const broken of this.#logs.takenInBeyond(this.#volumes())) this.#hold(false, broken);
   }
 
   #nodeChanges(site: SimulatedSite, before: KmsNode | undefined, after: KmsNode): void {
@@ -114,12 +119,43 @@ export class Invariants {
     this.#hold(isOneStep(level, to) && compareVersions(to, level) >= 0, `${name} goes to ${to} at level ${level}`);
     const free = upgrade?.approval !== "Manual" || to === level || upgrade.requests?.approve !== undefined;
     this.#hold(free, `${name} goes to ${to} without approval`);
+    if (this.#recent.servedMs(name) <= beliefMs || this.#isMistaken(site, site, name)) return;
+    this.#allAgree(site, `version of ${name}`);
+    const isOpen = ({ cron }: { readonly cron: string }) => cron !== neverInTheYear && cron !== notATime;
+    const windows = upgrade?.windows ?? [];
+    this.#hold(windows.length === 0 || windows.some(isOpen), `${name} goes to ${to} outside of ${windows[0]?.cron}`);
+    this.#soaked(site, name, to);
+  }
+
+  /** The others of that version have served for the soak time. Clocks that jumped know no such time. */
+  #soaked(site: SimulatedSite, name: string, version: string): void {
+    if (this.#world.story.some((line) => line.includes(" jump "))) return;
+    const soakMs = (site.cluster.spec.upgrade?.soakSeconds ?? 30) * 1000 - beliefMs;
+    for (const { metadata, spec } of this.#world.all()) {
+      const { name: other } = metadata;
+      if (other === name || spec.version !== version || spec.membership.action !== "Member") continue;
+      if (!this.#wanted(site).has(other) || !this.#counts(site, spec.site)) continue;
+      const servedMs = this.#recent.servedMs(other);
+      this.#hold(servedMs >= soakMs, `${name} goes to ${version} when ${other} has served for ${servedMs} ms`);
+    }
+  }
+
+  /** Nothing begins unless the sites that count are seen and want the same. */
+  #allAgree(site: SimulatedSite, what: string): void {
+    for (const other of this.#world.sites) {
+      if (other === site || !this.#counts(site, other.name)) continue;
+      this.#hold(this.#recent.linked(site, other, beliefMs), `${what} although ${other.name} cannot be seen`);
+      const same = textOf(other.cluster.spec) === textOf(site.cluster.spec);
+      const agrees = same || this.#recent.edited(site, other, beliefMs);
+      this.#hold(agrees, `${what} although ${site.name} and ${other.name} have different specifications`);
+    }
   }
 
   /** What begins is not paused; what leaves, while it serves, leaves after what comes has joined. */
   #begins(site: SimulatedSite, { metadata, spec }: KmsNode): void {
     const { name } = metadata;
     this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} begins ${spec.membership.action} although paused`);
+    this.#allAgree(site, `${name} begins ${spec.membership.action}`);
     if (spec.membership.action !== "Leave" || !this.#serves(name) || this.#wanted(site).has(name)) return;
     const coming = [...this.#wanted(site)].filter((one) => this.#counts(site, one.slice(0, 3)) && !this.#belongs(one));
     this.#hold(coming.length === 0, `${name} leaves before ${coming} has joined`);
@@ -169,6 +205,8 @@ export class Invariants {
     for (const { spec, metadata } of this.#world.all()) {
       if (metadata.name === name || spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
       if (!this.#wanted(site).has(metadata.name)) continue;
+      // It may have lost the event that told of it: the end rises later.
+      if (this.#isMistaken(site, this.#siteOf(metadata.name) ?? site, metadata.name)) continue;
       const held = this.#volumeOf(metadata.name)?.holds.get(life.incarnation) ?? 0;
       this.#hold(held <= life.end, `${metadata.name} holds ${held} of ${name}, cut at ${life.end}`);
     }
@@ -190,6 +228,7 @@ export class Invariants {
   #podGoes(site: SimulatedSite, name: string): void {
     if (!this.#serves(name)) return;
     this.#locked(site, `restart of ${name}`);
+    this.#allAgree(site, `restart of ${name}`);
     this.#takeDown(site, name, "restarted");
   }
 
@@ -226,7 +265,7 @@ export class Invariants {
     this.did.set(word, (this.did.get(word) ?? 0) + 1);
     const { spec } = site.cluster;
     const counting = spec.sites.filter((entry) => !spec.recovery?.lostSites?.includes(entry.name));
-    const operator = this.#world.operators.find((one) => one.site === site);
+    const operator = this.#operatorOf(site);
     const mine = counting.filter(({ name }) => {
       const holder = this.#world.sites.find((one) => one.name === name)?.leases.holder("keyfleet-bank");
       return holder?.site === site.name && holder.instance === operator?.instance;
@@ -268,35 +307,13 @@ export class Invariants {
     return known;
   }
 
-  /** Nobody takes in more of a life than its end as he knows it; what he took in before he heard of it stays. */
-  #fencesHold(): void {
-    for (const volume of this.#volumes()) {
-      const { clusterId, holds, fences, incarnation } = volume;
-      const before = this.#held.get(volume) ?? new Map<string, number>();
-      for (const [log, end] of clusterId === undefined ? [] : fences) {
-        const most = Math.max(end, before.get(log) ?? 0);
-        if (log !== incarnation && before.has(log))
-          this.#hold((holds.get(log) ?? 0) <= most, `${log} was taken in beyond its end ${end}`);
-        before.set(log, holds.get(log) ?? 0);
-      }
-      this.#held.set(volume, before);
-    }
-  }
-
   /** Called at rest: what any member holds of a log that has ended all members hold, so nothing acknowledged is lost. */
   checkLogs(): void {
     const members = this.#world.all().flatMap(({ metadata, spec }) => {
       const volume = spec.membership.action === "Member" ? this.#volumeOf(metadata.name) : undefined;
       return volume === undefined ? [] : [{ name: metadata.name, volume }];
     });
-    const living = new Set(members.map(({ volume }) => volume.incarnation));
-    for (const { name, volume } of members)
-      for (const [log, sequence] of volume.holds)
-        for (const { name: other, volume: theirs } of living.has(log) ? [] : members)
-          this.#hold(
-            (theirs.holds.get(log) ?? 0) >= sequence,
-            `${name} holds ${sequence} of ${log}, ${other} never gets more than ${theirs.holds.get(log)}`,
-          );
+    for (const broken of missingOf(members)) this.#hold(false, broken);
   }
 
   #drained(site: SimulatedSite, name: string): boolean {
@@ -343,6 +360,14 @@ export class Invariants {
     const wanted = new Set(spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
     this.#wantedBy.set(spec, wanted);
     return wanted;
+  }
+
+  #isMistaken(site: SimulatedSite, home: SimulatedSite, name: string): boolean {
+    return this.#operatorOf(site)?.watch.isMistaken(home, "KmsNode", name) ?? false;
+  }
+
+  #operatorOf(site: SimulatedSite) {
+    return this.#world.operators.find((one) => one.site === site);
   }
 
   #siteOf(name: string): SimulatedSite | undefined {

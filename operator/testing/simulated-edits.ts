@@ -1,6 +1,7 @@
 import { compareVersions, isOneStep } from "../desired/version.ts";
 import type { KmsCluster, KmsClusterSpec } from "../ports/types.ts";
 import { pick } from "./random.ts";
+import { withoutOwnSettings, withSetting, withSite, withWorkingSettings } from "./simulated-settings-edits.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 
 /** What an administrator may do to the document, each as one edit. Only what the API server would take. */
@@ -16,6 +17,10 @@ export interface EditWorld {
 
 const mostNodes = 8;
 const versions = ["0.1.0", "0.2.0", "0.3.0", "0.4.0"] as const;
+
+/** Windows that do not open in the time of a schedule. */
+export const neverInTheYear = "0 2 29 2 *";
+export const notATime = "no time at all";
 
 const edits: Readonly<Record<string, Edit>> = {
   add: (spec, { random }) => {
@@ -53,17 +58,83 @@ const edits: Readonly<Record<string, Edit>> = {
     const lost = sites.filter(({ alive }) => !alive).map(({ name }) => name);
     return { ...spec, recovery: { lostSites: lost } };
   },
+  retry: (spec, { random }) => withRequest(spec, { retry: `t${Math.floor(random() * 1000)}` }),
+  noRequests: ({ upgrade: { requests: _requests, ...upgrade } = {}, ...spec }) => ({ ...spec, upgrade }),
+  window: (spec, { random }) => {
+    const window = pick(random, [
+      { cron: "* * * * *", duration: "1h" },
+      { cron: "*/5 * * * *", duration: "2m" },
+      { cron: neverInTheYear, duration: "1h" },
+      { cron: notATime, duration: "1h" },
+    ]);
+    return { ...spec, upgrade: { ...spec.upgrade, windows: [window] } };
+  },
+  noWindows: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, windows: [] } }),
+  soak: (spec, { random }) => ({
+    ...spec,
+    upgrade: { ...spec.upgrade, soakSeconds: pick(random, [0, 1, 30, 120]) },
+  }),
+  durability: (spec, { random }) => ({ ...spec, durability: pick(random, ["EverySite", "OtherSite", "Local"]) }),
+  administrators: (spec, { random }) => ({
+    ...spec,
+    clients: { ...spec.clients, administrators: [`CN=kms-admin-${Math.floor(random() * 3)}`] },
+  }),
+  missingBundle: (spec) => ({
+    ...spec,
+    clients: { ...spec.clients, caBundleRefs: [{ name: "bank-clients" }, { name: "nobody-made-it" }] },
+  }),
+  environment: (spec, { random }) =>
+    withSite(spec, pick(random, spec.sites).name, (site) => ({
+      ...site,
+      environment: site.environment === "Cloud" ? "OnPremises" : "Cloud",
+    })),
+  emptySite: (spec, { random }) => {
+    const site = pick(random, spec.sites);
+    if (names(spec).length - site.nodes.length < 2) return undefined;
+    return withSite(spec, site.name, (entry) => ({ ...entry, nodes: [] }));
+  },
+  setting: (spec, { random }) => withSetting(spec, random),
+  otherSetting: (spec, { random }) => withSetting(spec, random),
+  noOwnSettings: (spec) => withoutOwnSettings(spec),
   rebuild: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, strategy: "RemoveAndRebuild" } }),
   inPlace: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, strategy: "InPlace" } }),
 };
 
+/** Edits that set the most in motion are made three times as often as the others. */
+const oftenest = [
+  "add",
+  "remove",
+  "swap",
+  "upgrade",
+  "rebuild",
+  "inPlace",
+  "otherSettings",
+  "breakSettings",
+  "nameLost",
+];
+
 /** One random edit of the document in that site; the name of the edit, or undefined when it was none. */
 export function editAtRandom(site: SimulatedSite, world: EditWorld): string | undefined {
-  const name = pick(world.random, Object.keys(edits));
+  const name = pick(world.random, [...Object.keys(edits), ...oftenest, ...oftenest, "consent"]);
+  if (name === "consent") return consentAtRandom(site, world);
   const next = edits[name]?.(site.cluster.spec, world);
   if (next === undefined || JSON.stringify(next) === JSON.stringify(site.cluster.spec)) return undefined;
   site.putCluster(edited(site.cluster, next));
   return name;
+}
+
+/** Consent that nodes which have departed wipe their volume. */
+function consentAtRandom(site: SimulatedSite, { random }: EditWorld): string | undefined {
+  const wanted = names(site.cluster.spec);
+  if (wanted.length === 0) return undefined;
+  site.putCluster(withConsent(site.cluster, [pick(random, wanted)]));
+  return "consent";
+}
+
+/** The document with consent that these nodes, once departed, wipe their volume and come back. */
+export function withConsent(cluster: KmsCluster, nodes: readonly string[]): KmsCluster {
+  const annotations = { ...cluster.metadata.annotations, "keyfleet.io/rejoin": nodes.join() };
+  return { ...cluster, metadata: { ...cluster.metadata, annotations } };
 }
 
 /** The document with another specification, as the API server stores it. */
@@ -74,10 +145,12 @@ export function edited(cluster: KmsCluster, spec: KmsClusterSpec): KmsCluster {
 
 /** What an administrator puts right when all faults are over: nothing lost, nothing paused, a version that can be reached. */
 export function mended(spec: KmsClusterSpec, level: string): KmsClusterSpec {
-  const { upgrade: _upgrade, recovery: _recovery, pause: _pause, ...rest } = spec;
-  const works = spec.defaults?.hsm?.library === "/bad.so" ? withLibrary(rest, "/good.so") : rest;
+  const { upgrade: _upgrade, recovery: _recovery, pause: _pause, ...rest } = withWorkingSettings(spec);
   const canReach = isOneStep(level, spec.version) && compareVersions(spec.version, level) >= 0;
-  return { ...works, version: canReach ? spec.version : level, upgrade: { soakSeconds: 1 } };
+  return {
+    ...{ ...rest, version: canReach ? spec.version : level, upgrade: { soakSeconds: 1 } },
+    clients: { ...spec.clients, caBundleRefs: [{ name: "bank-clients" }] },
+  };
 }
 
 /** Names of all nodes of a specification. */
@@ -88,8 +161,7 @@ export function names(spec: KmsClusterSpec): string[] {
 type Nodes = KmsClusterSpec["sites"][number]["nodes"];
 
 function withNodes(spec: KmsClusterSpec, site: string, change: (nodes: Nodes) => Nodes): KmsClusterSpec {
-  const sites = spec.sites.map((entry) => (entry.name === site ? { ...entry, nodes: change(entry.nodes) } : entry));
-  return { ...spec, sites };
+  return withSite(spec, site, (entry) => ({ ...entry, nodes: change(entry.nodes) }));
 }
 
 function withRequest(spec: KmsClusterSpec, request: Record<string, string>): KmsClusterSpec {

@@ -63,13 +63,14 @@ export function work(site: SimulatedSite, node: KmsNode, world: NodeWorld): void
   const { action, rejoin } = node.spec.membership;
   if (action === "None" && rejoin === volume.incarnation) site.volumes.set(name, emptyVolume(world));
   const own = site.volumes.get(name) as Volume;
+  const starts = !own.running;
   own.running = true;
   if (action === "Found" && own.clusterId === undefined && world.random() < 0.5) own.clusterId = world.newId("fleet");
   if (action === "Join" && own.clusterId === undefined && isAdmitted(node, world) && node.spec.clusterId !== undefined)
     own.clusterId = node.spec.clusterId;
   learnFences(node, own);
   exchange(node, own, world);
-  const problem = whyNotServing(site, node, own);
+  const problem = starts ? "Starting" : whyNotServing(site, node, own);
   own.serving = problem === undefined;
   if (own.serving && world.random() < 0.5) own.holds.set(own.incarnation, (own.holds.get(own.incarnation) ?? 0) + 1);
   report(site, node, { volume: own, problem, world });

@@ -1,10 +1,21 @@
 import { observe } from "../observe/observe.ts";
 import { decideSpec, specAnnotations } from "../observe/spec-agreement.ts";
-import type { Clock, KmsCluster, KmsNode, Log, PassPorts, PassResult, SiteView } from "../ports/types.ts";
+import type {
+  Clock,
+  KmsCluster,
+  KmsNode,
+  KubernetesObject,
+  Log,
+  PassPorts,
+  PassResult,
+  SiteApi,
+  SiteView,
+} from "../ports/types.ts";
 import { reconcile } from "../reconcile.ts";
 import { LeaseFleetLock } from "../runtime/fleet-lock.ts";
 import { pick } from "./random.ts";
 import { Crash, type SimulatedSite } from "./simulated-site.ts";
+import { SimulatedWatch } from "./simulated-watch.ts";
 
 /** What an informer may lag behind; far below the lease, as in reality. */
 const mostStaleMs = 3_000;
@@ -32,12 +43,21 @@ export class SimulatedOperator {
   readonly site: SimulatedSite;
   readonly #world: OperatorWorld;
   readonly #seen = new Map<string, Snapshot[]>();
+  readonly watch = new SimulatedWatch();
+  /** The clock of the machine that it runs on. */
+  readonly #clock: Clock;
   #lock: LeaseFleetLock;
   #instance = 0;
 
   constructor(site: SimulatedSite, world: OperatorWorld) {
     this.site = site;
     this.#world = world;
+    const { clock } = world;
+    this.#clock = {
+      nowMs: () => clock.nowMs() + site.clockOffsetMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, run) => clock.after(delayMs, run),
+    };
     this.#lock = this.#newLock();
   }
 
@@ -51,13 +71,14 @@ export class SimulatedOperator {
     this.#lock.stop();
     this.#instance += 1;
     this.#seen.clear();
+    this.watch.relist();
     this.#lock = this.#newLock();
     this.site.crashAfterWrites = Number.POSITIVE_INFINITY;
   }
 
   /** Looks at the other sites, as its watches do. */
   look(): void {
-    const now = this.#world.clock.nowMs();
+    const now = this.#world.clock.monotonicMs();
     for (const other of this.#world.sites) {
       if (!this.#world.linked(this.site, other)) continue;
       const known = this.#seen.get(other.name) ?? [];
@@ -101,7 +122,8 @@ export class SimulatedOperator {
   }
 
   #ports(): PassPorts {
-    const { clock, sites } = this.#world;
+    const { sites } = this.#world;
+    const clock = this.#clock;
     return {
       observe: () =>
         observe({
@@ -111,16 +133,32 @@ export class SimulatedOperator {
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
               .map((other) => this.#viewOf(other)),
-          objects: () => [...this.site.objects.values()],
+          objects: () => this.watch.objects(this.site, [...this.site.objects.values()]),
           references: async () => references,
           lock: () => this.#lock.refresh(),
         }),
-      api: this.site.api(),
+      api: this.#api(),
       lock: this.#lock,
       log: quietLog,
       clock,
       nodeImage: { repository: "localhost/keyfleet-node", pullPolicy: "Never" },
       signal: new AbortController().signal,
+    };
+  }
+
+  #api(): SiteApi {
+    const api = this.site.api();
+    const known = ({ kind, metadata }: KubernetesObject) => this.watch.wrote(this.site, kind, metadata.name);
+    return {
+      ...api,
+      apply: async (object) => {
+        known(object);
+        return await api.apply(object);
+      },
+      remove: async (object) => {
+        known(object);
+        await api.remove(object);
+      },
     };
   }
 
@@ -130,12 +168,12 @@ export class SimulatedOperator {
     if (other === this.site)
       return {
         ...{ name, local: true, reachable: true, ageMs: 0, problem: undefined },
-        ...{ cluster: other.cluster, nodes: [...other.nodes.values()] },
+        ...{ cluster: other.cluster, nodes: this.watch.nodes(other, [...other.nodes.values()]) },
       };
     const known = this.#seen.get(name) ?? [];
     const reachable = this.#world.linked(this.site, other) && known.length > 0;
     const recent = known.filter(
-      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#world.clock.nowMs() - mostStaleMs,
+      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#clock.monotonicMs() - mostStaleMs,
     );
     const view = reachable ? pick(this.#world.random, recent) : known.at(-1);
     return {
@@ -143,7 +181,7 @@ export class SimulatedOperator {
       ageMs: reachable ? 0 : view === undefined ? undefined : 5_000,
       problem: reachable ? undefined : "cut",
       cluster: view?.cluster,
-      nodes: view?.nodes ?? [],
+      nodes: this.watch.nodes(other, view?.nodes ?? []),
     };
   }
 
@@ -161,7 +199,7 @@ export class SimulatedOperator {
         return connected() ? other?.leases.api(connected) : undefined;
       },
       onLost: quiet,
-      clock: this.#world.clock,
+      clock: this.#clock,
       log: quietLog,
     });
   }

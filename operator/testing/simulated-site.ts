@@ -28,6 +28,8 @@ export class SimulatedSite {
   reachable = true;
   /** Whether anything runs there at all. */
   alive = true;
+  /** How far the clocks of the site are off. */
+  clockOffsetMs = 0;
   /** Writes of the operator so far, events left out. */
   writes = 0;
   /** The operator crashes after so many more writes. */

@@ -1,9 +1,11 @@
+import type { NodeFacts } from "../desired/facts.ts";
+import { settingsLag } from "../desired/staging.ts";
 import { highestVersion } from "../desired/version.ts";
 import type { Clock, KmsCluster, KmsNode } from "../ports/types.ts";
 import { Invariants } from "./invariants.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
-import { editAtRandom, edited, mended, names } from "./simulated-edits.ts";
+import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
 import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
@@ -22,6 +24,7 @@ const longestStepMs = 2_000;
 /** A node of a site that runs is at work at least so often: it hears of its document and of its peers at once. */
 const nodesIdleMs = 2_500;
 const mostDead = 2;
+const longestJumpMs = 20 * 60_000;
 
 /**
  * Sites, their operators (the real code) and nodes, in memory, in an order that the seed decides, with crashes, cuts, lost
@@ -48,7 +51,7 @@ export class Simulation {
     this.#invariants = new Invariants(this);
     this.sites = own.spec.sites.map(({ name }, at) => {
       const site = new SimulatedSite(name, own, (...write) => this.#invariants.beforeWrite(...write));
-      site.now = () => new Date(this.#clock.nowMs()).toISOString();
+      site.now = () => this.#timeAt(site);
       site.leases.now = () => this.#clock.monotonicMs();
       return start?.sites[at] === undefined ? site : site.becomes(start.sites[at]);
     });
@@ -72,6 +75,11 @@ export class Simulation {
     return a.alive && b.alive && (a === b || (a.reachable && b.reachable));
   }
 
+  /** What the clocks of a site say. */
+  #timeAt(site: SimulatedSite): string {
+    return new Date(this.#clock.nowMs() + site.clockOffsetMs).toISOString();
+  }
+
   /** One step in a random order of everything that may happen; then the invariants. */
   async step(faults: boolean): Promise<void> {
     await this.#clock.advance(Math.floor(this.#random() * longestStepMs));
@@ -84,14 +92,17 @@ export class Simulation {
     if (dice < 0.4) await operator.pass();
     else if (dice < 0.6) this.#kubernetes(operator.site);
     else if (dice < 0.95 || !faults) this.#nodesWork(operator.site, 0.7);
-    else this.#fault(operator);
+    else await this.#fault(operator);
     this.#invariants.check();
   }
 
   /** Ends all faults; the administrator puts right what he did wrong. */
   heal(): void {
-    for (const site of this.sites) Object.assign(site, { reachable: true, alive: true });
-    for (const operator of this.operators) operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
+    for (const site of this.sites) Object.assign(site, { reachable: true, alive: true, clockOffsetMs: 0 });
+    for (const operator of this.operators) {
+      operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
+      operator.watch.relist();
+    }
     if (!this.#options.edits) return;
     const spec = mended(this.#newest().cluster.spec, this.level());
     for (const site of this.sites) site.putCluster(edited(site.cluster, spec));
@@ -101,11 +112,8 @@ export class Simulation {
 
   /** Consent for all nodes that are wanted: what stands in the way of rest is a person's word then. */
   #consent(): void {
-    const wanted = names(this.#newest().cluster.spec).join();
-    for (const site of this.sites) {
-      const annotations = { ...site.cluster.metadata.annotations, "keyfleet.io/rejoin": wanted };
-      site.putCluster({ ...site.cluster, metadata: { ...site.cluster.metadata, annotations } });
-    }
+    const wanted = names(this.#newest().cluster.spec);
+    for (const site of this.sites) site.putCluster(withConsent(site.cluster, wanted));
   }
 
   /** Whether everything is as the document wants it: every wanted node serves at its version, nobody else is there. */
@@ -124,7 +132,7 @@ export class Simulation {
           isServing(node) &&
           node.status?.version === spec.version &&
           node.spec.featureLevel === spec.version &&
-          node.spec.settings.hsm?.library === spec.defaults?.hsm?.library,
+          !settingsLag(this.#newest().cluster, factsOf(spec, node)),
       ) &&
       this.sites.every((site) => podsAreCurrent(site) && site.leases.holder("keyfleet-bank") === undefined)
     );
@@ -193,7 +201,7 @@ export class Simulation {
     const volume = site.volumes.get(name);
     if (volume) Object.assign(volume, { serving: false, running: false });
     const metadata = {
-      ...{ name: `${name}-0`, creationTimestamp: new Date(this.nowMs).toISOString() },
+      ...{ name: `${name}-0`, creationTimestamp: this.#timeAt(site) },
       labels: { "controller-revision-hash": updateRevision },
     };
     site.objects.set(`Pod/${name}-0`, { apiVersion: "v1", kind: "Pod", metadata, spec: template.spec, status: {} });
@@ -204,7 +212,7 @@ export class Simulation {
     if (chance === 1) this.#workedMs.set(site, this.nowMs);
     const running = [...site.nodes.values()].filter(({ metadata }) => site.objects.has(`Pod/${metadata.name}-0`));
     const world = {
-      nowMs: this.nowMs,
+      nowMs: this.nowMs + site.clockOffsetMs,
       random: this.#random,
       request: (name: string) => this.#options.requests.get(name) ?? "",
       newId: (kind: string) => `${kind}-${++this.#ids}`,
@@ -221,10 +229,9 @@ export class Simulation {
     return this.linked(from, site) && site.objects.has(`Pod/${name}-0`) ? { node, volume } : undefined;
   }
 
-  #fault(operator: SimulatedOperator): void {
+  async #fault(operator: SimulatedOperator): Promise<void> {
     const { site } = operator;
-    const kinds = ["cut", "crash", "restart", "object", "node", "lose", "return", "jump"] as const;
-    const kind = pick(this.#random, [...kinds, ...(this.#options.edits ? edits : [])]);
+    const kind = pick(this.#random, [...faults, ...(this.#options.edits ? edits : [])]);
     this.story.push(`${Math.round(this.nowMs / 1000) % 100_000} ${kind} ${site.name}`);
     if (kind === "cut") site.reachable = !site.reachable;
     if (kind === "crash") site.crashAfterWrites = Math.floor(this.#random() * 4);
@@ -233,10 +240,33 @@ export class Simulation {
     if (kind === "node") this.#loseNode(site);
     if (kind === "lose" && this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
     if (kind === "return") this.#return();
+    if (kind === "jump") this.#jump(site);
+    if (kind === "lostEvent") this.#loseEvent(operator);
+    if (kind === "doubledEvent") for (let times = 0; times < 2; times++) await operator.pass();
     if (kind === "edit") {
       const edit = editAtRandom(site, { random: this.#random, sites: this.sites, level: this.level() });
       this.story.push(`  ${edit}: ${site.cluster.spec.version} ${names(site.cluster.spec).join()}`);
     }
+  }
+
+  /** The clocks of a site jump; a second jump may put them right. */
+  #jump(site: SimulatedSite): void {
+    const isOff = site.clockOffsetMs !== 0;
+    site.clockOffsetMs = isOff && this.#random() < 0.5 ? 0 : Math.round((this.#random() - 0.5) * 2 * longestJumpMs);
+  }
+
+  /** A watch of the operator loses one event: the next change of some object of some site. */
+  #loseEvent(operator: SimulatedOperator): void {
+    const site = pick(this.#random, this.sites);
+    const own = site === operator.site && this.#random() < 0.5;
+    const objects = own ? [...site.objects.values()] : [...site.nodes.values()];
+    const watched = objects.filter(({ kind }) => kind === "KmsNode" || kind === "Pod" || kind === "StatefulSet");
+    if (watched.length === 0) return;
+    const { kind, metadata } = pick<{ readonly kind: string; readonly metadata: { readonly name: string } }>(
+      this.#random,
+      watched,
+    );
+    operator.watch.lose(site, kind, metadata.name);
   }
 
   #loseObject(site: SimulatedSite): void {
@@ -276,9 +306,20 @@ export class Simulation {
   }
 }
 
+const faults = [
+  ...["cut", "crash", "restart", "object", "node", "lose", "return", "jump"],
+  ...["lostEvent", "doubledEvent"],
+] as const;
 const edits = ["edit", "edit", "edit", "edit", "edit", "edit", "edit", "edit"] as const;
 
 type SimulatedObject = Parameters<SimulatedSite["apply"]>[0];
+
+/** What settingsLag wants to know of a node. */
+function factsOf(spec: KmsCluster["spec"], node: KmsNode): NodeFacts {
+  const { name } = node.metadata;
+  const siteEntry = spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
+  return { name, node, siteEntry, entry: siteEntry?.nodes.find((entry) => entry.name === name) } as NodeFacts;
+}
 
 function isServing(node: KmsNode): boolean {
   return node.status?.conditions?.some(({ type, status }) => type === "Serving" && status === "True") ?? false;

@@ -1,0 +1,46 @@
+import type { SimulatedSite } from "./simulated-site.ts";
+import type { Simulation } from "./simulation.ts";
+
+/** What was so lately: operators may be mistaken about the last seconds, about nothing else. */
+export class Recent {
+  readonly #world: Simulation;
+  readonly #specs = new Map<string, { readonly spec: object; readonly sinceMs: number }>();
+  readonly #linkedMs = new Map<string, number>();
+  readonly #servingSinceMs = new Map<string, number>();
+
+  constructor(world: Simulation) {
+    this.#world = world;
+  }
+
+  /** Called after each step. */
+  note(serves: (name: string) => boolean): void {
+    const { nowMs, sites } = this.#world;
+    for (const site of sites) {
+      const { name, cluster } = site;
+      if (this.#specs.get(name)?.spec !== cluster.spec) this.#specs.set(name, { spec: cluster.spec, sinceMs: nowMs });
+      const linked = sites.filter((other) => this.#world.linked(site, other));
+      for (const other of linked) this.#linkedMs.set(`${name} ${other.name}`, nowMs);
+      for (const node of site.nodes.keys()) this.#noteServing(node, serves(node));
+    }
+  }
+
+  #noteServing(node: string, serves: boolean): void {
+    if (!serves) this.#servingSinceMs.delete(node);
+    else if (!this.#servingSinceMs.has(node)) this.#servingSinceMs.set(node, this.#world.nowMs);
+  }
+
+  /** For how long a node has served without a break, in milliseconds. */
+  servedMs(node: string): number {
+    return this.#world.nowMs - (this.#servingSinceMs.get(node) ?? this.#world.nowMs);
+  }
+
+  /** Whether two sites had a link within that time. */
+  linked(a: SimulatedSite, b: SimulatedSite, withinMs: number): boolean {
+    return this.#world.nowMs - (this.#linkedMs.get(`${a.name} ${b.name}`) ?? 0) <= withinMs;
+  }
+
+  /** Whether one of the two specifications changed within that time. */
+  edited(a: SimulatedSite, b: SimulatedSite, withinMs: number): boolean {
+    return [a, b].some(({ name }) => this.#world.nowMs - (this.#specs.get(name)?.sinceMs ?? 0) <= withinMs);
+  }
+}
