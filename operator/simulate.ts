@@ -5,7 +5,7 @@ import { requestsFor } from "./testing/certificate-requests.ts";
 import { runMutants } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
 
-/** npm run simulate -- --seeds N [--from N] [--mutants]: schedules of the simulator with a summary; exit code 1 when one fails. */
+/** npm run simulate -- --seeds N [--from N] [--mutants [--only WORD]]: schedules of the simulator with a summary; exit code 1 when one fails. */
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "300" },
@@ -14,16 +14,18 @@ const { values } = parseArgs({
     bail: { type: "boolean", default: false },
     /** Takes one gate out at a time; each must be noticed within that many schedules. */
     mutants: { type: "boolean", default: false },
+    /** Only mutants whose name has that in it. */
+    only: { type: "string", default: "" },
   },
 });
 const [count, from] = [Number(values.seeds), Number(values.from)];
 if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from)) {
-  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--mutants]");
+  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--mutants [--only WORD]]");
   process.exit(2);
 }
 
 if (values.mutants) {
-  const unnoticed = runMutants(join(import.meta.dirname, ".."), count);
+  const unnoticed = runMutants(join(import.meta.dirname, ".."), { seeds: count, only: values.only });
   console.log(unnoticed.length === 0 ? "every mutant was noticed" : `not noticed: ${unnoticed.join(", ")}`);
   process.exit(unnoticed.length === 0 ? 0 : 1);
 }

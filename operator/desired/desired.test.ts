@@ -121,6 +121,25 @@ test("a node whose volume remembers the fleet is its member, one that remembers 
   assert.equal(returned("another"), "None");
 });
 
+for (const [when, incarnation] of [
+  ["its new log has no name yet", undefined],
+  ["its new log has a name", "log-2"],
+] as const)
+  test(`a departed node that is being wiped is no member by what its volume still remembers of the fleet: ${when}`, () => {
+    const { spec } = kmsNode("dc1-b", {
+      listed: { "dc1-b": { standing: "Departed", incarnation: "log-1", lastSequence: 7 } },
+      nodes: {
+        "dc1-b": {
+          stage: "waiting",
+          spec: { membership: { action: "None", rejoin: "log-1" } },
+          status: { clusterId: fleetId, ...(incarnation === undefined ? {} : { incarnation }) },
+        },
+      },
+    });
+    assert.equal(spec.membership.action, "None");
+    assert.equal(spec.members.find(({ name }) => name === "dc1-b")?.standing, "Departed");
+  });
+
 test("a waiting node takes the newest version, a member keeps its own", () => {
   const cluster = aCluster(({ spec }) => (spec.version = "0.2.0"));
   assert.equal(kmsNode("dc1-b", { cluster, nodes: { "dc1-b": "waiting" } }).spec.version, "0.2.0");

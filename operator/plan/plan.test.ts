@@ -486,6 +486,11 @@ const restarts: readonly Case[] = [
     { objects: madeAnew("ServiceAccount", "dc1-a"), lock: heldFor("restart", "dc1-a") },
     ["delete Pod dc1-a-0"],
   ],
+  [
+    "does not restart a node over and over for an account that a wrong clock has dated into the future",
+    { objects: madeAnew("ServiceAccount", "dc1-a"), nowMs: Date.parse("2026-03-01T11:29:00Z") },
+    [],
+  ],
   ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
   [
     "keeps the lock while the old pod drains: it is Ready, but on its way out",

@@ -4,7 +4,7 @@ import { compareVersions } from "../desired/version.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
-import { isSoaked } from "./roll-gates.ts";
+import { isSoaked, notSoaked } from "./roll-gates.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, View } from "./types.ts";
 
@@ -31,14 +31,9 @@ function notReady(view: View, members: readonly NodeFacts[]): Blocked[] {
   return members
     .filter((node) => node.node?.status?.version !== target || !isSoaked(view, node))
     .map((node) => {
-      const byHand = node.external && node.node?.status?.version !== target;
-      const wait = node.serving && !byHand;
-      return {
-        ...{ gate: "soaked", subject: node.name },
-        message: `${node.name} has not served at ${target} for the soak time yet`,
-        remedy: byHand ? upgradeRemedy(node.name, target) : wait ? "wait" : `mend ${node.name}`,
-        ...(wait ? { passing: true as const } : {}),
-      };
+      const message = `${node.name} has not served at ${target} for the soak time yet`;
+      if (!node.external || node.node?.status?.version === target) return notSoaked(view, node, message);
+      return { gate: "soaked", subject: node.name, message, remedy: upgradeRemedy(node.name, target) } as const;
     });
 }
 

@@ -60,11 +60,15 @@ export function restartPending(view: View, facts: NodeFacts): boolean {
   );
 }
 
-/** The token in a pod dies with the account that it was made for: such a node would never hear of its document again. */
+/**
+ * The token in a pod dies with the account that it was made for: such a node would never hear of its document again. An
+ * account from the future was made by a clock that was wrong then: no pod would ever be new enough for it.
+ */
 function hasDeadToken({ observed }: View, { name }: NodeFacts): boolean {
   const made = (kind: string, object: string) =>
     Date.parse(String(objectOf(observed, kind, object)?.metadata.creationTimestamp));
-  return made("ServiceAccount", name) > made("Pod", `${name}-0`);
+  const account = made("ServiceAccount", name);
+  return account <= observed.nowMs && account > made("Pod", `${name}-0`);
 }
 
 interface SetStatus {

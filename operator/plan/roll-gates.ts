@@ -6,6 +6,8 @@ import type { Blocked, View } from "./types.ts";
 
 /** How long an upgraded node must serve before the next one, unless spec.upgrade.soakSeconds says otherwise. */
 const defaultSoakSeconds = 30;
+/** Clocks of two sites differ by less, unless one is wrong. */
+const clockDifferenceMs = 60_000;
 
 /** One minor step at a time, and never back behind the features that the fleet already uses. */
 export function versionStep(view: View): Blocked[] {
@@ -47,10 +49,21 @@ export function soaked(view: View, candidate: NodeFacts): Blocked[] {
       node.node?.spec.version === target &&
       (node.node.status?.version !== target || !isSoaked(view, node)),
   );
-  return young.map(({ name }) => ({
-    ...{ gate: "soaked", subject: name, message: `${name} has not served for ${soakSeconds(view)} s yet` },
-    ...{ remedy: "wait", passing: true },
-  }));
+  return young.map((node) => notSoaked(view, node, `${node.name} has not served for ${soakSeconds(view)} s yet`));
+}
+
+/** Closed until a node has served long enough; by itself, unless its clock was wrong when it began. */
+export function notSoaked(view: View, node: NodeFacts, message: string): Blocked {
+  const { name } = node;
+  const closed = { gate: "soaked", subject: name } as const;
+  if (!node.serving) return { ...closed, message, remedy: `mend ${name}` };
+  if (servesSince(node) <= view.observed.nowMs + clockDifferenceMs)
+    return { ...closed, message, remedy: "wait", passing: true };
+  return {
+    ...closed,
+    message: `${name} says that it serves since ${new Date(servesSince(node)).toISOString()}, which is yet to come`,
+    remedy: `see that its clock is right, then delete the pod ${name}-0 when an interruption suits`,
+  };
 }
 
 /** Members that have the new settings already run with all of them. */
@@ -66,9 +79,12 @@ export function settingsTried(view: View, candidate: NodeFacts, has: (node: Node
 }
 
 /** Whether a node has served for the soak time without a break. */
-export function isSoaked(view: View, { node, serving }: NodeFacts): boolean {
-  const since = Date.parse(conditionOf(node, "Serving")?.lastTransitionTime ?? "");
-  return serving && view.observed.nowMs - since >= soakSeconds(view) * 1000;
+export function isSoaked(view: View, node: NodeFacts): boolean {
+  return node.serving && view.observed.nowMs - servesSince(node) >= soakSeconds(view) * 1000;
+}
+
+function servesSince({ node }: NodeFacts): number {
+  return Date.parse(conditionOf(node, "Serving")?.lastTransitionTime ?? "");
 }
 
 function soakSeconds(view: View): number {

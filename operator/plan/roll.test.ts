@@ -69,6 +69,12 @@ const upgrade: readonly Case[] = [
     [],
   ],
   [
+    "says that one which serves since a time that is yet to come never soaks by itself",
+    { site: "dc2", cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0", -600_000) } },
+    [],
+    ["soaked dc1-a"],
+  ],
+  [
     "soaks as long as the specification says",
     { site: "dc2", cluster: to("0.2.0", { soakSeconds: 7200 }), nodes: { "dc1-a": at("0.2.0") } },
     [],

@@ -136,11 +136,14 @@ function occurrences(root: string, { file, find }: Mutant): number {
 }
 
 /** Runs the simulator on each mutant; answers with those that nothing noticed. */
-export function runMutants(root: string, seeds: number): readonly string[] {
+export function runMutants(
+  root: string,
+  { seeds, only }: { readonly seeds: number; readonly only: string },
+): readonly string[] {
   const stale = misfits(root);
   if (stale.length > 0) throw new Error(`correct these mutants, the code has changed: ${stale.join(", ")}`);
   const unnoticed: string[] = [];
-  for (const mutant of mutants) {
+  for (const mutant of mutants.filter(({ what }) => what.includes(only))) {
     const noticed = runMutant(root, mutant, seeds);
     console.log(
       `${noticed === undefined ? "NOT NOTICED" : "noticed"}: without "${mutant.what}"${noticed === undefined ? "" : `: ${noticed}`}`,
