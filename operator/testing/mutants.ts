@@ -58,8 +58,8 @@ const mutants: readonly Mutant[] = [
   {
     what: "settings wait for their turn",
     file: "desired/staging.ts",
-    find: 'return facts.standing === "Member" && facts.serving ?',
-    replace: 'return facts.standing === "Absent" && facts.serving ?',
+    find: 'return facts.standing === "Member" && facts.serving && !turn ?',
+    replace: 'return facts.standing === "Absent" && facts.serving && !turn ?',
   },
   {
     what: "nobody goes back in a list of members",
