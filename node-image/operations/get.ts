@@ -6,7 +6,7 @@ import type { ManagedObject } from "../objects/types.ts";
 import { parsed } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { change, find } from "./find.ts";
-import { mustBeServed, openMaterial } from "./open-material.ts";
+import { mustBeServed, recalledMaterial } from "./open-material.ts";
 import { unwrapMaterial, type WrappingSpecification, wrapMaterial } from "./wrapping.ts";
 
 /** KMIP Get (4.11). */
@@ -44,7 +44,7 @@ export async function materialFor(
   context: Context,
 ): Promise<Material> {
   mustBeServed(object, context);
-  const kept = openMaterial(object, context);
+  const kept = recalledMaterial(object, context);
   try {
     const wrapped =
       request.wrapping !== undefined || (kept.wrapping !== undefined && request.keyWrapType !== notWrapped);

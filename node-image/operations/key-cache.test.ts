@@ -5,7 +5,7 @@ import type { Keyring } from "../keys/types.ts";
 import { tag } from "../kmip/tags.ts";
 import { blockCipherMode as mode } from "../objects/enumerations.ts";
 import type { ManagedObject } from "../objects/types.ts";
-import { active, cryptographicOperation as operation, part } from "../testing/cryptography-requests.ts";
+import { active, bytesOf, cryptographicOperation as operation, part } from "../testing/cryptography-requests.ts";
 import { item } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { kmipSite } from "../testing/kmip-site.ts";
@@ -66,6 +66,63 @@ test("the key that was not used for the longest time makes room", async () => {
   assert.equal(keys.size, keyCacheLimits.keys);
   assert.equal(await use(object("k0")), before + 1, "k0 was used lately, it stayed");
   assert.equal(await use(object("k1")), before + 2, "k1 went");
+});
+
+test("a material is opened once, each caller gets a copy of its own, and closed keyrings give nothing", () => {
+  const keys = keyCache(() => new Date(0));
+  let opened = 0;
+  const state = { closed: false };
+  const ring: Keyring = {
+    ...keyring,
+    get closed() {
+      return state.closed;
+    },
+  };
+  const open = () => {
+    opened += 1;
+    return { format: 1, subtype: 0, algorithm: 3, lengthBits: 256, bytes: Buffer.alloc(32, 7) };
+  };
+  for (let at = 0; at < 3; at++) {
+    const material = keys.materialOf(object("a"), ring, open);
+    assert.deepEqual(material, { format: 1, subtype: 0, algorithm: 3, lengthBits: 256, bytes: Buffer.alloc(32, 7) });
+    material.bytes.fill(0);
+  }
+  assert.equal(opened, 1);
+  keys.materialOf(object("a", Buffer.from("other bytes")), ring, open);
+  assert.equal(opened, 2);
+  state.closed = true;
+  keys.materialOf(object("a", Buffer.from("other bytes")), ring, open);
+  assert.equal(opened, 3, "nothing is taken from what was kept");
+  keys.drop("a");
+  assert.equal(keys.size, 0);
+});
+
+test("a large material is never kept", () => {
+  const keys = keyCache(() => new Date(0));
+  const bytes = Buffer.alloc(4096, 7);
+  keys.materialOf(object("a"), keyring, () => ({ format: 1, subtype: 0, algorithm: 0, lengthBits: 0, bytes }));
+  assert.equal(keys.size, 0);
+});
+
+test("through the door: Get unseals a key once, and what is destroyed is neither kept nor given", async (context) => {
+  let unsealed = 0;
+  const unseal = (blob: Buffer, about: Buffer) => {
+    unsealed += 1;
+    return keyring.unseal(blob, about);
+  };
+  const keys = keyCache(() => new Date());
+  const site = await kmipSite({ keyring: { ...keyring, unseal }, keys });
+  context.after(() => site.close());
+  const app = await site.connect("O=bank, CN=app");
+  const key = await app.create({ "Cryptographic Usage Mask": 12 });
+  const get = async () => bytesOf(await app.call(operation.get, part.id(key)), tag.KeyMaterial);
+  const first = await get();
+  assert.deepEqual([await get(), await get()], [first, first]);
+  assert.notDeepEqual(first, Buffer.alloc(first.length), "what the first answer zeroed was its own");
+  assert.deepEqual([unsealed, keys.size], [1, 1]);
+  await app.destroy(key);
+  assert.equal(keys.size, 0);
+  await assert.rejects(get());
 });
 
 test("through the door: a key is unsealed once for many uses, and not kept when it is revoked", async (context) => {

@@ -5,6 +5,16 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
+/** The object's material as `openMaterial` gives it, unsealed lately or now: for what is asked for again and again. */
+export function recalledMaterial(object: ManagedObject, context: Context): Material {
+  const { keys } = context.cryptography;
+  // Another node may have destroyed it: then its material is not kept here either.
+  if (object.sealed === undefined) keys.drop(object.id);
+  // A part of a key is told apart by its object's rows.
+  if (object.sealed === undefined || object.attributes.has(".split")) return openMaterial(object, context);
+  return keys.materialOf(object, context.keyring, () => openMaterial(object, context));
+}
+
 /** The object's material, to be looked at here or, after `mustBeServed`, handed out; the caller zeroes its bytes. Refuses what was destroyed. */
 export function openMaterial(object: ManagedObject, context: Context): Material {
   const current = stateOf(object, context.now());
