@@ -8,8 +8,8 @@ import { Leadership, type Term } from "./runtime/leadership.ts";
 import { type Metrics, operatorMetrics } from "./runtime/metrics.ts";
 import type { Settings } from "./settings.ts";
 
-/** Deadline of a call about leading: several fit into a term. */
-const leaderCallMs = 2_000;
+/** Deadline of a call about leading: long enough for a slow server, and a second one still fits into a term. */
+const leaderCallMs = 4_000;
 /** Passes under way get so long to end before the operator stops; what takes longer keeps others waiting for its Lease. */
 const handOverMs = 3_000;
 
