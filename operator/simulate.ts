@@ -1,11 +1,15 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { aCluster } from "./testing/builders.ts";
 import { requestsFor } from "./testing/certificate-requests.ts";
 import { runMutants } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
 
-/** npm run simulate -- --seeds N [--from N] [--mutants [--only WORD]]: schedules of the simulator with a summary; exit code 1 when one fails. */
+/**
+ * npm run simulate -- --seeds N [--from N] [--bail] [--mutants [--only WORD]]: schedules of the simulator with a summary; exit
+ * code 1 when one fails. A signal ends it after the schedule that is being run.
+ */
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "300" },
@@ -41,7 +45,10 @@ const did = new Map<string, number>();
 const totals = { steps: 0, writes: 0, passed: 0 };
 const failed: number[] = [];
 
-for (let seed = from; seed < from + count; seed++) {
+let end = from + count;
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (end = 0));
+
+for (let seed = from; seed < end; seed++) {
   try {
     const result = await runSchedule(seed, { ...setting, founded });
     totals.passed += 1;
@@ -54,6 +61,7 @@ for (let seed = from; seed < from + count; seed++) {
     console.log(`seed ${seed}: ${(error as Error).message}\n`);
     if (values.bail) break;
   }
+  await setImmediate(); // lets a signal end the run after this schedule, with the summary of those that were run
 }
 
 const sorted = (words: ReadonlyMap<string, number>) =>
@@ -62,7 +70,7 @@ const sorted = (words: ReadonlyMap<string, number>) =>
     .map(([word, times]) => `${word} ${times}`)
     .join(", ");
 console.log(
-  `schedules ${from} to ${from + count - 1}: ${totals.passed} passed, ${failed.length} failed ${failed.join(" ")}`,
+  `schedules from ${from}, ${totals.passed + failed.length} of ${count}: ${totals.passed} passed, ${failed.length} failed ${failed.join(" ")}`,
 );
 console.log(`steps ${totals.steps}, operators' writes ${totals.writes}`);
 console.log(`faults and edits: ${sorted(happened)}`);

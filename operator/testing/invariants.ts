@@ -291,6 +291,8 @@ export class Invariants {
   #badSettingsOnOne(): void {
     const threatened = this.#world.sites.flatMap((site) =>
       [...site.nodes.values()].filter(({ metadata, spec }) => {
+        // One that the document dropped is on its way out: nobody counts on its coming up again.
+        if (!this.#wanted(site).has(metadata.name)) return false;
         const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
         return (
           set !== undefined && this.#isBad(set) && spec.membership.action === "Member" && this.#serves(metadata.name)
