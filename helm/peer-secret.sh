@@ -5,14 +5,14 @@
 set -eu
 
 usage() {
-  echo "usage: peer-secret.sh --site NAME [--namespace keyfleet] [--duration 720h] [--context CONTEXT] [--server URL]" >&2
+  echo "usage: peer-secret.sh --site NAME [--namespace keyfleet] [--into NAMESPACE] [--duration 720h] [--context CONTEXT] [--server URL]" >&2
   exit 2
 }
 
-site= namespace=keyfleet duration=720h context= server=
+site= namespace=keyfleet into= duration=720h context= server=
 while [ $# -gt 0 ]; do
   case "$1" in
-    --site | --namespace | --duration | --context | --server)
+    --site | --namespace | --into | --duration | --context | --server)
       [ $# -ge 2 ] || usage
       name=${1#--}
       eval "$name=\$2"
@@ -35,7 +35,7 @@ apiVersion: v1
 kind: Secret
 metadata:
   name: keyfleet-site-$site
-  namespace: $namespace
+  namespace: ${into:-$namespace}
   labels: {keyfleet.io/site: $site}
 stringData:
   kubeconfig: |

@@ -1,0 +1,70 @@
+import type { Sites } from "./driver.ts";
+import { siteNames } from "./places.ts";
+
+const zoneLabel = "topology.kubernetes.io/zone";
+
+/**
+ * The zones of one local site, driven as if each were a site: a zone is a machine with its label and a namespace of its
+ * own, NAMESPACE-ZONE. What is said to a site about `namespace` is said about the zone's.
+ */
+export function zoneSites(local: Sites, { site, namespace }: { site: string; namespace: string }): Sites {
+  const own = (zone: string) => `${namespace}-${zone}`;
+  const machine = (zone: string) => `${site}/${siteNames.indexOf(zone as (typeof siteNames)[number]) + 1}`;
+  const refuse = (what: string) => async (): Promise<never> => {
+    throw new Error(`${what} is not possible with zones of one site`);
+  };
+  const toZone = (zone: string, args: readonly string[]) =>
+    args.map((arg, at) => {
+      if (arg === namespace && /^(-n|--namespace|namespace)$/.test(args[at - 1] ?? "")) return own(zone);
+      return arg.replace(`/namespaces/${namespace}/`, `/namespaces/${own(zone)}/`);
+    });
+  return {
+    ...local,
+    names: siteNames,
+    up: async () => {
+      await local.up([site]);
+      for (const zone of siteNames)
+        await local.kubectl(site, [
+          "label",
+          "node",
+          machine(zone).replace("/", "-"),
+          `${zoneLabel}=${zone}`,
+          "--overwrite",
+        ]);
+    },
+    kill: (zone) => local.kill(machine(zone)),
+    start: (zone) => local.start(machine(zone)),
+    cut: refuse("a cut link"),
+    isolate: refuse("isolation"),
+    kubectl: (zone, args, input) =>
+      local.kubectl(site, toZone(zone, args), input === undefined ? undefined : inputOf(input, namespace, own(zone))),
+    kubectlCommand: (zone, args) => local.kubectlCommand(site, toZone(zone, args)),
+    // Where it goes is told by the file of the zone that it is run with.
+    exec: (command, options = {}) => {
+      const zone = siteNames.find((name) => options.env?.KUBECONFIG?.endsWith(`#${name}`));
+      if (zone === undefined) return local.exec(command, options);
+      const env = { ...options.env, KUBECONFIG: local.kubeconfig(site) };
+      return local.exec([...toZone(zone, command), ...(command[0] === "helm" ? chartValues(zone) : [])], {
+        ...options,
+        env,
+      });
+    },
+    kubeconfig: (zone) => `${local.kubeconfig(site)}#${zone}`,
+  };
+}
+
+/** The operator runs in its zone; what belongs to the whole cluster comes with the first release. */
+function chartValues(zone: string): string[] {
+  const first = zone === siteNames[0];
+  const selector = `nodeSelector.${zoneLabel.replaceAll(".", "\\.")}=${zone}`;
+  return ["--set", selector, ...(first ? [] : ["--set", "crds.enabled=false,priorityClass.create=false"])];
+}
+
+/** An object goes into the zone's namespace; a peer's kubeconfig goes there too, and goes on naming the peer's. */
+function inputOf(text: string, namespace: string, own: string): string {
+  const peer = /^( {2}name: keyfleet-site-\S+\n {2}namespace: )\S+$/m;
+  if (peer.test(text)) return text.replace(peer, `$1${own}`);
+  return text
+    .replaceAll(`"namespace":"${namespace}"`, `"namespace":"${own}"`)
+    .replace(`"kind":"Namespace","metadata":{"name":"${namespace}"`, `"kind":"Namespace","metadata":{"name":"${own}"`);
+}
