@@ -172,6 +172,21 @@ test("a CA that could speak for another site is not trusted, even if its site pu
   assert.equal(nodes[0]?.kmsNode.spec.trustBundle, "CA of this site\nCA of dc3\n");
 });
 
+test("a site that is away stays trusted although this site's copy of the document is a new one that has seen nothing", () => {
+  const ca = (site: string) =>
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(site).toString("base64")}\n-----END CERTIFICATE-----`;
+  const seen = anObserved({ unreachable: ["dc3"] });
+  const sites = seen.sites.map((view) => ({
+    ...view,
+    cluster: view.local ? view.cluster : undefined,
+    nodes: view.nodes.map((node) => ({ ...node, spec: { ...node.spec, trustBundle: `${ca("dc2")}\n${ca("dc3")}\n` } })),
+  }));
+  const isCaOfSite = (pem: string, { site }: { site: string }) => pem === "CA of this site" || pem === ca(site);
+  const image = { repository: "r", pullPolicy: "Never" } as const;
+  const { nodes } = desiredObjects({ ...seen, sites }, { image, isCaOfSite });
+  assert.equal(nodes[0]?.kmsNode.spec.trustBundle, `CA of this site\n${ca("dc2")}\n${ca("dc3")}\n`);
+});
+
 test("only the hsm container has the PIN, only the key server a token of the API", () => {
   const pod = podSpec();
   const mounts = (volume: string) =>

@@ -7,15 +7,18 @@ export type IsCaOfSite = (pem: string, owner: { readonly cluster: string; readon
 
 /**
  * The CA certificates (PEM, two while one is renewed) of each site of the specification, by site: from the site's own copy of
- * the KmsCluster, or the last ones that this site saw. One that could speak for another site is left out.
+ * the KmsCluster, or the last ones that this site or its nodes saw. One that could speak for another site is left out.
  */
 export function siteCas(observed: Observed, isCaOfSite: IsCaOfSite): Map<string, string> {
   const found = new Map<string, string>();
+  // This site's copy may be a new one that has seen nothing yet, and the other site may be away: its nodes still know.
+  const trusted = viewOf(observed, observed.site)?.nodes.find(({ spec }) => spec.trustBundle !== undefined)?.spec
+    .trustBundle;
   for (const { name: site } of observed.cluster.spec.sites) {
     const candidates =
       site === observed.site
         ? [ownText(observed)]
-        : [publishedCa(viewOf(observed, site)?.cluster, site), publishedCa(observed.cluster, site)];
+        : [publishedCa(viewOf(observed, site)?.cluster, site), publishedCa(observed.cluster, site), trusted];
     const owner = { cluster: observed.cluster.metadata.name, site };
     const good = candidates
       .map((text) => certificatesIn(text ?? "").filter((pem) => isCaOfSite(pem, owner)))

@@ -46,7 +46,7 @@ export async function editDocument(
 ): Promise<void> {
   const { apiVersion, kind, metadata, spec } = await clusterAt(place, site);
   change(spec);
-  const { labels = {}, annotations = {} } = metadata;
-  const edited = { apiVersion, kind, metadata: { name: cluster, namespace, labels, annotations }, spec };
+  const { labels = {}, annotations = {}, finalizers = [] } = metadata;
+  const edited = { apiVersion, kind, metadata: { name: cluster, namespace, labels, annotations, finalizers }, spec };
   await place.sites.kubectl(site, ["replace", "-f", "-"], JSON.stringify(edited));
 }
