@@ -120,6 +120,7 @@ function withValue(item: Item, random: Random): Item {
       return { ...item, value: number };
     case itemType.longInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       return { ...item, value: random.oneIn(4) ? BigInt(number) * 2n ** 31n : BigInt(number) - 32n };
     case itemType.bigInteger:
       return { ...item, value: random.oneIn(2) ? BigInt(number) ** 9n : -BigInt(number) };

@@ -1,4 +1,5 @@
 import { certificateNameParts, isCustom } from "../objects/attribute-rules.ts";
+import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { enumerations as known } from "./enumerations.ts";
@@ -13,6 +14,7 @@ import {
   integer,
   interval,
   longInteger,
+  NotInVersion,
   type Reading,
   type Shape,
   text,
@@ -183,7 +185,28 @@ const shapes: Readonly<
 export const attributeNames: readonly string[] = Object.keys(shapes);
 
 /** Value of a client's own attribute: it keeps its type, and for structures its items. */
-const customValue: Shape<Json> = { read: itemToJson, write: (tagNumber, value) => jsonToItem(tagNumber, value) };
+const customValue: Shape<Json> = {
+  read: (item, reading) => {
+    const value = itemToJson(item);
+    if (reading.version < 20 && holdsExtendedDate(item))
+      throw new Refusal(
+        "InvalidField",
+        "Date-Time Extended exists since KMIP 2.0: give a Date-Time",
+        "InvalidDataType",
+      );
+    return value;
+  },
+  write: (tagNumber, value, version) => {
+    const item = jsonToItem(tagNumber, value);
+    if (version < 20 && holdsExtendedDate(item)) throw new NotInVersion("Date-Time Extended");
+    return item;
+  },
+};
+
+function holdsExtendedDate(item: Item): boolean {
+  if (item.type === itemType.structure) return item.value.some(holdsExtendedDate);
+  return item.type === itemType.dateTimeExtended;
+}
 
 /** The shape of an attribute's value; undefined when no version knows the name. */
 export function shapeOf(name: string): Shape<Json> | undefined {
@@ -200,6 +223,7 @@ function itemToJson(item: Item): Json {
     case itemType.longInteger:
     case itemType.bigInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       return { type: item.type, value: item.value.toString() };
     default:
       return { type: item.type, value: item.value };
@@ -219,6 +243,7 @@ function jsonToItem(tagNumber: number, json: Json): Item {
       return bigIntegerText.write(tagNumber, value as string, 0);
     case itemType.longInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       return { tag: tagNumber, type, value: BigInt(value as string) };
     default:
       return { tag: tagNumber, type, value } as Item;

@@ -225,7 +225,7 @@ test("pending operations are listed to their owner alone, waited for, and then p
       findItem(each, tag.ProcessingStage)?.value,
       findItem(each, tag.SubmissionDate)?.value,
     ]);
-  const date = 1_800_000_000n;
+  const date = 1_800_000_000_000_000n;
   assert.deepEqual(
     await listed([]),
     numbers.map((number) => [number, 3, date]),

@@ -2,9 +2,8 @@ import { cancel, processPending, queryAsynchronous } from "../operations/cancel.
 import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
 import { type ItemResult, pendingAnswer, resultStatus } from "./item-result.ts";
-import { empty } from "./payloads-session.ts";
 import { type Route, route } from "./route.ts";
-import { bytes, dateTime, enumeration, mapped } from "./shape.ts";
+import { bytes, dateTimeExtended, enumeration, mapped } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const correlated = structure({ correlation: one(tag.AsynchronousCorrelationValue, bytes) });
@@ -28,7 +27,7 @@ const queryRequest = mapped(
 const asynchronousRequest = structure({
   correlation: one(tag.AsynchronousCorrelationValue, bytes),
   operation: one(tag.Operation, enumeration(known.operation)),
-  submissionDate: one(tag.SubmissionDate, dateTime),
+  submissionDate: one(tag.SubmissionDate, dateTimeExtended),
   stage: one(tag.ProcessingStage, enumeration(known.processingStage)),
 });
 
@@ -53,7 +52,14 @@ export const asynchronousRoutes: readonly Route[] = [
     run: queryAsynchronous,
     response: structure({ requests: list(tag.AsynchronousRequest, asynchronousRequest) }),
   }),
-  route({ operation: 0x3a, name: "Process", since: 21, request: correlated, run: processPending, response: empty }),
+  route({
+    operation: 0x3a,
+    name: "Process",
+    since: 21,
+    request: correlated,
+    run: processPending,
+    response: correlated,
+  }),
   {
     operation: 0x1a,
     name: "Poll",

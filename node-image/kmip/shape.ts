@@ -71,6 +71,15 @@ export const dateTime: Shape<number> = {
   write: (tag, value) => ({ tag, type: itemType.dateTime, value: BigInt(value) }),
 };
 
+/** Milliseconds since 1970, told with microseconds; versions before 2.0 have no such date. */
+export const dateTimeExtended: Shape<number> = {
+  read: (item) => Number(expect(item, itemType.dateTimeExtended).value / 1_000n),
+  write: (tag, value, version) => {
+    if (version < 20) throw new NotInVersion(tagName(tag));
+    return { tag, type: itemType.dateTimeExtended, value: BigInt(value) * 1_000n };
+  },
+};
+
 /** A number of the table; answers at an older version refuse values newer than it. */
 export function enumeration(table: Enumeration): Shape<number> {
   return {

@@ -8,7 +8,7 @@ import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts"
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
-import type { Item } from "../ttlv/types.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute } from "./attributes.ts";
 import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
@@ -141,6 +141,31 @@ test("a certificate has the attributes that KMIP 1.0 knew, and 2.x no longer has
   const modern = await call(operation.getAttributes, [identifier(id)], 21);
   for (const number of [tag.CertificateIdentifier, tag.CertificateSubject, tag.CertificateIssuer])
     assert.equal(findItem(modern, number), undefined);
+});
+
+test("a client's own extended date is told in 2.x, and neither taken nor told in 1.x", async () => {
+  const { call, attributesOf } = aClient();
+  const date: Item = { tag: tag.AttributeValue, type: itemType.dateTimeExtended, value: 1_800_000_000_123_456n };
+  const vendor = item.structure(
+    tag.Attribute,
+    item.text(tag.VendorIdentification, "x"),
+    item.text(tag.AttributeName, "seen"),
+    date,
+  );
+  const numbers = [
+    [tag.CryptographicLength, 128],
+    [tag.CryptographicUsageMask, 12],
+  ] as const;
+  const attributes = [
+    item.enumeration(tag.CryptographicAlgorithm, 3),
+    ...numbers.map(([number, value]) => item.integer(number, value)),
+  ];
+  const id = idOf(await call(operation.create, [symmetric, item.structure(tag.Attributes, ...attributes, vendor)], 20));
+  const modern = await call(operation.getAttributes, [identifier(id)], 21);
+  assert.deepEqual(findItem(modern, tag.AttributeValue), date);
+  assert.deepEqual(await attributesOf(id, ["x-seen"], 14), []);
+  const old = item.structure(tag.Attribute, item.text(tag.AttributeName, "x-mine"), date);
+  await assert.rejects(call(operation.addAttribute, [identifier(id), old], 14), /exists since KMIP 2.0/);
 });
 
 test("a part of a stream that completes no block is answered without Data", async () => {

@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import type { PendingWork } from "./pending.ts";
+import { cancellationResult, type PendingWork, unknownCorrelation } from "./pending.ts";
 
 /** KMIP Cancel (4.27). */
 export interface CancelRequest {
@@ -31,13 +31,15 @@ export async function queryAsynchronous(
 }
 
 /** KMIP Process (2.1, 6.1.41): waits until a pending operation is done; Poll then has its result. */
-export async function processPending({ correlation }: CancelRequest, context: Context): Promise<object> {
+export async function processPending({ correlation }: CancelRequest, context: Context): Promise<CancelRequest> {
   await context.pending.done(context.caller.identity, correlation);
-  return {};
+  return { correlation: Buffer.from(correlation) };
 }
 
 /** Stops a pending operation of the caller's, if it has not made anything true yet. */
 export async function cancel({ correlation }: CancelRequest, context: Context): Promise<CancelResponse> {
   const result = context.pending.cancel(context.caller.identity, correlation);
+  // 1.x has a word for it among the results (9.1.3.2.25), the test cases of 2.1 have a failure.
+  if (result === cancellationResult.unavailable && context.version >= 20) throw unknownCorrelation();
   return { correlation: Buffer.from(correlation), result };
 }

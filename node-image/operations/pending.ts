@@ -28,7 +28,7 @@ export interface PendingWork {
   readonly correlation: Buffer;
   /** KMIP Operation. */
   readonly operation: number;
-  /** Seconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly submissionDate: number;
   /** KMIP Processing Stage. */
   readonly stage: number;
@@ -106,7 +106,7 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       return own.map(([key, { operation, submittedMs, done }]) => ({
         correlation: Buffer.from(key, "hex"),
         operation,
-        submissionDate: Math.floor(submittedMs / 1000),
+        submissionDate: submittedMs,
         stage: done === undefined ? processingStage.inProcess : processingStage.completed,
       }));
     },
@@ -128,7 +128,8 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
   };
 }
 
-function unknownCorrelation(): Refusal {
+/** What is said of a value under which nothing is pending, or something of another caller. */
+export function unknownCorrelation(): Refusal {
   return new Refusal(
     "ItemNotFound",
     "No operation is pending under this Asynchronous Correlation Value: its result is kept for ten minutes, given once, and lost by a restart",

@@ -138,6 +138,8 @@ function show(element: Element): string {
 const chance = new Set(["Data", "IVCounterNonce", "AuthenticatedEncryptionTag", "SignatureData"]);
 
 function value(expected: Element, given: Item, { bindings, random, generated }: Judgement): Difference[] {
+  if (given.type === itemType.dateTimeExtended)
+    return expected.type === "DateTimeExtended" ? [] : [`${expected.name} is an extended date`];
   if (given.type === itemType.dateTime) return expected.type === "DateTime" ? [] : [`${expected.name} is a date`];
   if (generated && ofTheKey.has(expected.name) && given.type !== itemType.structure) return [];
   if (expected.value.startsWith("$")) return placeholder(expected, given, bindings);

@@ -85,6 +85,8 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
       return { tag: number, type: itemType.structure, value: element.children.map((child) => toItem(child, bind)) };
     case "Integer":
       return { tag: number, type: itemType.integer, value: integerOf(number, value, element.attribute) };
+    case "DateTimeExtended":
+      return { tag: number, type: itemType.dateTimeExtended, value: seconds(value) * 1_000_000n };
     case "Interval":
       return { tag: number, type: itemType.interval, value: Number(value) };
     case "LongInteger":

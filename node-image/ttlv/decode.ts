@@ -27,6 +27,7 @@ const fixedLength: readonly (number | undefined)[] = [
   undefined, // byte string
   8, // date-time
   4, // interval
+  8, // date-time extended
 ];
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -49,7 +50,7 @@ function readItem(cursor: Cursor, end: number, depth: number): Item {
 
 function checkLength(header: { tag: number; type: number; length: number }, at: number, end: number): void {
   const { tag, type, length } = header;
-  if (type < 1 || type > 10) throw new DecodeError(`Type ${type} does not exist`, at + 3, tag);
+  if (type < 1 || type > 11) throw new DecodeError(`Type ${type} does not exist`, at + 3, tag);
   const fixed = fixedLength[type];
   if (fixed !== undefined && length !== fixed) {
     throw new DecodeError(`Length ${length} instead of ${fixed} for type ${type}`, at + 4, tag);
@@ -91,6 +92,7 @@ function primitive(bytes: Buffer, item: { tag: number; type: number; at: number;
       return { tag, type, value: bytes.readUInt32BE(at) };
     case itemType.longInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       return { tag, type, value: bytes.readBigInt64BE(at) };
     case itemType.bigInteger:
       return { tag, type, value: bigInteger(bytes.subarray(at, at + length), tag, at) };

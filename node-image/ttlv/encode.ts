@@ -64,6 +64,7 @@ function writeValue(writer: Writer, item: Item): number {
       return 4;
     case itemType.longInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       bytes.writeBigInt64BE(item.value, at);
       return 8;
     case itemType.bigInteger:

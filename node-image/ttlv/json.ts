@@ -1,6 +1,15 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { type JsonNode, parseJson } from "./json-parser.ts";
-import { bigDigits, dateText, hex, maskWords, primitiveOf, typeWords, wordOfType } from "./text-values.ts";
+import {
+  bigDigits,
+  dateText,
+  extendedDateText,
+  hex,
+  maskWords,
+  primitiveOf,
+  typeWords,
+  wordOfType,
+} from "./text-values.ts";
 import { DecodeError, type Item, itemType, limits } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -126,6 +135,8 @@ function valueText(item: Exclude<Item, { type: 1 | 8 }>, { vocabulary, attribute
       return `"0x${bigDigits(item.value)}"`;
     case itemType.dateTime:
       return `"${dateText(item.value)}"`;
+    case itemType.dateTimeExtended:
+      return `"${extendedDateText(item.value)}"`;
     default:
       return `${item.value}`;
   }

@@ -34,6 +34,8 @@ const everything = structure(
   { tag: tag.KeyMaterial, type: itemType.byteString, value: Buffer.from("00ff7f80", "hex") },
   { tag: tag.ActivationDate, type: itemType.dateTime, value: 0n },
   { tag: tag.DestroyDate, type: itemType.dateTime, value: 253_402_300_800n },
+  { tag: tag.SubmissionDate, type: itemType.dateTimeExtended, value: -1n },
+  { tag: tag.RotateDate, type: itemType.dateTimeExtended, value: 2n ** 62n },
   { tag: tag.LeaseTime, type: itemType.interval, value: 4_294_967_295 },
   { tag: 0x540001, type: itemType.textString, value: "an extension" },
 );
@@ -58,6 +60,7 @@ test("words are those of the profile", () => {
     '<OpaqueDataType type="Enumeration" value="0x80000001"/>',
     '<AttributeReference type="Enumeration" value="X_509CertificateSubject"/>',
     '<ActivationDate type="DateTime" value="1970-01-01T00:00:00+00:00"/>',
+    '<SubmissionDate type="DateTimeExtended" value="1969-12-31T23:59:59.999999+00:00"/>',
     '<TTLV tag="0x540001" type="TextString" value="an extension"/>',
   ])
     assert.ok(text.includes(part), part);

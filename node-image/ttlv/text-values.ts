@@ -13,6 +13,7 @@ export const typeWords: ReadonlyMap<string, Item["type"]> = new Map([
   ["ByteString", itemType.byteString],
   ["DateTime", itemType.dateTime],
   ["Interval", itemType.interval],
+  ["DateTimeExtended", itemType.dateTimeExtended],
 ]);
 
 /** The word of a type. */
@@ -45,6 +46,8 @@ export function primitiveOf(type: number, characters: Buffer, place: Place): Ite
       return { tag, type, value: enumerationOf(text, place) };
     case itemType.dateTime:
       return { tag, type, value: dateOf(text, place) };
+    case itemType.dateTimeExtended:
+      return { tag, type, value: extendedDateOf(text, place) };
     case itemType.boolean:
       if (text === "true" || text === "false") return { tag, type, value: text === "true" };
       throw new DecodeError("A boolean is neither true nor false", offset, tag);
@@ -144,6 +147,14 @@ function dateOf(text: string, place: Place): bigint {
   return BigInt(Math.floor(time / 1000));
 }
 
+/** In microseconds; a finer fraction is cut off. */
+function extendedDateOf(text: string, place: Place): bigint {
+  if (text.startsWith("0x")) return longOf(text, place);
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  const seconds = dateOf(text.replace(/\.\d+/, ""), place);
+  return seconds * 1_000_000n + BigInt(fraction.slice(0, 6).padEnd(6, "0"));
+}
+
 /** The words of a mask, if every bit has one. */
 export function maskWords(value: number, bits: readonly string[] | undefined): readonly string[] | undefined {
   if (bits === undefined || value === 0 || value >>> bits.length !== 0) return undefined;
@@ -170,4 +181,12 @@ export function bigDigits(value: bigint): string {
 export function dateText(seconds: bigint): string {
   if (seconds < -62_135_596_800n || seconds > 253_402_300_799n) return hex(seconds, 16);
   return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "+00:00");
+}
+
+/** ISO 8601 in UTC with microseconds; hexadecimal for years that it has no digits for. */
+export function extendedDateText(microseconds: bigint): string {
+  const rest = ((microseconds % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const text = dateText((microseconds - rest) / 1_000_000n);
+  if (text.startsWith("0x")) return hex(microseconds, 16);
+  return text.replace("+00:00", `.${rest.toString().padStart(6, "0")}+00:00`);
 }

@@ -25,6 +25,11 @@ const examples: readonly (readonly [string, Item, string])[] = [
   ["a date-time", { tag: 0x420020, type: 9, value: 0x47da67f8n }, "420020 09 00000008 0000000047DA67F8"],
   ["an interval", { tag: 0x420020, type: 10, value: 864000 }, "420020 0A 00000004 000D2F0000000000"],
   [
+    "an extended date-time",
+    { tag: 0x420020, type: 11, value: 0x0004484bca6a5000n },
+    "420020 0B 00000008 0004484BCA6A5000",
+  ],
+  [
     "a structure",
     {
       tag: 0x420020,
@@ -54,7 +59,8 @@ const hostile: readonly (readonly [string, string, RegExp])[] = [
   ["half a header", "420020 02 0000", /header is cut off at byte 0/],
   ["a tag of nobody", "410020 02 00000004 0000000800000000", /neither 42 nor 54 in item 410020 at byte 0/],
   ["type 0", "420020 00 00000004 0000000800000000", /Type 0 does not exist in item 420020 at byte 3/],
-  ["type 11", "420020 0B 00000004 0000000800000000", /Type 11 does not exist/],
+  ["type 12", "420020 0C 00000004 0000000800000000", /Type 12 does not exist/],
+  ["an extended date-time of 4 bytes", "420020 0B 00000004 0000000800000000", /Length 4 instead of 8/],
   ["an integer of 8 bytes", "420020 02 00000008 0000000000000008", /Length 8 instead of 4/],
   ["a boolean of 4 bytes", "420020 06 00000004 0000000100000000", /Length 4 instead of 8/],
   ["a boolean that is 2", "420020 06 00000008 0000000000000002", /neither 0 nor 1 in item 420020 at byte 8/],
@@ -160,7 +166,7 @@ function damage(bytes: Buffer, random: () => number): void {
 function randomItem(random: () => number, depth: number): Item {
   const pick = (count: number) => Math.floor(random() * count);
   const tag = 0x420001 + pick(0x120);
-  const type = depth === 0 ? 2 + pick(9) : 1 + pick(10);
+  const type = depth === 0 ? 2 + pick(10) : 1 + pick(11);
   switch (type) {
     case itemType.structure:
       return { tag, type, value: Array.from({ length: pick(5) }, () => randomItem(random, depth - 1)) };
@@ -171,6 +177,7 @@ function randomItem(random: () => number, depth: number): Item {
       return { tag, type, value: pick(2 ** 32) };
     case itemType.longInteger:
     case itemType.dateTime:
+    case itemType.dateTimeExtended:
       return { tag, type, value: BigInt(pick(2 ** 48)) - 2n ** 47n };
     case itemType.bigInteger:
       return { tag, type, value: (BigInt(pick(2 ** 48)) - 2n ** 47n) ** BigInt(1 + pick(4)) };

@@ -1,4 +1,4 @@
-/** Item types and their codes on the wire (KMIP 1.4, 9.1.1.2). */
+/** Item types and their codes on the wire (KMIP 1.4, 9.1.1.2; the last one KMIP 2.0 brought). */
 export const itemType = {
   structure: 1,
   integer: 2,
@@ -10,13 +10,14 @@ export const itemType = {
   byteString: 8,
   dateTime: 9,
   interval: 10,
+  dateTimeExtended: 11,
 } as const;
 
-/** A node of the tree; date-times are whole seconds since 1970, byte strings are views into the decoded message. */
+/** A node of the tree; date-times are whole seconds since 1970, extended ones microseconds, byte strings are views into the decoded message. */
 export type Item =
   | { readonly tag: number; readonly type: 1; readonly value: readonly Item[] }
   | { readonly tag: number; readonly type: 2 | 5 | 10; readonly value: number }
-  | { readonly tag: number; readonly type: 3 | 4 | 9; readonly value: bigint }
+  | { readonly tag: number; readonly type: 3 | 4 | 9 | 11; readonly value: bigint }
   | { readonly tag: number; readonly type: 6; readonly value: boolean }
   | { readonly tag: number; readonly type: 7; readonly value: string }
   | { readonly tag: number; readonly type: 8; readonly value: Buffer };

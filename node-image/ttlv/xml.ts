@@ -1,5 +1,14 @@
 import { ByteWriter } from "./byte-writer.ts";
-import { bigDigits, dateText, hex, maskWords, primitiveOf, typeWords, wordOfType } from "./text-values.ts";
+import {
+  bigDigits,
+  dateText,
+  extendedDateText,
+  hex,
+  maskWords,
+  primitiveOf,
+  typeWords,
+  wordOfType,
+} from "./text-values.ts";
 import { DecodeError, type Item, itemType, limits } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -216,6 +225,8 @@ function valueText(item: Exclude<Item, { type: 1 | 8 }>, { vocabulary, attribute
       return bigDigits(item.value);
     case itemType.dateTime:
       return dateText(item.value);
+    case itemType.dateTimeExtended:
+      return extendedDateText(item.value);
     default:
       return `${item.value}`;
   }
