@@ -54,6 +54,7 @@ export class SimulatedStore {
     this.#parts = parts;
     this.incarnation = parts.disk.incarnation;
     this.#fences = new Fences({
+      held: (origin) => (origin === this.incarnation ? 0 : (this.vector().get(origin) ?? 0)),
       keyring: () => keyring as Keyring,
       save: async (said) => {
         parts.disk.fences = said;

@@ -16,11 +16,14 @@ export interface FencesOptions {
   readonly keyring: () => Keyring;
   /** Keeps them beyond the process. */
   readonly save: (text: Json) => Promise<void>;
+  /** How far this node holds a log of another; 0 for its own. */
+  readonly held: (origin: string) => number;
 }
 
 /**
  * Where the logs of departed nodes end. The end of a log only rises, and it outlives the entry in the list of members that
- * told of it: the name comes back with a new log, and nothing beyond the end of the old one is ever taken.
+ * told of it: the name comes back with a new log, and nothing beyond the end of the old one is ever taken. A node that took
+ * in more before it heard of the end (its site was away) holds acknowledged writes: it raises the end to them, for all.
  */
 export class Fences {
   readonly #options: FencesOptions;
@@ -49,12 +52,7 @@ export class Fences {
 
   /** What the list of members says; lower ends than are known change nothing. */
   raise(ends: Vector): void {
-    for (const [origin, seq] of ends) {
-      if (!this.#rises(origin, seq)) continue;
-      this.#ends.set(origin, seq);
-      this.#macs.delete(origin);
-      this.#unsaved = true;
-    }
+    for (const [origin, seq] of ends) this.#raise(origin, Math.max(seq, this.#options.held(origin)));
     this.#saveLater();
   }
 
@@ -62,10 +60,10 @@ export class Fences {
   take(said: unknown): void {
     const keyring = this.#options.keyring();
     for (const [origin, seq, mac] of asFences(said)) {
-      if (!this.#rises(origin, seq) || !isProved(keyring, origin, { seq, mac })) continue;
-      this.#ends.set(origin, seq);
-      this.#macs.set(origin, mac);
-      this.#unsaved = true;
+      const end = Math.max(seq, this.#options.held(origin));
+      if (!this.#rises(origin, end) || !isProved(keyring, origin, { seq, mac })) continue;
+      this.#raise(origin, end);
+      if (end === seq) this.#macs.set(origin, mac);
     }
     this.#saveLater();
   }
@@ -73,6 +71,13 @@ export class Fences {
   /** Resolves when all that is known is saved, or could not be: then it is tried again at the next occasion. */
   async saved(): Promise<void> {
     while (this.#saving !== undefined) await this.#saving;
+  }
+
+  #raise(origin: string, end: number): void {
+    if (!this.#rises(origin, end)) return;
+    this.#ends.set(origin, end);
+    this.#macs.delete(origin);
+    this.#unsaved = true;
   }
 
   #rises(origin: string, seq: number): boolean {

@@ -296,6 +296,28 @@ test("an end of a log is never lowered, outlives the process, and is believed of
   assert.deepEqual(await ends(other, three), ["held", 4], "an end that nobody has said");
 });
 
+test("what a node took in before it heard of the end of a log raises that end, for its peers too", async () => {
+  const [one, other] = nodes;
+  const origin = randomUUID();
+  const log = [1, 2, 3, 4].map((seq) => anOperation({ origin, seq }));
+  await one.ingest(log.slice(0, 3));
+  other.setFences(new Map([[origin, 2]]));
+  one.setFences(new Map([[origin, 2]]));
+  assert.deepEqual(await one.ingest(log), { outcome: "refused", position: 3, seq: 4, reason: "fenced" });
+  other.takeFences(await saidFences(one, origin));
+  assert.deepEqual(await other.ingest(log), { outcome: "refused", position: 3, seq: 4, reason: "fenced" });
+});
+
+/** What a store says of the end of that log, once that is written. */
+async function saidFences(store: NodeStore, origin: string): Promise<unknown> {
+  for (let looks = 1_000; looks > 0; looks -= 1) {
+    const [row] = await store.query("select value from keyfleet.settings where key = 'fences'");
+    const said = (row?.value ?? []) as [string, number, string][];
+    if (said.some(([one, end]) => one === origin && end === 3)) return said;
+  }
+  assert.fail("the end is not saved");
+}
+
 test("what was said in the name of a log that has ended is not written into the next one", async (t) => {
   const store = await openStore(aPlace());
   t.after(() => store.close());

@@ -132,6 +132,7 @@ class PostgresStore implements NodeStore {
       grants: this.#searches.grants,
     });
     this.#fences = new Fences({
+      held: (origin) => (origin === this.incarnation ? 0 : (this.vector().get(origin) ?? 0)),
       keyring: () => this.#writer.ledger.keyring,
       save: (text) => this.setSetting(fencesSetting, text),
     });

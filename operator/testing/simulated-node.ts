@@ -89,7 +89,13 @@ function isAdmitted(joiner: KmsNode, world: NodeWorld): boolean {
 function learnFences({ spec }: KmsNode, volume: Volume): void {
   for (const { standing, incarnation, lastSequence } of spec.members)
     if (standing === "Departed" && incarnation !== undefined && lastSequence !== undefined)
-      volume.fences.set(incarnation, lastSequence);
+      raiseFence(volume, incarnation, lastSequence);
+}
+
+/** As node-image/store/fences.ts has it: an end only rises, also to what is held of the log already. */
+function raiseFence(volume: Volume, log: string, end: number): void {
+  const held = log === volume.incarnation ? 0 : (volume.holds.get(log) ?? 0);
+  volume.fences.set(log, Math.max(volume.fences.get(log) ?? 0, held, end));
 }
 
 /** Pulls everything that its peers hold; a log that has ended is taken up to its end. */
@@ -107,6 +113,7 @@ function talksTo({ spec }: KmsNode, name: string): boolean {
 }
 
 function pull(into: Volume, from: Volume): void {
+  for (const [log, end] of from.fences) raiseFence(into, log, end);
   for (const [log, sequence] of from.holds) {
     const end = Math.min(sequence, into.fences.get(log) ?? sequence);
     if (log !== into.incarnation && end > (into.holds.get(log) ?? 0)) into.holds.set(log, end);
