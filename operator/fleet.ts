@@ -144,7 +144,8 @@ export class Fleet {
     const local = this.#local();
     const peers = sites.names().filter((name) => name !== self.site);
     const views = sites.views(cluster, peers);
-    const decision = withFinalizer(decideSpec({ site: self.site, local, sites: views }), local);
+    const hasNodes = sites.local.view(cluster).nodes.length > 0;
+    const decision = withFinalizer(decideSpec({ site: self.site, local, sites: views, hasNodes }), local);
     if (decision.kind === "keep") return;
     if (local === undefined && decision.kind === "adopt") {
       const there = views.find(({ name }) => name === decision.from)?.cluster;

@@ -138,6 +138,11 @@ for (const [name, local, sites, expected] of cases) {
   test(name, () => assert.deepEqual(decideSpec({ site: "dc1", local, sites }), expected));
 }
 
+test("a site that lost its copy while the fleet ends gets one to end its nodes with", () => {
+  const decision = decideSpec({ site: "dc1", local: undefined, sites: [view("dc2", ending("2@dc2"))], hasNodes: true });
+  assert.deepEqual(decision, { kind: "adopt", from: "dc2", version: "2@dc2", spec: ending("2@dc2").spec });
+});
+
 test("three sites that are edited in any order end up equal", () => {
   const names = ["dc1", "dc2", "dc3"];
   let copies = new Map<string, KmsCluster>(names.map((name, at) => [name, copy(String(at))]));

@@ -29,17 +29,20 @@ export type SpecDecision =
 
 /**
  * What to do about the copies of one KmsCluster. The newest version wins everywhere; an edit without a version gets the
- * next one; a copy that a GitOps tool owns is stamped and never overwritten; a copy that is missing is made again, but
- * not from one with which the fleet ends. One that is being deleted is a copy like others as long as it is there.
+ * next one; a copy that a GitOps tool owns is stamped and never overwritten; a copy that is missing is made again, from
+ * one with which the fleet ends only while this site still has nodes that have to end with it. One that is being deleted is a copy like others as long as it is there.
  */
 export function decideSpec(input: {
   readonly site: string;
   readonly local: KmsCluster | undefined;
   readonly sites: readonly SiteView[];
+  /** Whether this site has nodes of the fleet. */
+  readonly hasNodes?: boolean;
 }): SpecDecision {
-  const { site, local } = input;
+  const { site, local, hasNodes = false } = input;
   if (local === undefined) {
-    const newest = newestCopy(input.sites.filter(({ cluster }) => cluster === undefined || !isEnding(cluster)));
+    const living = ({ cluster }: SiteView) => hasNodes || cluster === undefined || !isEnding(cluster);
+    const newest = newestCopy(input.sites.filter(living));
     const isNamed = newest?.spec.sites.some(({ name }) => name === site) ?? false;
     return newest !== undefined && isNamed ? adoption(newest) : { kind: "keep" };
   }

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KmsCluster, KubernetesObject } from "../ports/types.ts";
+import type { KmsCluster, KubernetesObject, SiteView } from "../ports/types.ts";
 import { aCluster, aView, inWords, nowMs, replaced, type WorldInTest } from "../testing/builders.ts";
 import { planNext } from "./plan.ts";
 
 const deletionTimestamp = new Date(nowMs).toISOString();
 
+const siteStatus = ["dc1", "dc2", "dc3"].map((name) => ({ name, reachable: true, caCertificate: `CA of ${name}` }));
+
 /** The fleet's document: whether it was deleted, and whether that is confirmed. */
 function doc({ deleted = true, confirmed = true } = {}): KmsCluster {
-  return aCluster(({ metadata, spec }) => {
+  return aCluster((cluster) => {
+    const { metadata, spec } = cluster;
     if (deleted) metadata.deletionTimestamp = deletionTimestamp;
     if (confirmed) spec.deletion = { confirm: "bank" };
+    cluster.status = { siteStatus };
   });
 }
 
@@ -114,9 +118,13 @@ for (const [name, world, expected] of cases) {
 
 test("a site that has ended already holds nobody up", () => {
   const { view } = aView({ cluster: doc(), copies: everywhere });
-  const sites = view.observed.sites.map((site) => (site.name === "dc3" ? { ...site, cluster: undefined } : site));
-  const { does } = inWords(planNext(view.desired, { ...view.observed, sites }, () => undefined));
+  const planWith = (left: Partial<SiteView>) => {
+    const sites = view.observed.sites.map((site) => (site.name === "dc3" ? { ...site, ...left } : site));
+    return inWords(planNext(view.desired, { ...view.observed, sites }, () => undefined));
+  };
+  const { does } = planWith({ cluster: undefined, nodes: [] });
   assert.deepEqual(does, ["apply PersistentVolumeClaim data-dc1-a-0", "delete KmsNode dc1-a"]);
+  assert.deepEqual(planWith({ cluster: undefined }).waitsFor, ["sitesEnd dc3"], "one that has nodes has not ended");
 });
 
 test("a copy that a GitOps tool owns is not deleted: it is said who has to", () => {

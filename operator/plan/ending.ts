@@ -61,8 +61,8 @@ function othersEnd(view: View): Blocked[] {
     .flatMap((site): Blocked[] => (site.reachable ? notEnding(site) : [unseen(site)]));
 }
 
-function notEnding({ name, cluster }: SiteView): Blocked[] {
-  if (cluster === undefined || isEnding(cluster)) return [];
+function notEnding({ name, cluster, nodes }: SiteView): Blocked[] {
+  if (cluster === undefined ? nodes.length === 0 : isEnding(cluster)) return [];
   const message = `site ${name} does not end the fleet yet`;
   const remedy = `see kubectl get kms in ${name}; its operator takes the deletion over by itself`;
   return [{ gate: "sitesEnd", subject: name, message, remedy }];
