@@ -1,29 +1,16 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { attributeRule } from "../objects/attribute-rules.ts";
 import { childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
 import { memoryStore } from "../testing/memory-store.ts";
+import { newer } from "../testing/newer.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
-import { type Item, itemType } from "../ttlv/types.ts";
-import { type Enumeration, knows } from "./enumeration.ts";
-import { enumerations } from "./enumerations.ts";
+import type { Item } from "../ttlv/types.ts";
 import { kmipHandler } from "./handler.ts";
 import { router, versions } from "./router.ts";
-import { tag, tagName } from "./tags.ts";
-
-/** The last tag that each version knows (KMIP 1.0 to 2.1, the tables of tags). */
-const lastTag: Readonly<Record<number, number>> = {
-  10: 0x4200a1,
-  11: 0x4200b7,
-  12: 0x4200d3,
-  13: 0x4200f7,
-  14: 0x420124,
-  20: 0x420165,
-  21: 0x420176,
-};
+import { tag } from "./tags.ts";
 
 const caller = { identity: "CN=a", subject: "CN=a" };
 const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: () => undefined });
@@ -65,26 +52,6 @@ before(async () => {
   );
   for (const made of [answer, added]) assert.ok(resultsOf(made)[0]?.success, resultsOf(made)[0]?.message);
 });
-
-/** Everything in an answer that the version does not have. */
-function newer(each: Item, version: number): string[] {
-  const found: string[] = [];
-  if (each.tag > (lastTag[version] ?? 0)) found.push(`${tagName(each.tag)} is newer`);
-  // The operation of a batch item is the client's own word, given back.
-  const echo = (child: Item) => each.tag === tag.BatchItem && child.tag === tag.Operation;
-  const children = each.type === itemType.structure ? each.value.filter((child) => !echo(child)) : [];
-  found.push(...children.flatMap((child) => newer(child, version)));
-  if (each.tag === tag.AttributeName && version < 20 && attributeRule(String(each.value), version) === undefined)
-    found.push(`attribute ${each.value} is newer`);
-  const table = tables[tagName(each.tag).toLowerCase()];
-  if (each.type === itemType.enumeration && table !== undefined && !knows(table, each.value, version))
-    found.push(`${tagName(each.tag)} ${each.value} is not of this version`);
-  return found;
-}
-
-const tables: Readonly<Record<string, Enumeration>> = Object.fromEntries(
-  Object.entries(enumerations).map(([name, table]) => [name.toLowerCase(), table]),
-);
 
 const id = () => item.text(tag.UniqueIdentifier, key);
 const functions = Array.from({ length: 14 }, (_, at) => item.enumeration(tag.QueryFunction, at + 1));
