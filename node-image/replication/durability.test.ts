@@ -109,6 +109,37 @@ test("a site out of step counts again when it has caught up, not before", async 
   assert.deepEqual(await answered(), [10, 11]);
 });
 
+test("a site that was silent holds what was answered without it before it counts again", async () => {
+  const { gate, write, answered, pass, steps } = aGate("EverySite");
+  gate.acknowledged(a, 1);
+  pass(silenceMaxMs - 1);
+  gate.acknowledged(c, 1);
+  write(2);
+  pass(2);
+  gate.acknowledged(c, 2);
+  assert.deepEqual(await answered(), [2]);
+  assert.deepEqual(steps.splice(0), [{ site: "dc2", inStep: false }]);
+  gate.acknowledged(a, 1);
+  assert.deepEqual(steps, [], "heard, but the write is younger than a second and not there");
+  gate.acknowledged(a, 2);
+  assert.deepEqual(steps, [{ site: "dc2", inStep: true }]);
+});
+
+test("no write is answered without a site that the same reading brings back", async () => {
+  const { gate, write, answered, pass } = aGate("EverySite");
+  pass(silenceMaxMs - 1);
+  gate.acknowledged(c, 1);
+  pass(2);
+  write(2);
+  gate.allAcknowledged([
+    [c, 2],
+    [a, 1],
+  ]);
+  assert.deepEqual(await answered(), []);
+  gate.acknowledged(a, 2);
+  assert.deepEqual(await answered(), [2]);
+});
+
 test("under steady writes a site is in step again when it lags less than a second", () => {
   const { gate, write, pass, steps } = aGate("EverySite");
   for (let head = 1; head <= 40; head += 1) {

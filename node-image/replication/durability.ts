@@ -2,12 +2,14 @@ import type { Durability, SiteStep } from "./types.ts";
 
 /** A site that has not acknowledged a write after this is out of step. */
 export const stepDeadlineMs = 1_000;
-/** Peers acknowledge every second even when nothing is written; a site that is silent for longer is out of step. */
+/** Peers give a sign of life every second even when nothing is written; a site that is silent for longer is out of step. */
 export const silenceMaxMs = 3_000;
 
 interface Site {
   inStep: boolean;
   heardMs: number;
+  /** Up to here writes were answered without it because it fell out of step: it holds them before it is back. */
+  owes: number;
   identities: readonly string[];
 }
 
@@ -50,7 +52,7 @@ export class DurabilityGate {
     for (const name of this.#sites.keys()) if (!sites.has(name)) this.#sites.delete(name);
     for (const [name, identities] of sites) {
       const site = this.#sites.get(name);
-      if (site === undefined) this.#sites.set(name, { inStep: true, heardMs: this.#nowMs(), identities });
+      if (site === undefined) this.#sites.set(name, { inStep: true, heardMs: this.#nowMs(), owes: 0, identities });
       else site.identities = identities;
     }
     this.#release();
@@ -68,6 +70,7 @@ export class DurabilityGate {
   forget(): void {
     this.#positions.clear();
     this.#heads = [];
+    for (const site of this.#sites.values()) site.owes = 0;
   }
 
   /** Resolves when this node's log up to `head` is held by all sites that must hold it. */
@@ -79,14 +82,14 @@ export class DurabilityGate {
     });
   }
 
-  /** A member says that it holds this node's log durably up to `seq`. */
+  /** A member says that it holds this node's log durably up to `seq`, or gave a sign of life after it has said so. */
   acknowledged(identity: string, seq: number): void {
-    this.#positions.set(identity, seq);
-    for (const [name, site] of this.#sites) {
-      if (!site.identities.includes(identity)) continue;
-      site.heardMs = this.#nowMs();
-      if (!site.inStep && this.#sitePosition(site) >= this.#headOneSecondAgo()) this.#step(name, site, true);
-    }
+    this.allAcknowledged([[identity, seq]]);
+  }
+
+  /** What is read at once counts at once: no write is answered without a site that the same reading brings back. */
+  allAcknowledged(positions: readonly (readonly [identity: string, seq: number])[]): void {
+    for (const [identity, seq] of positions) this.#heard(identity, seq);
     this.#release();
   }
 
@@ -101,8 +104,19 @@ export class DurabilityGate {
     this.#release();
   }
 
+  #heard(identity: string, seq: number): void {
+    this.#positions.set(identity, seq);
+    for (const [name, site] of this.#sites) {
+      if (!site.identities.includes(identity)) continue;
+      site.heardMs = this.#nowMs();
+      const mustHold = Math.max(site.owes, this.#headOneSecondAgo());
+      if (!site.inStep && this.#sitePosition(site) >= mustHold) this.#step(name, site, true);
+    }
+  }
+
   #step(site: string, state: Site, inStep: boolean): void {
     state.inStep = inStep;
+    if (!inStep) state.owes = this.#waiters.at(-1)?.head ?? 0;
     this.#onStep({ site, inStep });
   }
 

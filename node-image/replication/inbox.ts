@@ -10,6 +10,8 @@ export class Inbox {
   #operations: Operation[] = [];
   #bytes = 0;
   #mustAsk = false;
+  /** Something came since this was set to false. */
+  news = false;
   #wake: (() => void) | undefined;
   readonly #after: Surroundings["after"];
 
@@ -20,6 +22,7 @@ export class Inbox {
   /** A notification of the peer; anything but an operation just says that there is something to ask for. */
   heard(payload: string): void {
     const operation = parse(payload);
+    this.news = true;
     this.#bytes += payload.length;
     if (operation === undefined || this.#operations.length >= operationsMax || this.#bytes > bytesMax) this.ask();
     else if (!this.#mustAsk) this.#operations.push(operation);

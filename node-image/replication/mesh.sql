@@ -53,6 +53,8 @@ create unlogged table if not exists mesh.positions (
   seq bigint not null,
   acknowledged timestamptz not null default clock_timestamp()
 );
+-- The session that acknowledged: what it does later is a sign of life of its member, and need not be written.
+alter table mesh.positions add column if not exists backend integer;
 create unlogged table if not exists mesh.handovers (
   identity text primary key,
   wrapped bytea,
@@ -71,17 +73,17 @@ begin
 end $$;
 
 -- How far this node holds each log, with the MAC of its last operation and how much of its beginning is not there any more;
--- own marks this node's log, which is there even when it is empty.
+-- own marks this node's log, which is there even when it is empty; hears: any query, an empty one too, is a sign of life here.
 drop function if exists mesh.vector();
-create function mesh.vector() returns table (origin uuid, seq bigint, own boolean, base bigint, mac text)
+create function mesh.vector() returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   self uuid := (select n.incarnation from keyfleet.node_self n);
 begin
   return query
-    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64') from keyfleet.vector v
+    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true from keyfleet.vector v
     union all
-    select self, 0::bigint, true, 0::bigint, '' where keyfleet.position_of(self) = 0;
+    select self, 0::bigint, true, 0::bigint, '', true where keyfleet.position_of(self) = 0;
 end $$;
 
 -- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 1 MiB.
@@ -150,8 +152,8 @@ declare
   before bigint := (select p.seq from mesh.positions p where p.identity = who);
 begin
   if held is null or up_to > held then return; end if;
-  insert into mesh.positions as p values (who, greatest(up_to, 0))
-    on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp();
+  insert into mesh.positions as p values (who, greatest(up_to, 0), default, pg_backend_pid())
+    on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp(), backend = excluded.backend;
   if before is distinct from greatest(up_to, 0) then
     perform pg_notify('acks', '');
   end if;

@@ -7,6 +7,8 @@ const connectDeadlineMs = 3_000;
 // Nothing received for so long while an answer is awaited: the peer or the way to it is dead.
 const silenceMaxMs = 2_500;
 const silenceCheckMs = 500;
+// Of the name of a prepared statement.
+const nameMaxLength = 63;
 
 /** A connection to a peer's PostgreSQL as role mesh; queries are pipelined. */
 export interface PeerConnection {
@@ -26,7 +28,7 @@ export async function connectPeer(options: {
 }): Promise<PeerConnection> {
   const { peer, tls, notified, lost } = options;
   const pipelined = { pipeline: true };
-  let watch: NodeJS.Timeout | undefined;
+  let watch: SilenceWatch | undefined;
   const client = await connect(
     {
       ...pipelined,
@@ -50,19 +52,19 @@ export async function connectPeer(options: {
       },
     },
     (error) => {
-      clearInterval(watch);
+      watch?.end();
       lost(error);
     },
   );
   const socket = (client as unknown as { connection: { stream: TLSSocket } }).connection.stream;
-  const pending = { count: 0 };
-  watch = watchSilence(socket, pending, () => close(client));
+  const silence = new SilenceWatch(socket, () => close(client));
+  watch = silence;
   client.on("notification", (message) => notified(message.payload ?? ""));
   return {
-    query: (text, values) => counted(client, pending, { text, values }),
+    query: async (text, values) => (await silence.over(client.query(prepared(text, values)))).rows,
     tlsGroup: tlsGroup(socket),
     close: () => {
-      clearInterval(watch);
+      silence.end();
       close(client);
     },
   };
@@ -83,29 +85,51 @@ function distinguishedName(subject: Record<string, unknown>): string {
   return parts.reverse().join(",");
 }
 
-async function counted(
-  client: pg.Client,
-  pending: { count: number },
-  query: { text: string; values: unknown[] | undefined },
-): Promise<Record<string, unknown>[]> {
-  pending.count += 1;
-  try {
-    const { text, values } = query;
-    return (await client.query(values === undefined ? { text } : { text, values })).rows;
-  } finally {
-    pending.count -= 1;
-  }
+/** Queries with values are few and always the same: the peer parses and plans each once a connection. */
+function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
+  return values === undefined ? { text } : { name: text.slice(0, nameMaxLength), text, values };
 }
 
-function watchSilence(socket: TLSSocket, pending: { readonly count: number }, dead: () => void): NodeJS.Timeout {
-  let bytes = socket.bytesRead;
-  let quietMs = 0;
-  const timer = setInterval(() => {
-    quietMs = pending.count > 0 && socket.bytesRead === bytes ? quietMs + silenceCheckMs : 0;
-    bytes = socket.bytesRead;
-    if (quietMs >= silenceMaxMs) dead();
-  }, silenceCheckMs);
-  return timer.unref();
+/** Ends a connection on which nothing comes while an answer is awaited; at rest it costs nothing. */
+class SilenceWatch {
+  readonly #socket: TLSSocket;
+  readonly #dead: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #pending = 0;
+  #bytes = 0;
+  #quietMs = 0;
+
+  constructor(socket: TLSSocket, dead: () => void) {
+    this.#socket = socket;
+    this.#dead = dead;
+  }
+
+  async over<Answer>(work: Promise<Answer>): Promise<Answer> {
+    this.#pending += 1;
+    if (this.#timer === undefined) this.#begin();
+    try {
+      return await work;
+    } finally {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.end();
+    }
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #begin(): void {
+    this.#quietMs = 0;
+    this.#bytes = this.#socket.bytesRead;
+    this.#timer = setInterval(() => {
+      const { bytesRead } = this.#socket;
+      this.#quietMs = bytesRead === this.#bytes ? this.#quietMs + silenceCheckMs : 0;
+      this.#bytes = bytesRead;
+      if (this.#quietMs >= silenceMaxMs) this.#dead();
+    }, silenceCheckMs).unref();
+  }
 }
 
 function tlsGroup(socket: TLSSocket): string | undefined {

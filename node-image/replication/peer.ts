@@ -1,15 +1,21 @@
 import { StoreError } from "../store/error.ts";
 import type { Log, NodeStore, Operation } from "../store/types.ts";
-import { fromWire } from "../store/wire.ts";
+import { askFences } from "./fences.ts";
 import { compareAtPeer, compareHere, type OwnLogLost } from "./forks.ts";
 import type { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
+import type { Pace } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
+import { headOf, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { MeshMember, MeshTls, PeerHead, PeerStatus } from "./types.ts";
 
 const pollMs = 1_000;
+/** What was asked and is not answered after so long makes the other links look for what this one does not bring. */
+const overdueMs = 1_000;
+/** Nothing is taken in for so long at most without a look at what came: a notification ends it at once. */
+const inboxMs = 10_000;
 const pullMax = 1_000;
 const refusedForMs = 15_000;
 const backoffMinMs = 100;
@@ -17,8 +23,6 @@ const backoffMaxMs = 1_000;
 const acknowledgementsInFlightMax = 4;
 /** Ends of departed logs are asked for at each connection and then at every so manieth look. */
 const fencesEvery = 30;
-/** A peer whose software does not know the function yet. */
-const undefinedFunction = "42883";
 
 /** What a link to a peer works with. */
 export interface PeerOptions {
@@ -26,6 +30,7 @@ export interface PeerOptions {
   readonly tls: () => MeshTls;
   readonly store: NodeStore;
   readonly gossip: Gossip;
+  readonly pace: Pace;
   readonly snapshots: Snapshots;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -48,6 +53,12 @@ export class Peer {
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
   #acknowledging = 0;
+  #acknowledged = -1;
+  /** When the question that waits for its answer was asked. */
+  #askedMs: number | undefined;
+  #lookedMs = 0;
+  /** The peer takes any sign of life for one, not acknowledgements alone. */
+  #hearsSigns = false;
   #ownLogAtPeer = { incarnation: "", seq: 0 };
   /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
   #suspect = true;
@@ -73,12 +84,17 @@ export class Peer {
     return this.#connection !== undefined && this.#theirs !== undefined;
   }
 
+  /** Has answered what it was asked a second ago. */
+  get heard(): boolean {
+    return this.reachable && (this.#askedMs === undefined || this.#options.nowMs() - this.#askedMs < overdueMs);
+  }
+
   /** What the peer said last of each log; undefined while it is not reachable. */
   get heads(): ReadonlyMap<string, PeerHead> | undefined {
     return this.#connection === undefined ? undefined : this.#theirs;
   }
 
-  /** Operations that the peer held at the last look, a second ago at most, and this node does not hold now. */
+  /** Operations that the peer held at the last look and this node does not hold now. It is a second old at most unless all rest. */
   lag(): number | undefined {
     const mine = this.#options.store.vector();
     if (this.#theirs === undefined) return undefined;
@@ -132,6 +148,8 @@ export class Peer {
     this.#inbox = inbox;
     this.#refused.clear();
     this.#acknowledging = 0;
+    this.#acknowledged = -1;
+    this.#askedMs = undefined;
     this.#suspect = true;
     this.#connection = connection;
     try {
@@ -152,7 +170,7 @@ export class Peer {
   /** Two loops, so that the answer to a look, which takes a round trip, never holds up what the peer sends by itself. */
   async #exchange(connection: PeerConnection, lost: () => Error | undefined): Promise<void> {
     // Before anything of a departed log can come.
-    await this.#orLater(() => this.#askFences(connection));
+    await this.#orLater(() => askFences(connection, this.#options.store));
     await this.#orLater(() => this.#poll(connection));
     const check = () => {
       const error = lost();
@@ -162,14 +180,14 @@ export class Peer {
     const look = async () => {
       for (let looks = 1; check(); looks += 1) {
         await this.#pause(pollMs);
-        if (check() && looks % fencesEvery === 0) await this.#orLater(() => this.#askFences(connection));
-        if (check()) await this.#orLater(() => this.#poll(connection));
+        if (check() && looks % fencesEvery === 0) await this.#orLater(() => askFences(connection, this.#options.store));
+        if (check()) await this.#orLater(() => this.#look(connection));
       }
     };
     const take = async () => {
       while (check()) {
         const taken = await this.#orLater(() => this.#takeInbox(connection));
-        if (taken) await this.#inbox.something(pollMs);
+        if (taken) await this.#inbox.something(inboxMs);
         else await this.#pause(pollMs);
       }
     };
@@ -189,27 +207,39 @@ export class Peer {
     }
   }
 
-  /** What the peer knows of the ends of departed logs: this node may have been away, or not yet here, when they were listed. */
-  async #askFences(connection: PeerConnection): Promise<void> {
-    try {
-      const [row] = await connection.query("select f from mesh.fences() f");
-      if (row !== undefined) this.#options.store.takeFences(row.f);
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== undefinedFunction) throw error;
-    }
+  /** At rest a sign of life, which costs the peer next to nothing and asks for one; else what the peer has. */
+  async #look(connection: PeerConnection): Promise<void> {
+    const { pace, store } = this.#options;
+    const must = pace.mustLook(this.#lookedMs) || !this.#hearsSigns || this.#inbox.news;
+    const unsettled = this.lag() !== 0 || this.#suspect || this.#refused.size > 0 || this.#problem !== undefined;
+    const untold = this.#acknowledged !== (store.vector().get(this.#origin ?? "") ?? 0);
+    if (must || unsettled || untold || store.intake.importing !== undefined) return this.#poll(connection);
+    await this.#asked(() => connection.query(""));
+  }
+
+  /** Asks, and remembers that and how soon there was an answer. */
+  async #asked<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const { nowMs } = this.#options;
+    const sentMs = nowMs();
+    this.#askedMs = sentMs;
+    const answer = await ask();
+    this.#askedMs = undefined;
+    this.#roundTripMs = nowMs() - sentMs;
+    this.#lastHeardMs = nowMs();
+    return answer;
   }
 
   /** Looks at what the peer has: its own log at once, others' only when nothing of them comes any more. */
   async #poll(connection: PeerConnection): Promise<void> {
     const { nowMs, store, gossip } = this.#options;
-    const sentMs = nowMs();
+    this.#lookedMs = nowMs();
+    this.#inbox.news = false;
     // Whatever of it is here was durable there before.
     const held = new Map(store.vector());
-    const rows = await connection.query("select origin, seq, own, base, mac from mesh.vector()");
-    this.#roundTripMs = nowMs() - sentMs;
-    this.#lastHeardMs = nowMs();
+    const rows = await this.#asked(() => connection.query("select * from mesh.vector()", []));
     const heads = new Map(rows.map((row) => [row.origin as string, headOf(row)]));
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
+    this.#hearsSigns = rows[0]?.hears === true;
     this.#theirs = heads;
     this.#problem = undefined;
     if (this.#options.snapshots.consider(this.member, heads)) return;
@@ -322,10 +352,14 @@ export class Peer {
     const position = this.#options.store.vector().get(this.#origin) ?? 0;
     void connection
       .query("select mesh.acknowledge($1, $2)", [origin, position])
-      .catch(() => undefined)
-      .then(() => {
+      .then(
+        () => true,
+        () => false,
+      )
+      .then((told) => {
         // The count of a connection that is gone says nothing of the one that followed.
         if (this.#connection !== connection) return;
+        if (told) this.#acknowledged = position;
         this.#acknowledging -= 1;
         const now = this.#options.store.vector().get(this.#origin ?? "") ?? 0;
         if (now > position && this.#acknowledging === 0) this.#acknowledge(connection);
@@ -364,20 +398,4 @@ export class Peer {
       };
     });
   }
-}
-
-function headOf(row: Record<string, unknown>): PeerHead {
-  return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };
-}
-
-const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, mac: Buffer.alloc(0) };
-
-function isOtherLog(operations: readonly Operation[], mine: { readonly seq: number; readonly mac: Buffer }): boolean {
-  return operations.some(({ seq, mac }) => seq === mine.seq && !mac.equals(mine.mac));
-}
-
-/** Undefined when one of them is no operation. */
-function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
-  const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
-  return operations.every((operation) => operation !== undefined) ? operations : undefined;
 }

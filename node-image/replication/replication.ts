@@ -4,6 +4,7 @@ import { DurabilityGate } from "./durability.ts";
 import type { OwnLogLost } from "./forks.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
+import { Pace } from "./pace.ts";
 import { Peer } from "./peer.ts";
 import { Pruner } from "./pruner.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -20,10 +21,16 @@ import type {
 } from "./types.ts";
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
-const tickMs = 100;
+/** Deadlines of writes that wait for sites are looked at at the first pace, all else at the second. */
+const tickMs = { waiting: 100, resting: 500 } as const;
 // Signs of life are looked for at this pace; what is new is told by a notification.
-const lookEveryTicks = 5;
-const endEveryTicks = 50;
+const lookEveryMs = 900;
+const endEveryMs = 5_000;
+/** The table, not the notification, says who acknowledged what: any member can send notifications. */
+const acknowledgements = "select identity, seq, acknowledged::text as at from mesh.positions";
+/** Whatever the session does in which a member has acknowledged is a sign of life as well. */
+const signsOfLife = `select p.identity, p.seq, concat(p.acknowledged, a.state_change) as at from mesh.positions p
+  left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged`;
 // Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
 const endOverstayers = `select pg_terminate_backend(pid) from pg_stat_activity
   where usename = 'mesh' and xact_start < clock_timestamp() - interval '15 seconds'`;
@@ -44,18 +51,22 @@ class Exchange implements Replication {
   readonly #options: ReplicationOptions;
   readonly #gate: DurabilityGate;
   readonly #gossip: Gossip;
+  readonly #pace: Pace;
   readonly #surroundings: Surroundings;
   readonly #snapshots: Snapshots;
   readonly #pruner: Pruner;
   readonly #limits: ReplicationLimits;
-  readonly #heard = new Map<string, string>();
+  readonly #heard = { acknowledgements: new Map<string, string>(), signsOfLife: new Map<string, string>() };
   readonly #readAcknowledgements: () => void;
+  readonly #readSignsOfLife: () => void;
   readonly #answerHandovers: () => void;
   #members: readonly MeshMember[];
   #peers: readonly Peer[] = [];
   #tls: MeshTls;
   #doorsOpen = false;
-  #ticks = 0;
+  #resting: (() => void) | undefined;
+  #lookedMs = 0;
+  #endedMs = 0;
   #forked: string | undefined;
   #stopped = false;
 
@@ -65,8 +76,10 @@ class Exchange implements Replication {
     this.#members = options.members;
     this.#tls = options.tls;
     this.#gossip = new Gossip(nowMs);
+    this.#pace = new Pace({ store, nowMs, allHeard: () => this.#peers.every((peer) => peer.heard) });
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
-    this.#readAcknowledgements = oneAtATime(() => this.#read());
+    this.#readAcknowledgements = oneAtATime(() => this.#read("acknowledgements"));
+    this.#readSignsOfLife = oneAtATime(() => this.#read("signsOfLife"));
     this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
     const surroundings = options.surroundings ?? realSurroundings;
     this.#surroundings = surroundings;
@@ -76,7 +89,7 @@ class Exchange implements Replication {
     this.#pruner = new Pruner({ store, log, nowMs, ...this.#limits });
     this.#tick();
     this.#pruneLater();
-    store.setGate((head) => this.#gate.wait(head));
+    store.setGate((head) => this.#wait(head));
     store.onNotification((channel) => this.#notified(channel));
     void this.#openDoors();
     this.updatePeers(options.members, options.tls);
@@ -92,10 +105,10 @@ class Exchange implements Replication {
     const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
     for (const peer of this.#peers) if (!kept.includes(peer)) peer.stop();
     const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
-    const [gossip, snapshots, surroundings] = [this.#gossip, this.#snapshots, this.#surroundings];
+    const [gossip, pace, snapshots, surroundings] = [this.#gossip, this.#pace, this.#snapshots, this.#surroundings];
     const tlsNow = () => this.#tls;
     const ownLogLost = (found: OwnLogLost) => void this.#ownLogLost(found).catch(() => undefined);
-    const common = { tls: tlsNow, store, gossip, snapshots, nowMs, log, surroundings, ownLogLost };
+    const common = { tls: tlsNow, store, gossip, pace, snapshots, nowMs, log, surroundings, ownLogLost };
     this.#peers = [...kept, ...added.map((member) => new Peer({ member, ...common }))];
   }
 
@@ -136,14 +149,37 @@ class Exchange implements Replication {
     this.#gate.setSites(new Map());
   }
 
+  #wait(head: number): Promise<void> {
+    const held = this.#gate.wait(head);
+    if (this.#gate.waiting > 0) this.#resting?.();
+    return held;
+  }
+
   #tick(): void {
     if (this.#stopped) return;
     this.#gate.tick();
-    this.#ticks += 1;
-    if (this.#ticks % lookEveryTicks === 0 && this.#doorsOpen) this.#readAcknowledgements();
-    if (this.#ticks % endEveryTicks === 0 && this.#doorsOpen)
+    const now = this.#options.nowMs();
+    if (this.#doorsOpen && now - this.#lookedMs >= lookEveryMs) {
+      this.#lookedMs = now;
+      this.#readSignsOfLife();
+    }
+    if (this.#doorsOpen && now - this.#endedMs >= endEveryMs) {
+      this.#endedMs = now;
       void this.#options.store.query(endOverstayers).catch(() => undefined);
-    this.#surroundings.after(tickMs, () => this.#tick());
+    }
+    this.#tickLater();
+  }
+
+  /** A write that begins to wait ends the rest. */
+  #tickLater(): void {
+    const { after } = this.#surroundings;
+    this.#resting = undefined;
+    if (this.#gate.waiting > 0) return void after(tickMs.waiting, () => this.#tick());
+    const callOff = after(tickMs.resting, () => this.#tick());
+    this.#resting = () => {
+      callOff();
+      this.#tickLater();
+    };
   }
 
   /** By identity, of those that are reachable. */
@@ -165,7 +201,7 @@ class Exchange implements Replication {
     const found = `its database is older than what it has written: ${peer} holds ${theirs} of its operations, it holds ${mine}`;
     if (comparison === "same" && (await store.renew(mine))) {
       await store.query("delete from mesh.positions");
-      this.#heard.clear();
+      for (const heard of Object.values(this.#heard)) heard.clear();
       this.#gate.forget();
       return log({ level: "warn", event: "newIncarnation", incarnation: store.incarnation, reason: found });
     }
@@ -216,15 +252,13 @@ class Exchange implements Replication {
     if (channel !== "acks") this.#answerHandovers();
   }
 
-  /** The table, not the notification, says who acknowledged what: any member can send notifications. */
-  async #read(): Promise<void> {
-    const rows = await this.#options.store.query("select identity, seq, acknowledged::text as at from mesh.positions");
-    for (const row of rows) {
-      const [identity, at] = [row.identity as string, row.at as string];
-      if (this.#heard.get(identity) === at) continue;
-      this.#heard.set(identity, at);
-      this.#gate.acknowledged(identity, Number(row.seq));
-    }
+  /** What is as it was at the last reading of its kind says nothing; clocks are not compared, since they may be set. */
+  async #read(what: "acknowledgements" | "signsOfLife"): Promise<void> {
+    const heard = this.#heard[what];
+    const rows = await this.#options.store.query(what === "signsOfLife" ? signsOfLife : acknowledgements);
+    const news = rows.filter(({ identity, at }) => heard.get(identity as string) !== at);
+    for (const { identity, at } of news) heard.set(identity as string, at as string);
+    this.#gate.allAcknowledged(news.map(({ identity, seq }) => [identity as string, Number(seq)]));
   }
 
   #otherSites(): ReadonlyMap<string, readonly string[]> {

@@ -149,6 +149,7 @@ export class SimulatedNode {
     const { disk } = this;
     if (text === "listen ops") return [];
     if (text.includes("mesh.fences()")) return [{ f: disk.fences }];
+    if (text === "") return this.#signOfLife(identity);
     if (text.includes("mesh.vector()")) {
       const own = disk.incarnation;
       const origins = new Set([...disk.vector().keys(), own]);
@@ -160,6 +161,7 @@ export class SimulatedNode {
           own: origin === own,
           base: "0",
           mac: last?.mac.toString("base64") ?? "",
+          hears: true,
         };
       });
     }
@@ -186,6 +188,15 @@ export class SimulatedNode {
     const news = this.disk.positions.get(identity)?.seq !== Math.min(Math.max(0, upTo), held);
     this.disk.positions.set(identity, { seq: Math.min(Math.max(0, upTo), held), at: this.#acknowledgements });
     if (news) this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
+    return [];
+  }
+
+  /** PostgreSQL shows when a session was active last. */
+  #signOfLife(identity: string): Record<string, unknown>[] {
+    const position = this.disk.positions.get(identity);
+    if (position === undefined) return [];
+    this.#acknowledgements += 1;
+    this.disk.positions.set(identity, { ...position, at: this.#acknowledgements });
     return [];
   }
 

@@ -215,17 +215,12 @@ export class Ledger {
 
   /** Takes what everybody holds and is older than `beforeHlc` from the beginning of the logs; returns how many operations. */
   async prune(client: pg.Client, common: Vector, beforeHlc: bigint): Promise<number> {
-    let pruned = 0;
-    for (const [origin, seq] of common) {
-      const { rows } = await client.query("select keyfleet.prune($1, $2, $3, $4) as pruned", [
-        origin,
-        Math.min(seq, this.#vector.get(origin) ?? 0),
-        beforeHlc.toString(),
-        pruneMax,
-      ]);
-      pruned += rows[0].pruned;
-    }
-    return pruned;
+    const origins = [...common.keys()];
+    const text = `select coalesce(sum(keyfleet.prune(origin, seq, $3, $4)), 0)::integer as pruned
+      from unnest($1::uuid[], $2::bigint[]) as c (origin, seq)`;
+    const upTo = origins.map((origin) => Math.min(common.get(origin) ?? 0, this.#vector.get(origin) ?? 0));
+    const { rows } = await client.query(text, [origins, upTo, beforeHlc.toString(), pruneMax]);
+    return rows[0].pruned;
   }
 
   /** After a failed commit nothing that is remembered is certain. */

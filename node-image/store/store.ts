@@ -211,7 +211,7 @@ class PostgresStore implements NodeStore {
   async prune(common: Vector, olderThanMs: number): Promise<number> {
     if (this.intake.importing !== undefined) return 0;
     const before = BigInt(Math.floor(this.#nowMs() - olderThanMs)) << 16n;
-    return this.#writer.alone((client) => this.#writer.ledger.prune(client, common, before));
+    return this.#writer.alone((client) => this.#writer.ledger.prune(client, common, before), { sparesObjects: true });
   }
 
   async setKeyring(keyring: Keyring): Promise<void> {

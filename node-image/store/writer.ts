@@ -27,6 +27,8 @@ interface Entry {
   prepare?(draft: Draft): void;
   /** Work on the connection in a turn of its own, instead of `prepare`. */
   alone?(client: pg.Client): Promise<void>;
+  /** What it does alone changes no object, so what is remembered of readings stays true. */
+  readonly sparesObjects?: boolean;
   done(draft: Draft | undefined): void;
   failed(error: unknown): void;
 }
@@ -98,10 +100,14 @@ export class Writer {
   }
 
   /** Runs work on the connection while nothing else is written; after a failure the position is read anew. */
-  alone<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  alone<Result>(
+    work: (client: pg.Client) => Promise<Result>,
+    options: { readonly sparesObjects?: boolean } = {},
+  ): Promise<Result> {
     if (this.#client === undefined) throw this.#away();
     let result: Result;
     return this.#enqueue<Result>({ size: batchMax, bytes: batchMaxBytes }, (resolve) => ({
+      ...options,
       alone: async (client) => {
         result = await work(client);
       },
@@ -222,6 +228,10 @@ export class Writer {
   async #commit(client: pg.Client, entries: readonly Entry[]): Promise<void> {
     const [first] = entries;
     if (first?.alone !== undefined) {
+      if (first.sparesObjects) {
+        await first.alone(client);
+        return first.done(undefined);
+      }
       this.#options.readings.reset(false);
       await first.alone(client).finally(() => this.#options.readings.reset(this.#client === client));
       return first.done(undefined);

@@ -1,0 +1,25 @@
+import type { Operation } from "../store/types.ts";
+import { fromWire } from "../store/wire.ts";
+import type { PeerHead } from "./types.ts";
+
+/** Of a log of which nothing is here. */
+export const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, mac: Buffer.alloc(0) };
+
+/** A row of mesh.vector(). */
+export function headOf(row: Record<string, unknown>): PeerHead {
+  return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };
+}
+
+/** Whether what was pulled is not of the log whose last operation is here. */
+export function isOtherLog(
+  operations: readonly Operation[],
+  mine: { readonly seq: number; readonly mac: Buffer },
+): boolean {
+  return operations.some(({ seq, mac }) => seq === mine.seq && !mac.equals(mine.mac));
+}
+
+/** Rows of mesh.pull(); undefined when one of them is no operation. */
+export function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
+  const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
+  return operations.every((operation) => operation !== undefined) ? operations : undefined;
+}
