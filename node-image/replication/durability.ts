@@ -36,6 +36,7 @@ export class DurabilityGate {
   // Heads of about the last second, to know what a site in step must hold by now.
   #heads: { readonly atMs: number; readonly head: number }[] = [];
   #waiters: Waiter[] = [];
+  #answered = { head: 0, atMs: 0 };
 
   constructor(options: DurabilityOptions) {
     this.mode = options.mode;
@@ -70,13 +71,17 @@ export class DurabilityGate {
   forget(): void {
     this.#positions.clear();
     this.#heads = [];
+    this.#answered = { head: 0, atMs: 0 };
     for (const site of this.#sites.values()) site.owes = 0;
   }
 
   /** Resolves when this node's log up to `head` is held by all sites that must hold it. */
   wait(head: number): Promise<void> {
     this.#rememberHead(head);
-    if (this.#isHeld(head)) return Promise.resolve();
+    if (this.#isHeld(head)) {
+      this.#answered = { head, atMs: this.#nowMs() };
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       this.#waiters.push({ head, deadlineMs: this.#nowMs() + stepDeadlineMs, resolve });
     });
@@ -109,7 +114,7 @@ export class DurabilityGate {
     for (const [name, site] of this.#sites) {
       if (!site.identities.includes(identity)) continue;
       site.heardMs = this.#nowMs();
-      const mustHold = Math.max(site.owes, this.#headOneSecondAgo());
+      const mustHold = Math.max(site.owes, this.#headOneSecondAgo(), this.#answeredNow());
       if (!site.inStep && this.#sitePosition(site) >= mustHold) this.#step(name, site, true);
     }
   }
@@ -136,6 +141,8 @@ export class DurabilityGate {
     const first = this.#waiters.findIndex((waiter) => !this.#isHeld(waiter.head));
     const held = this.#waiters.splice(0, first < 0 ? this.#waiters.length : first);
     for (const waiter of held) waiter.resolve();
+    const last = held.at(-1);
+    if (last !== undefined) this.#answered = { head: last.head, atMs: this.#nowMs() };
   }
 
   #rememberHead(head: number): void {
@@ -145,6 +152,11 @@ export class DurabilityGate {
     this.#heads.push({ atMs: now, head });
     const old = this.#heads.findLastIndex((entry) => entry.atMs <= now - stepDeadlineMs);
     if (old > 0) this.#heads.splice(0, old);
+  }
+
+  /** What is being answered without a site at this moment, it cannot come back behind. */
+  #answeredNow(): number {
+    return this.#answered.atMs === this.#nowMs() ? this.#answered.head : 0;
   }
 
   #headOneSecondAgo(): number {

@@ -1,5 +1,7 @@
 import type { NodeStore } from "../store/types.ts";
 
+/** What was asked and is not answered after so long makes the other links look for what this one does not bring. */
+export const overdueMs = 1_000;
 /** So long after the last operation of anybody, links still look each second. */
 const restMs = 3_000;
 /** A link that is at rest looks all the same after so long. */

@@ -4,7 +4,7 @@ import { askFences } from "./fences.ts";
 import { compareAtPeer, compareHere, type OwnLogLost } from "./forks.ts";
 import type { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
-import type { Pace } from "./pace.ts";
+import { overdueMs, type Pace } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import { headOf, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -12,8 +12,6 @@ import type { Surroundings } from "./surroundings.ts";
 import type { MeshMember, MeshTls, PeerHead, PeerStatus } from "./types.ts";
 
 const pollMs = 1_000;
-/** What was asked and is not answered after so long makes the other links look for what this one does not bring. */
-const overdueMs = 1_000;
 /** Nothing is taken in for so long at most without a look at what came: a notification ends it at once. */
 const inboxMs = 10_000;
 const pullMax = 1_000;

@@ -98,9 +98,7 @@ export class SimulatedMesh {
 
   #answered(node: SimulatedNode, { origin, head, tookMs }: { origin: string; head: number; tookMs: number }): void {
     const steps = node.exchange?.status().sites ?? [];
-    // One that comes back in step in the very moment of the answer was not waited for.
-    const counted = steps.filter(({ site, inStep }) => inStep && node.stepped.get(site) !== this.time.nowMs);
-    const sites = counted.map(({ site }) => site);
+    const sites = steps.filter(({ inStep }) => inStep).map(({ site }) => site);
     this.acknowledged.push({ origin, head, node: node.name, sites, tookMs });
     const holders = (site: string) =>
       [...this.nodes.values()].filter(

@@ -38,8 +38,6 @@ export class SimulatedNode {
   exchange: Replication | undefined;
   members: readonly MeshMember[] = [];
   readonly #common: Common;
-  /** When a site came in or out of step last, as this node sees it. */
-  readonly stepped = new Map<string, number>();
   readonly #links = new Set<Link>();
   #life = 0;
   #pausedUntilMs = 0;
@@ -84,7 +82,6 @@ export class SimulatedNode {
       durability,
       wrapFor: async () => ({ refusal: "nobody joins by hand over" }),
       nowMs: () => time.nowMs,
-      onSiteStep: ({ site }) => this.stepped.set(site, time.nowMs),
       log: () => undefined,
       surroundings: {
         after,
