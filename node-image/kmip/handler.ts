@@ -9,6 +9,7 @@ import type { KeyCache } from "../operations/key-cache.ts";
 import { pendingWorks } from "../operations/pending.ts";
 import { Pkcs11Applications } from "../operations/pkcs11.ts";
 import { serialQueue } from "../operations/serial.ts";
+import { ServedObjects } from "../operations/served-objects.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
 import type { ActivityLog } from "./activity.ts";
@@ -63,6 +64,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     policy: new PolicyReader(parts.store, () => now().getTime()),
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
+    served: new ServedObjects({ store: parts.store, log: parts.log }),
     log: parts.log,
     cryptography: cryptographyState(now, parts.cryptography, parts.keys),
     keyValues: keyValueCodec,

@@ -7,6 +7,7 @@ import type { PolicyReader } from "./fleet-policy.ts";
 import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11.ts";
 import type { Serial } from "./serial.ts";
+import type { ServedObjects } from "./served-objects.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
 import type { KeyValueCodec } from "./wrapping.ts";
 
@@ -30,6 +31,8 @@ export interface Context {
   readonly serial: Serial;
   /** Counts uses against Usage Limits. */
   readonly usage: UsageKeeper;
+  /** Objects that are no longer fresh. */
+  readonly served: ServedObjects;
   readonly server: ServerInformation;
   /** What cryptographic operations keep between requests. */
   readonly cryptography: Cryptography;

@@ -29,9 +29,9 @@ export async function find(id: string, context: Context, right = rightOf(context
   if (object?.owner === caller.identity) {
     // Nobody is suspended without a record that says so.
     if (user.size > 0) refuseSuspended(standingOf({ ...sources(context), user, groups: [] }));
-    return online(object, right);
+    return online(context.served.seen(object), right);
   }
-  return online(await foreign({ id, object, user, right }, context), right);
+  return online(context.served.seen(await foreign({ id, object, user, right }, context)), right);
 }
 
 /** What is archived must be recovered before anything else is done with it (4.22). */

@@ -7,6 +7,7 @@ import { parsed } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { change, find } from "./find.ts";
 import { mustBeServed, recalledMaterial } from "./open-material.ts";
+import { isFresh } from "./served-objects.ts";
 import { unwrapMaterial, type WrappingSpecification, wrapMaterial } from "./wrapping.ts";
 
 /** KMIP Get (4.11). */
@@ -99,13 +100,12 @@ function isRawOrTransparent(format: number): boolean {
   return format === keyFormatType.raw || format === keyFormatType.transparentSymmetricKey;
 }
 
-function isFresh({ attributes }: ManagedObject): boolean {
-  return attributes.get("Fresh")?.[0] === true;
-}
-
-/** Fresh turns false with the first Get (3.34); a store that cannot write now does not stop the reading. */
-async function servedOnce(object: ManagedObject, context: Context): Promise<void> {
-  const { id } = object;
+/**
+ * Fresh turns false with the first Get (3.34), after the answer: see docs/decisions/0015. In a batch that may be undone it is
+ * one of its changes. A store that cannot write now does not stop the reading.
+ */
+async function servedOnce({ id }: ManagedObject, context: Context): Promise<void> {
+  if (context.served.isFor(context.store)) return context.served.note(id);
   try {
     await change(id, context, (latest) =>
       isFresh(latest)

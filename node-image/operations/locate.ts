@@ -41,6 +41,8 @@ export async function locate(request: LocateRequest, context: Context): Promise<
   if (kind !== undefined) return locateRecords(kind.value, context);
   const scope = await searchScope(context);
   const search = split(request, scope);
+  if (search.filter.attributes !== undefined && Object.hasOwn(search.filter.attributes, "Fresh"))
+    await context.served.recorded();
   const candidates = await candidatesOf(search, context);
   const found = await matching(candidates, search, context);
   const from = request.offsetItems ?? 0;
