@@ -6,7 +6,7 @@ export const strictFlags: readonly string[] = [
   "--disable-sigusr1",
   "--report-exclude-env",
   "--max-old-space-size=192",
-  "--max-semi-space-size=4",
+  "--max-semi-space-size=16",
 ];
 
 /** Starts this program again in the same process with strict flags and without core files; returns when it already runs so. */
