@@ -32,10 +32,24 @@ const id = (value: string) => item.text(tag.UniqueIdentifier, value);
 /** A server in memory that tells all that it stored and logged. */
 function aServer(failing: { now: boolean } = { now: false }) {
   const log: object[] = [];
+  /** What was asked of the store, without what the answers were. */
+  const reads: string[] = [];
   const written: Change[][] = [];
   const memory = memoryStore();
   const store: Store = {
     ...memory,
+    object: (each) => {
+      reads.push("object");
+      return memory.object(each);
+    },
+    objects: (ids) => {
+      reads.push(`objects ${ids.length}`);
+      return memory.objects(ids);
+    },
+    locate: (filter) => {
+      reads.push("locate");
+      return memory.locate(filter);
+    },
     write: async (changes) => {
       if (failing.now) throw new Error("the disk is full");
       written.push([...changes]);
@@ -51,7 +65,7 @@ function aServer(failing: { now: boolean } = { now: false }) {
     textOf((await call(caller, operation.register, ...registration(keyBytes))).payload, tag.UniqueIdentifier);
   const bytesOf = async (caller: Caller, key: string) =>
     findItem((await call(caller, operation.get, id(key))).payload, tag.KeyMaterial)?.value as Buffer;
-  return { log, written, store, handler, send, call, registered, bytesOf };
+  return { log, reads, written, store, handler, send, call, registered, bytesOf };
 }
 
 function registration(bytes: Buffer): Item[] {
@@ -84,10 +98,16 @@ const details: Readonly<Record<string, readonly Item[]>> = {
 
 for (const [number, { name }] of router) {
   test(`${name} gives a stranger the same answer for an object of somebody else and for none [2026-016, -017, -018]`, async () => {
-    const { call, registered, bytesOf, send } = aServer();
+    const { call, reads, registered, bytesOf, send } = aServer();
     const victim = await registered(owner);
-    const asked = (target: string) => call(stranger, number, id(target), ...(details[name] ?? []));
+    const asked = async (target: string) => {
+      reads.length = 0;
+      const result = await call(stranger, number, id(target), ...(details[name] ?? []));
+      return { ...result, reads: [...reads] };
+    };
     const [theirs, none] = [await asked(victim), await asked(absent)];
+    // The same reads take a similar time, so that time tells no more than words.
+    assert.deepEqual(theirs.reads, none.reads);
     assert.deepEqual(
       [theirs.success, theirs.reason, theirs.message?.replaceAll(victim, "ID")],
       [none.success, none.reason, none.message?.replaceAll(absent, "ID")],
