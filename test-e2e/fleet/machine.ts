@@ -41,7 +41,12 @@ export async function aMachine(place: Place, { name, site, version, address }: M
     },
     request: async () => {
       const { code, lines } = await node.run([
-        ...["node", "/opt/keyfleet/node-image/keyfleet-node.ts", "request", "/run/keyfleet/node.yaml"],
+        ...[
+          "/opt/keyfleet/node_modules/.bin/node",
+          "/opt/keyfleet/node-image/keyfleet-node.ts",
+          "request",
+          "/run/keyfleet/node.yaml",
+        ],
       ]);
       if (code !== 0) throw new Error(lines.join("\n"));
       return lines.join("\n");
