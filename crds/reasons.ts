@@ -133,6 +133,7 @@ export const gates = {
   soaked: "Nodes of the new version have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",
   settingsTried: "The nodes that were given the new settings first run with all of them.",
+  keyDestroyed: "The key of a removed node in its HSM is destroyed before its volume is deleted.",
   storageUnchanged: "The volume stays as it was made.",
   storageBound: "The node has its volume.",
   imagePresent: "The image of the node is there.",

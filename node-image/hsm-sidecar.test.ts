@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createPublicKey } from "node:crypto";
-import { existsSync, rmSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -39,6 +39,41 @@ describe("the HSM sidecar", { concurrency: true }, () => {
       assert.deepEqual(await sidecar.reached("Ready"), before);
       assert.deepEqual(await sidecar.hsm.unseal(blob, aad), secret);
       assert.equal(sidecar.custody().loginAttempts, 2);
+    });
+
+    test("the keys of a departed node are destroyed for good, once, and what they sealed cannot be opened", async (context) => {
+      const sidecar = softHsm(context);
+      await sidecar.reached("Ready");
+      await sidecar.hsm.makeJoinKey();
+      const blob = await sidecar.hsm.seal(secret, aad);
+      await sidecar.stop();
+      assert.equal(await sidecar.erase(), 0);
+      assert.match(sidecar.output(), /"message":"erased","objects":3,/);
+      assert.equal(sidecar.custody().wrappingKey, undefined);
+      assert.equal(await sidecar.erase(), 0, "a second time there is nothing to do");
+      assert.match(sidecar.output(), /"message":"erased","objects":0,/);
+      sidecar.start();
+      await sidecar.reached("Ready");
+      await assert.rejects(sidecar.hsm.unseal(blob, aad), /sealed by key .*; this node has key/);
+    });
+
+    test("what cannot be destroyed is told, and another node's key of that label is left alone", async (context) => {
+      const sidecar = softHsm(context);
+      await sidecar.reached("Ready");
+      await sidecar.stop();
+      const { wrappingKey } = sidecar.custody();
+      sidecar.setPin("wrong-pin-0000");
+      assert.notEqual(await sidecar.erase(), 0);
+      assert.match(sidecar.output(), /cannot start.*CKR_PIN_INCORRECT/);
+      sidecar.setPin("hsm-test-pin-1234");
+      const custody = join(sidecar.folder, "state/custody.json");
+      const changed = { ...sidecar.custody(), wrappingKey: { ...wrappingKey, checkValue: "000000" } };
+      writeFileSync(custody, JSON.stringify(changed));
+      assert.notEqual(await sidecar.erase(), 0);
+      assert.match(sidecar.output(), /not the one that this node had; nothing was destroyed/);
+      writeFileSync(custody, JSON.stringify({ ...changed, wrappingKey }));
+      sidecar.start();
+      assert.equal((await sidecar.reached("Ready")).keyCheckValue, wrappingKey?.checkValue);
     });
 
     test("a wrong PIN is tried once, over restarts too, and the right one mends it", async (context) => {

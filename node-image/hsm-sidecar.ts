@@ -19,16 +19,18 @@ node hsm-sidecar.ts --library PATH --token-label LABEL --key-label LABEL --pin-f
   --state FOLDER           what must outlive restarts: refused PINs, the key's check value, SoftHSM's tokens
   --socket PATH            unix socket to listen on (0600, in a folder of 0700)
   --soft-token-initialise  SoftHSM only: make the token when this node never had one
+  --erase                  destroys this node's keys in the token for good, and ends: for a node that has departed; no socket
   --workers N              most threads, each with a session of its own (default ${limits.workers})
   --help
 `;
 
 /** Settings, socket, token: the sidecar stays up whatever the token does and says in its status what is wrong. */
 async function main(): Promise<void> {
-  const { settings, socketPath, workers } = settingsFrom(process.argv.slice(2));
+  const { settings, socketPath, workers, erase } = settingsFrom(process.argv.slice(2));
   process.umask(0o077);
   if (ownsSoftHsm(settings.library, process.env))
     process.env.SOFTHSM2_CONF = writeSoftHsmConfiguration(settings.stateFolder);
+  if (erase) return await eraseAndEnd(settings);
   const custodian = new Custodian({ settings, workers, onStatus: logStatus, onHopeless: endForRestart });
   const server = await listenOnSocket(socketPath, custodian);
   log("info", "listening", { socket: socketPath, library: settings.library, workers });
@@ -42,7 +44,20 @@ async function main(): Promise<void> {
   }
 }
 
-function settingsFrom(args: string[]): { settings: CustodySettings; socketPath: string; workers: number } {
+/** Loaded when it is needed only: the main thread of a sidecar that stays never comes near the vendor's library. */
+async function eraseAndEnd(settings: CustodySettings): Promise<void> {
+  const { eraseKeys } = await import("./pkcs11/erase.ts");
+  log("info", "erased", { objects: eraseKeys(settings), key: settings.keyLabel });
+}
+
+interface Started {
+  readonly settings: CustodySettings;
+  readonly socketPath: string;
+  readonly workers: number;
+  readonly erase: boolean;
+}
+
+function settingsFrom(args: string[]): Started {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
     args,
@@ -56,6 +71,7 @@ function settingsFrom(args: string[]): { settings: CustodySettings; socketPath: 
       socket: text,
       workers: text,
       "soft-token-initialise": { type: "boolean" },
+      erase: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -76,7 +92,9 @@ function settingsFrom(args: string[]): { settings: CustodySettings; socketPath: 
     ...(label === undefined ? {} : { tokenLabel: label }),
     ...(serial === undefined ? {} : { tokenSerial: serial }),
   };
-  return { settings, socketPath: needed("socket", values.socket), workers: workersFrom(values.workers) };
+  const erase = values.erase === true;
+  const socketPath = erase ? "" : needed("socket", values.socket);
+  return { settings, socketPath, workers: workersFrom(values.workers), erase };
 }
 
 function needed(flag: string, value: string | undefined): string {

@@ -42,6 +42,8 @@ export interface SoftHsm {
   /** Makes a token the way an administrator does, by softhsm2-util. */
   addToken(label: string, pin: string): void;
   start(): void;
+  /** Runs the sidecar once to destroy the node's keys; answers with its exit code. */
+  erase(): Promise<number | null>;
   /** Ends the process by its id and waits until it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** A faulty token answers the next sealings with this CKR, so many times. */
@@ -76,13 +78,22 @@ class Fixture implements SoftHsm {
   }
 
   start(): void {
+    this.#process = this.#spawn(this.#flags());
+  }
+
+  erase(): Promise<number | null> {
+    const child = this.#spawn([...this.#flags(), "--erase"]);
+    return new Promise((resolve) => child.once("close", resolve));
+  }
+
+  #spawn(flags: readonly string[]): ChildProcess {
     const environment: NodeJS.ProcessEnv = {
       ...process.env,
       KEYFLEET_FAULT: join(this.folder, "fault"),
       NODE_COMPILE_CACHE: compileCache,
     };
     delete environment.SOFTHSM2_CONF;
-    const child = spawn(process.execPath, [sidecar, ...this.#flags()], {
+    const child = spawn(process.execPath, [sidecar, ...flags], {
       env: environment,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -91,7 +102,7 @@ class Fixture implements SoftHsm {
     };
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
-    this.#process = child;
+    return child;
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {

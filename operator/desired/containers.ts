@@ -58,6 +58,20 @@ export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image:
   };
 }
 
+/** The HSM container once more, which destroys the key of a node that has departed, and ends. */
+export function eraseContainer(settings: ResolvedSettings, image: NodeImage, version: string): Container {
+  const container = hsm(settings);
+  const command = [...(container.command as string[]), "--erase"];
+  const pulled = { image: `${image.repository}:${version}`, imagePullPolicy: image.pullPolicy };
+  return {
+    ...container,
+    ...pulled,
+    command,
+    securityContext: locked,
+    terminationMessagePolicy: "FallbackToLogsOnError",
+  };
+}
+
 function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
   const requests = { cpu: "100m", memory: "128Mi", ...settings.resources?.requests };
   const limits = settings.resources?.limits;

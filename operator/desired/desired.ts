@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { KmsNode, KubernetesObject, NodeImage, Observed } from "../ports/types.ts";
 import { disruptionBudget } from "./disruption-budget.ts";
-import { type FleetFacts, fleetFacts, type NodeFacts, objectOf } from "./facts.ts";
+import { erasePod } from "./erasure.ts";
+import { type FleetFacts, fleetFacts, type NodeFacts, objectOf, objectsOf } from "./facts.ts";
 import { desiredKmsNode, type SharedParts, sharedParts } from "./kms-node.ts";
 import { missingSettings, type ResolvedSettings } from "./settings.ts";
 import { statefulSet } from "./stateful-set.ts";
@@ -23,6 +24,8 @@ export interface Desired {
   readonly nodes: readonly DesiredNode[];
   /** What the nodes of this site have in common; empty while it has none. */
   readonly site: readonly KubernetesObject[];
+  /** Pods that destroy the keys of removed nodes of this site, by the name of the claim that is released afterwards. */
+  readonly erasures: ReadonlyMap<string, KubernetesObject>;
   /** CA certificate of each site that is known and good, by site. */
   readonly cas: ReadonlyMap<string, string>;
 }
@@ -44,9 +47,19 @@ export function desiredObjects(observed: Observed, options: DesiredOptions): Des
   return {
     fleet,
     cas: shared.cas,
+    erasures: erasures(observed, options.image),
     site: own.length === 0 ? [] : [stamped(disruptionBudget(observed, fleet))],
     nodes: own.map((facts) => desiredNode(observed, facts, { shared, image: options.image })),
   };
+}
+
+function erasures(observed: Observed, image: NodeImage): Map<string, KubernetesObject> {
+  return new Map(
+    objectsOf(observed, "PersistentVolumeClaim").flatMap((claim) => {
+      const pod = erasePod(claim, image);
+      return pod === undefined ? [] : [[claim.metadata.name, pod] as const];
+    }),
+  );
 }
 
 function desiredNode(

@@ -7,6 +7,16 @@ import type { ResolvedSettings } from "./settings.ts";
 /** User and group of every process in the image. */
 const user = 10001;
 
+/** What every pod of a node's is held to. */
+export const podSecurity = {
+  runAsNonRoot: true,
+  runAsUser: user,
+  runAsGroup: user,
+  fsGroup: user,
+  fsGroupChangePolicy: "OnRootMismatch",
+  seccompProfile: { type: "RuntimeDefault" },
+} as const;
+
 /**
  * How long a node may take to end: its sessions (3 s until balancers have left it, at most 12 s for requests in work),
  * its links, and then its database.
@@ -78,14 +88,7 @@ function podSpec(node: KmsNode, settings: ResolvedSettings, image: NodeImage): R
     enableServiceLinks: false,
     terminationGracePeriodSeconds,
     ...(exposureType(settings) === "HostNetwork" ? { hostNetwork: true, dnsPolicy: "ClusterFirstWithHostNet" } : {}),
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: user,
-      runAsGroup: user,
-      fsGroup: user,
-      fsGroupChangePolicy: "OnRootMismatch",
-      seccompProfile: { type: "RuntimeDefault" },
-    },
+    securityContext: podSecurity,
     affinity: {
       podAntiAffinity: {
         preferredDuringSchedulingIgnoredDuringExecution: [

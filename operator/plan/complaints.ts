@@ -5,7 +5,7 @@ import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
 import { deletionComplaints } from "./ending.ts";
 import { takeBack } from "./fleet-gates.ts";
-import { returnedMembers } from "./remove.ts";
+import { returnedMembers, unerased } from "./remove.ts";
 import { missingCertificates } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
@@ -15,6 +15,7 @@ export function complaints(view: View): Blocked[] {
     ...deletionComplaints(view),
     ...returnedMembers(view),
     ...lostSitesAnswer(view),
+    ...unerased(view),
     ...storageUnchanged(view),
     ...missingBundles(view),
     ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? missingCertificates(view, facts) : [])),

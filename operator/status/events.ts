@@ -1,6 +1,6 @@
 import type { KmsCluster, KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import type { EventReason } from "@keyfleet/crds/reasons.ts";
-import type { Action, OperatorEvent } from "../ports/types.ts";
+import type { Action, KubernetesObject, OperatorEvent } from "../ports/types.ts";
 
 /** One line of news. */
 interface News {
@@ -26,10 +26,7 @@ function newsOfAction(action: Action): News[] {
     case "signCertificate":
       return [...normal("CertificateIssued", "Sign"), ...newsOfStep(action)];
     case "delete":
-      if (action.object.kind === "KmsCluster") return normal("FleetEnding", "Delete");
-      if (action.object.kind === "KmsNode") return normal("NodeDeleted", "Delete");
-      if (action.object.kind === "PersistentVolumeClaim") return normal("VolumeDeleted", "Delete");
-      return normal("NodeRestarted", "Restart");
+      return newsOfDeletion(action.object, normal);
     case "apply":
       if (action.object.kind !== "KmsNode")
         return action.because.endsWith("is missing") ? normal("NodeRepaired", "Make") : [];
@@ -38,6 +35,16 @@ function newsOfAction(action: Action): News[] {
     default:
       return [];
   }
+}
+
+function newsOfDeletion(
+  { kind, metadata }: KubernetesObject,
+  normal: (reason: EventReason, verb: string) => News[],
+): News[] {
+  if (kind === "KmsNode") return normal("NodeDeleted", "Delete");
+  if (kind === "PersistentVolumeClaim") return normal("VolumeDeleted", "Delete");
+  // A pod that has destroyed a key is done; the deletion of its volume is the news.
+  return metadata.labels?.["keyfleet.io/erases"] === undefined ? normal("NodeRestarted", "Restart") : [];
 }
 
 function newsOfStep({ news }: Extract<Action, { kind: "apply" | "signCertificate" }>): News[] {
