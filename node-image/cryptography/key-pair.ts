@@ -47,8 +47,12 @@ function planOf(request: KeyPairRequest): Plan {
   if (plain !== undefined) return { type: plain, options: {}, lengthBits: plainBits(plain, request) };
   if (request.algorithm === algorithm.rsa) return rsa(request);
   if (request.algorithm === algorithm.dsa) return dsa(request);
+  if (request.algorithm === algorithm.dh) return diffieHellman(request);
   if (curveAlgorithms.includes(request.algorithm)) return onCurve(request);
-  throw new Refusal("InvalidField", "No key pairs are made of this Cryptographic Algorithm: ask for RSA, EC or ML-DSA");
+  throw new Refusal(
+    "InvalidField",
+    "No key pairs are made of this Cryptographic Algorithm: ask for RSA, EC, DH or ML-DSA",
+  );
 }
 
 function rsa({ lengthBits }: KeyPairRequest): Plan {
@@ -67,6 +71,17 @@ function dsa({ lengthBits, qLength }: KeyPairRequest): Plan {
     throw new Refusal("InvalidField", `Qlength ${qLength}: DSA has 224 or 256 bits`);
   }
   return { type: "dsa", options: { modulusLength: lengthBits, divisorLength: qLength ?? 256 }, lengthBits };
+}
+
+/** Groups of RFC 3526, which everybody knows: making new ones takes minutes. */
+const groups: Readonly<Record<number, string>> = { 2048: "modp14", 3072: "modp15", 4096: "modp16" };
+
+function diffieHellman({ lengthBits }: KeyPairRequest): Plan {
+  if (lengthBits === undefined) throw missingLength();
+  const group = groups[lengthBits];
+  if (group === undefined)
+    throw new Refusal("InvalidField", `Cryptographic Length ${lengthBits}: DH keys have 2048, 3072 or 4096 bits`);
+  return { type: "dh", options: { group }, lengthBits };
 }
 
 function onCurve({ recommendedCurve: named, lengthBits, algorithm: kind }: KeyPairRequest): Plan {

@@ -129,12 +129,12 @@ function derive(client: KmipClient, wanted: Wanted, version: 14 | 21 = 14): Prom
   );
 }
 
-test("two pairs agree on one key, on a curve and on X25519", async () => {
-  for (const domain of [
-    { "Cryptographic Length": 256 },
-    { "Cryptographic Domain Parameters": { recommendedCurve: 0x45 } },
+test("two pairs agree on one key, on a curve, on X25519 and by DH", async () => {
+  for (const common of [
+    { "Cryptographic Algorithm": algorithm.ecdh, "Cryptographic Length": 256 },
+    { "Cryptographic Algorithm": algorithm.ecdh, "Cryptographic Domain Parameters": { recommendedCurve: 0x45 } },
+    { "Cryptographic Algorithm": algorithm.dh, "Cryptographic Length": 2048 },
   ]) {
-    const common = { "Cryptographic Algorithm": algorithm.ecdh, ...domain };
     const masks = [usage.deriveKey, usage.deriveKey] as const;
     const [mine, theirs] = [await createPair(app, common, masks), await createPair(app, common, masks)];
     const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 256, ...active(all) };
