@@ -3,7 +3,7 @@ import { ownCas, signingCa } from "./desired/own-ca.ts";
 import { ExternalNodes } from "./external/external-nodes.ts";
 import { observe } from "./observe/observe.ts";
 import { References } from "./observe/references.ts";
-import { decideSpec, type SpecDecision, specAnnotations } from "./observe/spec-agreement.ts";
+import { decideSpec, isDeletionUncounted, type SpecDecision, specAnnotations } from "./observe/spec-agreement.ts";
 import { siteApi, type WriteSink } from "./ports/site-api.ts";
 import { lacksFinalizer, writeSpecCopy } from "./ports/spec-copy.ts";
 import type {
@@ -145,7 +145,7 @@ export class Fleet {
     const peers = sites.names().filter((name) => name !== self.site);
     const views = sites.views(cluster, peers);
     const hasNodes = sites.local.view(cluster).nodes.length > 0;
-    const decision = withFinalizer(decideSpec({ site: self.site, local, sites: views, hasNodes }), local);
+    const decision = withMarks(decideSpec({ site: self.site, local, sites: views, hasNodes }), local);
     if (decision.kind === "keep") return;
     if (local === undefined && decision.kind === "adopt") {
       const there = views.find(({ name }) => name === decision.from)?.cluster;
@@ -202,12 +202,11 @@ export class Fleet {
   }
 }
 
-/** A copy that keeps its version gets the finalizer all the same. */
-function withFinalizer(decision: SpecDecision, local: KmsCluster | undefined): SpecDecision {
+/** A copy that keeps its version gets the finalizer all the same, and what tells edits of a deleted one from its deletion. */
+function withMarks(decision: SpecDecision, local: KmsCluster | undefined): SpecDecision {
   const version = local?.metadata.annotations?.[specAnnotations.version];
-  if (decision.kind !== "keep" || local === undefined || version === undefined || !lacksFinalizer(local))
-    return decision;
-  return { kind: "stamp", version };
+  if (decision.kind !== "keep" || local === undefined || version === undefined) return decision;
+  return lacksFinalizer(local) || isDeletionUncounted(local) ? { kind: "stamp", version } : decision;
 }
 
 function adopted(regarding: KubernetesObject, { from, version }: { readonly from: string; readonly version: string }) {

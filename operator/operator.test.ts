@@ -154,6 +154,11 @@ test("a copy that is deleted stays until it is let go, and is made again from th
   await server.request("DELETE", copyPath("dc3"));
   await until("dc3 sees it", () => seen.get("dc3")?.cluster.metadata.deletionTimestamp);
   await until("dc1 still agrees", () => seen.get("dc1")?.spec.agrees || undefined);
+  const marked = await until("its operator has counted the deletion", async () => {
+    const { annotations } = (await copy()).metadata;
+    return annotations["keyfleet.io/spec-deleted"] === "true" ? annotations : undefined;
+  });
+  assert.equal(marked["keyfleet.io/spec-version"], "2@dc2", "a deletion is no edit");
   const keep = { apiVersion: bank.apiVersion, kind: bank.kind, ...(await copy()) };
   await server.request("PUT", copyPath("dc3"), { ...keep, metadata: { ...keep.metadata, finalizers: [] } });
   await until("another copy is there", async () => {

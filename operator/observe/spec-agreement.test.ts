@@ -128,9 +128,21 @@ const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], Spec
   ],
   [
     "an edit of a copy that is being deleted gets the next version",
-    copy("2", "1@dc1", { ...deleted, generation: 2, stamped: 1 }),
+    copy("2", "1@dc1", { ...deleted, generation: 3, stamped: 1 }),
     [],
     { kind: "stamp", version: "2@dc1" },
+  ],
+  [
+    "the deletion itself is no edit, although it raises the generation: what is newer wins",
+    copy("1", "1@dc3", { ...deleted, generation: 2, stamped: 1 }),
+    [view("dc2", copy("2", "2@dc2"))],
+    { kind: "adopt", from: "dc2", version: "2@dc2", spec: specOf("2") },
+  ],
+  [
+    "and its copy is taken over as it is",
+    copy("1", "1@dc1"),
+    [view("dc2", copy("2", "2@dc2", { ...deleted, generation: 3, stamped: 2 }))],
+    { kind: "adopt", from: "dc2", version: "2@dc2", spec: specOf("2") },
   ],
   ["a garbled version is an edit without one", copy("1", "latest"), [], { kind: "stamp", version: "1@dc1" }],
 ];

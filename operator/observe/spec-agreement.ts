@@ -8,6 +8,8 @@ export const specAnnotations = {
   version: "keyfleet.io/spec-version",
   /** metadata.generation that the version stands for; a later generation is an edit that has no version yet. */
   generation: "keyfleet.io/spec-generation",
+  /** The generation is one of after the deletion, which the API server counts as a change although it is no edit. */
+  deleted: "keyfleet.io/spec-deleted",
 } as const;
 
 /** Paths that are named for a difference; the rest is counted. */
@@ -103,10 +105,16 @@ function newestCopy(sites: readonly SiteView[]): Copy | undefined {
   return copies.sort((a, b) => (isNewer(a.version, b.version) ? -1 : 1))[0];
 }
 
-function isEdited({ metadata }: KmsCluster): boolean {
-  const stamped = Number(metadata.annotations?.[specAnnotations.generation] ?? Number.NaN);
+function isEdited(cluster: KmsCluster): boolean {
+  const { annotations, generation = 0 } = cluster.metadata;
+  const stamped = Number(annotations?.[specAnnotations.generation] ?? Number.NaN);
   // Lower than stamped: the API server dropped what we adopted (an older CRD); that is a difference, not an edit.
-  return !((metadata.generation ?? 0) <= stamped);
+  return !(generation - (isDeletionUncounted(cluster) ? 1 : 0) <= stamped);
+}
+
+/** Whether a copy was deleted since it was stamped. */
+export function isDeletionUncounted({ metadata }: KmsCluster): boolean {
+  return metadata.deletionTimestamp !== undefined && metadata.annotations?.[specAnnotations.deleted] === undefined;
 }
 
 function versionOf({ metadata }: KmsCluster): SpecVersion | undefined {

@@ -4,7 +4,7 @@ import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
 import { writeSpecCopy } from "./spec-copy.ts";
 import type { KmsCluster } from "./types.ts";
 
-const annotations = { version: "v", generation: "g" };
+const annotations = { version: "v", generation: "g", deleted: "d" };
 const specOf = (version: string): KmsCluster["spec"] => ({ version, sites: [] });
 const marks = (api: FakeCluster) => api.peek("KmsCluster", "bank")?.metadata.annotations;
 

@@ -23,7 +23,7 @@ export interface SpecWrite {
   readonly local: KmsCluster | undefined;
   readonly version: string;
   readonly spec?: KmsCluster["spec"];
-  readonly annotations: { readonly version: string; readonly generation: string };
+  readonly annotations: { readonly version: string; readonly generation: string; readonly deleted: string };
 }
 
 /**
@@ -69,7 +69,8 @@ function nextCopy(local: KmsCluster, { version, spec, annotations }: SpecWrite):
   // The API server raises the generation exactly when the specification changes; compare-and-swap makes that certain.
   const changes = spec !== undefined && !isDeepStrictEqual(spec, local.spec);
   const generation = (local.metadata.generation ?? 0) + (changes ? 1 : 0);
-  const marks = { [annotations.version]: version, [annotations.generation]: String(generation) };
+  const deleted = local.metadata.deletionTimestamp === undefined ? {} : { [annotations.deleted]: "true" };
+  const marks = { [annotations.version]: version, [annotations.generation]: String(generation), ...deleted };
   const finalizers = [...(local.metadata.finalizers ?? []), ...(lacksFinalizer(local) ? [fleetFinalizer] : [])];
   return {
     ...(local as unknown as KubernetesObject),
