@@ -34,6 +34,7 @@ export interface LoadResult {
 export class BenchedNode {
   readonly #node: MeshNode;
   #exchange: Replication | undefined;
+  #databaseEnded = false;
   #load: { stop: boolean; readonly times: number[]; readonly ended: Promise<unknown> } | undefined;
 
   private constructor(node: MeshNode) {
@@ -114,16 +115,18 @@ export class BenchedNode {
   }
 
   killDatabase(): Promise<void> {
+    this.#databaseEnded = true;
     return this.#node.postgres.kill();
   }
 
-  startDatabase(): Promise<void> {
-    return this.#node.postgres.start();
+  async startDatabase(): Promise<void> {
+    await this.#node.postgres.start();
+    this.#databaseEnded = false;
   }
 
-  /** Seconds of a core that its PostgreSQL has used so far. */
+  /** Seconds of a core that its PostgreSQL has used so far; of one that was killed, since it was started again. */
   postgresCpuSeconds(): number {
-    return this.#node.postgres.pids().reduce((sum, pid) => sum + cpuOf(pid), 0);
+    return this.#databaseEnded ? 0 : this.#node.postgres.pids().reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
   stop(): Promise<void> {

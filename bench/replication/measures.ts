@@ -112,7 +112,7 @@ export async function catchUp(
   const position = async (node: RemoteNode) => new Map(await node.ask("vector")).get(origin) ?? 0;
   const before = await position(writer);
   await away.ask("killDatabase");
-  // A quarter of the rate each from as many writers as that takes when nothing waits for anything.
+  // A little less than the rate, since each write takes a moment itself.
   const writers = 16;
   await writer.ask("startLoad", { writers, pauseMs: (1_000 * writers) / options.rate });
   await pause(options.away * 1_000);
@@ -162,9 +162,11 @@ export async function joining(mesh: BenchMesh, objects: number): Promise<Figures
   await eventually("it has caught up", () => joiner.ask("caughtUp"));
   const joinMs = performance.now() - startedMs;
   const cpu = await mesh.cpu();
-  await mesh.admit(joiner, "Member");
-  await pause(2_000);
   const during = await Promise.all(members.map((member) => member.ask("stopLoad")));
+  for (const member of members) await member.ask("startLoad", probe);
+  await mesh.admit(joiner, "Member");
+  await pause(probeAloneMs);
+  const after = await Promise.all(members.map((member) => member.ask("stopLoad")));
   const longest = (loads: typeof during) => Math.max(...loads.flatMap(({ times }) => times));
   const per = (seconds: number) => (1e6 * seconds) / objects;
   const [server, postgres] = between(before.last, cpu.last) as [number, number];
@@ -179,6 +181,7 @@ export async function joining(mesh: BenchMesh, objects: number): Promise<Figures
     membersUs: per(servers + databases - server - postgres),
     membersLongestWriteMs: longest(during),
     beforeTheJoinMs: longest(alone),
+    afterTheJoinMs: longest(after),
   };
 }
 
