@@ -1,15 +1,13 @@
 import { StoreError } from "../store/error.ts";
-import type { Log, NodeStore, Operation } from "../store/types.ts";
+import type { Operation } from "../store/types.ts";
 import { askFences } from "./fences.ts";
-import { compareAtPeer, compareHere, type OwnLogLost } from "./forks.ts";
-import type { Gossip } from "./gossip.ts";
+import { compareAtPeer, compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
-import { overdueMs, type Pace } from "./pace.ts";
+import { overdueMs } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
-import { headOf, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
-import type { Snapshots } from "./snapshots.ts";
-import type { Surroundings } from "./surroundings.ts";
-import type { MeshMember, MeshTls, PeerHead, PeerStatus } from "./types.ts";
+import type { PeerOptions } from "./peer-options.ts";
+import { headOf, isOtherHead, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
+import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
 const pollMs = 1_000;
 /** Nothing is taken in for so long at most without a look at what came: a notification ends it at once. */
@@ -21,21 +19,6 @@ const backoffMaxMs = 1_000;
 const acknowledgementsInFlightMax = 4;
 /** Ends of departed logs are asked for at each connection and then at every so manieth look. */
 const fencesEvery = 30;
-
-/** What a link to a peer works with. */
-export interface PeerOptions {
-  readonly member: MeshMember;
-  readonly tls: () => MeshTls;
-  readonly store: NodeStore;
-  readonly gossip: Gossip;
-  readonly pace: Pace;
-  readonly snapshots: Snapshots;
-  readonly nowMs: () => number;
-  readonly log: Log;
-  readonly surroundings: Surroundings;
-  /** This node's database is an older one than it was. */
-  readonly ownLogLost: (found: OwnLogLost) => void;
-}
 
 /** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
 export class Peer {
@@ -193,7 +176,7 @@ export class Peer {
   }
 
   /** Runs the work; false when our own database is away or the master key not there yet, for which the peer is not to blame. */
-  async #orLater(work: () => Promise<void>): Promise<boolean> {
+  async #orLater(work: () => Promise<unknown>): Promise<boolean> {
     try {
       await work();
       return true;
@@ -250,6 +233,10 @@ export class Peer {
         continue;
       }
       const mine = store.vector().get(origin) ?? 0;
+      if (isOtherHead(store.heads().get(origin), head)) {
+        this.#refuse(origin, "forked");
+        continue;
+      }
       // What was pruned here is had from another peer, or by a snapshot.
       if (mine < base) continue;
       if (origin === this.#origin) await this.#pull(connection, origin, theirs);
@@ -337,7 +324,12 @@ export class Peer {
   async #ingest(connection: PeerConnection, operations: readonly Operation[]): Promise<void> {
     const origin = operations[0]?.origin ?? "";
     const ingested = await this.#options.store.ingest(operations);
-    if (ingested.outcome === "refused") this.#refuse(origin, ingested.reason);
+    // Who holds more of a departed log knows of a later end.
+    const raised =
+      ingested.outcome === "refused" &&
+      ingested.reason === "fenced" &&
+      (await askFences(connection, this.#options.store));
+    if (ingested.outcome === "refused" && !raised) this.#refuse(origin, ingested.reason);
     if (origin === this.#origin) this.#acknowledge(connection);
   }
 

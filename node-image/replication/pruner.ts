@@ -47,8 +47,16 @@ export class Pruner {
     const { absentMs, keepMs, store } = this.#options;
     const isAway = ({ identity }: MeshMember) =>
       !heads.has(identity) && (remembered.get(identity)?.silentMs ?? 0) > absentMs;
-    this.#tellAway(others.filter(isAway).map(({ name }) => name));
-    const vectors = others.filter((member) => !isAway(member)).map(({ identity }) => remembered.get(identity)?.vector);
+    const away = others.filter(isAway);
+    // Two parts of a fleet that gave each other up would each prune what the other lacks, and could never be one again: so
+    // only the greater part does. The lesser one keeps its logs, from which the others have what it wrote meanwhile.
+    const isGreater = 2 * away.length < others.length + 1;
+    this.#tellAway(
+      away.map(({ name }) => name),
+      isGreater,
+    );
+    const waitedFor = others.filter((member) => !(isGreater && isAway(member)));
+    const vectors = waitedFor.map(({ identity }) => remembered.get(identity)?.vector);
     const common = new Map(
       [...store.vector()].map(([origin, seq]): [string, number] => [
         origin,
@@ -64,10 +72,12 @@ export class Pruner {
     return pruned;
   }
 
-  #tellAway(names: readonly string[]): void {
+  #tellAway(names: readonly string[], isGreater: boolean): void {
     for (const peer of names) {
       if (this.away.includes(peer)) continue;
-      const remedy = "its logs are pruned from now on; it takes a snapshot when it is back, or remove it";
+      const remedy = isGreater
+        ? "logs are no longer kept for it; it takes a snapshot when it is back, or remove it"
+        : "logs are kept for it and grow, since half of the members or more are away; bring them back or remove them";
       this.#options.log({ level: "warn", event: "memberAwayTooLong", peer, remedy });
     }
     this.away = names;

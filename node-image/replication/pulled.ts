@@ -23,3 +23,11 @@ export function wholeOperations(rows: readonly Record<string, unknown>[]): reado
   const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
   return operations.every((operation) => operation !== undefined) ? operations : undefined;
 }
+
+/** Whether a peer took another operation as the last one of a log than this node: its origin was set back and wrote on. */
+export function isOtherHead(
+  mine: { readonly seq: number; readonly mac: Buffer } | undefined,
+  theirs: PeerHead,
+): boolean {
+  return mine !== undefined && mine.seq === theirs.seq && mine.mac.toString("base64") !== theirs.mac;
+}

@@ -96,11 +96,14 @@ export class Snapshots {
     const { store, nowMs, heads } = this.#options;
     if (this.#stopped || nowMs() < this.#notBeforeMs) return false;
     if ((this.#distrusted.get(member.identity) ?? 0) > nowMs()) return false;
-    const begun = store.intake.importing?.identity;
-    if (begun !== undefined && begun !== member.identity && heads().has(begun) && !this.#distrusted.has(begun))
-      return false;
     const floor = store.intake.importing?.floor ?? store.vector();
-    return [...floor].every(([origin, seq]) => (theirs.get(origin)?.seq ?? 0) >= seq);
+    const holdsAll = (held: ReadonlyMap<string, PeerHead>) =>
+      [...floor].every(([origin, seq]) => (held.get(origin)?.seq ?? 0) >= seq);
+    const begun = store.intake.importing?.identity;
+    const itsHeads = begun === undefined ? undefined : heads().get(begun);
+    // It may have been set back meanwhile, and is not waited for then.
+    const goesOn = itsHeads !== undefined && holdsAll(itsHeads) && !this.#distrusted.has(begun ?? "");
+    return holdsAll(theirs) && (begun === member.identity || !goesOn);
   }
 
   #start(member: MeshMember): void {

@@ -1,18 +1,48 @@
 import type { Json } from "../objects/types.ts";
+import { effectOf } from "../store/change.ts";
+import { join, nothing, type State } from "../store/law.ts";
+import type { Importing } from "../store/ledger.ts";
 import type { Operation, Vector } from "../store/types.ts";
 
-/** What survives the end of a node's processes: the logs, gapless per origin, and whose node this is. */
+/** The end of a log, also of one whose operations are not there any more. */
+export type Base = Pick<Operation, "seq" | "hlc" | "mac">;
+
+/** What a node remembers of a member: how far it held each log, and when it was heard. */
+export interface RememberedMember {
+  readonly vector: Readonly<Record<string, number>>;
+  readonly heardMs: number;
+}
+
+const pullMax = 1_000;
+
+/** What survives the end of a node's processes: the logs, gapless per origin, what they came to, and whose node this is. */
 export class Disk {
-  readonly incarnation: string;
+  incarnation: string;
   readonly logs = new Map<string, Operation[]>();
+  /** How much of the beginning of each log was pruned. */
+  readonly bases = new Map<string, Base>();
+  readonly objects = new Map<string, State>();
+  readonly members = new Map<string, RememberedMember>();
+  /** Ends of departed logs, as the store saves them. */
+  fences: Json = [];
+  importing: Importing | undefined;
   /** As an unlogged table: gone when PostgreSQL crashes. Identity → position of this node's log. */
   readonly positions = new Map<string, { readonly seq: number; readonly at: number }>();
 
-  /** Ends of departed logs, as the store saves them. */
-  fences: Json = [];
-
   constructor(incarnation: string) {
     this.incarnation = incarnation;
+  }
+
+  /** An image of it as it is now. */
+  copy(): Disk {
+    const copy = new Disk(this.incarnation);
+    for (const [origin, log] of this.logs) copy.logs.set(origin, [...log]);
+    for (const [origin, base] of this.bases) copy.bases.set(origin, base);
+    for (const [id, state] of this.objects) copy.objects.set(id, state);
+    for (const [identity, member] of this.members) copy.members.set(identity, member);
+    copy.fences = this.fences;
+    copy.importing = this.importing;
+    return copy;
   }
 
   log(origin: string): Operation[] {
@@ -21,16 +51,44 @@ export class Disk {
     return log;
   }
 
-  /** Appends as a transaction does; that nothing is missing in between is for others to take care of, and for the checks. */
+  /** Appends and merges as a transaction does; that nothing is missing in between is for others to take care of, and for the checks. */
   append(operations: readonly Operation[]): void {
-    for (const operation of operations) this.log(operation.origin).push(operation);
+    for (const operation of operations) {
+      this.log(operation.origin).push(operation);
+      const before = this.objects.get(operation.object) ?? nothing;
+      this.objects.set(operation.object, join(before, effectOf(operation).state));
+    }
+  }
+
+  /** Takes what is covered and older from the beginning of a log; returns how many operations. */
+  prune(origin: string, { upTo, beforeHlc }: { readonly upTo: number; readonly beforeHlc: bigint }): number {
+    const log = this.logs.get(origin) ?? [];
+    const keep = log.findIndex(({ seq, hlc }) => seq > upTo || hlc >= beforeHlc);
+    const pruned = log.splice(0, keep < 0 ? log.length : keep);
+    const last = pruned.at(-1);
+    if (last !== undefined) this.bases.set(origin, last);
+    return pruned.length;
+  }
+
+  /** Everything of others' is thrown away, and this node's own log too. */
+  clear(): void {
+    this.logs.clear();
+    this.bases.clear();
+    this.objects.clear();
+  }
+
+  head(origin: string): Base | undefined {
+    return this.logs.get(origin)?.at(-1) ?? this.bases.get(origin);
+  }
+
+  position(origin: string): number {
+    return this.head(origin)?.seq ?? 0;
   }
 
   /** As keyfleet.vector reads it: the last sequence there is. */
   vector(): Vector {
-    return new Map(
-      [...this.logs].flatMap(([origin, log]) => (log.length === 0 ? [] : [[origin, log.at(-1)?.seq ?? 0] as const])),
-    );
+    const origins = new Set([...this.logs.keys(), ...this.bases.keys()]);
+    return new Map([...origins].map((origin) => [origin, this.position(origin)] as const).filter(([, seq]) => seq > 0));
   }
 
   /** Behind a sequence, as mesh.pull gives them. */
@@ -40,5 +98,3 @@ export class Disk {
     return first < 0 ? [] : log.slice(first, first + Math.min(amount, pullMax));
   }
 }
-
-const pullMax = 1_000;

@@ -1,5 +1,6 @@
 import type { Change } from "../objects/types.ts";
 import type { Durability, MeshMember } from "../replication/types.ts";
+import type { Operation } from "../store/types.ts";
 import { type Random, randomFrom } from "../testing/random-stream.ts";
 import { SimulatedNode } from "./node.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -8,6 +9,8 @@ import { VirtualTime } from "./virtual-time.ts";
 export interface Acknowledged {
   readonly origin: string;
   readonly head: number;
+  readonly mac: string;
+  readonly atMs: number;
   readonly node: string;
   /** Other sites that the node held for in step when it answered. */
   readonly sites: readonly string[];
@@ -26,8 +29,14 @@ export class SimulatedMesh {
   readonly deeds: string[] = [];
   /** Nodes whose disks were destroyed. */
   readonly destroyed = new Set<string>();
-  /** Last sequence of the origins that have departed. */
-  readonly fences = new Map<string, number>();
+  /** Nodes whose disks were destroyed, emptied or set back, and when that was last. */
+  readonly lostMs = new Map<string, number>();
+  /** Sites whose nodes hear of no change of the members. */
+  readonly deaf = new Set<string>();
+  /** Origin and sequence → what was written as that: more than one operation where a node was set back. */
+  readonly written = new Map<string, Operation[]>();
+  /** How often what is rare came about. */
+  readonly counts = { forked: 0, renewed: 0, snapshots: 0, pruned: 0, departed: 0 };
   members: MeshMember[] = [];
   readonly #cuts = new Map<symbol, ReadonlySet<string>>();
   readonly durability: Durability;
@@ -40,13 +49,15 @@ export class SimulatedMesh {
 
   add(name: string): SimulatedNode {
     const { time, random, nodes } = this;
-    const node = new SimulatedNode(name, this.#uuid("a"), {
+    const node = new SimulatedNode(name, this.newIncarnation(), {
       time,
       random,
       nodes,
       durability: this.durability,
       open: (from, to) => ![...this.#cuts.values()].some((cut) => cut.has(`${from} ${to}`)),
       packetMs: () => 0.2 + random.next() ** 4 * 20,
+      appended: (at, operations) => this.#appended(at, operations),
+      renewed: (of) => this.#renewed(of),
     });
     this.nodes.set(name, node);
     return node;
@@ -56,15 +67,30 @@ export class SimulatedMesh {
   tell(members: readonly MeshMember[]): void {
     this.members = [...members];
     for (const node of this.nodes.values()) {
-      if (!node.running) continue;
+      if (!node.running || this.deaf.has(node.site)) continue;
       this.time.after(this.random.next() * 300, () => {
-        if (node.running) node.update(this.members);
+        if (node.running && !this.deaf.has(node.site)) node.update(this.members);
       });
     }
   }
 
   get live(): readonly SimulatedNode[] {
     return [...this.nodes.values()].filter((node) => this.#isMember(node) && !this.destroyed.has(node.name));
+  }
+
+  /** The list says something else of the node of that name. */
+  list(name: string, change: Partial<MeshMember>): void {
+    this.tell(this.members.map((member) => (member.name === name ? { ...member, ...change } : member)));
+  }
+
+  /** The disk of the node is not any more what it was. */
+  lose(name: string): void {
+    this.lostMs.set(name, this.time.nowMs);
+  }
+
+  /** What was written as that operation of that log. */
+  versions(origin: string, seq: number): readonly Operation[] {
+    return this.written.get(`${origin} ${seq}`) ?? [];
   }
 
   deed(text: string): void {
@@ -78,11 +104,19 @@ export class SimulatedMesh {
     return () => void this.#cuts.delete(key);
   }
 
+  /** Every way between these nodes and the others. */
+  around(inside: readonly SimulatedNode[]): string[] {
+    const outside = [...this.nodes.values()].filter((node) => !inside.includes(node));
+    return inside.flatMap((one) =>
+      outside.flatMap((other) => [`${one.name} ${other.name}`, `${other.name} ${one.name}`]),
+    );
+  }
+
   /** A client of the node writes something; what was promised with the answer is looked at in the same moment. */
   async write(node: SimulatedNode, objects: readonly string[]): Promise<void> {
     const { store, disk } = node;
     const startedMs = this.time.nowMs;
-    if (store === undefined) return;
+    if (store === undefined || !node.serves()) return;
     try {
       const head = await store.write([this.#change(objects)]);
       if (node.store === store)
@@ -92,35 +126,57 @@ export class SimulatedMesh {
     }
   }
 
+  newIncarnation(): string {
+    return this.#uuid("a");
+  }
+
   newObject(): string {
     return this.#uuid("b");
   }
 
+  #appended(node: SimulatedNode, operations: readonly Operation[]): void {
+    for (const operation of operations.filter(({ origin }) => origin === node.disk.incarnation)) {
+      const key = `${operation.origin} ${operation.seq}`;
+      this.written.set(key, [...(this.written.get(key) ?? []), operation]);
+    }
+  }
+
+  #renewed(node: SimulatedNode): string {
+    const incarnation = this.#uuid("a");
+    this.counts.renewed += 1;
+    this.deed(`${node.name} begins a log of a new name`);
+    this.time.after(this.random.next() * 1_000, () => this.list(node.name, { incarnation }));
+    return incarnation;
+  }
+
   #answered(node: SimulatedNode, { origin, head, tookMs }: { origin: string; head: number; tookMs: number }): void {
     const steps = node.exchange?.status().sites ?? [];
-    const sites = steps.filter(({ inStep }) => inStep).map(({ site }) => site);
-    this.acknowledged.push({ origin, head, node: node.name, sites, tookMs });
+    const inStep = steps.filter((step) => step.inStep).map(({ site }) => site);
+    // One that comes back in step in the very moment of the answer was not waited for.
+    const waitedFor = inStep.filter((site) => node.stepped.get(site) !== this.time.nowMs);
+    const sites = this.durability === "OtherSite" ? inStep : waitedFor;
+    const startedMs = this.time.nowMs - tookMs;
+    const mac = this.versions(origin, head).at(-1)?.mac.toString("hex") ?? "";
+    this.acknowledged.push({ origin, head, mac, atMs: this.time.nowMs, node: node.name, sites, tookMs });
     const holders = (site: string) =>
-      [...this.nodes.values()].filter(
-        (other) => other.site === site && (other.disk.log(origin).at(-1)?.seq ?? 0) >= head,
-      );
-    const empty = sites.filter((site) => holders(site).length === 0 && !this.#wasDestroyed(site));
+      [...this.nodes.values()].filter((other) => other.site === site && other.disk.position(origin) >= head);
+    const empty = sites.filter((site) => holders(site).length === 0 && !this.#wasLost(site, startedMs));
     const tooFew =
-      this.durability === "EverySite" ? empty.length > 0 : sites.length > 0 && empty.length === sites.length;
+      this.durability === "EverySite" ? empty.length > 0 : waitedFor.length > 0 && empty.length === sites.length;
     if (this.durability !== "Local" && tooFew)
       this.broken.push(
         `${node.name} answered ${head} of its log at ${this.time.nowMs.toFixed(1)}, which ${empty.join(", ")}, in step, does not hold`,
       );
   }
 
-  #wasDestroyed(site: string): boolean {
-    return [...this.destroyed].some((name) => this.nodes.get(name)?.site === site);
+  /** Some disk of the site is not what it was when the write began: it may have held what it does not hold now. */
+  #wasLost(site: string, startedMs: number): boolean {
+    return [...this.lostMs].some(([name, atMs]) => name.startsWith(`${site}-`) && atMs >= startedMs);
   }
 
-  #isMember({ name, disk }: SimulatedNode): boolean {
-    return this.members.some(
-      (member) => member.name === name && member.standing === "Member" && member.incarnation === disk.incarnation,
-    );
+  #isMember(node: SimulatedNode): boolean {
+    const listed = this.members.some(({ name, standing }) => name === node.name && standing === "Member");
+    return listed && this.nodes.get(node.name) === node;
   }
 
   #change(objects: readonly string[]): Change {

@@ -6,12 +6,16 @@ import { toWire } from "../store/wire.ts";
 import type { Random } from "../testing/random-stream.ts";
 import { Disk } from "./disk.ts";
 import { Link } from "./link.ts";
+import { markOf, pageOf } from "./simulated-intake.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const tls = { certificateChainPem: "", privateKeyPem: "", trustBundlePem: "" };
 const epochMs = 1_800_000_000_000;
 const stuckMs = 50;
+const peersGraceMs = 3_000;
+// So short that logs are pruned, members given up and snapshots taken within a schedule.
+const limits = { keepMs: 1_500, absentMs: 4_000, pruneEveryMs: 700, emptyTakesFrom: 40 } as const;
 
 /** What all nodes of a simulation share. */
 export interface Common {
@@ -21,6 +25,10 @@ export interface Common {
   readonly open: (from: string, to: string) => boolean;
   readonly nodes: ReadonlyMap<string, SimulatedNode>;
   readonly packetMs: () => number;
+  /** Operations are on the disk of the node. */
+  readonly appended: (node: SimulatedNode, operations: readonly Operation[]) => void;
+  /** A name for a new log of the node. */
+  readonly renewed: (node: SimulatedNode) => string;
 }
 
 /** One node: the real replication of its key server, on a simulated disk and network. */
@@ -38,8 +46,14 @@ export class SimulatedNode {
   exchange: Replication | undefined;
   members: readonly MeshMember[] = [];
   readonly #common: Common;
+  /** When a site came in or out of step last, as this node sees it. */
+  readonly stepped = new Map<string, number>();
+  /** Snapshots that it took. */
+  snapshots = 0;
   readonly #links = new Set<Link>();
   #life = 0;
+  #serving = false;
+  #startedMs = 0;
   #pausedUntilMs = 0;
   #acknowledgements = 0;
 
@@ -55,6 +69,15 @@ export class SimulatedNode {
     return this.exchange !== undefined;
   }
 
+  /** Whether clients are served: as membership/next-step.ts decides it, a node that starts asks its peers for news first. */
+  serves(): boolean {
+    const { exchange, store } = this;
+    if (exchange === undefined || store === undefined || store.intake.importing !== undefined) return false;
+    if (store.blocked !== undefined) return false;
+    this.#serving ||= exchange.caughtUp() || this.#common.time.nowMs - this.#startedMs >= peersGraceMs;
+    return this.#serving;
+  }
+
   get member(): MeshMember {
     const { name, site, identity } = this;
     return { name, site, identity, address: name, standing: "Member", incarnation: this.disk.incarnation };
@@ -65,6 +88,8 @@ export class SimulatedNode {
     const life = this.#life;
     this.members = members;
     this.reachable = true;
+    this.#serving = false;
+    this.#startedMs = time.nowMs;
     const after = (ms: number, work: () => void) => this.#after(life, ms, work);
     const store = new SimulatedStore({
       disk: this.disk,
@@ -72,6 +97,9 @@ export class SimulatedNode {
       commitMs: () => random.next() * this.commitMaxMs,
       wallMs: () => epochMs + time.nowMs + this.clockOffMs,
       appended: (operations) => this.#appended(operations),
+      renew: () => {
+        this.disk.incarnation = this.#common.renewed(this);
+      },
     });
     this.store = store;
     this.exchange = startReplication({
@@ -82,7 +110,11 @@ export class SimulatedNode {
       durability,
       wrapFor: async () => ({ refusal: "nobody joins by hand over" }),
       nowMs: () => time.nowMs,
-      log: () => undefined,
+      onSiteStep: ({ site }) => this.stepped.set(site, time.nowMs),
+      log: ({ event }) => {
+        if (event === "snapshotTaken") this.snapshots += 1;
+      },
+      limits,
       surroundings: {
         after,
         random: () => random.next(),
@@ -100,6 +132,11 @@ export class SimulatedNode {
     this.disk.positions.clear();
     for (const link of this.#links) link.reset();
     this.#links.clear();
+  }
+
+  /** Its disk is exchanged for an image of before while it does not run. */
+  setBack(image: Disk): void {
+    this.disk = image;
   }
 
   /** SIGKILL of PostgreSQL alone. */
@@ -151,17 +188,20 @@ export class SimulatedNode {
       const own = disk.incarnation;
       const origins = new Set([...disk.vector().keys(), own]);
       return [...origins].map((origin) => {
-        const last = disk.log(origin).at(-1);
+        const head = disk.head(origin);
         return {
           origin,
-          seq: `${last?.seq ?? 0}`,
+          seq: `${head?.seq ?? 0}`,
           own: origin === own,
-          base: "0",
-          mac: last?.mac.toString("base64") ?? "",
+          base: `${disk.bases.get(origin)?.seq ?? 0}`,
+          mac: head?.mac.toString("base64") ?? "",
           hears: true,
         };
       });
     }
+    if (text.includes("mesh.mark()")) return markOf(disk);
+    if (text.includes("mesh.snapshot(")) return pageOf(disk, values[0] as string);
+    if (text.includes("mesh.kept(")) return [];
     if (text.includes("mesh.pull(")) {
       const [origin, after, amount] = values as [string, number, number];
       return disk.pull(origin, after, amount).map((operation) => ({ p: toWire(operation) }));
@@ -180,10 +220,11 @@ export class SimulatedNode {
   }
 
   #acknowledge(identity: string, upTo: number): Record<string, unknown>[] {
-    const held = this.disk.log(this.disk.incarnation).at(-1)?.seq ?? 0;
+    // Who holds more than there is holds another log.
+    if (upTo > this.disk.position(this.disk.incarnation)) return [];
     this.#acknowledgements += 1;
-    const news = this.disk.positions.get(identity)?.seq !== Math.min(Math.max(0, upTo), held);
-    this.disk.positions.set(identity, { seq: Math.min(Math.max(0, upTo), held), at: this.#acknowledgements });
+    const news = this.disk.positions.get(identity)?.seq !== upTo;
+    this.disk.positions.set(identity, { seq: Math.max(0, upTo), at: this.#acknowledgements });
     if (news) this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
     return [];
   }
@@ -199,8 +240,11 @@ export class SimulatedNode {
 
   #appended(operations: readonly Operation[]): void {
     const { random } = this.#common;
+    this.#common.appended(this, operations);
+    const own = operations.filter(({ origin }) => origin === this.disk.incarnation);
+    if (own.length === 0) return;
     // A full queue of notifications, or a listener that lags: then only the poll tells.
-    for (const link of this.#links) if (!random.chance(0.03)) link.appended(operations);
+    for (const link of this.#links) if (!random.chance(0.03)) link.appended(own);
   }
 
   async #connect(life: number, options: Parameters<Surroundings["connect"]>[0]): Promise<Link> {

@@ -1,7 +1,9 @@
 import { effectOf } from "../store/change.ts";
 import { join, nothing, type State } from "../store/law.ts";
+import { encodeState } from "../store/state.ts";
 import type { Operation } from "../store/types.ts";
-import { SimulatedMesh } from "./mesh.ts";
+import { replaceForked } from "./changes.ts";
+import { type Acknowledged, SimulatedMesh } from "./mesh.ts";
 import type { SimulatedNode } from "./node.ts";
 import { makeTrouble } from "./trouble.ts";
 
@@ -19,7 +21,8 @@ export interface Simulated {
   readonly seed: number;
   readonly events: number;
   readonly acknowledged: number;
-  readonly operations: number;
+  /** How often what is rare came about. */
+  readonly counts: Readonly<SimulatedMesh["counts"]>;
   /** Promises that were broken; empty when all held. */
   readonly broken: readonly string[];
   readonly deeds: readonly string[];
@@ -47,15 +50,36 @@ export async function simulate(seed: number): Promise<Simulated> {
     over = true;
   });
   await time.runUntil(Number.POSITIVE_INFINITY, () => over);
-  const healedMs = time.nowMs;
-  await time.runUntil(healedMs + healMs, () => time.nowMs > healedMs + 1_000 && areEqual(mesh.live));
+  await heal(mesh);
   const broken = [...mesh.broken, ...verdict(mesh)];
+  const { pruned, snapshots } = rare(mesh);
   for (const node of mesh.nodes.values()) node.crash();
-  const operations = Math.max(
-    0,
-    ...nodes.map((node) => [...node.disk.logs.values()].reduce((sum, log) => sum + log.length, 0)),
-  );
-  return { seed, events: time.ran, acknowledged: mesh.acknowledged.length, operations, broken, deeds: mesh.deeds };
+  const counts = { ...mesh.counts, pruned, snapshots };
+  return { seed, events: time.ran, acknowledged: mesh.acknowledged.length, counts, broken, deeds: mesh.deeds };
+}
+
+/** Time without troubles until all are equal; what has forked is replaced meanwhile. */
+async function heal(mesh: SimulatedMesh): Promise<void> {
+  const { time } = mesh;
+  const end = time.nowMs + healMs;
+  let replacing = false;
+  for (let calmMs = time.nowMs + 1_000; time.nowMs < end; calmMs = Math.max(calmMs, time.nowMs + 100)) {
+    await time.runUntil(calmMs);
+    if (!replacing && mesh.live.some(({ store }) => store?.blocked !== undefined)) {
+      replacing = true;
+      void replaceForked(mesh).then(() => {
+        replacing = false;
+      });
+    }
+    if (!replacing && areEqual(mesh.live)) return;
+  }
+}
+
+/** What is seen of pruning and snapshots at the end. */
+function rare({ nodes }: SimulatedMesh): { readonly pruned: number; readonly snapshots: number } {
+  const all = [...nodes.values()];
+  const pruned = all.filter(({ disk }) => disk.bases.size > 0).length;
+  return { pruned, snapshots: all.reduce((sum, { snapshots }) => sum + snapshots, 0) };
 }
 
 async function write(
@@ -79,74 +103,109 @@ function destroyAllButOneSite(mesh: SimulatedMesh): void {
   for (const node of [...mesh.nodes.values()].filter(({ site }) => site !== kept)) {
     node.crash();
     mesh.destroyed.add(node.name);
+    mesh.lose(node.name);
   }
 }
 
 function areEqual(nodes: readonly SimulatedNode[]): boolean {
-  const vectors = nodes.map(({ disk }) => JSON.stringify([...disk.vector()].sort()));
-  return vectors.every((vector) => vector === vectors[0]);
+  const vectors = nodes.map(({ disk }) => vectorOf(disk));
+  return vectors.every((vector) => vector === vectors[0]) && nodes.every(({ disk }) => disk.importing === undefined);
+}
+
+function vectorOf(disk: SimulatedNode["disk"]): string {
+  return JSON.stringify([...disk.vector()].sort());
 }
 
 /** What must hold when all troubles are over and time for healing has passed. */
 function verdict(mesh: SimulatedMesh): readonly string[] {
   const { live } = mesh;
+  const [witness] = live;
+  // The last node of the one site that was left had forked: there is nobody who could hold anything.
+  if (witness === undefined) return mesh.destroyed.size > 0 ? [] : ["no node is left"];
   const broken: string[] = [];
   if (!areEqual(live)) {
-    const vectors = live.map(({ name, disk }) => `${name} ${JSON.stringify([...disk.vector()].sort())}`);
+    const vectors = live.map(
+      ({ name, disk }) => `${name} ${vectorOf(disk)}${disk.importing === undefined ? "" : ", importing"}`,
+    );
     broken.push(`the nodes are not equal after healing: ${vectors.join("; ")}`);
   }
   for (const node of live) broken.push(...holes(mesh, node), ...positions(node));
-  const states = live.map(({ disk }) => JSON.stringify(stateOf([...disk.logs.values()].flat())));
-  if (new Set(states).size > 1 && areEqual(live)) broken.push("nodes with the same logs have different states");
-  broken.push(...lost(mesh));
-  return broken;
+  if (areEqual(live)) broken.push(...wrongStates(mesh));
+  broken.push(...lost(mesh, witness));
+  return broken.slice(0, 5);
 }
 
-/** Each origin's log is on each node the beginning of the one true log, without a gap, and ends where it was agreed. */
+/** Each origin's log is on each node the beginning of the one true log, without a gap behind what was pruned. */
 function holes(mesh: SimulatedMesh, node: SimulatedNode): readonly string[] {
   return [...node.disk.logs].flatMap(([origin, log]) => {
-    const wrong = log.findIndex(({ seq }, index) => seq !== index + 1);
+    const base = node.disk.bases.get(origin)?.seq ?? 0;
+    const wrong = log.findIndex(({ seq }, index) => seq !== base + index + 1);
     if (wrong >= 0) return [`${node.name} has a hole in the log of ${origin} before ${log[wrong]?.seq}`];
-    const fence = mesh.fences.get(origin);
-    if (fence !== undefined && log.length > fence)
-      return [`${node.name} holds ${log.length} of ${origin}, which ended at ${fence}`];
     const other = mesh.live.find(({ disk }) => !agree(disk.log(origin), log));
     return other === undefined ? [] : [`${node.name} and ${other.name} hold different logs of ${origin}`];
   });
 }
 
 function agree(one: readonly Operation[], other: readonly Operation[]): boolean {
-  const common = Math.min(one.length, other.length);
-  return one.slice(0, common).every((operation, index) => operation.mac.equals(other[index]?.mac ?? Buffer.alloc(0)));
+  const bySequence = new Map(other.map((operation) => [operation.seq, operation]));
+  return one.every(({ seq, mac }) => bySequence.get(seq)?.mac.equals(mac) ?? true);
 }
 
 function positions({ name, store, disk }: SimulatedNode): readonly string[] {
-  const wrong = [...(store?.vector() ?? [])].filter(([origin, seq]) => (disk.log(origin).at(-1)?.seq ?? 0) !== seq);
+  const wrong = [...(store?.vector() ?? [])].filter(([origin, seq]) => disk.position(origin) !== seq);
   return wrong.map(([origin, seq]) => `${name} believes to hold ${seq} of ${origin}, its disk holds another`);
 }
 
-function lost({ live, acknowledged, destroyed, nodes, durability }: SimulatedMesh): readonly string[] {
-  const [witness] = live;
-  if (witness === undefined) return ["no node is left"];
-  const sites = new Set([...destroyed].map((name) => nodes.get(name)?.site));
-  const left = (site: string) => !sites.has(site);
-  const holders = { EverySite: "some", OtherSite: "every", Local: undefined } as const;
-  const rule = holders[durability];
-  const kept = acknowledged.filter(
-    ({ node, sites: held }) => !destroyed.has(node) || (rule !== undefined && held.length > 0 && held[rule](left)),
-  );
-  const missing = kept.filter(({ origin, head }) => (witness.disk.log(origin).at(-1)?.seq ?? 0) < head);
+function lost(mesh: SimulatedMesh, witness: SimulatedNode): readonly string[] {
+  const kept = mesh.acknowledged.filter((write) => mustSurvive(mesh, write));
+  const missing = kept.filter(({ origin, head, mac }) => {
+    const held = heldAs(mesh, origin, head);
+    return witness.disk.position(origin) < head || held.every((operation) => operation.mac.toString("hex") !== mac);
+  });
   return missing.slice(0, 3).map(({ node, head }) => `${head} of ${node} was acknowledged and is lost`);
 }
 
-/** The merged objects, by the store's own law. */
-function stateOf(operations: readonly Operation[]): readonly unknown[] {
+/** Its own disk is what it was since, or that of every node of a site that must have held it. */
+function mustSurvive({ durability, lostMs, nodes }: SimulatedMesh, write: Acknowledged): boolean {
+  const isLost = (name: string) => (lostMs.get(name) ?? Number.NEGATIVE_INFINITY) >= write.atMs - write.tookMs;
+  if (!isLost(write.node)) return true;
+  const all = [...new Set([...nodes.keys(), ...lostMs.keys()])];
+  const whole = (site: string) => !all.some((name) => name.startsWith(`${site}-`) && isLost(name));
+  if (durability === "Local" || write.sites.length === 0) return false;
+  return durability === "EverySite" ? write.sites.some(whole) : write.sites.every(whole);
+}
+
+/** The operation as the logs of those that are left have it; what was written as it, when all have pruned it. */
+function heldAs(mesh: SimulatedMesh, origin: string, seq: number): readonly Operation[] {
+  const versions = mesh.versions(origin, seq);
+  if (versions.length < 2) return versions;
+  const held = mesh.live.flatMap(({ disk }) => disk.log(origin).find((operation) => operation.seq === seq) ?? []);
+  return held.length > 0 ? held.slice(0, 1) : versions;
+}
+
+/** The merged objects of each node are what all operations come to by the store's own law. */
+function wrongStates(mesh: SimulatedMesh): readonly string[] {
+  const [witness] = mesh.live;
+  const operations = [...(witness?.disk.vector() ?? [])].flatMap(([origin, seq]) =>
+    Array.from({ length: seq }, (_, index) => heldAs(mesh, origin, index + 1)),
+  );
+  if (operations.some(({ length }) => length === 0)) return ["a node holds an operation that nobody wrote"];
+  const texts = mesh.live.map(({ disk }) => textOf(disk.objects));
+  if (new Set(texts).size > 1) return ["nodes with the same vector have different objects"];
+  // Which of two operations of one name it was, nobody can tell any more.
+  if (operations.some(({ length }) => length > 1)) return [];
+  return texts[0] === textOf(stateOf(operations.flat()))
+    ? []
+    : ["the nodes have other objects than their operations come to"];
+}
+
+function stateOf(operations: readonly Operation[]): ReadonlyMap<string, State> {
   const states = new Map<string, State>();
-  for (const operation of operations) {
-    const { state } = effectOf(operation);
-    states.set(operation.object, join(states.get(operation.object) ?? nothing, state));
-  }
-  return [...states]
-    .sort()
-    .map(([object, { born, facts, attributes }]) => [object, born, facts, [...attributes].sort()]);
+  for (const operation of operations)
+    states.set(operation.object, join(states.get(operation.object) ?? nothing, effectOf(operation).state));
+  return states;
+}
+
+function textOf(states: ReadonlyMap<string, State>): string {
+  return JSON.stringify([...states].map(([id, state]) => [id, encodeState(state)]).sort());
 }

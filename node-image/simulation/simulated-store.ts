@@ -1,12 +1,13 @@
-import { crc32 } from "node:zlib";
-import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import { LogicalClock } from "../store/clock.ts";
 import { Draft, encode } from "../store/draft.ts";
 import { StoreError } from "../store/error.ts";
 import { Fences } from "../store/fences.ts";
 import type { Ingested, NodeStore, Operation, Vector } from "../store/types.ts";
+import { takingIn } from "../store/writer.ts";
+import { keyring } from "./checksum.ts";
 import type { Disk } from "./disk.ts";
+import { SimulatedIntake } from "./simulated-intake.ts";
 
 /** Surroundings of one life of a key server: its timers end with it. */
 export interface StoreParts {
@@ -16,30 +17,23 @@ export interface StoreParts {
   readonly commitMs: () => number;
   /** Wall clock, milliseconds since 1970, as wrong as it is on this node. */
   readonly wallMs: () => number;
-  /** This node's own operations are durable; peers that listen are told. */
+  /** Operations are durable, this node's own and others'. */
   readonly appended: (operations: readonly Operation[]) => void;
+  /** Gives the disk's own log a new name. */
+  readonly renew: () => void;
 }
 
 interface Entry {
-  readonly prepare: (draft: Draft) => void;
-  readonly done: (draft: Draft) => void;
+  prepare?(draft: Draft): void;
+  /** Work in a turn of its own, instead of `prepare`. */
+  alone?(): void;
+  readonly done: () => void;
   readonly failed: (error: Error) => void;
 }
 
-// Nothing is secret here; a checksum shows what would be shown by a real MAC.
-const checksum = (message: Buffer) => {
-  const mac = Buffer.alloc(4);
-  mac.writeUInt32BE(crc32(message));
-  return mac;
-};
-const keyring: Pick<Keyring, "mac" | "verifies"> = {
-  mac: checksum,
-  verifies: (message, mac) => checksum(message).equals(mac),
-};
-
 /** The store of the key server with its drafts, clock and group commit, on a simulated disk. Only what replication uses. */
 export class SimulatedStore {
-  readonly incarnation: string;
+  readonly intake: SimulatedIntake;
   readonly #parts: StoreParts;
   readonly #clock: LogicalClock;
   readonly #vector = new Map<string, number>();
@@ -49,13 +43,14 @@ export class SimulatedStore {
   #queue: Entry[] = [];
   #flushing = false;
   #available = true;
+  #blocked: string | undefined;
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
-    this.incarnation = parts.disk.incarnation;
+    this.intake = new SimulatedIntake(parts.disk, (work) => this.#alone(work));
     this.#fences = new Fences({
-      held: (origin) => (origin === this.incarnation ? 0 : (this.vector().get(origin) ?? 0)),
-      keyring: () => keyring as Keyring,
+      keyring: () => keyring,
+      held: (origin) => (origin === this.incarnation ? 0 : (this.#vector.get(origin) ?? 0)),
       save: async (said) => {
         parts.disk.fences = said;
       },
@@ -63,6 +58,15 @@ export class SimulatedStore {
     this.#fences.restore(parts.disk.fences);
     this.#clock = new LogicalClock(parts.wallMs);
     this.#readPosition();
+  }
+
+  get incarnation(): string {
+    return this.#parts.disk.incarnation;
+  }
+
+  /** Why it writes nothing: its log has forked. */
+  get blocked(): string | undefined {
+    return this.#blocked;
   }
 
   /** PostgreSQL is away: everything that waits fails, and whether it was done is not known. */
@@ -81,8 +85,8 @@ export class SimulatedStore {
     this.#fences.raise(fences);
   }
 
-  takeFences(said: unknown): void {
-    this.#fences.take(said);
+  takeFences(said: unknown): boolean {
+    return this.#fences.take(said);
   }
 
   setGate(gate: (head: number) => Promise<void>): void {
@@ -99,54 +103,87 @@ export class SimulatedStore {
 
   heads(): ReturnType<NodeStore["heads"]> {
     const { disk } = this.#parts;
-    const macOf = (origin: string, seq: number) => disk.log(origin)[seq - 1]?.mac ?? Buffer.alloc(0);
-    return new Map([...this.#vector].map(([origin, seq]) => [origin, { seq, mac: macOf(origin, seq) }]));
+    const macOf = (origin: string) => disk.head(origin)?.mac ?? Buffer.alloc(0);
+    return new Map([...this.#vector].map(([origin, seq]) => [origin, { seq, mac: macOf(origin) }]));
   }
 
   async macAt(origin: string, seq: number): Promise<Buffer | undefined> {
-    return this.#parts.disk.log(origin)[seq - 1]?.mac;
+    const { disk } = this.#parts;
+    const head = disk.head(origin);
+    return head?.seq === seq ? head.mac : disk.log(origin).find((operation) => operation.seq === seq)?.mac;
   }
 
-  /** No disk of the simulation is ever set back. */
-  async renew(): Promise<boolean> {
-    throw new Error("a node of the simulation believes that its disk is an older one");
+  renew(head: number): Promise<boolean> {
+    return this.#alone(() => {
+      if ((this.#vector.get(this.incarnation) ?? 0) > head) return false;
+      this.#parts.renew();
+      return true;
+    });
   }
 
   block(reason: string): void {
-    throw new Error(reason);
+    this.#blocked = reason;
   }
 
-  /** Logs are simulated whole: nothing is pruned, so nobody needs a snapshot. */
-  async prune(): Promise<number> {
-    return 0;
+  async prune(common: Vector, olderThanMs: number): Promise<number> {
+    const { disk, wallMs } = this.#parts;
+    if (this.intake.importing !== undefined) return 0;
+    const beforeHlc = BigInt(Math.floor(wallMs() - olderThanMs)) << 16n;
+    const upTo = (origin: string, seq: number) => Math.min(seq, this.#vector.get(origin) ?? 0);
+    const pruned = () => [...common].map(([origin, seq]) => disk.prune(origin, { upTo: upTo(origin, seq), beforeHlc }));
+    return this.#alone(() => pruned().reduce((sum, count) => sum + count, 0));
   }
-
-  readonly intake = { importing: undefined };
 
   /** Resolves with the head of this node's log once the sites that must hold it do. */
   async write(changes: readonly Change[]): Promise<number> {
+    this.#mustBeWhole();
+    if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
     const encoded = encode(changes);
     let head = 0;
-    await this.#enqueue((draft) => {
-      draft.addLocal(encoded);
-      head = draft.position(this.incarnation);
+    let problem: StoreError | undefined;
+    await this.#enqueue({
+      prepare: (draft) => {
+        problem = this.#importing();
+        if (problem === undefined) draft.addLocal(encoded);
+        head = draft.position(this.incarnation);
+      },
     });
+    if (problem !== undefined) throw problem;
     await this.#gate(head);
     return head;
   }
 
-  async ingest(operations: readonly Operation[]): Promise<Ingested> {
+  async ingest(operations: readonly Operation[], options: { readonly importing?: true } = {}): Promise<Ingested> {
+    if (options.importing !== true) this.#mustBeWhole();
     let outcome: Ingested = { outcome: "held", position: 0 };
-    await this.#enqueue((draft) => {
-      outcome = draft.addForeign(operations);
+    let problem: StoreError | undefined;
+    await this.#enqueue({
+      prepare: (draft) => {
+        problem = options.importing ? undefined : this.#importing();
+        if (problem === undefined) outcome = draft.addForeign(operations);
+      },
     });
+    if (problem !== undefined) throw problem;
     return outcome;
   }
 
-  async query(text: string): Promise<readonly Record<string, unknown>[]> {
+  /** The queries of replication on the tables of the mesh. */
+  async query(text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> {
     if (!this.#available) throw unavailable();
+    const { disk, wallMs } = this.#parts;
+    if (text.includes("insert into keyfleet.members")) {
+      const [identity, vector] = values as [string, string];
+      if (!disk.members.has(identity) || !text.includes("do nothing"))
+        disk.members.set(identity, { vector: JSON.parse(vector), heardMs: wallMs() });
+      return [];
+    }
+    if (text.includes("from keyfleet.members"))
+      return [...disk.members].map(([identity, member]) => {
+        return { identity, vector: member.vector, silent: wallMs() - member.heardMs };
+      });
+    if (text.includes("delete from mesh.positions")) disk.positions.clear();
     if (!text.includes("from mesh.positions")) return [];
-    return [...this.#parts.disk.positions].map(([identity, { seq, at }]) => ({ identity, seq: `${seq}`, at: `${at}` }));
+    return [...disk.positions].map(([identity, { seq, at }]) => ({ identity, seq: `${seq}`, at: `${at}` }));
   }
 
   /** A notification of this node's PostgreSQL. */
@@ -158,18 +195,46 @@ export class SimulatedStore {
     for (const listener of this.#listeners) listener(channel);
   }
 
+  #mustBeWhole(): void {
+    const problem = this.#importing();
+    if (problem !== undefined) throw problem;
+  }
+
+  #importing(): StoreError | undefined {
+    return this.intake.importing === undefined ? undefined : takingIn();
+  }
+
   #readPosition(): void {
+    const { disk } = this.#parts;
     this.#vector.clear();
-    for (const [origin, seq] of this.#parts.disk.vector()) {
+    for (const [origin, seq] of disk.vector()) {
       this.#vector.set(origin, seq);
-      this.#clock.follow(this.#parts.disk.log(origin).at(-1)?.hlc ?? 0n);
+      this.#clock.follow(disk.head(origin)?.hlc ?? 0n);
     }
   }
 
-  #enqueue(prepare: (draft: Draft) => void): Promise<void> {
+  /** A transaction while nothing else is written; afterwards the position is read anew. */
+  async #alone<Result>(work: () => Result): Promise<Result> {
+    let result: { readonly value: Result } | undefined;
+    let problem: unknown;
+    await this.#enqueue({
+      alone: () => {
+        try {
+          result = { value: work() };
+        } catch (error) {
+          problem = error;
+        }
+        this.#readPosition();
+      },
+    });
+    if (result === undefined) throw problem;
+    return result.value;
+  }
+
+  #enqueue(entry: Pick<Entry, "prepare" | "alone">): Promise<void> {
     if (!this.#available) return Promise.reject(unavailable());
     return new Promise((resolve, reject) => {
-      this.#queue.push({ prepare, done: () => resolve(), failed: reject });
+      this.#queue.push({ ...entry, done: resolve, failed: reject });
       this.#flush();
     });
   }
@@ -178,28 +243,41 @@ export class SimulatedStore {
   #flush(): void {
     if (this.#flushing || this.#queue.length === 0) return;
     this.#flushing = true;
-    const entries = this.#queue.splice(0);
-    const { disk, after, commitMs, appended } = this.#parts;
-    const draft = new Draft({
-      incarnation: this.incarnation,
-      keyring: keyring as Keyring,
-      clock: this.#clock,
-      fences: this.#fences.ends,
-      vector: new Map(this.#vector),
-    });
-    for (const entry of entries) entry.prepare(draft);
-    after(draft.operations.length === 0 ? 0 : commitMs(), () => {
+    const [first] = this.#queue;
+    const end = this.#queue.findIndex(({ alone }, at) => at > 0 && (alone ?? first?.alone) !== undefined);
+    const entries = this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    const { after, commitMs } = this.#parts;
+    const draft = this.#draft();
+    for (const entry of entries) entry.prepare?.(draft);
+    const writes = draft.operations.length > 0 || first?.alone !== undefined;
+    after(writes ? commitMs() : 0, () => {
       this.#flushing = false;
       if (!this.#available) {
         for (const entry of entries) entry.failed(unavailable());
         return;
       }
-      disk.append(draft.operations);
-      for (const [origin, seq] of draft.positions()) this.#vector.set(origin, seq);
-      appended(draft.operations.filter(({ origin }) => origin === this.incarnation));
-      for (const entry of entries) entry.done(draft);
+      this.#commit(entries, draft);
       this.#flush();
     });
+  }
+
+  #draft(): Draft {
+    return new Draft({
+      incarnation: this.incarnation,
+      keyring,
+      clock: this.#clock,
+      fences: this.#fences.ends,
+      vector: new Map(this.#vector),
+    });
+  }
+
+  #commit(entries: readonly Entry[], draft: Draft): void {
+    const { disk, appended } = this.#parts;
+    entries[0]?.alone?.();
+    disk.append(draft.operations);
+    for (const [origin, seq] of draft.positions()) this.#vector.set(origin, seq);
+    if (draft.operations.length > 0) appended(draft.operations);
+    for (const entry of entries) entry.done();
   }
 }
 

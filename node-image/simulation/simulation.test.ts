@@ -32,7 +32,7 @@ const planted: readonly (readonly [sentence: string, path: string, from: string,
     "/store/draft.ts",
     "if (operation.seq !== position + 1) break;",
     "",
-    /hole in the log/,
+    /hole in the log|other objects than/,
   ],
   [
     "nothing is pulled by way of a third node",
@@ -62,6 +62,41 @@ const planted: readonly (readonly [sentence: string, path: string, from: string,
     "const position = this.#theirs?.get(this.#origin)?.seq ?? 0;",
     /in step, does not hold/,
   ],
+  [
+    "logs are pruned beyond what all members hold",
+    "/replication/pruner.ts",
+    "Math.min(seq, ...vectors.map((vector) => vector?.get(origin) ?? 0)),",
+    "seq,",
+    /not equal after healing|is lost/,
+  ],
+  [
+    "the lesser part of a fleet prunes what the greater one lacks",
+    "/replication/pruner.ts",
+    "const isGreater = 2 * away.length < others.length + 1;",
+    "const isGreater = true;",
+    /not equal after healing|is lost/,
+  ],
+  [
+    "who cannot follow the logs takes no snapshot",
+    "/replication/snapshots.ts",
+    "return nowMs() - this.#blockedSinceMs >= blockedMs;",
+    "return false;",
+    /not equal after healing|is lost/,
+  ],
+  [
+    "the end of a departed log does not rise to what a returning member holds",
+    "/store/fences.ts",
+    "Math.max(said, this.#options.held(origin))",
+    "said",
+    /not equal after healing|is lost/,
+  ],
+  [
+    "a node that was set back goes on with its log as if nothing were",
+    "/replication/peer.ts",
+    "ownLogLost({ peer, mine, theirs: theirs.seq, comparison });",
+    "",
+    /different logs|not equal after healing|is lost|different objects/,
+  ],
 ];
 
 for (const [sentence, path, from, to, finds] of planted) {
@@ -75,7 +110,7 @@ for (const [sentence, path, from, to, finds] of planted) {
 async function simulateMutant(mutation: readonly string[]): Promise<{ code: number | null; output: string }> {
   const files = ["mutate.ts", "main.ts"].map((name) => join(import.meta.dirname, name));
   const [hooks = "", main = ""] = files;
-  const child = spawn(process.execPath, ["--import", hooks, main, "--seeds", "60", "--until-broken"], {
+  const child = spawn(process.execPath, ["--import", hooks, main, "--seeds", "200", "--until-broken"], {
     env: { ...process.env, KEYFLEET_MUTATION: JSON.stringify(mutation) },
     stdio: ["ignore", "pipe", "pipe"],
   });

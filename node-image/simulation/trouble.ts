@@ -1,4 +1,4 @@
-import type { Random } from "../testing/random-stream.ts";
+import { changeMembers } from "./changes.ts";
 import type { SimulatedMesh } from "./mesh.ts";
 import type { SimulatedNode } from "./node.ts";
 
@@ -16,6 +16,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   cutBothWays,
   isolate,
   isolateSite,
+  olderDisk,
 };
 
 const holdMs = 6_000;
@@ -32,6 +33,7 @@ export async function makeTrouble(mesh: SimulatedMesh, untilMs: number): Promise
   };
   const hurt = async () => {
     const node = random.pick(mesh.live);
+    if (node === undefined) return;
     const kind = random.pick(Object.keys(troubles));
     mesh.deed(`${kind} of ${node.name}`);
     const undo = troubles[kind]?.(mesh, node);
@@ -46,6 +48,19 @@ function crash(mesh: SimulatedMesh, node: SimulatedNode) {
   if (node.running) node.crash();
   return () => {
     if (!node.running && !mesh.destroyed.has(node.name)) node.start(mesh.members);
+  };
+}
+
+/** What the node wrote and took in since the image is gone from it; it comes back as it was. */
+function olderDisk(mesh: SimulatedMesh, node: SimulatedNode) {
+  const image = node.disk.copy();
+  return () => {
+    if (mesh.nodes.get(node.name) !== node || mesh.destroyed.has(node.name)) return;
+    mesh.deed(`${node.name} starts with the older disk`);
+    if (node.running) node.crash();
+    node.setBack(image);
+    mesh.lose(node.name);
+    node.start(mesh.members);
   };
 }
 
@@ -84,78 +99,13 @@ function cutBothWays(mesh: SimulatedMesh, node: SimulatedNode) {
 }
 
 function isolate(mesh: SimulatedMesh, node: SimulatedNode) {
-  return mesh.cut(around(mesh, [node]));
+  return mesh.cut(mesh.around([node]));
 }
 
 function isolateSite(mesh: SimulatedMesh, node: SimulatedNode) {
-  return mesh.cut(
-    around(
-      mesh,
-      [...mesh.nodes.values()].filter(({ site }) => site === node.site),
-    ),
-  );
-}
-
-function around(mesh: SimulatedMesh, inside: readonly SimulatedNode[]): string[] {
-  const outside = [...mesh.nodes.values()].filter((node) => !inside.includes(node));
-  return inside.flatMap((one) =>
-    outside.flatMap((other) => [`${one.name} ${other.name}`, `${other.name} ${one.name}`]),
-  );
+  return mesh.cut(mesh.around([...mesh.nodes.values()].filter(({ site }) => site === node.site)));
 }
 
 function another({ random, live }: SimulatedMesh, node: SimulatedNode): SimulatedNode {
   return random.pick(live.filter((other) => other !== node));
-}
-
-/** Somebody joins, or leaves as the operator lets nodes leave: drained, pulled from, fenced, departed. */
-async function changeMembers(mesh: SimulatedMesh): Promise<void> {
-  const { time, random } = mesh;
-  await time.pause(2_000 + random.next() * 6_000);
-  if (random.chance(0.5)) join(mesh);
-  else await leave(mesh);
-}
-
-function join(mesh: SimulatedMesh): void {
-  if (mesh.members.filter(({ standing }) => standing === "Member").length > 7) return;
-  const node = mesh.add(`dc${mesh.random.between(1, 3)}-j${mesh.nodes.size}`);
-  mesh.deed(`${node.name} joins`);
-  mesh.tell([...mesh.members, node.member]);
-  node.start(mesh.members);
-}
-
-async function leave(mesh: SimulatedMesh): Promise<void> {
-  const { time, random } = mesh;
-  const node = pickLeaver(mesh, random);
-  if (node === undefined) return;
-  const { incarnation } = node.disk;
-  const stand = (standing: "Leaving" | "Fenced" | "Departed", lastSequence?: number) =>
-    mesh.tell(
-      mesh.members.map((member) =>
-        member.incarnation === incarnation
-          ? { ...member, standing, ...(lastSequence === undefined ? {} : { lastSequence }) }
-          : member,
-      ),
-    );
-  mesh.deed(`${node.name} leaves`);
-  stand("Leaving");
-  // It takes no more writes; what is in flight ends.
-  const last = () => node.disk.log(incarnation).at(-1)?.seq ?? 0;
-  const held = () => mesh.live.every((other) => (other.disk.log(incarnation).at(-1)?.seq ?? 0) >= last());
-  await time.pause(4_000);
-  for (let left = 300; left > 0 && !held(); left -= 1) await time.pause(100);
-  if (!held()) return stand("Leaving");
-  stand("Fenced");
-  await time.pause(500);
-  mesh.fences.set(incarnation, last());
-  stand("Departed", last());
-  mesh.deed(`${node.name} has departed after ${last()}`);
-  node.crash();
-  mesh.nodes.delete(node.name);
-}
-
-function pickLeaver(mesh: SimulatedMesh, random: Random): SimulatedNode | undefined {
-  const many = mesh.live.filter(
-    (node) => mesh.live.filter(({ site }) => site === node.site).length > 1 && node.running,
-  );
-  return many.length === 0 || mesh.live.length < 5 ? undefined : random.pick(many);
 }

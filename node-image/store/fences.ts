@@ -22,8 +22,10 @@ export interface FencesOptions {
 
 /**
  * Where the logs of departed nodes end. The end of a log only rises, and it outlives the entry in the list of members that
- * told of it: the name comes back with a new log, and nothing beyond the end of the old one is ever taken. A node that took
- * in more before it heard of the end (its site was away) holds acknowledged writes: it raises the end to them, for all.
+ * told of it: the name comes back with a new log, and nothing beyond the end of the old one is ever taken.
+ *
+ * A node that was away while the others agreed may hold more of the log than they did: acknowledged writes. What it holds
+ * when it hears of the end is the end for it, and by it for all: the highest that any member says.
  */
 export class Fences {
   readonly #options: FencesOptions;
@@ -44,28 +46,23 @@ export class Fences {
   /** Begins with what an earlier process has saved. */
   restore(saved: Json | undefined): void {
     for (const [origin, seq, mac] of asFences(saved)) {
-      if (!this.#rises(origin, seq)) continue;
       this.#ends.set(origin, seq);
       this.#macs.set(origin, mac);
     }
   }
 
-  /** What the list of members says; lower ends than are known change nothing. */
-  raise(ends: Vector): void {
-    for (const [origin, seq] of ends) this.#raise(origin, Math.max(seq, this.#options.held(origin)));
+  /** What the list of members says; lower ends than are known change nothing. Returns whether any rose. */
+  raise(ends: Vector): boolean {
+    const risen = [...ends].filter(([origin, seq]) => this.#rise(origin, seq));
     this.#saveLater();
+    return risen.length > 0;
   }
 
-  /** What a peer knows of fences; what no member has said is left out. Throws StoreError "noMasterKey". */
-  take(said: unknown): void {
+  /** The same of what a peer knows; what no member has said is left out. Throws StoreError "noMasterKey". */
+  take(said: unknown): boolean {
     const keyring = this.#options.keyring();
-    for (const [origin, seq, mac] of asFences(said)) {
-      const end = Math.max(seq, this.#options.held(origin));
-      if (!this.#rises(origin, end) || !isProved(keyring, origin, { seq, mac })) continue;
-      this.#raise(origin, end);
-      if (end === seq) this.#macs.set(origin, mac);
-    }
-    this.#saveLater();
+    const proved = asFences(said).filter(([origin, seq, mac]) => isProved(keyring, origin, { seq, mac }));
+    return this.raise(new Map(proved.map(([origin, seq]) => [origin, seq])));
   }
 
   /** Resolves when all that is known is saved, or could not be: then it is tried again at the next occasion. */
@@ -73,16 +70,14 @@ export class Fences {
     while (this.#saving !== undefined) await this.#saving;
   }
 
-  #raise(origin: string, end: number): void {
-    if (!this.#rises(origin, end)) return;
-    this.#ends.set(origin, end);
+  #rise(origin: string, said: number): boolean {
+    const known = this.#ends.get(origin);
+    const seq = Math.max(said, this.#options.held(origin));
+    if (known === undefined ? this.#ends.size >= fencesMax : seq <= known) return false;
+    this.#ends.set(origin, seq);
     this.#macs.delete(origin);
     this.#unsaved = true;
-  }
-
-  #rises(origin: string, seq: number): boolean {
-    const known = this.#ends.get(origin);
-    return known === undefined ? this.#ends.size < fencesMax : seq > known;
+    return true;
   }
 
   #saveLater(): void {

@@ -318,6 +318,23 @@ async function saidFences(store: NodeStore, origin: string): Promise<unknown> {
   assert.fail("the end is not saved");
 }
 
+test("a write that waited while a snapshot began is refused: there is no log to append it to", async (t) => {
+  const store = await openStore(aPlace());
+  t.after(() => store.close());
+  await store.write([aCreate()]);
+  const [row] = await store.query("select sealed from keyfleet.root");
+  const rows = await store.query("select origin, seq, hlc, mac from keyfleet.vector");
+  const heads = rows.map(({ origin, seq, hlc, mac }) => {
+    return { origin: String(origin), seq: Number(seq), hlc: BigInt(String(hlc)), mac: mac as Buffer };
+  });
+  const begun = store.intake.begin("CN=dc2-a,OU=dc2,O=bank", { root: row?.sealed as Buffer, heads });
+  const late = assert.rejects(store.write([aCreate()]), hasCode("unavailable"));
+  const other = assert.rejects(store.ingest([anOperation()]), hasCode("unavailable"));
+  await begun;
+  await Promise.all([late, other]);
+  assert.deepEqual(await store.query("select from keyfleet.ops"), []);
+});
+
 test("what was said in the name of a log that has ended is not written into the next one", async (t) => {
   const store = await openStore(aPlace());
   t.after(() => store.close());

@@ -23,7 +23,7 @@ import type {
   StoreStatus,
   Vector,
 } from "./types.ts";
-import { Writer } from "./writer.ts";
+import { takingIn, Writer } from "./writer.ts";
 
 const retryMs = 200;
 const channels = ["acks", "handover"] as const;
@@ -174,7 +174,7 @@ class PostgresStore implements NodeStore {
 
   async ingest(operations: readonly Operation[], options: { readonly importing?: true } = {}): Promise<Ingested> {
     if (options.importing !== true) this.#mustBeWhole();
-    const ingested = await this.#writer.ingest(operations);
+    const ingested = await this.#writer.ingest(operations, options.importing === true);
     for (const { marker, listener } of this.#remote) {
       const marked = operations.filter(
         ({ seq, payload }) => seq <= ingested.position && payload.includes(`"${marker}`),
@@ -226,8 +226,8 @@ class PostgresStore implements NodeStore {
     this.#fences.raise(fences);
   }
 
-  takeFences(said: unknown): void {
-    this.#fences.take(said);
+  takeFences(said: unknown): boolean {
+    return this.#fences.take(said);
   }
 
   setGate(gate: (head: number) => Promise<void>): void {
@@ -330,10 +330,8 @@ class PostgresStore implements NodeStore {
     }, afterMs).unref();
   }
 
-  /** While a snapshot is taken in, nothing is complete. */
   #mustBeWhole(): void {
-    if (this.intake.importing !== undefined)
-      throw new StoreError("unavailable", "this node is taking in the fleet's objects; use another node");
+    if (this.intake.importing !== undefined) throw takingIn();
   }
 
   async #read(ids: readonly string[]): Promise<Found> {

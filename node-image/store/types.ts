@@ -125,11 +125,11 @@ export interface NodeStore extends Store {
   setFeatureLevel(version: string): void;
   /**
    * Operations of an origin beyond its last sequence are refused; origin → last sequence. It outlives the process and only
-   * rises: a lower one, or none, changes nothing.
+   * rises: a lower one, or none, changes nothing, and what is held already is within it.
    */
   setFences(fences: Vector): void;
-  /** The same from a peer, who proves that a member has said so: `mesh.fences()`. Throws StoreError "noMasterKey". */
-  takeFences(said: unknown): void;
+  /** The same from a peer, who proves that a member has said so: `mesh.fences()`. Returns whether any rose. Throws StoreError "noMasterKey". */
+  takeFences(said: unknown): boolean;
   /** Called with each new head; a write resolves after the promise. Default: at once. */
   setGate(gate: (head: number) => Promise<void>): void;
   /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */

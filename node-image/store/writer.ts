@@ -124,28 +124,31 @@ export class Writer {
     const encoded = encode(allowed);
     const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
     const names = allowed.flatMap(({ attributes }) => Object.keys(attributes));
-    let stale = false;
+    let problem: StoreError | undefined;
     this.#queuedLocal += encoded.length;
     return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve, reject) => ({
       prepare: (draft) => {
-        stale = this.ledger.isOfFormer(names);
-        if (!stale) draft.addLocal(encoded);
+        problem = this.#importing() ?? (this.ledger.isOfFormer(names) ? renewed() : undefined);
+        if (problem === undefined) draft.addLocal(encoded);
       },
-      done: (draft) => (stale ? reject(renewed()) : resolve(draft?.position(this.ledger.incarnation) ?? 0)),
+      done: (draft) => (problem ? reject(problem) : resolve(draft?.position(this.ledger.incarnation) ?? 0)),
     })).finally(() => {
       this.#queuedLocal -= encoded.length;
     });
   }
 
-  ingest(operations: readonly Operation[]): Promise<Ingested> {
+  /** `importing`: they belong to the snapshot that is being taken in; others must wait for its end. */
+  ingest(operations: readonly Operation[], importing = false): Promise<Ingested> {
     this.#mustWrite();
+    let problem: StoreError | undefined;
     const bytes = operations.reduce((sum, operation) => sum + operation.payload.length, 0);
     let outcome: Ingested = { outcome: "held", position: 0 };
-    return this.#enqueue<Ingested>({ size: operations.length, bytes }, (resolve) => ({
+    return this.#enqueue<Ingested>({ size: operations.length, bytes }, (resolve, reject) => ({
       prepare: (draft) => {
-        outcome = draft.addForeign(operations);
+        problem = importing ? undefined : this.#importing();
+        if (problem === undefined) outcome = draft.addForeign(operations);
       },
-      done: () => resolve(outcome),
+      done: () => (problem ? reject(problem) : resolve(outcome)),
     }));
   }
 
@@ -181,6 +184,11 @@ export class Writer {
     if (this.#client === undefined) throw this.#away();
     if (this.ledger.problem !== undefined) throw this.ledger.problem;
     if (this.room.problem !== undefined) throw this.room.problem;
+  }
+
+  /** Asked when a batch is made: a snapshot may have begun, and emptied the log, while the entry waited. */
+  #importing(): StoreError | undefined {
+    return this.ledger.importing === undefined ? undefined : takingIn();
   }
 
   #away(): StoreError {
@@ -291,6 +299,11 @@ export class Writer {
       );
     }, afterMs).unref();
   }
+}
+
+/** While a snapshot is taken in, nothing is complete. */
+export function takingIn(): StoreError {
+  return new StoreError("unavailable", "this node is taking in the fleet's objects; use another node");
 }
 
 function renewed(): StoreError {

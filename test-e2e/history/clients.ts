@@ -10,6 +10,7 @@ import type { Call, Outcome, Recorder, Verb } from "./record.ts";
 
 const thinkMs = [10, 60] as const;
 const retryMs = 150;
+const timeoutMs = 5_000;
 const notFound = 0x01;
 // Reasons that say: the node works, and the answer is no.
 const refusals: readonly (number | undefined)[] = [notFound, 0x0b, 0x0c, 0x07];
@@ -53,9 +54,11 @@ export class HistoryClient {
   readonly #recorder: Recorder;
   readonly #name: string;
   readonly #node: string;
+  readonly #timeoutMs: number;
   #client: KmipClient | undefined;
 
-  constructor(parts: { fleet: Fleet; recorder: Recorder; name: string; node: string }) {
+  constructor(parts: { fleet: Fleet; recorder: Recorder; name: string; node: string; timeoutMs?: number }) {
+    this.#timeoutMs = parts.timeoutMs ?? timeoutMs;
     this.#fleet = parts.fleet;
     this.#recorder = parts.recorder;
     this.#name = parts.name;
@@ -104,7 +107,7 @@ export class HistoryClient {
 
   async #attempt(verb: Verb, object: string, note: string | undefined): Promise<Pick<Call, "outcome"> & Partial<Call>> {
     try {
-      this.#client ??= await this.#fleet.connect(this.#node, "app", 5_000);
+      this.#client ??= await this.#fleet.connect(this.#node, "app", this.#timeoutMs);
       return { outcome: "ok", ...(await perform(this.#client, { verb, object, note })) };
     } catch (error) {
       return this.#failed(error as Error);

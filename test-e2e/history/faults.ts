@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ProgramName } from "../../node-image/config/local-node.ts";
 import type { Random } from "../../node-image/testing/random-stream.ts";
 import type { Cut } from "./network.ts";
 import type { Recorder } from "./record.ts";
-import type { World } from "./world.ts";
+import { isStopped, type World } from "./world.ts";
 
 /** What a fault works with. */
 export interface Target {
@@ -185,7 +184,7 @@ async function wrongClock({ world, recorder, random, nodes }: Target) {
 async function olderDisk({ world, recorder, random, nodes }: Target) {
   const name = random.pick(nodes);
   const head = () => world.fleet.vector(name).then(JSON.stringify, () => undefined);
-  world.saveRunning(name, "older");
+  await world.saveRunning(name, "older");
   const then = await head();
   recorder.deed("image taken of", name);
   await pause(random.between(300, 2_500));
@@ -221,14 +220,6 @@ function sample(random: Random, nodes: readonly string[], count: number): string
     { length: Math.min(count, left.length) },
     () => left.splice(random.between(0, left.length - 1), 1)[0] as string,
   );
-}
-
-function isStopped(pid: number): boolean {
-  try {
-    return /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false; // It has ended meanwhile.
-  }
 }
 
 function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {

@@ -17,6 +17,8 @@ const destroyShare = 0.2;
 const membershipShare = 0.35;
 const calmMs = 2_000;
 const readersAtOnce = 4;
+// Nothing is hurt any more: an answer may be late on a machine that does much else, but must come.
+const finalTimeoutMs = 60_000;
 const recoveryMs = 6_000;
 
 /** What came of one seed. */
@@ -167,7 +169,11 @@ async function becomeEqual(world: World, names: readonly string[]): Promise<read
     const held = await Promise.all(names.map((name) => contents(world, name)));
     if (held.every((text) => text === held[0] && !text.startsWith("cannot"))) return [];
     if (performance.now() > end) {
-      const detail = names.map((name, index) => `${name}: ${held[index]}`).join("\n");
+      const rows = await Promise.all(names.map((name) => rowsOf(world, name)));
+      const said = (name: string) => JSON.stringify(world.node(name).condition("Serving"));
+      const detail = names
+        .map((name, at) => `${name}: ${held[at]} ${said(name)} ${differences(rows[0], rows[at])}`)
+        .join("\n");
       return [{ rule: "all nodes are equal after healing", object: "", detail }];
     }
     await pause(100);
@@ -211,7 +217,29 @@ const digests = `select
 const digestOfNotes = `, (select md5(string_agg(object::text, '' order by object)) from keyfleet.notes) as notes`;
 
 /** Digest of what a node holds: its vector and its merged state. */
-async function contents(world: World, name: string): Promise<string> {
+function contents(world: World, name: string): Promise<string> {
+  return asked(world, name, world.allUpgraded ? digests + digestOfNotes : digests).then(
+    ([row]) => JSON.stringify(row),
+    (error: Error) => `cannot be read: ${error.message}`,
+  );
+}
+
+/** Each object's merged state; empty when the node cannot be asked. */
+async function rowsOf(world: World, name: string): Promise<ReadonlyMap<string, string>> {
+  const rows = await asked(world, name, "select id, state, md5(sealed) as sealed from keyfleet.objects").catch(
+    () => [],
+  );
+  return new Map(rows.map(({ id, state, sealed }) => [String(id), `${state} ${sealed}`]));
+}
+
+/** Some of what one node holds otherwise than another, for people. */
+function differences(one: ReadonlyMap<string, string> = new Map(), other: ReadonlyMap<string, string> = new Map()) {
+  const differing = [...new Set([...one.keys(), ...other.keys()])].filter((id) => one.get(id) !== other.get(id));
+  const shown = differing.slice(0, 3).map((id) => `${id}: ${one.get(id)} | ${other.get(id)}`);
+  return differing.length === 0 ? "" : `${differing.length} rows differ: ${shown.join("; ")}`;
+}
+
+async function asked(world: World, name: string, query: string): Promise<readonly Record<string, unknown>[]> {
   const client = new pg.Client({
     host: `${world.node(name).folder}/run/postgres`,
     user: "keyfleet",
@@ -221,10 +249,7 @@ async function contents(world: World, name: string): Promise<string> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query(world.allUpgraded ? digests + digestOfNotes : digests);
-    return JSON.stringify(rows[0]);
-  } catch (error) {
-    return `cannot be read: ${(error as Error).message}`;
+    return (await client.query(query)).rows;
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -234,7 +259,13 @@ async function contents(world: World, name: string): Promise<string> {
 async function readEverything(world: World, recorder: Recorder, objects: Objects): Promise<void> {
   const names = world.members;
   const read = async (node: string, share: readonly string[]) => {
-    const client = new HistoryClient({ fleet: world.fleet, recorder, name: finalReader, node });
+    const client = new HistoryClient({
+      fleet: world.fleet,
+      recorder,
+      name: finalReader,
+      node,
+      timeoutMs: finalTimeoutMs,
+    });
     for (const object of share) for (const verb of ["state", "get"] as const) await client.call(verb, object);
     client.close();
   };

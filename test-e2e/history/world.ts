@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chownSync, copyFileSync, existsSync, mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Fleet, type FleetDocuments, softwareVersion } from "../../node-image/testing/fleet.ts";
@@ -16,6 +26,7 @@ const fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const readyDeadlineMs = 240_000;
 // Let the last lines of a frozen node come through before it is killed: they say what its answers promised.
 const drainMs = 400;
+const stopPollMs = 20;
 const forwardShare = 0.7;
 const hastyShare = 0.25;
 
@@ -137,10 +148,16 @@ export class World {
     }
   }
 
-  /** Takes an image of the disk as a power cut would leave it: while every process is stopped. */
-  saveRunning(name: string, image: string): void {
-    const pids = this.node(name).pids(/./);
-    for (const pid of pids) signal(pid, "SIGSTOP");
+  /** Takes an image of the disk as a power cut would leave it: while every process is stopped, also those that came meanwhile. */
+  async saveRunning(name: string, image: string): Promise<void> {
+    let pids: readonly number[] = [];
+    for (;;) {
+      const now = this.node(name).pids(/./);
+      if (now.every((pid) => pids.includes(pid) && isStopped(pid))) break;
+      pids = now;
+      for (const pid of pids) signal(pid, "SIGSTOP");
+      await pause(stopPollMs);
+    }
     try {
       this.saveImage(name, image);
     } finally {
@@ -316,6 +333,15 @@ function makeDisk(folder: string, slow: string): void {
   writeFileSync(join(folder, "run/clock"), "+0\n");
   writeFileSync(join(folder, "run/slow"), "0");
   chownSync(join(folder, "run"), user, user);
+}
+
+/** Stopped by a signal; one that has ended, or waits to be reaped, writes nothing either. */
+export function isStopped(pid: number): boolean {
+  try {
+    return /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return true;
+  }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -1,0 +1,99 @@
+import { StoreError } from "../store/error.ts";
+import { encodeHeads } from "../store/head.ts";
+import { type Intake, type SnapshotRow, type StoreMark, vectorOf } from "../store/intake.ts";
+import { decodeState, encodeState } from "../store/state.ts";
+import type { Operation } from "../store/types.ts";
+import { checksum } from "./checksum.ts";
+import type { Disk } from "./disk.ts";
+
+/** Objects on a page of a snapshot; small, so that troubles come between two of them. */
+const pageSize = 20;
+const zero = "00000000-0000-0000-0000-000000000000";
+
+/** Takes in another node's state as the real intake does, on a simulated disk. Each step is a transaction of its own. */
+export class SimulatedIntake implements Pick<Intake, keyof Intake> {
+  readonly #disk: Disk;
+  readonly #alone: <Result>(work: () => Result) => Promise<Result>;
+
+  constructor(disk: Disk, alone: <Result>(work: () => Result) => Promise<Result>) {
+    this.#disk = disk;
+    this.#alone = alone;
+  }
+
+  get importing() {
+    return this.#disk.importing;
+  }
+
+  begin(identity: string, mark: StoreMark): Promise<void> {
+    const disk = this.#disk;
+    return this.#alone(() => {
+      const vector = vectorOf(mark);
+      const floor = disk.importing?.floor ?? disk.vector();
+      if ([...floor].some(([origin, seq]) => (vector.get(origin) ?? 0) < seq))
+        throw new StoreError("invalid", "it does not hold all that this node holds");
+      disk.clear();
+      disk.importing = { identity, heads: mark.heads, floor, after: zero, stage: "rows" };
+    });
+  }
+
+  rows(rows: readonly SnapshotRow[]): Promise<void> {
+    const disk = this.#disk;
+    return this.#alone(() => {
+      for (const { id, state, mac } of rows) {
+        const decoded = decodeState(state);
+        if (!checksum(Buffer.from(id + state)).equals(mac) || decoded === undefined)
+          throw new StoreError("invalid", "it sent an object that no member has written");
+        disk.objects.set(id, decoded);
+      }
+      const after = rows.at(-1)?.id ?? zero;
+      if (disk.importing !== undefined) disk.importing = { ...disk.importing, after };
+    });
+  }
+
+  rowsDone(_kept: readonly Operation[]): Promise<void> {
+    const disk = this.#disk;
+    return this.#alone(() => {
+      if (disk.importing === undefined) throw new StoreError("invalid", "nothing is taken in");
+      for (const { origin, seq, hlc, mac } of disk.importing.heads) disk.bases.set(origin, { seq, hlc, mac });
+      disk.importing = { ...disk.importing, stage: "tail" };
+    });
+  }
+
+  confirm(mark: StoreMark): Promise<boolean> {
+    const disk = this.#disk;
+    return this.#alone(() => {
+      const same = sorted(vectorOf(mark)) === sorted(disk.vector()) && mark.root.equals(rootOf(disk));
+      if (same) disk.importing = undefined;
+      return same;
+    });
+  }
+}
+
+/** What mesh.mark() gives; no row while a snapshot is taken in. */
+export function markOf(disk: Disk): Record<string, unknown>[] {
+  if (disk.importing !== undefined) return [];
+  const heads = [...disk.vector().keys()].map((origin) => ({
+    origin,
+    ...(disk.head(origin) as NonNullable<ReturnType<Disk["head"]>>),
+  }));
+  return [{ root: rootOf(disk), heads: JSON.parse(encodeHeads(heads)), objects: disk.objects.size }];
+}
+
+/** What mesh.snapshot(after) gives. */
+export function pageOf(disk: Disk, after: string): Record<string, unknown>[] {
+  const ids = [...disk.objects.keys()].filter((id) => id > after).sort();
+  return ids.slice(0, pageSize).map((id) => {
+    const state = encodeState(disk.objects.get(id) as NonNullable<ReturnType<Disk["objects"]["get"]>>);
+    return { s: JSON.stringify([id, state, checksum(Buffer.from(id + state)).toString("base64"), null]) };
+  });
+}
+
+/** Sums up all objects. */
+export function rootOf(disk: Disk): Buffer {
+  const states = [...disk.objects].sort(([one], [other]) => (one < other ? -1 : 1));
+  return checksum(Buffer.from(states.map(([id, state]) => id + encodeState(state)).join()));
+}
+
+function sorted(vector: ReadonlyMap<string, number>): string {
+  return JSON.stringify([...vector].filter(([, seq]) => seq > 0).sort());
+}
