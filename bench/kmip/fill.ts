@@ -5,12 +5,14 @@ import { connectHsm } from "../../node-image/hsm/client.ts";
 import { loadKeyring } from "../../node-image/keys/keyring.ts";
 import type { MasterKeyring } from "../../node-image/keys/master-keyring.ts";
 import { kmipHandler } from "../../node-image/kmip/handler.ts";
+import { sealContext } from "../../node-image/objects/material.ts";
+import { claimRows } from "../../node-image/objects/names.ts";
 import type { Change, Store } from "../../node-image/objects/types.ts";
 import { LogicalClock } from "../../node-image/store/clock.ts";
 import { Ledger } from "../../node-image/store/ledger.ts";
 import { type Changed, Merge } from "../../node-image/store/merge.ts";
-import { encodeChange } from "../../node-image/store/operation.ts";
-import { createBatch } from "./messages.ts";
+import { digestOf } from "../../node-image/store/row.ts";
+import { message } from "./messages.ts";
 
 /** What to put into whose store. */
 export interface Filling {
@@ -23,13 +25,12 @@ export interface Filling {
   readonly owner: string;
 }
 
-const batchMax = 100;
 const rowsOfOneInsert = 2_000;
 /** Every so many objects one is asked for later. */
 const sampleEvery = 500;
 
 /**
- * Fills a node's store without its log, as a snapshot from another node does: each object is made by the real Create, sealed
+ * Fills a node's store without its log, as a snapshot from another node does: each object is like one of the real Create, sealed
  * and under its MAC by the node's own master key, and summed up in the sealed root. Resolves with some identifiers.
  */
 export async function fill({ folder, objects, nameOf, owner }: Filling): Promise<readonly string[]> {
@@ -50,17 +51,16 @@ export async function fill({ folder, objects, nameOf, owner }: Filling): Promise
     await ledger.read(client);
     await ledger.trust(client, keyring);
     const indexed = await withoutNames(client);
+    const filler = { ...(await createdOnce(keyring, owner)), keyring, incarnation, clock };
     const sample: string[] = [];
     let inserted: Promise<void> = Promise.resolve();
     for (let first = 0; first < objects; first += rowsOfOneInsert) {
       const count = Math.min(rowsOfOneInsert, objects - first);
-      const changes = await created({
-        keyring,
-        owner,
-        names: Array.from({ length: count }, (_, at) => nameOf(first + at)),
-      });
-      const changed = rowsOf(changes, { keyring, incarnation, clock });
-      sample.push(...changes.filter((_, at) => (first + at) % sampleEvery === 0).map(({ id }) => id));
+      const changed = rowsOf(
+        Array.from({ length: count }, (_, at) => nameOf(first + at)),
+        filler,
+      );
+      sample.push(...changed.filter((_, at) => (first + at) % sampleEvery === 0).map(({ row }) => row.id));
       await inserted;
       inserted = ledger.insert(client, changed);
       if ((first / rowsOfOneInsert) % 50 === 0) console.error(`${first} of ${objects} objects`);
@@ -98,12 +98,8 @@ async function keyringOf(client: pg.Client, folder: string): Promise<MasterKeyri
   }
 }
 
-/** What Create asks a store to write for these names. */
-async function created(of: {
-  readonly keyring: MasterKeyring;
-  readonly owner: string;
-  readonly names: readonly string[];
-}): Promise<readonly Change[]> {
+/** What the real Create asks a store to write for one object: the others are made like it, with the same key bytes. */
+async function createdOnce(keyring: MasterKeyring, owner: string): Promise<Created> {
   const changes: Change[] = [];
   const store: Store = {
     incarnation: "00000000-0000-4000-8000-000000000001",
@@ -113,24 +109,39 @@ async function created(of: {
     locate: async () => [],
     write: async (wanted) => void changes.push(...wanted),
   };
-  const handler = kmipHandler({ store, keyring: of.keyring, newId: randomUUID, log: () => undefined });
-  const caller = { identity: of.owner, subject: of.owner };
-  for (let at = 0; at < of.names.length; at += batchMax) {
-    await handler(createBatch(of.names.slice(at, at + batchMax)), caller);
-  }
-  if (changes.length !== of.names.length) throw new Error("a Create was refused");
-  return changes;
+  const handler = kmipHandler({ store, keyring, log: () => undefined });
+  await handler(message.create("bench-object"), { identity: owner, subject: owner });
+  const [change] = changes;
+  if (change?.kind !== "create") throw new Error("the Create was refused");
+  return { change, packed: keyring.unseal(change.sealed, sealContext(change)) };
 }
 
-function rowsOf(
-  changes: readonly Change[],
-  by: { readonly keyring: MasterKeyring; readonly incarnation: string; readonly clock: LogicalClock },
-): readonly Changed[] {
+interface Created {
+  readonly change: Extract<Change, { kind: "create" }>;
+  /** The material before it is sealed for an object. */
+  readonly packed: Buffer;
+}
+
+interface Filler extends Created {
+  readonly keyring: MasterKeyring;
+  readonly incarnation: string;
+  readonly clock: LogicalClock;
+}
+
+/** Rows of new objects with these names, each sealed for itself and under its own MAC. */
+function rowsOf(names: readonly string[], { change, packed, keyring, incarnation, clock }: Filler): readonly Changed[] {
+  const { owner, objectType, facts } = change;
   const merge = new Merge(new Map());
-  for (const change of changes) {
-    const { kind, id: object } = change;
-    const payload = encodeChange(change);
-    merge.add({ origin: by.incarnation, seq: 0, hlc: by.clock.tick(), kind, object, payload, mac: Buffer.alloc(0) });
+  const nowMs = Date.now();
+  const kept = Object.entries(change.attributes).filter(([attribute]) => !attribute.startsWith(".named "));
+  for (const text of names) {
+    const id = randomUUID();
+    const sealed = keyring.seal(packed, sealContext({ id, owner, objectType }));
+    const stamp = { hlc: clock.tick().toString(), origin: incarnation };
+    const name = { nameValue: text, nameType: 1 };
+    const own = Object.entries({ Name: [name], ...claimRows([name], nowMs) });
+    const attributes = new Map([...kept, ...own].map(([attribute, value]) => [attribute, { stamp, value }]));
+    merge.join(id, { born: { stamp, owner, objectType, sealedDigest: digestOf(sealed) }, facts, attributes }, sealed);
   }
-  return merge.changed(by.keyring);
+  return merge.changed(keyring);
 }

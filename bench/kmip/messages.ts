@@ -44,12 +44,6 @@ const cbc = {
 };
 const ecdsa = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.ecdsaWithSha256 };
 
-/** Create requests of one batch, for filling a store. */
-export function createBatch(names: readonly string[]): Buffer {
-  const requests = names.map((name) => ({ operation: operation.create, payload: payload(...createParts(name)) }));
-  return encode(requestMessage(requests, { version }));
-}
-
 function createParts(name: string): Item[] {
   const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 256, "Cryptographic Usage Mask": 12 };
   return [item.enumeration(tag.ObjectType, 2), template({ ...attributes, Name: nameValue(name) })];

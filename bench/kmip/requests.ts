@@ -26,10 +26,11 @@ export async function measureRequests(options: RequestOptions): Promise<void> {
   try {
     for (const operation of options.operations) rows.push(...(await measureOperation(operation, node, options)));
   } finally {
+    // What was measured is told, whatever came afterwards.
+    console.log(`\n${table(rows)}\n`);
+    for (const row of rows) console.log(JSON.stringify(row));
     await node.stop();
   }
-  console.log(`\n${table(rows)}\n`);
-  for (const row of rows) console.log(JSON.stringify(row));
 }
 
 interface Measuring {
