@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 import { until } from "../fleet/await.ts";
 import { applyDocument, editDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
 import { allNodes, waitForAllServing } from "../fleet/fleet.ts";
@@ -21,6 +21,8 @@ before(async () => {
   fleet = await theFleet();
   next = nextVersion(document.spec.version);
 });
+// A small fleet of its own: the next story makes the usual one again.
+after(() => place.sites.down());
 
 test("each node leaves, is wiped and joins anew with the next version, and no request fails", async (t) => {
   const lives = new Map(fleet.nodes.map(({ metadata, status }) => [metadata.name, status?.incarnation]));

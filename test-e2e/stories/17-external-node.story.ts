@@ -29,7 +29,11 @@ before(async () => {
   managed = await theFleet();
   machine = await aMachine(place, { name, site: first, address, version: document.spec.version });
 });
-after(() => machine?.end());
+// A small fleet of its own: the next story makes the usual one again.
+after(async () => {
+  await machine?.end();
+  await place.sites.down();
+});
 
 test("an appliance joins: its request is brought to the operator, its document to the machine, its key goes nowhere", async (t) => {
   const load = await loadOf(t, "appliance");
