@@ -91,6 +91,11 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     { ...loaded, database: { ready: true, message: "", writesRefused: "12 MiB left; give the volume more room" } },
     ["Replicating", "False", "DiskFull", /more room/],
   ],
+  [
+    "has a slow disk",
+    { ...loaded, replication: running(peers(true)), database: { ready: true, message: "", slowDisk: true } },
+    ["Replicating", "True", "CaughtUp", /every peer; its disk is slow.*look at the volume/],
+  ],
   ["replicates not before it is a member", {}, ["Replicating", "False", "NotAMember", /not running/]],
   [
     "waits for its certificate",

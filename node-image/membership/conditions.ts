@@ -59,6 +59,8 @@ function timeSynchronised(facts: Facts): Verdict {
   return no("OffsetTooLarge", `off by more than ${boundMs} ms; mend the machine's clock or settings.ntp.servers`);
 }
 
+const slowDisk = "its disk is slow: a write took a second or more to be durable in the last minute; look at the volume";
+
 function replicating(facts: Facts): Verdict {
   const { peers, caughtUp, runningMs, importing } = facts.replication;
   if (facts.database.writesRefused !== undefined) return no("DiskFull", facts.database.writesRefused);
@@ -69,10 +71,8 @@ function replicating(facts: Facts): Verdict {
     return no("PeersUnreachable", `cannot reach ${missing.join(", ")}; check 5432/TCP both ways and the certificates`);
   }
   if (!caughtUp) return no("CatchingUp", importing ?? "pulling what the peers hold");
-  return yes(
-    "CaughtUp",
-    missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`,
-  );
+  const links = missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`;
+  return yes("CaughtUp", facts.database.slowDisk ? `${links}; ${slowDisk}` : links);
 }
 
 function certificates({ certificate }: Facts): Verdict {

@@ -5,6 +5,9 @@ import { wipeStore } from "../store/wipe.ts";
 import type { Facts } from "./facts.ts";
 import { storedClusterId } from "./master-key.ts";
 
+/** A commit that takes as long costs every client a second, and the site its step in the eyes of others. */
+const slowCommitMs = 1_000;
+
 /** The node's own PostgreSQL: opened as soon as it answers, and what it holds of this node. */
 export class Database {
   readonly #stop = new AbortController();
@@ -48,7 +51,7 @@ export class Database {
     const ready = status?.available === true;
     const message = ready ? "PostgreSQL answers" : this.#problem;
     if (status === undefined) return { ready, message };
-    const { damage, damagedObjects, auditedMs, writesRefused } = status;
+    const { damage, damagedObjects, auditedMs, writesRefused, slowestCommitMs } = status;
     return {
       ready,
       message,
@@ -56,6 +59,7 @@ export class Database {
       audited: auditedMs !== undefined,
       ...(damage === undefined ? {} : { damage }),
       ...(writesRefused === undefined ? {} : { writesRefused }),
+      ...(slowestCommitMs < slowCommitMs ? {} : { slowDisk: true }),
     };
   }
 

@@ -30,6 +30,8 @@ export interface DatabaseFacts {
   readonly audited?: boolean;
   /** Why nothing is written although PostgreSQL answers: the volume is full. */
   readonly writesRefused?: string;
+  /** A transaction of the last minute took a second or more to be durable. */
+  readonly slowDisk?: true;
 }
 
 export interface TimeFacts {
