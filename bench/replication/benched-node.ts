@@ -96,6 +96,8 @@ export class BenchedNode {
       }
     };
     load.ended = Promise.all(Array.from({ length: writers }, writer));
+    // A write that fails is told by stopLoad; until then the process lives, so that its databases end in order.
+    load.ended.catch(() => undefined);
     this.#load = load;
   }
 
