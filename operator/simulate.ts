@@ -5,10 +5,11 @@ import { aCluster } from "./testing/builders.ts";
 import { requestsFor } from "./testing/certificate-requests.ts";
 import { runMutants } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
+import { themes } from "./testing/themes.ts";
 
 /**
- * npm run simulate -- --seeds N [--from N] [--bail] [--mutants [--only WORD]]: schedules of the simulator with a summary; exit
- * code 1 when one fails. A signal ends it after the schedule that is being run.
+ * npm run simulate -- --seeds N [--from N] [--bail] [--theme NAME] [--mutants [--only WORD]]: schedules of the simulator with a
+ * summary; exit code 1 when one fails. A signal ends it after the schedule that is being run.
  */
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,8 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     /** Ends with the first schedule that fails. */
     bail: { type: "boolean", default: false },
+    /** What the schedules are about (testing/themes.ts); everything when empty. */
+    theme: { type: "string", default: "" },
     /** Takes one gate out at a time; each must be noticed within that many schedules. */
     mutants: { type: "boolean", default: false },
     /** Only mutants whose name has that in it. */
@@ -23,8 +26,9 @@ const { values } = parseArgs({
   },
 });
 const [count, from] = [Number(values.seeds), Number(values.from)];
-if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from)) {
-  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--mutants [--only WORD]]");
+const isTheme = values.theme === "" || themes[values.theme] !== undefined;
+if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from) || !isTheme) {
+  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--theme NAME] [--mutants [--only WORD]]");
   process.exit(2);
 }
 
@@ -38,7 +42,7 @@ const cluster = aCluster();
 const widest = aCluster(({ spec }) => {
   for (const site of spec.sites) site.nodes.push({ name: `${site.name}-c` }, { name: `${site.name}-d` });
 });
-const setting = { cluster, requests: requestsFor(widest) };
+const setting = { cluster, requests: requestsFor(widest), theme: themes[values.theme] };
 const founded = await foundedFleet(setting);
 const happened = new Map<string, number>();
 const did = new Map<string, number>();

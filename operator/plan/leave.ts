@@ -3,7 +3,7 @@ import type { NodeFacts } from "../desired/facts.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
-import { removingSite } from "./removal.ts";
+import { leaveToOthers, removingSite } from "./removal.ts";
 import { othersKeepServing, siteKeepsServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -27,7 +27,7 @@ function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefine
   if (lock.heldByMe && (lock.node !== node.name || lock.operation !== "remove"))
     return releaseLock("its node is not the next to leave");
   if (blocked.length > 0) return waitUnlocked(view, `waiting to remove ${node.name}`, blocked);
-  if (removingSite(view, node) !== site) return { kind: "wait", doing, blocked: [] };
+  if (removingSite(view, node) !== site) return leaveToOthers(view, node, doing);
   if (!lock.heldByMe) return takeLock("remove", node.name, doing);
   return leaveStep(view, node, doing);
 }

@@ -97,9 +97,28 @@ const beginning: readonly Case[] = [
     },
     ["dc1-a: Member", "dc1-b: Member"],
   ],
+  [
+    "one whose KmsNode is gone, of a site without other nodes, is fenced by another site",
+    {
+      cluster: aCluster((c) => (c.spec.sites[2] = { name: "dc3", environment: "Cloud", nodes: [] })),
+      listed: { "dc3-b": { standing: "Member", incarnation: "log-of-dc3-b" } },
+      lock: heldFor("dc3-b"),
+    },
+    ["dc1-a: Member", "dc1-b: Member"],
+  ],
 ];
 
 const going: readonly Case[] = [
+  [
+    "gives the lock back when the site of the node, which was lost as it began, counts again",
+    {
+      cluster: without("dc3", "dc3-b"),
+      nodes: { "dc3-b": "member" },
+      listed: { "dc3-b": { standing: "Fenced", incarnation: "log-of-dc3-b" } },
+      lock: heldFor("dc3-b"),
+    },
+    ["unlock"],
+  ],
   [
     "takes the lock again after a crash",
     { cluster: withoutB, nodes: { "dc1-b": leaving() } },

@@ -3,7 +3,7 @@ import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { neededMembers } from "./serving-gates.ts";
-import type { Blocked, FleetPolicy, View } from "./types.ts";
+import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** A leaver that neither serves nor reports that it has drained after this time is removed as a dead one. */
 const drainPatienceMs = 60_000;
@@ -15,7 +15,7 @@ export const finishRemoval: FleetPolicy = (view) => {
   const doing = `removing ${node.name}`;
   const { lock, site } = view.observed;
   if (lock.heldByMe && lock.node !== node.name) return releaseLock(`${node.name} has to be removed first`);
-  if (removingSite(view, node) !== site) return { kind: "wait", doing, blocked: [] };
+  if (removingSite(view, node) !== site) return leaveToOthers(view, node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock("remove", node.name, doing) : waitForLock(view, doing);
   const blocked = node.standing === "Leaving" ? notDrained(view, node) : notSettled(view, node);
@@ -28,10 +28,21 @@ export const finishRemoval: FleetPolicy = (view) => {
   };
 };
 
-/** The site whose operator removes a node: its own if that counts, else the first that does and has members. */
+/** The site whose operator removes a node needs the lock: one that began while that one was away gives it back. */
+export function leaveToOthers(view: View, node: NodeFacts, doing: string): FleetStep {
+  if (view.observed.lock.heldByMe)
+    return releaseLock(`${removingSite(view, node) ?? "another site"} removes ${node.name}`);
+  return { kind: "wait", doing, blocked: [] };
+}
+
+/**
+ * The site whose operator removes a node: its own if that counts and has a KmsNode that can say so, else the first that
+ * counts and has members.
+ */
 export function removingSite(view: View, node: NodeFacts): string | undefined {
-  if (node.counts) return node.site;
   const members = neededMembers(view);
+  const saysSo = node.node !== undefined || members.some((member) => member.site === node.site);
+  if (node.counts && saysSo) return node.site;
   return view.desired.fleet.counting.find((site) => members.some((member) => member.site === site));
 }
 

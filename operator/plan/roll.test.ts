@@ -220,6 +220,16 @@ const upgrade: readonly Case[] = [
     ["sameVersion dc3-a"],
   ],
   [
+    "rebuilds no node while a site is away, not even one that does not serve",
+    {
+      cluster: to("0.2.0", { strategy: "RemoveAndRebuild" }),
+      nodes: { "dc1-b": downAt("0.1.0") },
+      unreachable: ["dc3"],
+    },
+    [],
+    ["allSitesObserved dc3"],
+  ],
+  [
     "rebuilds: the node leaves first",
     { cluster: to("0.2.0", { strategy: "RemoveAndRebuild" }), lock: held("upgrade", "dc1-a") },
     ["dc1-a: Leave"],

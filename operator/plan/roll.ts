@@ -105,8 +105,8 @@ function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
     ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view)] : []),
   ];
   const fleet = closedFleetGates(view, node);
-  // It serves nobody: a new specification can only make it better, even while a site is away.
-  if (!node.serving && node.siteReachable)
+  // It serves nobody: a new specification can only make it better, even while a site is away. A rebuilt one leaves.
+  if (!node.serving && node.siteReachable && !isRebuilt(view, node))
     return [...shared, ...fleet.filter(({ gate }) => gate !== "allSitesObserved")];
   const why = "must restart";
   const remedy = `delete the pod ${node.name}-0 when an interruption suits`;

@@ -248,10 +248,13 @@ export class Invariants {
     this.#hold(down.length === 0, `${name} ${how} while ${down} is down by the operator's hand`);
     const wanted = [...this.#wanted(site)].filter((other) => other !== name && this.#belongs(other));
     const needed = wanted.filter((other) => this.#counts(site, other.slice(0, 3)));
-    this.#hold(
-      needed.some((other) => this.#believed(other)),
-      `${name} ${how} as the last of the fleet`,
-    );
+    // One that the document dropped serves until it is out.
+    const serves = ({ metadata, spec }: KmsNode) =>
+      metadata.name !== name &&
+      spec.membership.action === "Member" &&
+      this.#counts(site, spec.site) &&
+      this.#believed(metadata.name);
+    this.#hold(this.#world.all().some(serves), `${name} ${how} as the last of the fleet`);
     const dark = needed.filter((other) => !this.#believed(other));
     this.#hold(dark.length === 0, `${name} ${how} while ${dark} does not serve`);
     this.#takenDown.set(name, how);

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { themes } from "./themes.ts";
 
 /** One gate taken out, or one promise broken: what, where, and the text that is replaced. */
 interface Mutant {
@@ -9,6 +10,8 @@ interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** The schedules in which it does harm; all kinds when absent. */
+  readonly theme?: keyof typeof themes;
 }
 
 const nothing = "return [];\n";
@@ -19,37 +22,49 @@ const mutants: readonly Mutant[] = [
     find: "return Math.floor(sites / 2) + 1;",
     replace: "return sites > 0 ? 1 : 1;",
   },
-  gate("siteCounts", "plan/fleet-gates.ts", "function siteCounts(view: View): Blocked[] {"),
-  gate("noOtherOperation", "plan/fleet-gates.ts", "function noOtherOperation(view: View): Blocked[] {"),
+  gate("siteCounts", ["plan/fleet-gates.ts", "losses"], "function siteCounts(view: View): Blocked[] {"),
+  gate("noOtherOperation", ["plan/fleet-gates.ts", "removals"], "function noOtherOperation(view: View): Blocked[] {"),
   {
     what: "fleetKeepsServing",
+    theme: "upgrades",
     file: "plan/serving-gates.ts",
     find: "  if (others.length === 0) return closed(",
     replace: "  if (others.length >= 0) return [];\n  if (others.length === 0) return closed(",
   },
-  gate("capacityKept", "plan/leave.ts", "function capacityKept(view: View, node: NodeFacts): Blocked[] {"),
-  gate("versionStep", "plan/roll-gates.ts", "export function versionStep(view: View): Blocked[] {"),
-  gate("approved", "plan/roll-gates.ts", "export function approved(view: View): Blocked[] {"),
+  gate(
+    "capacityKept",
+    ["plan/leave.ts", "removals"],
+    "function capacityKept(view: View, node: NodeFacts): Blocked[] {",
+  ),
+  gate("versionStep", ["plan/roll-gates.ts", "releases"], "export function versionStep(view: View): Blocked[] {"),
+  gate("approved", ["plan/roll-gates.ts", "releases"], "export function approved(view: View): Blocked[] {"),
   gate(
     "soaked before the level",
-    "plan/raise-level.ts",
+    ["plan/raise-level.ts", "upgrades"],
     "function notReady(view: View, members: readonly NodeFacts[]): Blocked[] {",
   ),
-  gate("notPaused", "plan/pause.ts", "export function notPaused({ observed }: View, what: string): Blocked[] {"),
+  gate(
+    "notPaused",
+    ["plan/pause.ts", "releases"],
+    "export function notPaused({ observed }: View, what: string): Blocked[] {",
+  ),
   {
     what: "lastTouchedRecovered",
+    theme: "upgrades",
     file: "plan/lock.ts",
     find: "if (isAwaited && !hasRecovered(node) && !corrected)",
     replace: 'if (isAwaited && node.name === "" && !hasRecovered(node) && !corrected)',
   },
   {
     what: "the drain is waited for",
+    theme: "removals",
     file: "plan/removal.ts",
     find: "  if (isDead(view, node)) return undefined;",
     replace: '  if (isDead(view, node) || view.observed.site !== "") return undefined;',
   },
   {
     what: "the members hold the same before a node has departed",
+    theme: "removals",
     file: "plan/removal.ts",
     find: "  const members = neededMembers(view);\n  const unaware",
     replace:
@@ -57,12 +72,14 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "settings wait for their turn",
+    theme: "settings",
     file: "desired/staging.ts",
     find: 'return facts.standing === "Member" && facts.serving && !turn ?',
     replace: 'return facts.standing === "Absent" && facts.serving && !turn ?',
   },
   {
     what: "nobody goes back in a list of members",
+    theme: "removals",
     file: "desired/listed.ts",
     find: "const ahead = rankOf(before.standing) > rankOf(next.standing) ? before : next;",
     replace: "const ahead = next;",
@@ -81,45 +98,60 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "a member that no peer reaches does not count as serving",
+    theme: "upgrades",
     file: "plan/serving-gates.ts",
     find: "return said.length > 0 && said.every(",
     replace: "return said.length < 0 && said.every(",
   },
   {
     what: "nobody is taken down while another is rebuilt",
+    theme: "rebuilds",
     file: "plan/serving-gates.ts",
     find: "if (rebuilt.length > 0)",
     replace: "if (rebuilt.length < 0)",
   },
   {
     what: "a node that was taken out to be rebuilt comes back",
+    theme: "rebuilds",
     file: "plan/node-gates.ts",
     find: "return node?.metadata.annotations?.[rebuildAnnotation] !== undefined && versionStep(view).length === 0;",
     replace: 'return node?.metadata.annotations?.[rebuildAnnotation] === "" && versionStep(view).length === 0;',
   },
   {
     what: "the end of a log rises to what a member holds",
+    theme: "losses",
     file: "desired/listed.ts",
     find: "const highest = Math.max(lastSequence, ...held);",
     replace: "const highest = Math.max(lastSequence, ...held.slice(held.length));",
   },
   {
     what: "a node that is not wanted any more does not hold the lock",
+    theme: "settings",
     file: "plan/lock.ts",
     find: 'const isAwaited = node?.standing === "Member" && node.entry !== undefined;',
     replace: 'const isAwaited = node?.standing === "Member";',
   },
   {
     what: "allSitesObserved",
+    theme: "losses",
     file: "plan/fleet-gates.ts",
     find: "return view.desired.fleet.counting.flatMap((name) => unseenSite(view, name));",
     replace: "return view.desired.fleet.counting.slice(99).flatMap((name) => unseenSite(view, name));",
   },
-  gate("specAgrees", "plan/fleet-gates.ts", "function specAgrees(view: View): Blocked[] {"),
-  gate("windowOpen", "plan/windows.ts", "export function windowOpen(view: View, { name }: NodeFacts): Blocked[] {"),
-  gate("soaked", "plan/roll-gates.ts", "export function soaked(view: View, candidate: NodeFacts): Blocked[] {"),
+  gate("specAgrees", ["plan/fleet-gates.ts", "releases"], "function specAgrees(view: View): Blocked[] {"),
+  gate(
+    "windowOpen",
+    ["plan/windows.ts", "upgrades"],
+    "export function windowOpen(view: View, { name }: NodeFacts): Blocked[] {",
+  ),
+  gate(
+    "soaked",
+    ["plan/roll-gates.ts", "upgrades"],
+    "export function soaked(view: View, candidate: NodeFacts): Blocked[] {",
+  ),
   {
     what: "a removal once begun is finished",
+    theme: "removals",
     file: "plan/plan.ts",
     find: "  finishRemoval, //",
     replace: "  // finishRemoval,",
@@ -154,7 +186,7 @@ export function runMutants(
 }
 
 /** The first line of what was found; undefined when all schedules passed. */
-function runMutant(root: string, { file, find, replace }: Mutant, seeds: number): string | undefined {
+function runMutant(root: string, { file, find, replace, theme = "" }: Mutant, seeds: number): string | undefined {
   const copy = mkdtempSync(join(tmpdir(), "keyfleet-mutant-"));
   try {
     for (const part of ["operator", "crds", "package.json"])
@@ -166,7 +198,7 @@ function runMutant(root: string, { file, find, replace }: Mutant, seeds: number)
       path,
       text.replace(find, () => replace),
     );
-    const words = [join(copy, "operator/simulate.ts"), "--seeds", String(seeds), "--bail"];
+    const words = [join(copy, "operator/simulate.ts"), "--seeds", String(seeds), "--bail", "--theme", theme];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
     if (status === 0) return undefined;
     const found = /^seed \d+: .*$/m.exec(stdout)?.[0];
@@ -179,6 +211,7 @@ function runMutant(root: string, { file, find, replace }: Mutant, seeds: number)
 }
 
 /** A gate that is always open. */
-function gate(what: string, file: string, signature: string): Mutant {
-  return { what, file, find: signature, replace: `${signature}\n  ${nothing}` };
+function gate(what: string, place: readonly [file: string, theme: string], signature: string): Mutant {
+  const [file, theme] = place;
+  return { what, file, theme, find: signature, replace: `${signature}\n  ${nothing}` };
 }

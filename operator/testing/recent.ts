@@ -36,6 +36,7 @@ export class Recent {
 
   /** Whether two sites had a link within that time. */
   linked(a: SimulatedSite, b: SimulatedSite, withinMs: number): boolean {
+    if (this.#world.linked(a, b)) return true;
     return this.#world.nowMs - (this.#linkedMs.get(`${a.name} ${b.name}`) ?? 0) <= withinMs;
   }
 

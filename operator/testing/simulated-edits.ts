@@ -113,9 +113,11 @@ const oftenest = [
   "nameLost",
 ];
 
+const everyEdit: readonly string[] = [...Object.keys(edits), ...oftenest, ...oftenest, "consent"];
+
 /** One random edit of the document in that site; the name of the edit, or undefined when it was none. */
-export function editAtRandom(site: SimulatedSite, world: EditWorld): string | undefined {
-  const name = pick(world.random, [...Object.keys(edits), ...oftenest, ...oftenest, "consent"]);
+export function editAtRandom(site: SimulatedSite, world: EditWorld, among = everyEdit): string | undefined {
+  const name = pick(world.random, among);
   if (name === "consent") return consentAtRandom(site, world);
   const next = edits[name]?.(site.cluster.spec, world);
   if (next === undefined || JSON.stringify(next) === JSON.stringify(site.cluster.spec)) return undefined;

@@ -10,6 +10,7 @@ import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
 import { textOf } from "./text-of.ts";
+import { everyFault, type Fault, type Theme } from "./themes.ts";
 
 /** What a simulation is made of. */
 export interface SimulationOptions {
@@ -18,12 +19,16 @@ export interface SimulationOptions {
   readonly requests: ReadonlyMap<string, string>;
   /** Whether the document is edited too. */
   readonly edits: boolean;
+  /** What the schedule is about; everything when absent. */
+  readonly theme?: Theme | undefined;
 }
 
 const longestStepMs = 2_000;
 /** A node of a site that runs is at work at least so often: it hears of its document and of its peers at once. */
 const nodesIdleMs = 2_500;
 const mostDead = 2;
+/** Of what happens to a fleet that is edited, so much is an edit. */
+const editShare = 0.45;
 const longestJumpMs = 20 * 60_000;
 
 /**
@@ -91,13 +96,18 @@ export class Simulation {
     const operator = pick(this.#random, alive);
     if (dice < 0.4) await operator.pass();
     else if (dice < 0.6) this.#kubernetes(operator.site);
-    else if (dice < 0.95 || !faults) this.#nodesWork(operator.site, 0.7);
+    else if (dice < 1 - this.#faultShare() || !faults) this.#nodesWork(operator.site, 0.7);
     else await this.#fault(operator);
     this.#invariants.check();
   }
 
-  /** Ends all faults; the administrator puts right what he did wrong. */
-  heal(): void {
+  #faultShare(): number {
+    return this.#options.theme === undefined ? 0.05 : 0.1;
+  }
+
+  /** Ends all faults; the administrator puts right what he did wrong. Times that a wrong clock wrote pass by. */
+  async heal(): Promise<void> {
+    if (this.story.some((line) => line.includes(" jump "))) await this.#clock.advance(longestJumpMs);
     for (const site of this.sites) Object.assign(site, { reachable: true, alive: true, clockOffsetMs: 0 });
     for (const operator of this.operators) {
       operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
@@ -231,23 +241,41 @@ export class Simulation {
 
   async #fault(operator: SimulatedOperator): Promise<void> {
     const { site } = operator;
-    const kind = pick(this.#random, [...faults, ...(this.#options.edits ? edits : [])]);
+    const { theme, edits } = this.#options;
+    const isEdit = edits && this.#random() < editShare;
+    const kind = isEdit ? "edit" : pick(this.#random, theme?.faults ?? everyFault);
     this.story.push(`${Math.round(this.nowMs / 1000) % 100_000} ${kind} ${site.name}`);
-    if (kind === "cut") site.reachable = !site.reachable;
-    if (kind === "crash") site.crashAfterWrites = Math.floor(this.#random() * 4);
-    if (kind === "restart") operator.restart();
-    if (kind === "object") this.#loseObject(site);
-    if (kind === "node") this.#loseNode(site);
-    if (kind === "lose" && this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
-    if (kind === "return") this.#return();
-    if (kind === "jump") this.#jump(site);
-    if (kind === "lostEvent") this.#loseEvent(operator);
-    if (kind === "doubledEvent") for (let times = 0; times < 2; times++) await operator.pass();
-    if (kind === "edit") {
-      const edit = editAtRandom(site, { random: this.#random, sites: this.sites, level: this.level() });
-      this.story.push(`  ${edit}: ${site.cluster.spec.version} ${names(site.cluster.spec).join()}`);
-    }
+    if (kind === "edit") return this.#edit(site);
+    await this.#faults[kind](operator);
   }
+
+  #edit(site: SimulatedSite): void {
+    const world = { random: this.#random, sites: this.sites, level: this.level() };
+    const edit = editAtRandom(site, world, this.#options.theme?.edits);
+    this.story.push(`  ${edit}: ${site.cluster.spec.version} ${names(site.cluster.spec).join()}`);
+  }
+
+  readonly #faults: Readonly<Record<Fault, (operator: SimulatedOperator) => void | Promise<void>>> = {
+    cut: ({ site }) => {
+      site.reachable = !site.reachable;
+    },
+    crash: ({ site }) => {
+      site.crashAfterWrites = Math.floor(this.#random() * 4);
+    },
+    restart: (operator) => operator.restart(),
+    object: ({ site }) => this.#loseObject(site),
+    node: ({ site }) => this.#loseNode(site),
+    lose: ({ site }) => {
+      if (this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
+    },
+    return: () => this.#return(),
+    jump: ({ site }) => this.#jump(site),
+    lostEvent: (operator) => this.#loseEvent(operator),
+    doubledEvent: async (operator) => {
+      await operator.pass();
+      await operator.pass();
+    },
+  };
 
   /** The clocks of a site jump; a second jump may put them right. */
   #jump(site: SimulatedSite): void {
@@ -305,12 +333,6 @@ export class Simulation {
     )[0] as SimulatedSite;
   }
 }
-
-const faults = [
-  ...["cut", "crash", "restart", "object", "node", "lose", "return", "jump"],
-  ...["lostEvent", "doubledEvent"],
-] as const;
-const edits = ["edit", "edit", "edit", "edit", "edit", "edit", "edit", "edit"] as const;
 
 type SimulatedObject = Parameters<SimulatedSite["apply"]>[0];
 

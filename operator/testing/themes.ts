@@ -1,0 +1,42 @@
+/** What may happen in a schedule by accident. */
+export const everyFault = [
+  ...["cut", "crash", "restart", "object", "node", "lose", "return", "jump"],
+  ...["lostEvent", "doubledEvent"],
+] as const;
+
+export type Fault = (typeof everyFault)[number];
+
+/** A schedule that is about one thing: fewer kinds of faults and edits, and those more often. */
+export interface Theme {
+  readonly faults: readonly Fault[];
+  /** Names of edits (simulated-edits.ts); one that is named more often is made more often. */
+  readonly edits: readonly string[];
+}
+
+/** Themes by name: a mutant of the code is looked for where it does harm. */
+export const themes: Readonly<Record<string, Theme>> = {
+  upgrades: {
+    faults: ["object", "restart", "lose", "return", "cut", "lostEvent"],
+    edits: ["upgrade", "upgrade", "rollBack", "leap", "soak", "window", "noWindows", "otherSettings"],
+  },
+  releases: {
+    faults: ["restart", "crash"],
+    edits: ["upgrade", "upgrade", "askForApproval", "approve", "noRequests", "pause", "leap", "rollBack"],
+  },
+  settings: {
+    faults: ["object", "restart", "crash", "cut"],
+    edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add"],
+  },
+  removals: {
+    faults: ["restart", "crash", "object", "cut", "doubledEvent"],
+    edits: ["remove", "remove", "add", "swap", "swap", "consent", "pause", "emptySite", "upgrade"],
+  },
+  rebuilds: {
+    faults: ["restart", "object", "node"],
+    edits: ["upgrade", "rebuild", "rebuild", "inPlace", "breakSettings", "otherSettings"],
+  },
+  losses: {
+    faults: ["lose", "lose", "return", "return", "cut", "jump", "object"],
+    edits: ["nameLost", "nameLost", "remove", "swap", "add", "inPlace", "consent", "upgrade"],
+  },
+};
