@@ -337,7 +337,7 @@ export class Peer {
   #acknowledge(connection: PeerConnection): void {
     if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
     const origin = this.#origin;
-    if (this.#suspect || this.#isRefused(origin)) return;
+    if (this.#suspect || this.#isRefused(origin) || this.#options.snapshots.behind) return;
     this.#acknowledging += 1;
     const position = this.#options.store.vector().get(this.#origin) ?? 0;
     void connection

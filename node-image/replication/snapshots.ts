@@ -49,6 +49,14 @@ export class Snapshots {
     };
   }
 
+  /**
+   * Some log cannot be followed: perhaps all that is here is thrown away soon for a snapshot, so nothing of it is to be
+   * acknowledged. The site is out of step until then.
+   */
+  get behind(): boolean {
+    return this.#running !== undefined || this.#blockedSinceMs !== undefined;
+  }
+
   /** A peer has told its heads: whether its log is not to be pulled now, because a snapshot is needed or under way. */
   consider(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
     if (this.#running !== undefined) return true;
