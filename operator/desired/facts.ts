@@ -2,6 +2,7 @@ import type { NodeEntry, SiteEntry } from "@keyfleet/crds/kms-cluster.ts";
 import type { Condition, KmsNode, Member } from "@keyfleet/crds/kms-node.ts";
 import type { NodeConditionType } from "@keyfleet/crds/reasons.ts";
 import type { KmsCluster, KubernetesObject, Observed, SiteView } from "../ports/types.ts";
+import { isContradicted } from "./contradiction.ts";
 import { listedMembers } from "./listed.ts";
 import { outStanding, type Standing } from "./standing.ts";
 import { targetVersion } from "./upgrade-requests.ts";
@@ -138,7 +139,9 @@ function nodeFacts(named: Named, { observed, kmsNode, listed, clusterIds }: Sour
   const says = conditionOf(kmsNode, "Serving")?.status === "True";
   const external = named.entry?.management === "External" || kmsNode?.spec.management === "External";
   // There is no pod to ask about; this site's operator reads the status from the node itself.
-  const confirmed = local ? external || podIsReady(observed, named.name) : ownSiteConfirms(view, named.name);
+  const elsewhere = () =>
+    ownSiteConfirms(view, named.name) && !(kmsNode !== undefined && isContradicted(observed, kmsNode));
+  const confirmed = local ? external || podIsReady(observed, named.name) : elsewhere();
   return {
     ...{ name: named.name, site: named.site, entry: named.entry, siteEntry: named.siteEntry },
     ...{ node: kmsNode, local, external, siteReachable },
