@@ -91,7 +91,7 @@ func loop(o options) {
 			}
 			id := ""
 			if err == nil {
-				id, err = create(client, fmt.Sprintf("%s-%d", o.name, number))
+				id, err = create(client, nameOf(o.name, number, try))
 			}
 			if err == nil {
 				say(line{"id": id, "endpoint": endpoint, "ms": time.Since(begin).Milliseconds()})
@@ -106,6 +106,14 @@ func loop(o options) {
 			client, at = nil, at+1
 		}
 	}
+}
+
+// nameOf gives every try a name of its own: one whose answer was lost may have been carried out, and then holds its name.
+func nameOf(base string, number, try int) string {
+	if try == 1 {
+		return fmt.Sprintf("%s-%d", base, number)
+	}
+	return fmt.Sprintf("%s-%d.%d", base, number, try)
 }
 
 // hangUp forgets a client whose connection failed. kmip-go v0.6.0 panics in Close when it could not connect again by itself.
