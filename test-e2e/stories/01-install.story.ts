@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { applyDocument, editDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";

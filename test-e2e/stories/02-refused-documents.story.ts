@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { applyDocument, type Document, editDocument, exampleDocument } from "../fleet/document.ts";

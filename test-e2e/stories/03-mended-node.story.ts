@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import { after, before, test } from "node:test";
 import { editDocument } from "../fleet/document.ts";
 import { nodesAt, waitForAllServing } from "../fleet/fleet.ts";

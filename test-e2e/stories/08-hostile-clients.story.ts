@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { attack, type Treatment } from "../fleet/hostile-clients.ts";

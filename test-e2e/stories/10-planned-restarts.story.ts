@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { until } from "../fleet/await.ts";

@@ -1,3 +1,5 @@
+import "./instance.ts";
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, test } from "node:test";
