@@ -2,7 +2,7 @@ import "./instance.ts";
 
 import { join } from "node:path";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
-import { applyDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
+import { applyDocument, type Document, exampleDocument, waitForCopies } from "../fleet/document.ts";
 import { allNodes, endpoints, type Fleet, waitForAllServing, writeServersCa } from "../fleet/fleet.ts";
 import { installOperators, makeClientCertificates } from "../fleet/install.ts";
 import { type Call, installClients } from "../fleet/kmip-clients.ts";
@@ -24,10 +24,12 @@ export async function emptySites(): Promise<void> {
   await powerOn();
 }
 
-/** The fleet of the story before, with everything on, or a new one; all nodes serve. */
+/** The fleet of the story before, with everything on, or a new one where that left another one behind; all nodes serve. */
 export async function aRunningFleet(): Promise<Fleet> {
   await powerOn();
-  if (!(await isInstalled())) {
+  const named = await nodesNamed();
+  if (named !== undefined && named !== namesOf(exampleDocument(place))) await emptySites();
+  if ((await nodesNamed()) === undefined) {
     await installOperators(place);
     await applyDocument(place, first, exampleDocument(place));
     await waitForCopies(place, 60_000);
@@ -56,10 +58,18 @@ async function powerOn(): Promise<void> {
   await place.sites.heal();
 }
 
-async function isInstalled(): Promise<boolean> {
-  const words = ["-n", namespace, "get", "kmscluster", cluster, "--ignore-not-found", "-o", "name"];
+/** The nodes that the first site's document names; undefined without one. */
+async function nodesNamed(): Promise<string | undefined> {
+  const words = ["-n", namespace, "get", "kmscluster", cluster, "--ignore-not-found", "-o", "json"];
   return place.sites.kubectl(first, words).then(
-    ({ stdout }) => stdout.trim() !== "",
-    () => false, // the kind is not known yet
+    ({ stdout }) => (stdout.trim() === "" ? undefined : namesOf(JSON.parse(stdout))),
+    () => undefined, // the kind is not known yet
   );
+}
+
+function namesOf({ spec }: Document): string {
+  return spec.sites
+    .flatMap(({ nodes }) => nodes.map(({ name }) => name))
+    .sort()
+    .join();
 }
