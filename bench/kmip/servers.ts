@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import type { Authority } from "../../node-image/testing/authority.ts";
@@ -198,7 +198,7 @@ function familyOf(pid: number): number[] {
 /** Ends the node in order, so that its key server writes the profile, and copies that out of the node's folder. */
 async function keepProfile(node: FleetNode): Promise<void> {
   await node.stop();
-  const folder = dirname(node.statusFile);
+  const folder = join(node.folder, "data");
   for (const name of readdirSync(folder).filter((each) => each.endsWith(".cpuprofile"))) {
     copyFileSync(join(folder, name), join(tmpdir(), name));
     console.log(`profile: ${join(tmpdir(), name)}`);

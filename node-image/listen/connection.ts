@@ -4,6 +4,7 @@ import { invalidMessage, type KmipHandler } from "../kmip/handler.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { LogFields } from "./log-budget.ts";
 import { messageReader } from "./message-reader.ts";
+import { flush, post } from "./outbox.ts";
 import type { Permits } from "./permits.ts";
 
 /** A client's connection after its certificate was accepted. */
@@ -59,6 +60,7 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   /** Says goodbye; what still comes is thrown away, so that the last answer is not lost to a reset. */
   const leave = () => {
     over = true;
+    flush();
     socket.end();
     const cut = setTimeout(() => socket.destroy(), lingerMs);
     socket.once("close", () => clearTimeout(cut));
@@ -98,7 +100,7 @@ async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: Conne
   const { caller, log, permits } = parts;
   if (message instanceof Error) {
     log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message });
-    socket.write(invalidMessage(message));
+    post(invalidMessage(message), socket);
     return false;
   }
   if (Date.now() > parts.expiresAt) {
@@ -122,7 +124,7 @@ function send(answer: Buffer, socket: TLSSocket, timeoutMs: number): boolean | P
     answer.fill(0);
     return false;
   }
-  if (socket.write(answer, () => answer.fill(0))) return true;
+  if (post(answer, socket)) return true;
   return drained(socket, timeoutMs);
 }
 
