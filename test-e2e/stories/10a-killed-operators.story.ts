@@ -11,8 +11,6 @@ import { aRunningFleet, type Fleet, first, place } from "./world.ts";
 
 // One that no other story names: what has departed comes back by consent only.
 const added = `${first}-k`;
-/** Phases that pass between two looks are struck together, so that a fast fleet shows fewer of them. */
-const fewestStrikes = 2;
 
 let fleet: Fleet;
 before(async () => {
@@ -28,16 +26,17 @@ test("a node joins, and leaves again, while all leading operators are killed -9 
     ({ sites }) => void sites.find(({ name }) => name === first)?.nodes.push({ name: added }),
   );
   const about = new RegExp(`\\b${added}\\b`);
-  const joined = await killAtPhases(place, { about, most: 4, done: () => isMember(added), deadlineMs: 300_000 });
+  const joined = await killAtPhases(place, { about, most: 8, done: () => isMember(added), deadlineMs: 300_000 });
   t.diagnostic(`killed after: ${joined.join("; ")}`);
-  assert.ok(joined.length >= fewestStrikes);
+  // Lock and Join may pass between two looks: then they are struck together.
+  assert.ok(joined.length >= 2);
   await editDocument(place, first, ({ sites }) => {
     for (const site of sites) site.nodes = site.nodes.filter(({ name }) => name !== added);
   });
   const gone = async () => (await nodesAt(place, first)).every(({ metadata }) => metadata.name !== added);
-  const left = await killAtPhases(place, { about, most: 4, done: gone, deadlineMs: 300_000 });
+  const left = await killAtPhases(place, { about, most: 8, done: gone, deadlineMs: 300_000 });
   t.diagnostic(`killed after: ${left.join("; ")}`);
-  assert.ok(left.length >= fewestStrikes);
+  assert.ok(left.length >= 3);
   for (const { metadata, spec } of await allNodes(place)) {
     const standings = spec.members.map(({ name, standing }) => `${name} ${standing}`);
     assert.ok(standings.includes(`${added} Departed`), `${metadata.name}: ${standings}`);
@@ -54,12 +53,12 @@ test("two nodes are upgraded and taken back while all leading operators are kill
   const about = /^lock: \w+ |drains$|is told Member|serves/;
   const versions = async () => (await allNodes(place)).map(({ status }) => status?.version);
   const two = async () => (await versions()).filter((version) => version === next).length >= 2;
-  const struck = await killAtPhases(place, { about, most: 6, done: two, deadlineMs: 420_000 });
+  const struck = await killAtPhases(place, { about, most: 12, done: two, deadlineMs: 420_000 });
   t.diagnostic(`killed after: ${struck.join("; ")}`);
-  assert.ok(struck.length >= fewestStrikes);
+  assert.ok(struck.length >= 4);
   await wantVersion(old);
   const back = async () => (await versions()).every((version) => version === old);
-  const again = await killAtPhases(place, { about, most: 4, done: back, deadlineMs: 420_000 });
+  const again = await killAtPhases(place, { about, most: 6, done: back, deadlineMs: 420_000 });
   t.diagnostic(`killed after: ${again.join("; ")}`);
   await load.end((line) => t.diagnostic(line));
 });
