@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { killAtOnce } from "./container-processes.ts";
 import { leaderAt, operatorProcess } from "./operators.ts";
@@ -14,10 +16,14 @@ interface Seen {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
+/** How long between two looks: a look costs three starts of kubectl, and the fleet needs the processors too. */
+const betweenLooksMs = 250;
+
 /**
  * Works on a fleet while the leading operators of all sites are killed -9 as soon as a phase is seen that was not seen
- * before, at most `most` times; answers with these phases when `done` says so. Their pods are deleted with them, because
- * Kubernetes would wait longer each time before it starts a container again.
+ * before, at most `most` times; answers with these phases when `done` says so and the last of them was struck too.
+ * Phases that pass between two looks are struck together. Their pods are deleted with them, because Kubernetes would
+ * wait longer each time before it starts a container again.
  */
 export async function killAtPhases(
   place: Place,
@@ -25,18 +31,29 @@ export async function killAtPhases(
 ): Promise<string[]> {
   const end = performance.now() + options.deadlineMs;
   const known = new Set(await phasesNow(place));
-  const struck: string[] = [];
-  while (!(await options.done())) {
-    if (performance.now() > end)
-      throw new Error(`not done in ${options.deadlineMs / 1000} s; seen: ${struck.join("; ")}`);
+  const struck: string[][] = [];
+  for (;;) {
+    const done = await options.done(); // asked before the look: what it rests on is then looked at
     const fresh = (await phasesNow(place)).filter((phase) => !known.has(phase));
     for (const phase of fresh) known.add(phase);
     const wanted = fresh.filter((phase) => options.about.test(phase));
-    if (wanted.length === 0 || struck.length >= options.most) continue;
-    struck.push(wanted.join(", "));
-    await Promise.all(place.sites.names.map((site) => killLeader(place, site)));
+    if (wanted.length > 0 && struck.length < options.most) {
+      struck.push(wanted);
+      await Promise.all(place.sites.names.map((site) => killLeader(place, site)));
+    } else if (done) return struck.flat();
+    if (performance.now() > end)
+      throw new Error(`not done in ${options.deadlineMs / 1000} s; seen: ${struck.flat().join("; ")}`);
+    await pause(betweenLooksMs);
   }
-  return struck;
+}
+
+/** Fails unless each of some phases is among those struck. */
+export function assertStruck(struck: readonly string[], ...phases: readonly RegExp[]): void {
+  for (const phase of phases)
+    assert.ok(
+      struck.some((one) => phase.test(one)),
+      `${phase} was not struck: ${struck}`,
+    );
 }
 
 async function killLeader(place: Place, site: string): Promise<void> {

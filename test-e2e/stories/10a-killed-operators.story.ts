@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { editDocument } from "../fleet/document.ts";
 import { allNodes, nodesAt } from "../fleet/fleet.ts";
 import { underLoad } from "../fleet/load.ts";
-import { killAtPhases } from "../fleet/phases.ts";
+import { assertStruck, killAtPhases } from "../fleet/phases.ts";
 import { nextVersion } from "../sites/next-version.ts";
 import { aRunningFleet, type Fleet, first, place } from "./world.ts";
 
@@ -28,15 +28,14 @@ test("a node joins, and leaves again, while all leading operators are killed -9 
   const about = new RegExp(`\\b${added}\\b`);
   const joined = await killAtPhases(place, { about, most: 8, done: () => isMember(added), deadlineMs: 300_000 });
   t.diagnostic(`killed after: ${joined.join("; ")}`);
-  // Lock and Join may pass between two looks: then they are struck together.
-  assert.ok(joined.length >= 2);
+  assertStruck(joined, /is told Join at/, /is told Member at/, /serves/);
   await editDocument(place, first, ({ sites }) => {
     for (const site of sites) site.nodes = site.nodes.filter(({ name }) => name !== added);
   });
   const gone = async () => (await nodesAt(place, first)).every(({ metadata }) => metadata.name !== added);
   const left = await killAtPhases(place, { about, most: 8, done: gone, deadlineMs: 300_000 });
   t.diagnostic(`killed after: ${left.join("; ")}`);
-  assert.ok(left.length >= 3);
+  assertStruck(left, /^lock: remove/, /is told Leave at/, /is Departed$/);
   for (const { metadata, spec } of await allNodes(place)) {
     const standings = spec.members.map(({ name, standing }) => `${name} ${standing}`);
     assert.ok(standings.includes(`${added} Departed`), `${metadata.name}: ${standings}`);
@@ -55,7 +54,7 @@ test("two nodes are upgraded and taken back while all leading operators are kill
   const two = async () => (await versions()).filter((version) => version === next).length >= 2;
   const struck = await killAtPhases(place, { about, most: 12, done: two, deadlineMs: 420_000 });
   t.diagnostic(`killed after: ${struck.join("; ")}`);
-  assert.ok(struck.length >= 4);
+  assertStruck(struck, /^lock: /, /drains$/, new RegExp(`serves ${next}$`));
   await wantVersion(old);
   const back = async () => (await versions()).every((version) => version === old);
   const again = await killAtPhases(place, { about, most: 6, done: back, deadlineMs: 420_000 });
