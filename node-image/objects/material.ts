@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { hashingAlgorithm, keyFormatType } from "./enumerations.ts";
 import type { Json } from "./types.ts";
 
@@ -120,7 +120,7 @@ const purpose = "keyfleet object 1";
 export function digestOf(material: Material): Json {
   return {
     hashingAlgorithm: hashingAlgorithm.sha256,
-    digestValue: createHash("sha256").update(material.bytes).digest("hex"),
+    digestValue: hash("sha256", material.bytes, "hex"),
     ...(material.format === 0 ? {} : { keyFormatType: material.format || keyFormatType.raw }),
   };
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { fact, type Json, type ManagedObject } from "./types.ts";
 
@@ -52,9 +52,7 @@ function claimedAt({ attributes }: ManagedObject, name: Json): number {
 
 function claimRow(name: Json): string {
   const { nameValue, nameType } = name as { readonly nameValue?: Json; readonly nameType?: Json };
-  const digest = createHash("sha256")
-    .update(JSON.stringify([nameType, nameValue]))
-    .digest("hex");
+  const digest = hash("sha256", JSON.stringify([nameType, nameValue]), "hex");
   return `.named ${digest.slice(0, 32)}`;
 }
 

@@ -150,8 +150,9 @@ export class DurabilityGate {
     const last = this.#heads.at(-1);
     if (last !== undefined && last.atMs === now) this.#heads.pop();
     this.#heads.push({ atMs: now, head });
-    const old = this.#heads.findLastIndex((entry) => entry.atMs <= now - stepDeadlineMs);
-    if (old > 0) this.#heads.splice(0, old);
+    // From the front, where the old ones are: there is an entry for each busy millisecond.
+    const young = this.#heads.findIndex((entry) => entry.atMs > now - stepDeadlineMs);
+    if (young > 1) this.#heads.splice(0, young - 1);
   }
 
   /** What is being answered without a site at this moment, it cannot come back behind. */

@@ -59,6 +59,8 @@ export class ObjectReader {
     const keyring = this.#keyring();
     if (keyring.closed) throw new StoreError("noMasterKey", "the master key is not in memory; use another node");
     if (ids.length > cachedListMax) return readObjects(this.#query, keyring, ids);
+    const kept = this.#allKept(ids);
+    if (kept !== undefined) return { objects: kept, damaged: [] };
     const objects: ManagedObject[] = [];
     const damaged: string[] = [];
     const readings = ids.filter(isUuid).map((id) => [id, this.#recall(id) ?? this.#ask(id)] as const);
@@ -100,6 +102,17 @@ export class ObjectReader {
     this.#weight = 0;
     for (const pending of this.#pending.values()) pending.stale = true;
     this.#pending.clear();
+  }
+
+  /** Known ones of these in the order asked, unless the database must be asked for one. */
+  #allKept(ids: readonly string[]): ManagedObject[] | undefined {
+    const objects: ManagedObject[] = [];
+    for (const id of ids) {
+      const reading = this.#recall(id);
+      if (reading === undefined || reading === "damaged") return undefined;
+      if (reading !== "absent") objects.push(reading);
+    }
+    return objects;
   }
 
   #recall(id: string): Reading | undefined {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Keyring } from "../keys/types.ts";
 import { StoreError } from "./error.ts";
 import { isDestroyed, type State } from "./law.ts";
@@ -41,7 +41,7 @@ export function checkMaterial(id: string, state: State, sealed: Buffer | null | 
 
 /** Names sealed material: SHA-256, base64. */
 export function digestOf(sealed: Buffer): string {
-  return createHash("sha256").update(sealed).digest("base64");
+  return hash("sha256", sealed, "base64");
 }
 
 function matches(keyring: Keyring, { id, state, mac }: Row): boolean {

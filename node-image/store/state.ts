@@ -11,8 +11,7 @@ const version = 1;
 export function encodeState(state: State): string {
   const { born, facts, attributes } = state;
   const stamps = sortedStamps(state);
-  const places = new Map(stamps.map((stamp, index) => [keyOf(stamp), index]));
-  const place = (stamp: Stamp) => places.get(keyOf(stamp));
+  const place = placesOf(stamps);
   const head = born === undefined ? null : [place(born.stamp), born.owner, born.objectType, born.sealedDigest];
   const entries = [...attributes]
     .sort(([one], [other]) => (one < other ? -1 : 1))
@@ -50,9 +49,23 @@ function bornOf(born: NonNullable<Encoded["born"]>, stampAt: (index: number) => 
 }
 
 function sortedStamps({ born, attributes }: State): Stamp[] {
-  const all = [...attributes.values()].map(({ stamp }) => stamp);
-  if (born !== undefined) all.push(born.stamp);
-  return [...new Map(all.map((stamp) => [keyOf(stamp), stamp])).values()].sort(compareStamps);
+  const found = new Map<string, Stamp>();
+  let last: Stamp | undefined;
+  const add = (stamp: Stamp) => {
+    // Most attributes come from one operation and share its stamp.
+    if (stamp !== last) found.set(keyOf(stamp), stamp);
+    last = stamp;
+  };
+  for (const { stamp } of attributes.values()) add(stamp);
+  if (born !== undefined) add(born.stamp);
+  return [...found.values()].sort(compareStamps);
+}
+
+/** The index of a stamp among those that there are. */
+function placesOf(stamps: readonly Stamp[]): (stamp: Stamp) => number {
+  if (stamps.length === 1) return () => 0;
+  const places = new Map(stamps.map((stamp, index) => [keyOf(stamp), index]));
+  return (stamp) => places.get(keyOf(stamp)) as number;
 }
 
 function keyOf(stamp: Stamp): string {
