@@ -139,7 +139,7 @@ async function ready(site: string, workers: readonly string[], begin: number): P
       names.every((name) => rows.some(([node, status, time]) => node === name && status === "True" && fresh(time)))
     );
   };
-  const what = `${names.join(", ")} to be Ready; see the logs in ${siteFolder(site)}`;
+  const what = `${names.join(", ")} to be Ready; see log/ and w*/log/ in ${siteFolder(site)}`;
   await until(reported, what, { deadlineMs: readyDeadlineMs, everyMs: 400 });
 }
 
