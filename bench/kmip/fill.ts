@@ -102,7 +102,7 @@ async function keyringOf(client: pg.Client, folder: string): Promise<MasterKeyri
 async function createdOnce(keyring: MasterKeyring, owner: string): Promise<Created> {
   const changes: Change[] = [];
   const store: Store = {
-    incarnation: "00000000-0000-4000-8000-000000000001",
+    holder: "00000000-0000-4000-8000-000000000001",
     onRemote: () => undefined,
     object: async () => undefined,
     objects: async () => [],

@@ -55,8 +55,11 @@ export interface ObjectFilter {
 
 /** Durable objects. Rejects with StoreError; nothing of a failed call stays. */
 export interface Store {
-  /** UUID of this life of the node's log; what one node alone may write carries it. */
-  readonly incarnation: string;
+  /**
+   * UUID under which this node holds rights; what one node alone may write carries it. That of its log, and of those that
+   * followed it without being known to have gone on elsewhere: see docs/replication.md.
+   */
+  readonly holder: string;
   /** Called with objects that other nodes changed, durable here, where a changed row's name begins with the marker. */
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void;
   object(id: string): Promise<ManagedObject | undefined>;

@@ -20,8 +20,8 @@ export function stagedStore(base: Store): StagedStore {
   return {
     store: {
       // A node whose disk was set back takes another one, perhaps in the middle of the batch.
-      get incarnation() {
-        return base.incarnation;
+      get holder() {
+        return base.holder;
       },
       onRemote: (marker, listener) => base.onRemote(marker, listener),
       object: async (id) => staged.get(id) ?? (await base.object(id)),

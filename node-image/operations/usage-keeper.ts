@@ -126,7 +126,7 @@ export class UsageKeeper {
     // An object that is not durable yet (a batch that may be undone) cannot be counted.
     if (object === undefined) return units.map(() => "usedUp");
     if (limits === undefined) return units.map(() => "taken");
-    const own = this.#parts.store.incarnation;
+    const own = this.#parts.store.holder;
     const ledger = new Map(ledgers.ledgerOf(object.attributes, limits.epoch));
     const outcomes = units.map((each): Outcome => {
       const entry = ledgers.spend(ledger, own, each);
@@ -148,7 +148,7 @@ export class UsageKeeper {
   ): Readonly<Record<string, Json[]>> {
     const limits = ledgers.usageLimitsOf(object);
     if (limits === undefined) return {};
-    const own = this.#parts.store.incarnation;
+    const own = this.#parts.store.holder;
     const ledger = ledgers.ledgerOf(object.attributes, limits.epoch);
     const entry = change(ledger, own);
     if (entry === undefined || entry === ledger.get(own)) return {};

@@ -118,7 +118,7 @@ function changed(
   if (wanted.usageLimitsUnit !== limits.usageLimitsUnit) {
     throw new Refusal("PermissionDenied", "The unit of Usage Limits cannot be changed: delete them and add others");
   }
-  const own = context.store.incarnation;
+  const own = context.store.holder;
   const entry = retotal(ledger, own, wanted.usageLimitsTotal);
   if (entry === undefined) {
     throw new Refusal(
@@ -136,6 +136,6 @@ function newLimits({ usageLimitsTotal, usageLimitsUnit }: UsageLimits, context: 
   const epoch = context.newId();
   return {
     "Usage Limits": [{ usageLimitsTotal, usageLimitsUnit, epoch }],
-    [usageRow(epoch, context.store.incarnation)]: usageValue(firstEntry(usageLimitsTotal)),
+    [usageRow(epoch, context.store.holder)]: usageValue(firstEntry(usageLimitsTotal)),
   };
 }

@@ -1,3 +1,4 @@
+import { StoreError } from "../store/error.ts";
 import type { Durability, SiteStep } from "./types.ts";
 
 /** A site that has not acknowledged a write after this is out of step. */
@@ -17,6 +18,7 @@ interface Waiter {
   readonly head: number;
   readonly deadlineMs: number;
   readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Options of `DurabilityGate`; milliseconds are monotonic. */
@@ -67,8 +69,10 @@ export class DurabilityGate {
     return this.#positions.get(identity);
   }
 
-  /** This node's log is another one from now on: what was acknowledged of the one before says nothing of it. */
+  /** This node's log is another one from now on: what was acknowledged of the one before says nothing of it, and what waits is not known to be held. */
   forget(): void {
+    for (const { reject } of this.#waiters.splice(0))
+      reject(new StoreError("unavailable", "the database was exchanged; the outcome of the write is not known"));
     this.#positions.clear();
     this.#heads = [];
     this.#answered = { head: 0, atMs: 0 };
@@ -82,8 +86,8 @@ export class DurabilityGate {
       this.#answered = { head, atMs: this.#nowMs() };
       return Promise.resolve();
     }
-    return new Promise((resolve) => {
-      this.#waiters.push({ head, deadlineMs: this.#nowMs() + stepDeadlineMs, resolve });
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ head, deadlineMs: this.#nowMs() + stepDeadlineMs, resolve, reject });
     });
   }
 

@@ -32,8 +32,8 @@ async function end(): Promise<void> {
   await life?.store.close();
 }
 
-/** Starts it again; alone, it hears nobody. */
-async function start(how: "alone" | "with the others"): Promise<void> {
+/** Starts it again; alone, it has no replication at all; without one, it cannot reach the second node. */
+async function start(how: "alone" | "without one" | "with the others"): Promise<void> {
   const [, , { postgres, member, tls }] = nodes;
   const { socketDirectory, port } = postgres;
   const log = () => undefined;
@@ -41,7 +41,7 @@ async function start(how: "alone" | "with the others"): Promise<void> {
   const options = {
     store,
     self: member,
-    members: nodes.map((node) => node.member),
+    members: nodes.map(({ member: each }, at) => (how === "without one" && at === 1 ? { ...each, meshPort: 1 } : each)),
     tls,
     durability: "EverySite" as const,
     wrapFor: async () => ({ refusal: "no" }),
@@ -96,6 +96,49 @@ test("a node that was started from an older disk and has not written since begin
   for (const store of stores()) assert.equal((await store.objects(ids)).length, 3);
   assert.equal(life.exchange?.status().forked, undefined);
   assert.deepEqual((await life.store.audit()).findings, []);
+});
+
+test("a node that cannot ask every member goes on in a new log with its first write, and holds what it held", async () => {
+  const { incarnation: before, holder } = life.store;
+  await life.store.write([aCreate()]);
+  await equal();
+  await end();
+  await start("without one");
+  await until(
+    "it hears the other",
+    () => life.exchange?.status().peers.some((peer) => peer.lagOperations === 0) === true,
+  );
+  assert.equal(life.store.incarnation, before);
+  const create = aCreate();
+  await life.store.write([create]);
+  assert.notEqual(life.store.incarnation, before);
+  assert.equal(life.store.holder, holder);
+  await equal();
+  await end();
+  await start("with the others");
+  const { incarnation } = life.store;
+  await until("it has asked all", () => life.store.ownEndKnown, 15_000);
+  await life.store.write([aCreate()]);
+  assert.deepEqual([life.store.incarnation, life.store.holder], [incarnation, holder]);
+  await equal();
+  for (const store of stores()) assert.equal((await store.object(create.id))?.id, create.id);
+});
+
+test("a database that is exchanged for an older one under a running key server goes on in a new log", async () => {
+  await copyDisk();
+  const [before, create] = [life.store.incarnation, aCreate()];
+  await life.store.write([create]);
+  await equal();
+  await restoreDisk();
+  await change([
+    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'keyfleet' and pid <> pg_backend_pid()",
+  ]);
+  await until("it has a new incarnation", () => life.store.incarnation !== before, 15_000);
+  assert.equal(life.store.holder, life.store.incarnation);
+  await life.store.write([aCreate()]);
+  await equal();
+  assert.equal((await life.store.object(create.id))?.id, create.id);
+  assert.equal(life.exchange?.status().forked, undefined);
 });
 
 test("a node that has written since is refused by itself and by its peers; all else goes on", async () => {

@@ -15,6 +15,8 @@ export type Comparison =
 /** A peer holds more of this node's own log than this node: its database is an older one. */
 export interface OwnLogLost {
   readonly peer: string;
+  /** The log that it was about. */
+  readonly incarnation: string;
   /** This node's own last sequence, and the peer's. */
   readonly mine: number;
   readonly theirs: number;

@@ -55,6 +55,8 @@ create unlogged table if not exists mesh.positions (
 );
 -- The session that acknowledged: what it does later is a sign of life of its member, and need not be written.
 alter table mesh.positions add column if not exists backend integer;
+-- The log that was acknowledged: what was said of an earlier one says nothing of the present one.
+alter table mesh.positions add column if not exists origin uuid;
 create unlogged table if not exists mesh.handovers (
   identity text primary key,
   wrapped bytea,
@@ -149,11 +151,12 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   held bigint := (select keyfleet.position_of(n.incarnation) from keyfleet.node_self n where n.incarnation = of_origin);
   who text := mesh.caller();
-  before bigint := (select p.seq from mesh.positions p where p.identity = who);
+  before bigint := (select p.seq from mesh.positions p where p.identity = who and p.origin = of_origin);
 begin
   if held is null or up_to > held then return; end if;
-  insert into mesh.positions as p values (who, greatest(up_to, 0), default, pg_backend_pid())
-    on conflict (identity) do update set seq = excluded.seq, acknowledged = clock_timestamp(), backend = excluded.backend;
+  insert into mesh.positions as p (identity, seq, backend, origin) values (who, greatest(up_to, 0), pg_backend_pid(), of_origin)
+    on conflict (identity) do update
+      set seq = excluded.seq, acknowledged = clock_timestamp(), backend = excluded.backend, origin = excluded.origin;
   if before is distinct from greatest(up_to, 0) then
     perform pg_notify('acks', '');
   end if;

@@ -186,6 +186,23 @@ test("the end of a departed log is heard of peers by who was not told", async ()
   await until("all are connected with all", allConnected, 8_000);
 });
 
+test("who leaves acknowledges nothing, and who is fenced speaks to nobody, also when the others have not heard of it", async () => {
+  const [first, , third] = nodes;
+  const itself = (standing: MeshMember["standing"]) =>
+    third.join(membersFor(third).map((member) => (member.name === "dc3-a" ? { ...member, standing } : member)));
+  const inStep = () => exchanges[0]?.status().sites.find(({ site }) => site === "dc3")?.inStep;
+  await itself("Leaving");
+  const create = aCreate();
+  await first.store.write([create]);
+  assert.equal(inStep(), false, "nobody counts on it");
+  await until("it goes on taking in", async () => (await third.store.object(create.id)) !== undefined);
+  await itself("Fenced");
+  assert.deepEqual(exchanges[2]?.status().peers, []);
+  await itself("Member");
+  await until("it counts again", () => inStep() === true);
+  await until("all are connected with all", allConnected, 8_000);
+});
+
 test("a joiner gets the master key by its name in the certificate; others are refused", async () => {
   const tls = await fleet.certificate("dc1", { site: "dc1", name: "dc1-b" });
   const identity = "CN=dc1-b,OU=dc1,O=bank";

@@ -19,6 +19,7 @@ const backoffMaxMs = 1_000;
 const acknowledgementsInFlightMax = 4;
 /** Ends of departed logs are asked for at each connection and then at every so manieth look. */
 const fencesEvery = 30;
+const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 
 /** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
 export class Peer {
@@ -223,15 +224,14 @@ export class Peer {
     this.#hearsSigns = rows[0]?.hears === true;
     this.#theirs = heads;
     this.#problem = undefined;
+    // Before a snapshot, which would bring what is lacking of the own log as if it had never been lost.
+    await this.#watchOwnLog(connection, heads.get(store.incarnation));
     if (this.#options.snapshots.consider(this.member, heads)) return;
     await this.#judge(held.get(this.#origin) ?? 0, heads.get(this.#origin));
     this.#acknowledge(connection);
     for (const [origin, head] of heads) {
       const { seq: theirs, base } = head;
-      if (origin === store.incarnation) {
-        await this.#watchOwnLog(connection, head);
-        continue;
-      }
+      if (origin === store.incarnation) continue;
       const mine = store.vector().get(origin) ?? 0;
       if (isOtherHead(store.heads().get(origin), head)) {
         this.#refuse(origin, "forked");
@@ -256,20 +256,25 @@ export class Peer {
   }
 
   /** A peer that held more of this node's own log a look ago than this node holds now: the database is an older one. */
-  async #watchOwnLog(connection: PeerConnection, theirs: PeerHead): Promise<void> {
-    const { store, log, ownLogLost } = this.#options;
+  async #watchOwnLog(connection: PeerConnection, theirs: PeerHead = nothing): Promise<void> {
+    const { store, log, ownLog, ownLogLost } = this.#options;
+    // What a snapshot has emptied is filled again by its end.
+    if (store.intake.importing !== undefined) return;
     const { incarnation } = store;
-    const before = this.#ownLogAtPeer.incarnation === incarnation ? this.#ownLogAtPeer.seq : 0;
+    const known = this.#ownLogAtPeer.incarnation === incarnation ? this.#ownLogAtPeer.seq : 0;
     this.#ownLogAtPeer = { incarnation, seq: theirs.seq };
     const mine = store.vector().get(incarnation) ?? 0;
+    // What was durable a moment ago may be known there sooner than here; before the first write of a life nothing is.
+    const before = store.ownEndKnown ? known : theirs.seq;
     // As long as it takes more, it has found that what it has is the beginning of what is here.
     if (before < theirs.seq && before <= mine) return;
-    if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked") return;
+    if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked")
+      return ownLog.agreed(this.member.identity, incarnation);
     const peer = this.member.name;
     this.#problem = `holds ${theirs.seq} operations of this node, its own database ${mine}: that was restored or has lost writes`;
     log({ level: "error", event: "ownLogLost", peer, held: theirs.seq, own: mine });
     const comparison = theirs.seq <= mine ? "forked" : await compareAtPeer(connection, store, incarnation);
-    ownLogLost({ peer, mine, theirs: theirs.seq, comparison });
+    ownLogLost({ peer, incarnation, mine, theirs: theirs.seq, comparison });
   }
 
   /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */
@@ -337,7 +342,7 @@ export class Peer {
   #acknowledge(connection: PeerConnection): void {
     if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
     const origin = this.#origin;
-    if (this.#suspect || this.#isRefused(origin) || this.#options.snapshots.behind) return;
+    if (this.#suspect || this.#isRefused(origin) || this.#options.snapshots.behind || !this.#options.stays()) return;
     this.#acknowledging += 1;
     const position = this.#options.store.vector().get(this.#origin) ?? 0;
     void connection

@@ -4,6 +4,7 @@ import { DurabilityGate } from "./durability.ts";
 import type { OwnLogLost } from "./forks.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
+import { OwnLog } from "./own-log.ts";
 import { Pace } from "./pace.ts";
 import { Peer } from "./peer.ts";
 import { Pruner } from "./pruner.ts";
@@ -27,10 +28,10 @@ const tickMs = { waiting: 100, resting: 500 } as const;
 const lookEveryMs = 900;
 const endEveryMs = 5_000;
 /** The table, not the notification, says who acknowledged what: any member can send notifications. */
-const acknowledgements = "select identity, seq, acknowledged::text as at from mesh.positions";
+const acknowledgements = "select identity, seq, acknowledged::text as at from mesh.positions where origin = $1";
 /** Whatever the session does in which a member has acknowledged is a sign of life as well. */
 const signsOfLife = `select p.identity, p.seq, concat(p.acknowledged, a.state_change) as at from mesh.positions p
-  left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged`;
+  left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged where p.origin = $1`;
 // Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
 const endOverstayers = `select pg_terminate_backend(pid) from pg_stat_activity
   where usename = 'mesh' and xact_start < clock_timestamp() - interval '15 seconds'`;
@@ -50,6 +51,7 @@ export function startReplication(options: ReplicationOptions): Replication {
 class Exchange implements Replication {
   readonly #options: ReplicationOptions;
   readonly #gate: DurabilityGate;
+  readonly #ownLog: OwnLog;
   readonly #gossip: Gossip;
   readonly #pace: Pace;
   readonly #surroundings: Surroundings;
@@ -68,6 +70,8 @@ class Exchange implements Replication {
   #lookedMs = 0;
   #endedMs = 0;
   #forked: string | undefined;
+  /** The log that acknowledgements were read of. */
+  #incarnation: string;
   #stopped = false;
 
   constructor(options: ReplicationOptions) {
@@ -75,6 +79,9 @@ class Exchange implements Replication {
     this.#options = options;
     this.#members = options.members;
     this.#tls = options.tls;
+    this.#incarnation = store.incarnation;
+    const others = () => this.#members.filter((member) => this.#isOther(member)).map(({ identity }) => identity);
+    this.#ownLog = new OwnLog({ store, others, nowMs, log });
     this.#gossip = new Gossip(nowMs);
     this.#pace = new Pace({ store, nowMs, allHeard: () => this.#peers.every((peer) => peer.heard) });
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
@@ -89,6 +96,7 @@ class Exchange implements Replication {
     this.#pruner = new Pruner({ store, log, nowMs, ...this.#limits });
     this.#tick();
     this.#pruneLater();
+    store.setOpening(() => this.#ownLog.open());
     store.setGate((head) => this.#wait(head));
     store.onNotification((channel) => this.#notified(channel));
     void this.#openDoors();
@@ -101,14 +109,17 @@ class Exchange implements Replication {
     this.#tls = tls;
     store.setFences(fences(members));
     this.#gate.setSites(this.#otherSites());
-    const wanted = members.filter((member) => this.#isPeer(member));
+    // Who is fenced speaks to nobody either: others may not have heard of it yet, and would count what it holds.
+    const wanted = this.#isOut() ? [] : members.filter((member) => this.#isPeer(member));
     const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
     for (const peer of this.#peers) if (!kept.includes(peer)) peer.stop();
     const added = wanted.filter((member) => !kept.some((peer) => sameLink(member, peer.member)));
     const [gossip, pace, snapshots, surroundings] = [this.#gossip, this.#pace, this.#snapshots, this.#surroundings];
     const tlsNow = () => this.#tls;
     const ownLogLost = (found: OwnLogLost) => void this.#ownLogLost(found).catch(() => undefined);
-    const common = { tls: tlsNow, store, gossip, pace, snapshots, nowMs, log, surroundings, ownLogLost };
+    const stays = () => this.#standing() !== "Leaving";
+    const ownLog = this.#ownLog;
+    const common = { tls: tlsNow, store, gossip, pace, snapshots, nowMs, log, surroundings, ownLog, ownLogLost, stays };
     this.#peers = [...kept, ...added.map((member) => new Peer({ member, ...common }))];
   }
 
@@ -118,7 +129,7 @@ class Exchange implements Replication {
   }
 
   caughtUp(): boolean {
-    if (this.#forked !== undefined) return false;
+    if (this.#forked !== undefined || !this.#ownLog.asked) return false;
     if (this.#options.store.intake.importing !== undefined) return false;
     const reachable = this.#peers.filter((peer) => peer.reachable);
     if (reachable.length === 0) return !this.#members.some((member) => this.#isOther(member));
@@ -144,12 +155,14 @@ class Exchange implements Replication {
     this.#stopped = true;
     this.#snapshots.stop();
     this.#options.store.setGate(async () => undefined);
+    this.#options.store.setOpening(async () => undefined);
     for (const peer of this.#peers) peer.stop();
     // Nobody waits for sites that are no longer heard.
     this.#gate.setSites(new Map());
   }
 
   #wait(head: number): Promise<void> {
+    this.#follow();
     const held = this.#gate.wait(head);
     if (this.#gate.waiting > 0) this.#resting?.();
     return held;
@@ -195,22 +208,18 @@ class Exchange implements Replication {
    * The database is an older one. If nothing was written since, the log of before ends where the peers have it, and a new
    * one begins; else there are two logs of one name, and this node's later writes are nowhere else: people must decide.
    */
-  async #ownLogLost({ peer, mine, theirs, comparison }: OwnLogLost): Promise<void> {
+  async #ownLogLost({ peer, incarnation, mine, theirs, comparison }: OwnLogLost): Promise<void> {
     const { store, log } = this.#options;
-    if (this.#forked !== undefined) return;
-    const found = `its database is older than what it has written: ${peer} holds ${theirs} of its operations, it holds ${mine}`;
-    if (comparison === "same" && (await store.renew(mine))) {
-      await store.query("delete from mesh.positions");
-      for (const heard of Object.values(this.#heard)) heard.clear();
-      this.#gate.forget();
-      return log({ level: "warn", event: "newIncarnation", incarnation: store.incarnation, reason: found });
-    }
-    if (comparison === "same") return;
+    if (this.#forked !== undefined || incarnation !== store.incarnation) return;
+    const reason = `its database is older than what it has written: ${peer} holds ${theirs} of its operations, it holds ${mine}`;
+    // As long as the end is not known nothing is written, and what was pruned there need not be compared.
+    if (comparison === "same" || (comparison === "unknown" && !store.ownEndKnown))
+      return this.#ownLog.begin({ former: incarnation, head: mine, why: "setBack" }, reason);
     const why =
       comparison === "forked"
         ? "and it has written others since"
         : "and logs no longer tell whether it has written others since";
-    this.#forked = `${found}, ${why}; remove this node from the fleet and let it join again`;
+    this.#forked = `${reason}, ${why}; remove this node from the fleet and let it join again`;
     store.block(this.#forked);
     log({ level: "error", event: "forked", problem: this.#forked });
   }
@@ -255,10 +264,31 @@ class Exchange implements Replication {
   /** What is as it was at the last reading of its kind says nothing; clocks are not compared, since they may be set. */
   async #read(what: "acknowledgements" | "signsOfLife"): Promise<void> {
     const heard = this.#heard[what];
-    const rows = await this.#options.store.query(what === "signsOfLife" ? signsOfLife : acknowledgements);
+    const { store } = this.#options;
+    const { incarnation } = store;
+    const rows = await store.query(what === "signsOfLife" ? signsOfLife : acknowledgements, [incarnation]);
+    this.#follow();
+    if (incarnation !== this.#incarnation) return;
     const news = rows.filter(({ identity, at }) => heard.get(identity as string) !== at);
     for (const { identity, at } of news) heard.set(identity as string, at as string);
     this.#gate.allAcknowledged(news.map(({ identity, seq }) => [identity as string, Number(seq)]));
+  }
+
+  /** What was acknowledged of a former log says nothing of the present one. */
+  #follow(): void {
+    const { incarnation } = this.#options.store;
+    if (incarnation === this.#incarnation) return;
+    this.#incarnation = incarnation;
+    for (const heard of Object.values(this.#heard)) heard.clear();
+    this.#gate.forget();
+  }
+
+  #standing(): MeshMember["standing"] | undefined {
+    return this.#members.find(({ name }) => name === this.#options.self.name)?.standing;
+  }
+
+  #isOut(): boolean {
+    return ["Fenced", "Departed"].includes(this.#standing() ?? "");
   }
 
   #otherSites(): ReadonlyMap<string, readonly string[]> {

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { envelope } from "../store/operation.ts";
 import { openStore } from "../store/store.ts";
 import type { NodeStore } from "../store/types.ts";
+import { toWire } from "../store/wire.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate } from "../testing/mesh.ts";
 import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
@@ -16,18 +17,20 @@ const keyring = testKeyring();
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 let postgres: TestPostgres;
 const open: NodeStore[] = [];
+let databases = 0;
 
 before(async () => {
   postgres = await startPostgres();
 });
-after(async () => {
-  for (const store of open) await store.close();
-  await postgres?.stop();
+afterEach(async () => {
+  for (const store of open.splice(0)) await store.close();
 });
+after(() => postgres?.stop());
 
 async function aNode(): Promise<NodeStore> {
   const { socketDirectory, port } = postgres;
-  const database = `node${open.length}`;
+  const database = `node${databases}`;
+  databases += 1;
   const store = await openStore({
     socketDirectory,
     port,
@@ -158,3 +161,61 @@ test("operations that the peer keeps for later come with its snapshot", async ()
   assert.equal(joiner.status().unappliedOperations, 1);
   await isTaken(joiner, peer);
 });
+
+/** A joiner that has a peer's objects, while the peer has gone on: what is lacking is the log behind them. */
+async function anUnfinished(): Promise<{ readonly peer: NodeStore; readonly joiner: NodeStore }> {
+  const { peer } = await aPeer();
+  const joiner = await aNode();
+  let marks = 0;
+  const breaksOff = async (text: string, values?: readonly unknown[]) => {
+    marks += text.includes("mesh.mark") ? 1 : 0;
+    if (marks > 1) throw new Error("the connection was lost");
+    return peer.query(text, values);
+  };
+  await assert.rejects(takes(joiner, peer, breaksOff), /lost/);
+  assert.equal(joiner.intake.importing?.stage, "tail");
+  await peer.write([aCreate()]);
+  return { peer, joiner };
+}
+
+test("a snapshot goes on where it was broken off, by the log behind it", async () => {
+  const { peer, joiner } = await anUnfinished();
+  await takes(joiner, peer);
+  await isTaken(joiner, peer);
+});
+
+test("a snapshot is begun anew when the peer no longer has the log behind what was taken of it", async () => {
+  const { peer, joiner } = await anUnfinished();
+  await peer.prune(peer.vector(), -1_000);
+  await takes(joiner, peer);
+  await isTaken(joiner, peer);
+});
+
+for (const [sentence, log, reason] of [
+  ["never sends the log that it says to have", [], /does not send the log/],
+  ["sends another log instead", [anotherLog()], /another log/],
+] as const) {
+  test(`a peer that ${sentence} is not believed`, async () => {
+    const { peer, joiner } = await anUnfinished();
+    const lying = async (text: string, values?: readonly unknown[]) => {
+      if (text.includes("mesh.snapshot")) await peer.write([aCreate()]);
+      return text.includes("mesh.pull") ? log : peer.query(text, values);
+    };
+    await assert.rejects(takes(joiner, peer, lying), { code: "invalid", message: reason });
+    await takes(joiner, peer);
+    await isTaken(joiner, peer);
+  });
+}
+
+/** An operation of nobody's, as mesh.pull gives it. */
+function anotherLog(): Record<string, unknown> {
+  const unsigned = {
+    origin: randomUUID(),
+    seq: 1,
+    hlc: 1n << 16n,
+    kind: "none",
+    object: randomUUID(),
+    payload: Buffer.from("?"),
+  };
+  return { p: toWire({ ...unsigned, mac: keyring.mac(envelope(unsigned)) }) };
+}

@@ -29,11 +29,19 @@ export class Snapshot {
     const { intake } = this.#store;
     const mark = await this.#mark();
     if (intake.importing?.identity !== this.#identity) await intake.begin(this.#identity, mark);
+    if (await this.#goOn(intake)) return;
+    // Its logs no longer reach back to the rows that are here: it took a snapshot itself between an earlier try and this one.
+    await intake.begin(this.#identity, await this.#mark());
+    if (!(await this.#goOn(intake))) throw invalid("does not send the log that it says to have");
+  }
+
+  /** Takes what is still to come; false when the peer does not have the log behind the rows that are here. */
+  async #goOn(intake: Intake): Promise<boolean> {
     if (intake.importing?.stage === "rows") {
       await this.#rows(intake);
       await intake.rowsDone(await this.#kept());
     }
-    await this.#tail(await this.#mark());
+    return this.#tail(await this.#mark());
   }
 
   async #mark(): Promise<StoreMark> {
@@ -83,18 +91,21 @@ export class Snapshot {
   }
 
   /** Up to the mark and not beyond: only there can both be compared. */
-  async #tail(mark: StoreMark): Promise<void> {
+  async #tail(mark: StoreMark): Promise<boolean> {
     for (const { origin, seq } of mark.heads) {
       for (let mine = this.#position(origin); mine < seq; mine = this.#position(origin)) {
         const amount = Math.min(pullMax, seq - mine);
         const rows = await this.#connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine, amount]);
         const operations = rows.map((row) => asOperation(JSON.parse(row.p as string)));
+        if (operations.some((operation) => operation.origin !== origin))
+          throw invalid("sends another log than was asked for");
         const ingested = await this.#store.ingest(operations, { importing: true });
         if (ingested.outcome === "refused") throw invalid(`sent an operation that is refused: ${ingested.reason}`);
-        if (ingested.position === mine) throw invalid("does not send the log that it says to have");
+        if (this.#position(origin) === mine) return false;
       }
     }
     if (!(await this.#store.intake.confirm(mark))) throw invalid("sent other objects than it holds, or not all");
+    return true;
   }
 
   #position(origin: string): number {

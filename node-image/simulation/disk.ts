@@ -27,7 +27,9 @@ export class Disk {
   fences: Json = [];
   importing: Importing | undefined;
   /** As an unlogged table: gone when PostgreSQL crashes. Identity → position of this node's log. */
-  readonly positions = new Map<string, { readonly seq: number; readonly at: number }>();
+  readonly positions = new Map<string, { readonly origin: string; readonly seq: number; readonly at: number }>();
+  /** No key server has run on it yet. */
+  fresh = true;
 
   constructor(incarnation: string) {
     this.incarnation = incarnation;
@@ -42,6 +44,7 @@ export class Disk {
     for (const [identity, member] of this.members) copy.members.set(identity, member);
     copy.fences = this.fences;
     copy.importing = this.importing;
+    copy.fresh = this.fresh;
     return copy;
   }
 

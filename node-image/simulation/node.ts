@@ -100,7 +100,9 @@ export class SimulatedNode {
       renew: () => {
         this.disk.incarnation = this.#common.renewed(this);
       },
+      begins: this.disk.fresh,
     });
+    this.disk.fresh = false;
     this.store = store;
     this.exchange = startReplication({
       store: store as unknown as NodeStore,
@@ -221,10 +223,12 @@ export class SimulatedNode {
 
   #acknowledge(identity: string, upTo: number): Record<string, unknown>[] {
     // Who holds more than there is holds another log.
-    if (upTo > this.disk.position(this.disk.incarnation)) return [];
+    const origin = this.disk.incarnation;
+    if (upTo > this.disk.position(origin)) return [];
     this.#acknowledgements += 1;
-    const news = this.disk.positions.get(identity)?.seq !== upTo;
-    this.disk.positions.set(identity, { seq: Math.max(0, upTo), at: this.#acknowledgements });
+    const before = this.disk.positions.get(identity);
+    const news = before?.origin !== origin || before.seq !== upTo;
+    this.disk.positions.set(identity, { origin, seq: Math.max(0, upTo), at: this.#acknowledgements });
     if (news) this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
     return [];
   }

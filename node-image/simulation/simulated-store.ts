@@ -3,6 +3,7 @@ import { LogicalClock } from "../store/clock.ts";
 import { Draft, encode } from "../store/draft.ts";
 import { StoreError } from "../store/error.ts";
 import { Fences } from "../store/fences.ts";
+import type { Renewal } from "../store/ledger.ts";
 import type { Ingested, NodeStore, Operation, Vector } from "../store/types.ts";
 import { takingIn } from "../store/writer.ts";
 import { keyring } from "./checksum.ts";
@@ -21,6 +22,8 @@ export interface StoreParts {
   readonly appended: (operations: readonly Operation[]) => void;
   /** Gives the disk's own log a new name. */
   readonly renew: () => void;
+  /** The disk is new. */
+  readonly begins: boolean;
 }
 
 interface Entry {
@@ -40,6 +43,8 @@ export class SimulatedStore {
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #fences: Fences;
   #gate: (head: number) => Promise<void> = async () => undefined;
+  #opening: () => Promise<void> = async () => undefined;
+  #ownEndKnown: boolean;
   #queue: Entry[] = [];
   #flushing = false;
   #available = true;
@@ -47,6 +52,7 @@ export class SimulatedStore {
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.#ownEndKnown = parts.begins;
     this.intake = new SimulatedIntake(parts.disk, (work) => this.#alone(work));
     this.#fences = new Fences({
       keyring: () => keyring,
@@ -113,12 +119,26 @@ export class SimulatedStore {
     return head?.seq === seq ? head.mac : disk.log(origin).find((operation) => operation.seq === seq)?.mac;
   }
 
-  renew(head: number): Promise<boolean> {
-    return this.#alone(() => {
-      if ((this.#vector.get(this.incarnation) ?? 0) > head) return false;
+  get ownEndKnown(): boolean {
+    return this.#ownEndKnown;
+  }
+
+  setOwnEndKnown(): void {
+    this.#ownEndKnown = true;
+  }
+
+  setOpening(opening: () => Promise<void>): void {
+    this.#opening = opening;
+  }
+
+  async renew({ former, head }: Renewal): Promise<boolean> {
+    const renewed = await this.#alone(() => {
+      if (this.incarnation !== former || (this.#vector.get(this.incarnation) ?? 0) > head) return false;
       this.#parts.renew();
       return true;
     });
+    this.#ownEndKnown ||= renewed;
+    return renewed;
   }
 
   block(reason: string): void {
@@ -138,6 +158,7 @@ export class SimulatedStore {
   async write(changes: readonly Change[]): Promise<number> {
     this.#mustBeWhole();
     if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
+    if (!this.#ownEndKnown) await this.#opening();
     const encoded = encode(changes);
     let head = 0;
     let problem: StoreError | undefined;
@@ -181,9 +202,9 @@ export class SimulatedStore {
       return [...disk.members].map(([identity, member]) => {
         return { identity, vector: member.vector, silent: wallMs() - member.heardMs };
       });
-    if (text.includes("delete from mesh.positions")) disk.positions.clear();
     if (!text.includes("from mesh.positions")) return [];
-    return [...disk.positions].map(([identity, { seq, at }]) => ({ identity, seq: `${seq}`, at: `${at}` }));
+    const positions = [...disk.positions].filter(([, { origin }]) => origin === values[0]);
+    return positions.map(([identity, { seq, at }]) => ({ identity, seq: `${seq}`, at: `${at}` }));
   }
 
   /** A notification of this node's PostgreSQL. */

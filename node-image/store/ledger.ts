@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
+import type { Json } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
 import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { grantMark } from "./grant-reader.ts";
 import { type Head, headsFrom } from "./head.ts";
+import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf } from "./holder.ts";
 import { KnownRows } from "./known-rows.ts";
 import { type Changed, Merge } from "./merge.ts";
 import { asOperation, understands } from "./operation.ts";
@@ -18,6 +20,7 @@ const pageSize = 1_000;
 /** Operations that are pruned in one turn of the writer, for each origin: some milliseconds. */
 const pruneMax = 1_000;
 /** Columns of keyfleet.append without any operation. */
+const continuedSetting = "continuedLogs";
 const noOperations = [[], [], [], [], [], [], [], [], []];
 
 /** How far a snapshot is taken in. */
@@ -31,6 +34,16 @@ export interface Importing {
   /** The last object that is in. */
   readonly after: string;
   readonly stage: "rows" | "tail";
+}
+
+/** When this node's log is to be followed by one of a new name. */
+export interface Renewal {
+  /** Only when it still has this name, */
+  readonly former: string;
+  /** and goes no further than this. */
+  readonly head: number;
+  /** Whether it is known to have gone on elsewhere, or could not be asked for: then what this node holds it goes on to hold. */
+  readonly why: "setBack" | "notAsked";
 }
 
 /** Options of `Ledger`. */
@@ -58,6 +71,7 @@ export class Ledger {
   #macs = new Map<string, Buffer>();
   #incarnation: string;
   readonly #former = new Set<string>();
+  #continued: Continued | undefined;
   #keyring: Keyring | undefined;
   #root: Root | undefined;
   #kept = 0;
@@ -74,18 +88,56 @@ export class Ledger {
     return this.#incarnation;
   }
 
-  /** Begins a log of a new name, unless the present one goes beyond `head`. */
-  async renew(client: pg.Client, head: number): Promise<boolean> {
-    if ((this.#vector.get(this.#incarnation) ?? 0) > head) return false;
+  /** Under which name this node holds rights. */
+  get holder(): string {
+    return holderOf(this.#continued, this.#incarnation, this.#vector);
+  }
+
+  /** How far this node's own log goes. */
+  get end(): number {
+    return this.#vector.get(this.#incarnation) ?? 0;
+  }
+
+  /** Begins a log of a new name, unless the present one has another name than `former` or goes beyond `head`. */
+  async renew(client: pg.Client, { former, head, why }: Renewal): Promise<boolean> {
+    if (this.#incarnation !== former || this.end > head) return false;
     const incarnation = randomUUID();
-    await client.query("update keyfleet.node_self set incarnation = $1", [incarnation]);
+    const { end, holder } = this;
+    const continued =
+      why === "setBack" ? undefined : continuedWith(this.#continued, { incarnation: former, end, holder });
+    await client.query(
+      `with setting as (insert into keyfleet.settings values ($2, $3)
+         on conflict (key) do update set value = excluded.value)
+       update keyfleet.node_self set incarnation = $1`,
+      [incarnation, continuedSetting, encodeContinued(continued)],
+    );
+    this.#former.add(holder);
+    this.#continued = continued;
     this.#nowIs(incarnation);
     return true;
   }
 
+  /**
+   * The connection is a new one. When less is there of this node's own log than was durable before, the database was
+   * exchanged for an older one while this process went on, and the log goes on elsewhere.
+   */
+  async reread(client: pg.Client): Promise<void> {
+    const { incarnation, end } = this;
+    await this.read(client);
+    const isFormer = this.#incarnation !== incarnation && this.#former.has(this.#incarnation);
+    const isShorter = this.#incarnation === incarnation && this.end < end;
+    // What a snapshot has emptied is no older database.
+    if (this.#importing !== undefined || !(isFormer || isShorter)) return;
+    await this.renew(client, { former: this.#incarnation, head: Number.MAX_SAFE_INTEGER, why: "setBack" });
+  }
+
   /** Whether what a write says only this node may say was said in the name of an earlier log: then it must not be written. */
   isOfFormer(attributes: readonly string[]): boolean {
-    return attributes.some((name) => this.#former.has(name.slice(name.lastIndexOf(" ") + 1)));
+    const { holder } = this;
+    return attributes.some((name) => {
+      const of = name.slice(name.lastIndexOf(" ") + 1);
+      return of !== holder && this.#former.has(of);
+    });
   }
 
   #nowIs(incarnation: string): void {
@@ -117,8 +169,14 @@ export class Ledger {
   async read(client: pg.Client): Promise<void> {
     const { rows } = await client.query("select origin, seq, hlc, mac from keyfleet.vector");
     // A new name may have been given in a transaction whose end was not heard of.
-    const self = await client.query("select incarnation from keyfleet.node_self");
+    const self = await client.query(
+      "select incarnation, (select value from keyfleet.settings where key = $1) as continued from keyfleet.node_self",
+      [continuedSetting],
+    );
     if (self.rows[0] !== undefined) this.#nowIs(self.rows[0].incarnation as string);
+    this.#continued = continuedFrom(self.rows[0]?.continued as Json | undefined);
+    for (const origin of [this.#continued?.holder ?? [], ...(this.#continued?.logs.keys() ?? [])].flat())
+      this.#former.add(origin);
     this.#rows.forget();
     this.#root = undefined;
     this.#vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));

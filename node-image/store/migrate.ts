@@ -22,9 +22,11 @@ const migrations: readonly Migration[] = [
 
 /**
  * Makes the database when it is not there and brings its tables to this software's version; safe to repeat and to interrupt.
- * Tables that newer software has changed are used when that software said so of this version, else refused.
+ * Tables that newer software has changed are used when that software said so of this version, else refused. Resolves
+ * whether the node's own log begins here and now.
  */
-export async function migrate(place: Place, softwareVersion = "0.0.0"): Promise<void> {
+export async function migrate(place: Place, softwareVersion = "0.0.0"): Promise<boolean> {
+  let begins = false;
   await within({ ...place, database: "postgres" }, async (client) => {
     const { rowCount } = await client.query("select from pg_database where datname = $1", [place.database]);
     if (rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(place.database)}`);
@@ -48,9 +50,11 @@ export async function migrate(place: Place, softwareVersion = "0.0.0"): Promise<
       await client.query(readFileSync(join(import.meta.dirname, file), "utf8"));
       await client.query("insert into public.keyfleet_schema values ($1, $2)", [index + 1, worksWith]);
     }
-    await client.query("insert into keyfleet.node_self values (true, $1) on conflict do nothing", [randomUUID()]);
+    const text = "insert into keyfleet.node_self values (true, $1) on conflict do nothing";
+    begins = (await client.query(text, [randomUUID()])).rowCount === 1;
     await client.query("commit");
   });
+  return begins;
 }
 
 async function within(place: Place, work: (client: pg.Client) => Promise<void>): Promise<void> {

@@ -346,7 +346,7 @@ test("what was said in the name of a log that has ended is not written into the 
     return store.write([{ kind: "change", id: create.id, facts: 0, attributes }]);
   };
   await use(before);
-  assert.equal(await store.renew(store.status().head), true);
+  assert.equal(await store.renew({ former: before, head: store.status().head, why: "setBack" }), true);
   await assert.rejects(use(before), hasCode("unavailable"));
   await use(store.incarnation);
   assert.deepEqual(store.vector().get(before), 2);

@@ -9,6 +9,7 @@ import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
 import { Intake } from "./intake.ts";
+import type { Renewal } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
 import type { Found } from "./read.ts";
@@ -60,9 +61,9 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
 }
 
 async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise<NodeStore> {
-  await migrate(place, options.softwareVersion);
+  const begins = await migrate(place, options.softwareVersion);
   const { rows } = await pool.query("select incarnation from keyfleet.node_self");
-  const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string });
+  const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string, begins });
   await store.open();
   return store;
 }
@@ -86,9 +87,12 @@ class PostgresStore implements NodeStore {
   #closed = false;
   #blocked: string | undefined;
   #gate: (head: number) => Promise<void> = async () => undefined;
+  #opening: () => Promise<void> = async () => undefined;
+  #ownEndKnown: boolean;
 
-  constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string }) {
+  constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string; begins: boolean }) {
     const { place, pool, options, incarnation } = parts;
+    this.#ownEndKnown = parts.begins;
     this.#pool = pool;
     this.#log = options.log;
     this.#place = place;
@@ -165,10 +169,15 @@ class PostgresStore implements NodeStore {
     return this.#writer.ledger.incarnation;
   }
 
+  get holder(): string {
+    return this.#writer.ledger.holder;
+  }
+
   async write(changes: readonly Change[]): Promise<void> {
     this.#mustBeWhole();
     if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
     if (changes.length === 0) return;
+    if (!this.#ownEndKnown) await this.#opening();
     await this.#gate(await this.#writer.write(changes));
   }
 
@@ -200,8 +209,22 @@ class PostgresStore implements NodeStore {
     return (await this.query(text, [origin, seq]))[0]?.mac as Buffer | undefined;
   }
 
-  renew(head: number): Promise<boolean> {
-    return this.#writer.alone((client) => this.#writer.ledger.renew(client, head));
+  get ownEndKnown(): boolean {
+    return this.#ownEndKnown;
+  }
+
+  setOwnEndKnown(): void {
+    this.#ownEndKnown = true;
+  }
+
+  setOpening(opening: () => Promise<void>): void {
+    this.#opening = opening;
+  }
+
+  async renew(renewal: Renewal): Promise<boolean> {
+    const renewed = await this.#writer.alone((client) => this.#writer.ledger.renew(client, renewal));
+    this.#ownEndKnown ||= renewed;
+    return renewed;
   }
 
   block(reason: string): void {

@@ -2,6 +2,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Json, Store } from "../objects/types.ts";
 import type { Audit } from "./audit.ts";
 import type { Intake } from "./intake.ts";
+import type { Renewal } from "./ledger.ts";
 
 /** Why the store refused or failed; `unavailable` may also mean that the outcome is not known, `damaged` that the database is not as it was written. */
 export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany" | "damaged";
@@ -103,11 +104,22 @@ export interface NodeStore extends Store {
   saveMasterKeys(rows: readonly SealedMasterKey[]): Promise<void>;
   /** Resolves true when PostgreSQL answers a query. */
   ping(): Promise<boolean>;
+  /** UUID of this node's own log. */
+  readonly incarnation: string;
   vector(): Vector;
   /** MAC of one operation; undefined when it is not in the log, or not any more. */
   macAt(origin: string, seq: number): Promise<Buffer | undefined>;
-  /** Begins a log of a new name, unless the present one goes beyond `head`; resolves whether it did. */
-  renew(head: number): Promise<boolean>;
+  /**
+   * Whether this node's own log surely ends where its database says, so that it may be gone on with: this process has begun
+   * it, or all members were asked. A database that was started from an older disk does not know how far its log went.
+   */
+  readonly ownEndKnown: boolean;
+  /** All who may hold some of the own log were asked, and none holds more than is here. */
+  setOwnEndKnown(): void;
+  /** Called before each write as long as the end of the own log is not known. Default: nothing is done. */
+  setOpening(opening: () => Promise<void>): void;
+  /** Begins a log of a new name, unless the present one has another name than is said or goes beyond `head`; resolves whether it did. */
+  renew(renewal: Renewal): Promise<boolean>;
   /** From now on writes are refused, with the reason. */
   block(reason: string): void;
   /** The vector with the MAC of each log's last operation, which tells a log from another of the same name. */

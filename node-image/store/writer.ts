@@ -161,7 +161,7 @@ export class Writer {
       if (rows[0].held !== true) throw new StoreError("unavailable", "another key server writes to this database");
       client.on("notification", (message) => notified(message.channel));
       for (const channel of channels) await client.query(`listen ${channel}`);
-      await this.ledger.read(client);
+      await this.ledger.reread(client);
       if (this.#keyring !== undefined) await this.ledger.trust(client, this.#keyring);
       if (this.#closed) throw new StoreError("unavailable", "the store is closed");
     } catch (error) {

@@ -5,7 +5,7 @@ import type { ManagedObject, Store } from "../objects/types.ts";
 export function memoryStore(): Store {
   const objects = new Map<string, ManagedObject>();
   return {
-    incarnation: "00000000-0000-4000-8000-000000000001",
+    holder: "00000000-0000-4000-8000-000000000001",
     onRemote: () => undefined,
     object: async (id) => objects.get(id),
     objects: async (ids) => ids.flatMap((id) => objects.get(id) ?? []),

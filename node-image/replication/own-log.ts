@@ -1,0 +1,70 @@
+import type { Renewal } from "../store/ledger.ts";
+import type { Log, NodeStore } from "../store/types.ts";
+
+/** A node that starts waits so long for all members' word before it counts as caught up without it. */
+const askMs = 3_000;
+
+/** Options of `OwnLog`. */
+export interface OwnLogOptions {
+  readonly store: Pick<NodeStore, "incarnation" | "vector" | "renew" | "ownEndKnown" | "setOwnEndKnown">;
+  /** Identities of all other members that take part in the exchange. */
+  readonly others: () => readonly string[];
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/**
+ * Whether a node that starts may go on with its log. Its disk may be older than what it has written, and members may hold
+ * more: a sequence that was used must never be used again for something else. So the log goes on only once every member has
+ * said that it holds no more of it. Who is to write before that begins a log of a new name, and has the rest of the one
+ * before, if there is more of it, from those who hold it.
+ */
+export class OwnLog {
+  readonly #options: OwnLogOptions;
+  readonly #startedMs: number;
+  readonly #agreed = new Set<string>();
+
+  constructor(options: OwnLogOptions) {
+    this.#options = options;
+    this.#startedMs = options.nowMs();
+  }
+
+  /** Nothing that is still to come is worth waiting for. */
+  get asked(): boolean {
+    const { store, nowMs } = this.#options;
+    return store.ownEndKnown || nowMs() - this.#startedMs >= askMs;
+  }
+
+  /** A peer holds nothing of the log of this name that is not here. */
+  agreed(identity: string, incarnation: string): void {
+    if (this.#options.store.ownEndKnown || incarnation !== this.#options.store.incarnation) return;
+    this.#agreed.add(identity);
+    this.#conclude();
+  }
+
+  /** Before the first write of this life. */
+  async open(): Promise<void> {
+    this.#conclude();
+    const { store } = this.#options;
+    if (store.ownEndKnown) return;
+    const { incarnation } = store;
+    const head = store.vector().get(incarnation) ?? 0;
+    const reason = `it was started again and could not ask ${this.#missing().join(", ")} how much they hold of its log`;
+    await this.begin({ former: incarnation, head, why: "notAsked" }, reason);
+  }
+
+  /** Begins a log of a new name in place of this one, with a reason for people. */
+  async begin(renewal: Renewal, reason: string): Promise<void> {
+    const { store, log } = this.#options;
+    if (await store.renew(renewal))
+      log({ level: "warn", event: "newIncarnation", incarnation: store.incarnation, reason });
+  }
+
+  #missing(): readonly string[] {
+    return this.#options.others().filter((identity) => !this.#agreed.has(identity));
+  }
+
+  #conclude(): void {
+    if (this.#missing().length === 0) this.#options.store.setOwnEndKnown();
+  }
+}
