@@ -32,6 +32,12 @@ async function end(): Promise<void> {
   await life?.store.close();
 }
 
+/** Ends its PostgreSQL as well and starts it again, as it is when a machine starts or its disk was exchanged. */
+async function restartDatabase(): Promise<void> {
+  await nodes[2].postgres.terminate();
+  await nodes[2].postgres.start();
+}
+
 /** Starts it again; alone, it has no replication at all; without one, it cannot reach the second node. */
 async function start(how: "alone" | "without one" | "with the others"): Promise<void> {
   const [, , { postgres, member, tls }] = nodes;
@@ -86,6 +92,7 @@ test("a node that was started from an older disk and has not written since begin
   const before = life.store.incarnation;
   await end();
   await restoreDisk();
+  await restartDatabase();
   await start("with the others");
   assert.equal(life.store.incarnation, before);
   await until("it has a new incarnation", () => life.store.incarnation !== before, 15_000);
@@ -103,6 +110,7 @@ test("a node that cannot ask every member goes on in a new log with its first wr
   await life.store.write([aCreate()]);
   await equal();
   await end();
+  await restartDatabase();
   await start("without one");
   await until(
     "it hears the other",
@@ -115,6 +123,7 @@ test("a node that cannot ask every member goes on in a new log with its first wr
   assert.equal(life.store.holder, holder);
   await equal();
   await end();
+  await restartDatabase();
   await start("with the others");
   const { incarnation } = life.store;
   await until("it has asked all", () => life.store.ownEndKnown, 15_000);
@@ -122,6 +131,17 @@ test("a node that cannot ask every member goes on in a new log with its first wr
   assert.deepEqual([life.store.incarnation, life.store.holder], [incarnation, holder]);
   await equal();
   for (const store of stores()) assert.equal((await store.object(create.id))?.id, create.id);
+});
+
+test("a key server that is started again without its PostgreSQL goes on with its log, whoever is away", async () => {
+  const { incarnation: before } = life.store;
+  await end();
+  await start("without one");
+  await life.store.write([aCreate()]);
+  assert.equal(life.store.incarnation, before);
+  await end();
+  await start("with the others");
+  await equal();
 });
 
 test("a database that is exchanged for an older one under a running key server goes on in a new log", async () => {
@@ -133,7 +153,8 @@ test("a database that is exchanged for an older one under a running key server g
   await change([
     "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'keyfleet' and pid <> pg_backend_pid()",
   ]);
-  await until("it has a new incarnation", () => life.store.incarnation !== before, 15_000);
+  const isBack = () => life.store.status().available && life.store.incarnation !== before;
+  await until("it is back with a new incarnation", isBack, 15_000);
   assert.equal(life.store.holder, life.store.incarnation);
   await life.store.write([aCreate()]);
   await equal();

@@ -12,6 +12,7 @@ import { Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
+import { OwnEnd } from "./own-end.ts";
 import type { Found } from "./read.ts";
 import { Searches } from "./searches.ts";
 import type {
@@ -87,19 +88,23 @@ class PostgresStore implements NodeStore {
   #closed = false;
   #blocked: string | undefined;
   #gate: (head: number) => Promise<void> = async () => undefined;
-  #opening: () => Promise<void> = async () => undefined;
-  #ownEndKnown: boolean;
+  readonly #ownEnd: OwnEnd;
 
   constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string; begins: boolean }) {
     const { place, pool, options, incarnation } = parts;
-    this.#ownEndKnown = parts.begins;
     this.#pool = pool;
     this.#log = options.log;
     this.#place = place;
     this.#nowMs = options.nowMs;
     this.#auditAfter(auditFirstMs);
     this.#clock = new LogicalClock(options.nowMs);
+    this.#ownEnd = new OwnEnd(parts.begins, {
+      query: (text) => this.query(text),
+      setting: (key) => this.setting(key),
+      setSetting: (key, value) => this.setSetting(key, value),
+    });
     const notified = (channel: string) => {
+      if (channel === "connected") this.#ownEnd.keep();
       for (const listener of this.#listeners) listener(channel);
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
@@ -148,6 +153,7 @@ class PostgresStore implements NodeStore {
   async open(): Promise<void> {
     this.#fences.restore(await this.setting(fencesSetting));
     await this.#writer.open();
+    await this.#ownEnd.recall();
   }
 
   async object(id: string): Promise<ManagedObject | undefined> {
@@ -177,7 +183,7 @@ class PostgresStore implements NodeStore {
     this.#mustBeWhole();
     if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
     if (changes.length === 0) return;
-    if (!this.#ownEndKnown) await this.#opening();
+    if (!this.#ownEnd.known) await this.#ownEnd.opening();
     await this.#gate(await this.#writer.write(changes));
   }
 
@@ -210,20 +216,20 @@ class PostgresStore implements NodeStore {
   }
 
   get ownEndKnown(): boolean {
-    return this.#ownEndKnown;
+    return this.#ownEnd.known;
   }
 
   setOwnEndKnown(): void {
-    this.#ownEndKnown = true;
+    this.#ownEnd.know();
   }
 
   setOpening(opening: () => Promise<void>): void {
-    this.#opening = opening;
+    this.#ownEnd.opening = opening;
   }
 
   async renew(renewal: Renewal): Promise<boolean> {
     const renewed = await this.#writer.alone((client) => this.#writer.ledger.renew(client, renewal));
-    this.#ownEndKnown ||= renewed;
+    if (renewed) this.#ownEnd.know();
     return renewed;
   }
 

@@ -111,7 +111,8 @@ export interface NodeStore extends Store {
   macAt(origin: string, seq: number): Promise<Buffer | undefined>;
   /**
    * Whether this node's own log surely ends where its database says, so that it may be gone on with: this process has begun
-   * it, or all members were asked. A database that was started from an older disk does not know how far its log went.
+   * it, or all members were asked, or an earlier process knew it and PostgreSQL has run ever since. A database that was
+   * started from an older disk does not know how far its log went.
    */
   readonly ownEndKnown: boolean;
   /** All who may hold some of the own log were asked, and none holds more than is here. */
