@@ -43,7 +43,10 @@ const widest = aCluster(({ spec }) => {
   for (const site of spec.sites) site.nodes.push({ name: `${site.name}-c` }, { name: `${site.name}-d` });
 });
 const setting = { cluster, requests: requestsFor(widest), theme: themes[values.theme] };
-const founded = await foundedFleet(setting);
+const founded = await foundedFleet(setting).catch((error: unknown) => {
+  console.log(`seed 0: a fleet that comes up without faults: ${(error as Error).message}`);
+  process.exit(1);
+});
 const happened = new Map<string, number>();
 const did = new Map<string, number>();
 const totals = { steps: 0, writes: 0, passed: 0 };

@@ -47,7 +47,7 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
   const turn = isTurnOfExternal(observed, fleet, node);
   const version = turn ? fleet.target : versionOf(fleet, node);
   const paused = isPaused(observed.cluster);
-  const settings = settingsNow(observed.cluster, node, turn);
+  const settings = settingsNow(observed, node, turn);
   const spec: KmsNodeSpec = {
     cluster: name,
     ...(clusterId === undefined ? {} : { clusterId }),

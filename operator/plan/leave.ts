@@ -1,7 +1,7 @@
 import { leavingAnnotation } from "../desired/consent.ts";
 import type { NodeFacts } from "../desired/facts.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { releaseLock, takeLock } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { leaveToOthers, removingSite } from "./removal.ts";
 import { othersKeepServing, siteKeepsServing } from "./serving-gates.ts";
@@ -11,12 +11,13 @@ import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 export const removeJoiner: FleetPolicy = (view) => leaveOne(view, leavers(view, "Joining"));
 
 /** Begins the removal of one member that the specification does not name any more and that does not serve. */
-export const removeDead: FleetPolicy = (view) => yielding(leaveOne(view, leavers(view, "Member", false)));
+export const removeDead: FleetPolicy = (view) => leaveOne(view, leavers(view, "Member", false), true);
 
 /** The same for one that serves, after joins and upgrades: so that what comes is there before what goes. */
-export const removeOne: FleetPolicy = (view) => yielding(leaveOne(view, leavers(view, "Member", true)));
+export const removeOne: FleetPolicy = (view) => leaveOne(view, leavers(view, "Member", true), true);
 
-function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefined {
+/** `yields` when policies below may go ahead while gates of the removal are closed. */
+function leaveOne(view: View, nodes: readonly NodeFacts[], yields?: true): FleetStep | undefined {
   if (nodes.length === 0) return undefined;
   const { lock, site } = view.observed;
   const choices = nodes.map((node) => ({ node, blocked: closedGates(view, node) }));
@@ -24,9 +25,12 @@ function leaveOne(view: View, nodes: readonly NodeFacts[]): FleetStep | undefine
   if (choice === undefined) return undefined;
   const { node, blocked } = choice;
   const doing = `removing ${node.name}`;
-  if (lock.heldByMe && (lock.node !== node.name || lock.operation !== "remove"))
-    return releaseLock("its node is not the next to leave");
-  if (blocked.length > 0) return waitUnlocked(view, `waiting to remove ${node.name}`, blocked);
+  const isForOther = lock.heldByMe && (lock.node !== node.name || lock.operation !== "remove");
+  const waiting = `waiting to remove ${node.name}`;
+  // Whoever may go ahead meanwhile keeps the lock: it would be given back here and taken again there for ever.
+  if (blocked.length > 0 && (!lock.heldByMe || (yields && isForOther)))
+    return { kind: "wait", doing: waiting, blocked, ...(yields ? { yields } : {}) };
+  if (blocked.length > 0 || isForOther) return releaseLock(waiting);
   if (removingSite(view, node) !== site) return leaveToOthers(view, node, doing);
   if (!lock.heldByMe) return takeLock("remove", node.name, doing);
   return leaveStep(view, node, doing);
@@ -66,8 +70,4 @@ function capacityKept(view: View, node: NodeFacts): Blocked[] {
   const message = `leaves after ${names} has joined, so that the fleet keeps its capacity`;
   const remedy = `see why ${names} does not join, or take it out of the specification`;
   return [{ gate: "capacityKept", subject: node.name, message, remedy }];
-}
-
-function yielding(step: FleetStep | undefined): FleetStep | undefined {
-  return step?.kind === "wait" && step.blocked.length > 0 ? { ...step, yields: true } : step;
 }

@@ -3,7 +3,7 @@ import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
 import { hasHeard } from "./removal.ts";
 import { restartPending } from "./restart.ts";
-import { lags, rollPending } from "./roll.ts";
+import { correct, lags, lagsVersion, rollPending } from "./roll.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -17,15 +17,29 @@ export const settleLock: FleetPolicy = (view) => {
   const node = view.desired.fleet.nodes.find(({ name }) => name === lock.node);
   if (lock.operation === "remove" || node?.standing === "Departed") return settleRemoval(view, node);
   if (lock.operation === "level") return settleLevel(view);
-  const corrected = node !== undefined && !node.serving && lags(view, node);
+  const isRoll = rolls.has(lock.operation ?? "");
   // One that the specification does not name any more is not waited for: it is removed, as a dead one if need be.
   const isAwaited = node?.standing === "Member" && node.entry !== undefined;
-  if (isAwaited && !hasRecovered(node) && !corrected) return waitForRecovery(node);
-  if (rolls.has(lock.operation ?? "") && node !== undefined && isPending(view, node)) return undefined;
+  if (isAwaited && !hasRecovered(node)) {
+    const step = whileDown(view, node, isRoll);
+    if (step !== undefined) return step;
+  }
+  if (isRoll && node !== undefined && isPending(view, node)) return undefined;
   const stillWanted = waitingNodes(view).some(({ name }) => name === lock.node);
   const isJoin = lock.operation === "join" || lock.operation === "found";
   return stillWanted && isJoin ? undefined : releaseLock("nothing is left to do under it");
 };
+
+/** Waits for the node, unless something newer may help it; what a roll took down gets that under the same lock. */
+function whileDown(view: View, node: NodeFacts, isRoll: boolean): FleetStep | undefined {
+  if (node.serving || !hasBetter(view, node)) return waitForRecovery(node);
+  return isRoll ? correct(view, node) : undefined;
+}
+
+/** Whether a step can give the node something newer; what just joined gets new settings without one. */
+function hasBetter(view: View, node: NodeFacts): boolean {
+  return rolls.has(view.observed.lock.operation ?? "") ? lags(view, node) : lagsVersion(view, node);
+}
 
 function isPending(view: View, node: NodeFacts): boolean {
   return restartPending(view, node) || rollPending(view, node);

@@ -78,6 +78,20 @@ const beginning: readonly Case[] = [
     ["siteKeepsServing dc1-b"],
   ],
   [
+    "lets another keep the lock that it needs while gates of the removal are closed",
+    {
+      cluster: withoutB,
+      nodes: {
+        "dc1-a": { stage: "member", annotations: { "keyfleet.io/rolling": "0.1.0" } },
+        "dc1-b": { stage: "member", serving: false },
+        "dc2-a": { stage: "member", serving: false },
+      },
+      lock: { ...heldFor("dc1-a"), operation: "settings" },
+    },
+    ["dc1-a: Member"],
+    ["fleetKeepsServing dc1-b"],
+  ],
+  [
     "the dead before those that serve",
     {
       cluster: aCluster((c) => (c.spec.sites[0] = { name: "dc1", environment: "OnPremises", nodes: [] })),

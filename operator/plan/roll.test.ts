@@ -11,7 +11,7 @@ import {
   type WorldInTest,
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
-import { without } from "../testing/worlds.ts";
+import { madeAnew, without } from "../testing/worlds.ts";
 import { parseCron, startsAt } from "./cron.ts";
 import { planNext } from "./plan.ts";
 import { isOpen } from "./windows.ts";
@@ -103,6 +103,27 @@ const upgrade: readonly Case[] = [
     "a node that did not come up with the new version gets the old one back under the same lock",
     { nodes: { "dc1-a": downAt("0.2.0") }, lock: held("upgrade", "dc1-a") },
     ["dc1-a: Member"],
+  ],
+  [
+    "keeps the lock of a node that did not come back while the sites do not agree on what it gets instead",
+    { nodes: { "dc1-a": downAt("0.2.0") }, lock: held("upgrade", "dc1-a"), differing: ["dc2"] },
+    [],
+    ["specAgrees dc2"],
+  ],
+  [
+    "but gives it back when the site is named lost: the others go on without it",
+    {
+      cluster: aCluster((c) => (c.spec.recovery = { lostSites: ["dc1"] })),
+      nodes: { "dc1-a": downAt("0.2.0") },
+      lock: held("upgrade", "dc1-a"),
+    },
+    ["unlock"],
+    ["siteCounts dc1"],
+  ],
+  [
+    "waits until a node that has joined serves, also when its settings change meanwhile",
+    { cluster: badHsm, nodes: { "dc1-a": { stage: "member", serving: false } }, lock: held("join", "dc1-a") },
+    [],
   ],
   [
     "stops when the first node does not come back",
@@ -238,12 +259,26 @@ const upgrade: readonly Case[] = [
 
 checkCases({ upgrade });
 
+const justNow = "2026-03-01T11:59:30Z";
 const withOldSettings: readonly (readonly [string, WorldInTest, readonly string[]])[] = [
   ["reach one node first, under the lock", {}, ["lock for settings of dc1-a"]],
   ["reach that node under the lock", { lock: held("settings", "dc1-a") }, ["dc1-a: Member"]],
   [
     "reach a node that does not serve at once, and it is the first",
     { nodes: { "dc1-b": { stage: "member", serving: false } } },
+    ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
+  ],
+  [
+    "reach a node that is only coming up as a step, so that not two nodes try them at once",
+    { nodes: { "dc1-b": { stage: "member", serving: false } }, objects: madeAnew("Pod", "dc1-b-0", justNow) },
+    ["lock for settings of dc1-b"],
+  ],
+  [
+    "reach a node that says why it does not serve at once, however young its pod is",
+    {
+      nodes: { "dc1-b": { stage: "member", serving: false, bad: { Serving: ["RootOfTrustUnavailable", "no token"] } } },
+      objects: madeAnew("Pod", "dc1-b-0", justNow),
+    },
     ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
   ],
   [

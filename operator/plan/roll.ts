@@ -32,6 +32,18 @@ export const rollOne: FleetPolicy = (view) => {
   return lags(view, node) ? rollStep(view, node, doing) : endStep(view, node, doing);
 };
 
+/**
+ * A node that was taken down and did not come back gets what the specification has become. The lock is kept also while that
+ * cannot be had yet: nothing else begins before. Only a site that does not count any more gives it back.
+ */
+export function correct(view: View, node: NodeFacts): FleetStep {
+  const doing = inWords(view, node, operationFor(view, node));
+  const blocked = closedGates(view, node, doing);
+  if (blocked.some(({ gate }) => gate === "siteCounts")) return releaseLock(`waiting before ${doing}`);
+  if (blocked.length > 0) return { kind: "wait", doing: `waiting before ${doing}`, blocked };
+  return rollStep(view, node, doing);
+}
+
 function operationFor(view: View, node: NodeFacts): string {
   return lagsVersion(view, node) ? "upgrade" : "settings";
 }
@@ -168,7 +180,8 @@ function lastRolled(view: View): NodeFacts | undefined {
   return done.reduce<NodeFacts | undefined>((last, node) => (last && at(last) >= at(node) ? last : node), undefined);
 }
 
-function lagsVersion(view: View, { node }: NodeFacts): boolean {
+/** Whether a node is not of the version that all shall run. */
+export function lagsVersion(view: View, { node }: NodeFacts): boolean {
   return node !== undefined && node.spec.version !== view.desired.fleet.target;
 }
 

@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
 import type { Member } from "@keyfleet/crds/kms-node.ts";
+import { restartFields } from "../desired/staging.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { EndedLogs, missingOf } from "./ended-logs.ts";
 import { Recent } from "./recent.ts";
-import { neverInTheYear, notATime } from "./simulated-edits.ts";
+import { RollPromises } from "./roll-promises.ts";
 import { runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 import { textOf } from "./text-of.ts";
+import { beliefMs, Truth } from "./truth.ts";
 
-/** How long after it was seen serving a node may still be believed to serve: views lag. */
-const beliefMs = 8_000;
+/** After this time a leaver that does not say that it has drained may be taken for dead. */
+const drainPatienceMs = 60_000;
 
 /**
  * The invariants of the fleet that concern the operator, checked against what is really so: at each write of an operator,
@@ -22,22 +24,27 @@ export class Invariants {
   /** What operators did to the fleet, counted. */
   readonly did = new Map<string, number>();
   readonly #world: Simulation;
+  readonly #truth: Truth;
   readonly #recent: Recent;
+  readonly #rolls: RollPromises;
   /** Nodes that an operator took down and that have not served again. */
   readonly #takenDown = new Map<string, string>();
-  readonly #lastServed = new Map<string, number>();
   readonly #memberLists = new Map<string, Set<string>>();
   readonly #ends = new Map<string, number>();
   readonly #logs = new EndedLogs();
   readonly #everDropped = new Set<string>();
   readonly #badSets = new WeakMap<object, boolean>();
-  readonly #wantedBy = new WeakMap<object, ReadonlySet<string>>();
+  /** When a leaver was told to leave. */
+  readonly #leavingSinceMs = new Map<string, number>();
   /** Highest feature level ever; undefined before there is a fleet. */
   #level: string | undefined;
 
   constructor(world: Simulation) {
     this.#world = world;
+    this.#truth = new Truth(world);
     this.#recent = new Recent(world);
+    const hold = (holds: boolean, what: string) => this.#hold(holds, what);
+    this.#rolls = new RollPromises(world, { truth: this.#truth, recent: this.#recent, hold });
   }
 
   /** A KmsNode was deleted by hand: what it listed is forgotten with it. */
@@ -54,18 +61,20 @@ export class Invariants {
     if (kind === "KmsNode" && after === undefined) this.#nodeGoes(site, before as unknown as KmsNode);
   }
 
+  /** Called before a site's share of the fleet lock is written. */
+  beforeLease(before: KubernetesObject | undefined, after: KubernetesObject): void {
+    this.#rolls.beforeLease(before, after);
+  }
+
   /** Called after each step. */
   check(): void {
     const all = this.#world.all();
+    this.#truth.note();
     for (const node of all) {
-      const { name } = node.metadata;
-      if (this.#serves(name)) {
-        this.#lastServed.set(name, this.#world.nowMs);
-        this.#takenDown.delete(name);
-      }
+      if (this.#truth.serves(node.metadata.name)) this.#takenDown.delete(node.metadata.name);
       this.#listsOnlyGrow(node);
     }
-    this.#recent.note((name) => this.#serves(name));
+    this.#recent.note((name) => this.#truth.serves(name));
     this.#notesDropped(all.map(({ metadata }) => metadata.name));
     const highest = highestVersion(
       all.filter(({ spec }) => spec.membership.action === "Member").map(({ spec }) => spec.featureLevel),
@@ -79,9 +88,11 @@ export class Invariants {
 
   #nodeChanges(site: SimulatedSite, before: KmsNode | undefined, after: KmsNode): void {
     const [was, is] = [before?.spec.membership.action, after.spec.membership.action];
+    const { name } = after.metadata;
     if (before !== undefined && was !== is) this.#membershipChanges(site, before, after);
     const belongs = before !== undefined && was === "Member" && is === "Member";
     if (belongs && before.spec.version !== after.spec.version) this.#versionChanges(site, before, after);
+    if (belongs && changesRestartFields(before, after)) this.#settingsChange(site, name);
     const rises = compareVersions(after.spec.featureLevel, this.#level ?? after.spec.featureLevel) > 0;
     // One that does not belong yet gets the level of the fleet when it joins.
     if (this.#level !== undefined && rises && is !== "None") this.#levelRises(site, after);
@@ -92,21 +103,28 @@ export class Invariants {
     const { name } = after.metadata;
     const { action } = after.spec.membership;
     if (action === "None") {
-      this.#hold(this.#isListed(name, "Departed"), `${name} wiped without having departed`);
+      this.#hold(this.#truth.isListed(name, "Departed"), `${name} wiped without having departed`);
       return;
     }
     // A node that was removed while its site was away is told so without a lock.
-    if (action === "Leave" && (this.#isListed(name, "Fenced") || this.#isListed(name, "Departed"))) return;
+    if (action === "Leave" && (this.#truth.isListed(name, "Fenced") || this.#truth.isListed(name, "Departed"))) return;
     if (action === "Member" && before.spec.membership.action === "None") return;
     this.#locked(site, `${name} → ${action}`);
     const others = this.#world
       .all()
-      .filter((node) => node.metadata.name !== name && this.#counts(site, node.spec.site) && this.#isInTheMiddle(node));
+      .filter(
+        (node) =>
+          node.metadata.name !== name && this.#truth.counts(site, node.spec.site) && this.#truth.isInTheMiddle(node),
+      );
     const begins = action === "Join" || action === "Found" || action === "Leave";
     if (begins) this.#begins(site, after);
     if (begins && before.spec.membership.action !== action)
       this.#hold(others.length === 0, `${name} begins ${action} while ${others[0]?.metadata.name} is in the middle`);
-    if (action === "Leave" && this.#serves(name)) this.#takeDown(site, name, "made to leave");
+    if (action !== "Leave") return;
+    this.#leavingSinceMs.set(name, this.#world.nowMs);
+    if (!this.#truth.serves(name)) return;
+    if (this.#truth.wanted(site).has(name)) this.#rolls.begins(site, name, `${name} leaves to be rebuilt`);
+    this.#takeDown(site, name, "made to leave");
   }
 
   #versionChanges(site: SimulatedSite, before: KmsNode, after: KmsNode): void {
@@ -119,31 +137,30 @@ export class Invariants {
     this.#hold(isOneStep(level, to) && compareVersions(to, level) >= 0, `${name} goes to ${to} at level ${level}`);
     const free = upgrade?.approval !== "Manual" || to === level || upgrade.requests?.approve !== undefined;
     this.#hold(free, `${name} goes to ${to} without approval`);
-    if (this.#recent.servedMs(name) <= beliefMs || this.#isMistaken(site, site, name)) return;
+    if (!this.#mustServe(site, name)) return;
     this.#allAgree(site, `version of ${name}`);
-    const isOpen = ({ cron }: { readonly cron: string }) => cron !== neverInTheYear && cron !== notATime;
-    const windows = upgrade?.windows ?? [];
-    this.#hold(windows.length === 0 || windows.some(isOpen), `${name} goes to ${to} outside of ${windows[0]?.cron}`);
-    this.#soaked(site, name, to);
+    this.#rolls.begins(site, name, `${name} goes to ${to}`);
   }
 
-  /** The others of that version have served for the soak time. Clocks that jumped know no such time. */
-  #soaked(site: SimulatedSite, name: string, version: string): void {
-    if (this.#world.story.some((line) => line.includes(" jump "))) return;
-    const soakMs = (site.cluster.spec.upgrade?.soakSeconds ?? 30) * 1000 - beliefMs;
-    for (const { metadata, spec } of this.#world.all()) {
-      const { name: other } = metadata;
-      if (other === name || spec.version !== version || spec.membership.action !== "Member") continue;
-      if (!this.#wanted(site).has(other) || !this.#counts(site, spec.site)) continue;
-      const servedMs = this.#recent.servedMs(other);
-      this.#hold(servedMs >= soakMs, `${name} goes to ${version} when ${other} has served for ${servedMs} ms`);
-    }
+  /** Whether an operator must know that the node serves: one that does not may always take something newer. */
+  #mustServe(site: SimulatedSite, name: string): boolean {
+    const isKnown = this.#truth.serves(name) && this.#recent.servedMs(name) > beliefMs;
+    return isKnown && !this.#truth.isMistaken(site, name);
+  }
+
+  /** One that serves gets other settings that need a restart: as a step on the fleet. */
+  #settingsChange(site: SimulatedSite, name: string): void {
+    if (!this.#mustServe(site, name)) return;
+    this.#locked(site, `settings of ${name}`);
+    this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} gets settings although paused`);
+    this.#allAgree(site, `settings of ${name}`);
+    this.#rolls.begins(site, name, `${name} gets settings`);
   }
 
   /** Nothing begins unless the sites that count are seen and want the same. */
   #allAgree(site: SimulatedSite, what: string): void {
     for (const other of this.#world.sites) {
-      if (other === site || !this.#counts(site, other.name)) continue;
+      if (other === site || !this.#truth.counts(site, other.name)) continue;
       this.#hold(this.#recent.linked(site, other, beliefMs), `${what} although ${other.name} cannot be seen`);
       const same = textOf(other.cluster.spec) === textOf(site.cluster.spec);
       const agrees = same || this.#recent.edited(site, other, beliefMs);
@@ -156,15 +173,11 @@ export class Invariants {
     const { name } = metadata;
     this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} begins ${spec.membership.action} although paused`);
     this.#allAgree(site, `${name} begins ${spec.membership.action}`);
-    if (spec.membership.action !== "Leave" || !this.#serves(name) || this.#wanted(site).has(name)) return;
-    const coming = [...this.#wanted(site)].filter((one) => this.#counts(site, one.slice(0, 3)) && !this.#belongs(one));
+    if (spec.membership.action !== "Leave" || !this.#truth.serves(name) || this.#truth.wanted(site).has(name)) return;
+    const coming = [...this.#truth.wanted(site)].filter(
+      (one) => this.#truth.counts(site, one.slice(0, 3)) && !this.#truth.belongs(one),
+    );
     this.#hold(coming.length === 0, `${name} leaves before ${coming} has joined`);
-  }
-
-  #isInTheMiddle({ metadata, spec }: KmsNode): boolean {
-    const { action } = spec.membership;
-    if (action === "Join" || action === "Found") return true;
-    return action === "Leave" && !this.#isListed(metadata.name, "Departed");
   }
 
   #standingChanges(site: SimulatedSite, { name, standing, incarnation, lastSequence }: Member): void {
@@ -178,36 +191,48 @@ export class Invariants {
       );
     if (known || (incarnation !== undefined && this.#ends.has(incarnation))) return;
     this.#locked(site, `${name} → ${standing}`);
-    const mayGo = !this.#wanted(site).has(name) || this.#everDropped.has(name) || this.#rebuilds(site);
+    const mayGo = !this.#truth.wanted(site).has(name) || this.#everDropped.has(name) || this.#rebuilds(site);
     this.#hold(mayGo, `${name} became ${standing} although the specification always named it`);
+    if (standing === "Fenced") this.#hasDrained(site, name);
     if (standing === "Departed" && incarnation !== undefined)
       this.#lifeEnds(site, name, { incarnation, end: lastSequence ?? 0 });
+  }
+
+  /** One that runs finishes what its clients began before its peers speak to it no more. */
+  #hasDrained(site: SimulatedSite, name: string): void {
+    const home = this.#truth.siteOf(name);
+    const runs = home?.alive && this.#truth.volumeOf(name)?.running && home.objects.has(`Pod/${name}-0`);
+    if (home === undefined || !runs || !this.#truth.counts(site, home.name) || this.#truth.clocksJumped()) return;
+    const leavingMs = this.#world.nowMs - (this.#leavingSinceMs.get(name) ?? this.#world.nowMs);
+    const isGivenUp = leavingMs >= drainPatienceMs;
+    this.#hold(isGivenUp || this.#truth.drained(name), `${name} fenced before it has drained`);
   }
 
   /** Nobody that counts holds more of a life than what counts of it: no acknowledged write is cut off. */
   #lifeEnds(site: SimulatedSite, name: string, life: { readonly incarnation: string; readonly end: number }): void {
     this.#ends.set(life.incarnation, life.end);
     // From here on it is out because the document does not name it.
-    if (!this.#wanted(site).has(name)) this.#takenDown.delete(name);
-    const home = this.#siteOf(name);
-    const own = this.#volumeOf(name);
+    if (!this.#truth.wanted(site).has(name)) this.#takenDown.delete(name);
+    const home = this.#truth.siteOf(name);
+    const own = this.#truth.volumeOf(name);
     // One that drained had its last word: all that it ever acknowledged counts.
     if (
       home !== undefined &&
-      this.#drained(home, name) &&
+      this.#truth.drained(name) &&
       own?.incarnation === life.incarnation &&
-      this.#counts(site, home.name)
+      this.#truth.counts(site, home.name)
     )
       this.#hold(
         (own.holds.get(life.incarnation) ?? 0) <= life.end,
         `${name} wrote more than ${life.end}, and drained`,
       );
     for (const { spec, metadata } of this.#world.all()) {
-      if (metadata.name === name || spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
-      if (!this.#wanted(site).has(metadata.name)) continue;
+      if (metadata.name === name || spec.membership.action !== "Member" || !this.#truth.counts(site, spec.site))
+        continue;
+      if (!this.#truth.wanted(site).has(metadata.name)) continue;
       // It may have lost the event that told of it: the end rises later.
-      if (this.#isMistaken(site, this.#siteOf(metadata.name) ?? site, metadata.name)) continue;
-      const held = this.#volumeOf(metadata.name)?.holds.get(life.incarnation) ?? 0;
+      if (this.#truth.isMistaken(site, metadata.name)) continue;
+      const held = this.#truth.volumeOf(metadata.name)?.holds.get(life.incarnation) ?? 0;
       this.#hold(held <= life.end, `${metadata.name} holds ${held} of ${name}, cut at ${life.end}`);
     }
   }
@@ -215,10 +240,11 @@ export class Invariants {
   #levelRises(site: SimulatedSite, after: KmsNode): void {
     const level = after.spec.featureLevel;
     this.#locked(site, `level ${level}`);
+    this.#rolls.soaked(site, "", `feature level ${level}`);
     for (const { metadata, spec } of this.#world.all()) {
-      if (spec.membership.action !== "Member" || !this.#counts(site, spec.site)) continue;
-      if (!this.#wanted(site).has(metadata.name)) continue;
-      const home = this.#siteOf(metadata.name);
+      if (spec.membership.action !== "Member" || !this.#truth.counts(site, spec.site)) continue;
+      if (!this.#truth.wanted(site).has(metadata.name)) continue;
+      const home = this.#truth.siteOf(metadata.name);
       const runs = home === undefined ? undefined : runningVersion(home, metadata.name);
       const good = runs === undefined || compareVersions(runs, level) >= 0;
       this.#hold(good, `feature level ${level} while ${metadata.name} runs ${runs}`);
@@ -226,7 +252,7 @@ export class Invariants {
   }
 
   #podGoes(site: SimulatedSite, name: string): void {
-    if (!this.#serves(name)) return;
+    if (!this.#truth.serves(name)) return;
     this.#locked(site, `restart of ${name}`);
     this.#allAgree(site, `restart of ${name}`);
     this.#takeDown(site, name, "restarted");
@@ -234,37 +260,44 @@ export class Invariants {
 
   #nodeGoes(site: SimulatedSite, node: KmsNode): void {
     const { name } = node.metadata;
-    this.#hold(!this.#wanted(site).has(name), `${name} deleted although it is wanted`);
+    this.#hold(!this.#truth.wanted(site).has(name), `${name} deleted although it is wanted`);
     if (node.spec.membership.action === "None") return;
-    this.#hold(this.#isListed(name, "Departed"), `${name} deleted although it belongs`);
+    this.#hold(this.#truth.isListed(name, "Departed"), `${name} deleted although it belongs`);
     this.#takenDown.delete(name);
   }
 
   /** Never two at once, never the last of the fleet, never the last of a site while another wanted one could be mended. */
   #takeDown(site: SimulatedSite, name: string, how: string): void {
     const down = [...this.#takenDown.keys()].filter(
-      (other) => other !== name && this.#wanted(site).has(other) && this.#counts(site, other.slice(0, 3)),
+      (other) => other !== name && this.#truth.wanted(site).has(other) && this.#truth.counts(site, other.slice(0, 3)),
     );
     this.#hold(down.length === 0, `${name} ${how} while ${down} is down by the operator's hand`);
-    const wanted = [...this.#wanted(site)].filter((other) => other !== name && this.#belongs(other));
-    const needed = wanted.filter((other) => this.#counts(site, other.slice(0, 3)));
+    const wanted = [...this.#truth.wanted(site)].filter((other) => other !== name && this.#truth.belongs(other));
+    const needed = wanted.filter((other) => this.#truth.counts(site, other.slice(0, 3)));
     // One that the document dropped serves until it is out.
     const serves = ({ metadata, spec }: KmsNode) =>
       metadata.name !== name &&
       spec.membership.action === "Member" &&
-      this.#counts(site, spec.site) &&
-      this.#believed(metadata.name);
+      this.#truth.counts(site, spec.site) &&
+      this.#truth.believed(metadata.name);
     this.#hold(this.#world.all().some(serves), `${name} ${how} as the last of the fleet`);
-    const dark = needed.filter((other) => !this.#believed(other));
+    const dark = needed.filter((other) => !this.#truth.believed(other) && !this.#isHidden(site, other));
     this.#hold(dark.length === 0, `${name} ${how} while ${dark} does not serve`);
     this.#takenDown.set(name, how);
+  }
+
+  /** Only its peers know of a dead machine; an operator may have lost the event that says so. */
+  #isHidden(site: SimulatedSite, name: string): boolean {
+    const isDead = this.#truth.volumeOf(name)?.backAtMs !== undefined;
+    return isDead && this.#world.all().some(({ metadata }) => this.#truth.isMistaken(site, metadata.name));
   }
 
   /** A step on the fleet: only under the lock, only by a site that counts. */
   #locked(site: SimulatedSite, what: string): void {
     const word =
-      what.split(" ").find((one) => /^(Join|Found|Leave|Member|Fenced|Departed|level|version|restart)$/.test(one)) ??
-      what;
+      what
+        .split(" ")
+        .find((one) => /^(Join|Found|Leave|Member|Fenced|Departed|level|version|settings|restart)$/.test(one)) ?? what;
     this.did.set(word, (this.did.get(word) ?? 0) + 1);
     const { spec } = site.cluster;
     const counting = spec.sites.filter((entry) => !spec.recovery?.lostSites?.includes(entry.name));
@@ -274,7 +307,7 @@ export class Invariants {
       return holder?.site === site.name && holder.instance === operator?.instance;
     });
     this.#hold(mine.length * 2 > counting.length, `${site.name} did "${what}" without the lock (${mine.length})`);
-    this.#hold(this.#counts(site, site.name), `${site.name}, which is named lost, did "${what}"`);
+    this.#hold(this.#truth.counts(site, site.name), `${site.name}, which is named lost, did "${what}"`);
   }
 
   #listsOnlyGrow({ metadata, spec }: KmsNode): void {
@@ -286,8 +319,8 @@ export class Invariants {
   }
 
   #notesDropped(names: readonly string[]): void {
-    for (const { cluster } of this.#world.sites)
-      for (const name of names) if (!this.#wantedIn(cluster).has(name)) this.#everDropped.add(name);
+    for (const site of this.#world.sites)
+      for (const name of names) if (!this.#truth.wanted(site).has(name)) this.#everDropped.add(name);
   }
 
   /** New settings that do not work are tried on one node; those that serve could not even come up with them by accident. */
@@ -295,10 +328,13 @@ export class Invariants {
     const threatened = this.#world.sites.flatMap((site) =>
       [...site.nodes.values()].filter(({ metadata, spec }) => {
         // One that the document dropped is on its way out: nobody counts on its coming up again.
-        if (!this.#wanted(site).has(metadata.name)) return false;
+        if (!this.#truth.wanted(site).has(metadata.name)) return false;
         const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
         return (
-          set !== undefined && this.#isBad(set) && spec.membership.action === "Member" && this.#serves(metadata.name)
+          set !== undefined &&
+          this.#isBad(set) &&
+          spec.membership.action === "Member" &&
+          this.#truth.serves(metadata.name)
         );
       }),
     );
@@ -315,72 +351,18 @@ export class Invariants {
   /** Called at rest: what any member holds of a log that has ended all members hold, so nothing acknowledged is lost. */
   checkLogs(): void {
     const members = this.#world.all().flatMap(({ metadata, spec }) => {
-      const volume = spec.membership.action === "Member" ? this.#volumeOf(metadata.name) : undefined;
+      const volume = spec.membership.action === "Member" ? this.#truth.volumeOf(metadata.name) : undefined;
       return volume === undefined ? [] : [{ name: metadata.name, volume }];
     });
     for (const broken of missingOf(members)) this.#hold(false, broken);
-  }
-
-  #drained(site: SimulatedSite, name: string): boolean {
-    const conditions = site.nodes.get(name)?.status?.conditions ?? [];
-    return conditions.some(({ type, reason }) => type === "Serving" && reason === "Drained");
-  }
-
-  #serves(name: string): boolean {
-    const site = this.#siteOf(name);
-    return (site?.alive && site.volumes.get(name)?.serving && site.objects.has(`Pod/${name}-0`)) ?? false;
-  }
-
-  #believed(name: string): boolean {
-    return this.#serves(name) || this.#world.nowMs - (this.#lastServed.get(name) ?? 0) <= beliefMs;
-  }
-
-  #belongs(name: string): boolean {
-    return this.#world
-      .all()
-      .some(({ metadata, spec }) => metadata.name === name && spec.membership.action === "Member");
-  }
-
-  #isListed(name: string, standing: Member["standing"]): boolean {
-    return this.#world
-      .all()
-      .some(({ spec }) => spec.members.some((one) => one.name === name && one.standing === standing));
   }
 
   #rebuilds(site: SimulatedSite): boolean {
     return site.nodes.size > 0 && this.#world.story.some((line) => line.includes("rebuild"));
   }
 
-  #counts(site: SimulatedSite, other: string): boolean {
-    return !(site.cluster.spec.recovery?.lostSites ?? []).includes(other);
-  }
-
-  #wanted(site: SimulatedSite): ReadonlySet<string> {
-    return this.#wantedIn(site.cluster);
-  }
-
-  #wantedIn({ spec }: SimulatedSite["cluster"]): ReadonlySet<string> {
-    const known = this.#wantedBy.get(spec);
-    if (known !== undefined) return known;
-    const wanted = new Set(spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
-    this.#wantedBy.set(spec, wanted);
-    return wanted;
-  }
-
-  #isMistaken(site: SimulatedSite, home: SimulatedSite, name: string): boolean {
-    return this.#operatorOf(site)?.watch.isMistaken(home, "KmsNode", name) ?? false;
-  }
-
   #operatorOf(site: SimulatedSite) {
     return this.#world.operators.find((one) => one.site === site);
-  }
-
-  #siteOf(name: string): SimulatedSite | undefined {
-    return this.#world.sites.find(({ nodes }) => nodes.has(name));
-  }
-
-  #volumeOf(name: string) {
-    return this.#siteOf(name)?.volumes.get(name);
   }
 
   #volumes() {
@@ -390,4 +372,9 @@ export class Invariants {
   #hold(holds: boolean, what: string): void {
     assert.ok(holds, `${what}${holds ? "" : this.#world.describe()}`);
   }
+}
+
+function changesRestartFields(before: KmsNode, after: KmsNode): boolean {
+  const part = ({ spec }: KmsNode) => JSON.stringify(restartFields.map((field) => spec.settings[field] ?? null));
+  return Object.keys(before.spec.settings).length > 0 && part(before) !== part(after);
 }

@@ -4,12 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { themes } from "./themes.ts";
 
-/** One gate taken out, or one promise broken: what, where, and the text that is replaced. */
-interface Mutant {
-  readonly what: string;
+/** A text of the code that is replaced by another. */
+interface Change {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+}
+
+/** One gate taken out, or one promise broken: what, where, and the text that is replaced. */
+interface Mutant extends Change {
+  readonly what: string;
+  /** Taken out together with it: what covers for the gate as long as it is there. */
+  readonly and?: Change;
   /** The schedules in which it does harm; all kinds when absent. */
   readonly theme?: keyof typeof themes;
 }
@@ -18,6 +24,7 @@ const nothing = "return [];\n";
 const mutants: readonly Mutant[] = [
   {
     what: "one site is a majority",
+    theme: "cuts",
     file: "runtime/lock-decision.ts",
     find: "return Math.floor(sites / 2) + 1;",
     replace: "return sites > 0 ? 1 : 1;",
@@ -26,16 +33,12 @@ const mutants: readonly Mutant[] = [
   gate("noOtherOperation", ["plan/fleet-gates.ts", "removals"], "function noOtherOperation(view: View): Blocked[] {"),
   {
     what: "fleetKeepsServing",
-    theme: "upgrades",
+    theme: "accidents",
     file: "plan/serving-gates.ts",
     find: "  if (others.length === 0) return closed(",
     replace: "  if (others.length >= 0) return [];\n  if (others.length === 0) return closed(",
   },
-  gate(
-    "capacityKept",
-    ["plan/leave.ts", "removals"],
-    "function capacityKept(view: View, node: NodeFacts): Blocked[] {",
-  ),
+  gate("capacityKept", ["plan/leave.ts", "swaps"], "function capacityKept(view: View, node: NodeFacts): Blocked[] {"),
   gate("versionStep", ["plan/roll-gates.ts", "releases"], "export function versionStep(view: View): Blocked[] {"),
   gate("approved", ["plan/roll-gates.ts", "releases"], "export function approved(view: View): Blocked[] {"),
   gate(
@@ -50,10 +53,10 @@ const mutants: readonly Mutant[] = [
   ),
   {
     what: "lastTouchedRecovered",
-    theme: "upgrades",
+    theme: "settings",
     file: "plan/lock.ts",
-    find: "if (isAwaited && !hasRecovered(node) && !corrected)",
-    replace: 'if (isAwaited && node.name === "" && !hasRecovered(node) && !corrected)',
+    find: "if (isAwaited && !hasRecovered(node)) {",
+    replace: 'if (isAwaited && node.name === "" && !hasRecovered(node)) {',
   },
   {
     what: "the drain is waited for",
@@ -74,8 +77,22 @@ const mutants: readonly Mutant[] = [
     what: "settings wait for their turn",
     theme: "settings",
     file: "desired/staging.ts",
-    find: 'return facts.standing === "Member" && facts.serving && !turn ?',
-    replace: 'return facts.standing === "Absent" && facts.serving && !turn ?',
+    find: 'const keeps = facts.standing === "Member" && !turn',
+    replace: 'const keeps = facts.standing === "Absent" && !turn',
+  },
+  {
+    what: "settings wait also for a node that is only coming up",
+    theme: "rebuilds",
+    file: "desired/staging.ts",
+    find: "(facts.serving || comesUp(observed, facts))",
+    replace: "(facts.serving || (facts.serving && comesUp(observed, facts)))",
+  },
+  {
+    what: "a node that did not come back is corrected under the lock",
+    theme: "accidents",
+    file: "plan/lock.ts",
+    find: "return isRoll ? correct(view, node) : undefined;",
+    replace: 'return isRoll && node.name === "" ? correct(view, node) : undefined;',
   },
   {
     what: "nobody goes back in a list of members",
@@ -98,7 +115,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "a member that no peer reaches does not count as serving",
-    theme: "upgrades",
+    theme: "accidents",
     file: "plan/serving-gates.ts",
     find: "return said.length > 0 && said.every(",
     replace: "return said.length < 0 && said.every(",
@@ -141,7 +158,7 @@ const mutants: readonly Mutant[] = [
   gate("specAgrees", ["plan/fleet-gates.ts", "releases"], "function specAgrees(view: View): Blocked[] {"),
   gate(
     "windowOpen",
-    ["plan/windows.ts", "upgrades"],
+    ["plan/windows.ts", "windows"],
     "export function windowOpen(view: View, { name }: NodeFacts): Blocked[] {",
   ),
   gate(
@@ -160,10 +177,16 @@ const mutants: readonly Mutant[] = [
 
 /** Mutants whose text is not found exactly once: the code has changed, and they would change nothing. */
 export function misfits(root: string): readonly string[] {
-  return mutants.filter((mutant) => occurrences(root, mutant) !== 1).map(({ what }) => what);
+  return mutants
+    .filter((mutant) => changesOf(mutant).some((change) => occurrences(root, change) !== 1))
+    .map(({ what }) => what);
 }
 
-function occurrences(root: string, { file, find }: Mutant): number {
+function changesOf(mutant: Mutant): readonly Change[] {
+  return mutant.and === undefined ? [mutant] : [mutant, mutant.and];
+}
+
+function occurrences(root: string, { file, find }: Change): number {
   return readFileSync(join(root, "operator", file), "utf8").split(find).length - 1;
 }
 
@@ -186,18 +209,14 @@ export function runMutants(
 }
 
 /** The first line of what was found; undefined when all schedules passed. */
-function runMutant(root: string, { file, find, replace, theme = "" }: Mutant, seeds: number): string | undefined {
+function runMutant(root: string, mutant: Mutant, seeds: number): string | undefined {
   const copy = mkdtempSync(join(tmpdir(), "keyfleet-mutant-"));
   try {
     for (const part of ["operator", "crds", "package.json"])
       cpSync(join(root, part), join(copy, part), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-    const path = join(copy, "operator", file);
-    const text = readFileSync(path, "utf8");
-    writeFileSync(
-      path,
-      text.replace(find, () => replace),
-    );
+    for (const change of changesOf(mutant)) apply(change, copy);
+    const { theme = "" } = mutant;
     const words = [join(copy, "operator/simulate.ts"), "--seeds", String(seeds), "--bail", "--theme", theme];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
     if (status === 0) return undefined;
@@ -208,6 +227,15 @@ function runMutant(root: string, { file, find, replace, theme = "" }: Mutant, se
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
+}
+
+function apply({ file, find, replace }: Change, root: string): void {
+  const path = join(root, "operator", file);
+  const text = readFileSync(path, "utf8");
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  );
 }
 
 /** A gate that is always open. */

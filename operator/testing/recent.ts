@@ -7,6 +7,8 @@ export class Recent {
   readonly #specs = new Map<string, { readonly spec: object; readonly sinceMs: number }>();
   readonly #linkedMs = new Map<string, number>();
   readonly #servingSinceMs = new Map<string, number>();
+  /** When a node stopped serving last. */
+  readonly #stoppedMs = new Map<string, number>();
 
   constructor(world: Simulation) {
     this.#world = world;
@@ -25,13 +27,19 @@ export class Recent {
   }
 
   #noteServing(node: string, serves: boolean): void {
-    if (!serves) this.#servingSinceMs.delete(node);
-    else if (!this.#servingSinceMs.has(node)) this.#servingSinceMs.set(node, this.#world.nowMs);
+    if (!serves && this.#servingSinceMs.delete(node)) this.#stoppedMs.set(node, this.#world.nowMs);
+    if (!serves) return;
+    if (!this.#servingSinceMs.has(node)) this.#servingSinceMs.set(node, this.#world.nowMs);
   }
 
   /** For how long a node has served without a break, in milliseconds. */
   servedMs(node: string): number {
     return this.#world.nowMs - (this.#servingSinceMs.get(node) ?? this.#world.nowMs);
+  }
+
+  /** Whether a node stopped serving within that time. */
+  stopped(node: string, withinMs: number): boolean {
+    return this.#world.nowMs - (this.#stoppedMs.get(node) ?? 0) <= withinMs;
   }
 
   /** Whether two sites had a link within that time. */

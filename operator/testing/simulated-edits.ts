@@ -18,9 +18,19 @@ export interface EditWorld {
 const mostNodes = 8;
 const versions = ["0.1.0", "0.2.0", "0.3.0", "0.4.0"] as const;
 
-/** Windows that do not open in the time of a schedule. */
-export const neverInTheYear = "0 2 29 2 *";
-export const notATime = "no time at all";
+/** Windows that an administrator may name, and whether they are open in that minute. */
+const windows: readonly (readonly [cron: string, duration: string, isOpen: (minute: number) => boolean])[] = [
+  ["* * * * *", "1h", () => true],
+  ["*/5 * * * *", "2m", (minute) => minute % 5 < 2],
+  ["0 2 29 2 *", "1h", () => false], // not in the time of a schedule
+  ["no time at all", "1h", () => false],
+];
+
+/** Whether a window of a schedule is open at that time. */
+export function isInWindow({ cron }: { readonly cron: string }, nowMs: number): boolean {
+  const minute = Math.floor(nowMs / 60_000) % 60;
+  return windows.some(([known, , isOpen]) => known === cron && isOpen(minute));
+}
 
 const edits: Readonly<Record<string, Edit>> = {
   add: (spec, { random }) => {
@@ -36,6 +46,29 @@ const edits: Readonly<Record<string, Edit>> = {
     if (all.length <= 2) return undefined;
     const name = pick(random, all);
     return withNodes(spec, name.slice(0, 3), (nodes) => nodes.filter((node) => node.name !== name));
+  },
+  /** The new node has settings of its own that do not work: it never joins before they are put right. */
+  addBroken: (spec, world) => {
+    const added = edits.add?.(spec, world);
+    const known = new Set(names(spec));
+    const name = added === undefined ? undefined : names(added).find((one) => !known.has(one));
+    if (added === undefined || name === undefined) return undefined;
+    return withNodes(added, name.slice(0, 3), (nodes) =>
+      nodes.map((node) => (node.name === name ? { ...node, settings: { hsm: { library: "/bad.so" } } } : node)),
+    );
+  },
+  swapForBroken: (spec, world) => {
+    const added = edits.addBroken?.(spec, world);
+    return added === undefined ? undefined : edits.remove?.(added, world);
+  },
+  /** What does not serve is given up. */
+  dropBroken: (spec, { sites }) => {
+    const nodes = sites.flatMap(({ nodes, volumes }) =>
+      [...nodes.keys()].filter((name) => !volumes.get(name)?.serving),
+    );
+    const name = nodes.find((one) => names(spec).includes(one));
+    if (name === undefined || names(spec).length <= 2) return undefined;
+    return withNodes(spec, name.slice(0, 3), (entries) => entries.filter((node) => node.name !== name));
   },
   swap: (spec, world) => {
     const added = edits.add?.(spec, world);
@@ -61,19 +94,15 @@ const edits: Readonly<Record<string, Edit>> = {
   retry: (spec, { random }) => withRequest(spec, { retry: `t${Math.floor(random() * 1000)}` }),
   noRequests: ({ upgrade: { requests: _requests, ...upgrade } = {}, ...spec }) => ({ ...spec, upgrade }),
   window: (spec, { random }) => {
-    const window = pick(random, [
-      { cron: "* * * * *", duration: "1h" },
-      { cron: "*/5 * * * *", duration: "2m" },
-      { cron: neverInTheYear, duration: "1h" },
-      { cron: notATime, duration: "1h" },
-    ]);
-    return { ...spec, upgrade: { ...spec.upgrade, windows: [window] } };
+    const [cron, duration] = pick(random, windows);
+    return { ...spec, upgrade: { ...spec.upgrade, windows: [{ cron, duration }] } };
   },
   noWindows: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, windows: [] } }),
   soak: (spec, { random }) => ({
     ...spec,
     upgrade: { ...spec.upgrade, soakSeconds: pick(random, [0, 1, 30, 120]) },
   }),
+  soonest: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, soakSeconds: 0 } }),
   durability: (spec, { random }) => ({ ...spec, durability: pick(random, ["EverySite", "OtherSite", "Local"]) }),
   administrators: (spec, { random }) => ({
     ...spec,

@@ -12,6 +12,11 @@ export interface Volume {
   serving: boolean;
   /** Whether its process has come up since the pod was made, so that peers have a link to it. */
   running: boolean;
+  /** Until when its HSM is away. */
+  sickUntilMs?: number;
+  /** Its machine is dead: since when, and when it is there again. */
+  diedAtMs?: number | undefined;
+  backAtMs?: number | undefined;
   /** Last sequence of each log that it holds; of its own what it wrote. */
   readonly holds: Map<string, number>;
   /** For each log that has ended: where. */
@@ -25,6 +30,8 @@ export function copyOf(volume: Volume): Volume {
 
 /** What one node sees of the world. */
 export interface NodeWorld {
+  /** What the clock of the simulation says, whatever those of the site do. */
+  readonly realMs: number;
   readonly nowMs: number;
   readonly random: () => number;
   readonly request: (node: string) => string;
@@ -70,7 +77,7 @@ export function work(site: SimulatedSite, node: KmsNode, world: NodeWorld): void
     own.clusterId = node.spec.clusterId;
   learnFences(node, own);
   exchange(node, own, world);
-  const problem = starts ? "Starting" : whyNotServing(site, node, own);
+  const problem = starts ? "Starting" : whyNotServing(site, node, { volume: own, realMs: world.realMs });
   own.serving = problem === undefined;
   if (own.serving && world.random() < 0.5) own.holds.set(own.incarnation, (own.holds.get(own.incarnation) ?? 0) + 1);
   report(site, node, { volume: own, problem, world });
@@ -120,12 +127,16 @@ function pull(into: Volume, from: Volume): void {
   }
 }
 
-function whyNotServing(site: SimulatedSite, node: KmsNode, volume: Volume): string | undefined {
+function whyNotServing(
+  site: SimulatedSite,
+  node: KmsNode,
+  { volume, realMs }: { volume: Volume; realMs: number },
+): string | undefined {
   const { name } = node.metadata;
   const { action } = node.spec.membership;
   const version = runningVersion(site, name) ?? "0.0.0";
   const standing = node.spec.members.find((one) => one.name === name)?.standing;
-  if (hasBadSettings(site, name)) return "RootOfTrustUnavailable";
+  if (hasBadSettings(site, name) || realMs < (volume.sickUntilMs ?? 0)) return "RootOfTrustUnavailable";
   if (version !== node.spec.version && !volume.serving) return "VersionDiffers";
   if (compareVersions(node.spec.featureLevel, version) > 0) return "VersionDiffers";
   if (standing === "Departed") return "Departed";
@@ -158,8 +169,12 @@ function report(
   const pod = site.objects.get(`Pod/${name}-0`);
   const ready = problem === undefined ? "True" : "False";
   const isSaid = (pod?.status as { conditions?: { status: string }[] } | undefined)?.conditions?.[0]?.status === ready;
-  if (pod && !isSaid)
-    site.objects.set(`Pod/${name}-0`, { ...pod, status: { conditions: [{ type: "Ready", status: ready }] } });
+  if (pod && !isSaid) site.objects.set(`Pod/${name}-0`, { ...pod, status: readiness(site, ready) });
+}
+
+/** The status of a pod that has just become ready or not ready. */
+export function readiness(site: SimulatedSite, status: "True" | "False") {
+  return { conditions: [{ type: "Ready", status, lastTransitionTime: site.now() }] };
 }
 
 /** As node-image/membership/departures.ts has it. */

@@ -6,6 +6,7 @@ import { Invariants } from "./invariants.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
+import { hsmGoes, machineDies, machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
 import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
@@ -58,6 +59,7 @@ export class Simulation {
       const site = new SimulatedSite(name, own, (...write) => this.#invariants.beforeWrite(...write));
       site.now = () => this.#timeAt(site);
       site.leases.now = () => this.#clock.monotonicMs();
+      site.leases.beforeWrite = (...write) => this.#invariants.beforeLease(...write);
       return start?.sites[at] === undefined ? site : site.becomes(start.sites[at]);
     });
     const linked = (a: SimulatedSite, b: SimulatedSite) => this.linked(a, b);
@@ -89,6 +91,7 @@ export class Simulation {
   async step(faults: boolean): Promise<void> {
     await this.#clock.advance(Math.floor(this.#random() * longestStepMs));
     for (const operator of this.operators) operator.look();
+    for (const site of this.sites) watchMachines(site, this.nowMs);
     for (const site of this.sites)
       if (site.alive && this.nowMs - (this.#workedMs.get(site) ?? 0) >= nodesIdleMs) this.#nodesWork(site, 1);
     const dice = this.#random();
@@ -110,6 +113,7 @@ export class Simulation {
     if (this.story.some((line) => line.includes(" jump "))) await this.#clock.advance(longestJumpMs);
     for (const site of this.sites) Object.assign(site, { reachable: true, alive: true, clockOffsetMs: 0 });
     for (const operator of this.operators) {
+      mendMachines(operator.site);
       operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
       operator.watch.relist();
     }
@@ -220,8 +224,9 @@ export class Simulation {
   /** Each running node of the site does its next thing, as likely as that. */
   #nodesWork(site: SimulatedSite, chance: number): void {
     if (chance === 1) this.#workedMs.set(site, this.nowMs);
-    const running = [...site.nodes.values()].filter(({ metadata }) => site.objects.has(`Pod/${metadata.name}-0`));
+    const running = [...site.nodes.values()].filter(({ metadata: { name } }) => runs(site, name));
     const world = {
+      realMs: this.nowMs,
       nowMs: this.nowMs + site.clockOffsetMs,
       random: this.#random,
       request: (name: string) => this.#options.requests.get(name) ?? "",
@@ -236,7 +241,7 @@ export class Simulation {
     const node = site?.nodes.get(name);
     const volume = site?.volumes.get(name);
     if (site === undefined || node === undefined || volume === undefined) return undefined;
-    return this.linked(from, site) && site.objects.has(`Pod/${name}-0`) ? { node, volume } : undefined;
+    return this.linked(from, site) && runs(site, name) ? { node, volume } : undefined;
   }
 
   async #fault(operator: SimulatedOperator): Promise<void> {
@@ -270,12 +275,19 @@ export class Simulation {
     },
     return: () => this.#return(),
     jump: ({ site }) => this.#jump(site),
+    machine: ({ site }) => this.#withVolume(site, machineDies),
+    hsm: ({ site }) => this.#withVolume(site, hsmGoes),
     lostEvent: (operator) => this.#loseEvent(operator),
     doubledEvent: async (operator) => {
       await operator.pass();
       await operator.pass();
     },
   };
+
+  #withVolume(site: SimulatedSite, happens: typeof hsmGoes): void {
+    const volumes = [...site.nodes.keys()].flatMap((name) => site.volumes.get(name) ?? []);
+    if (volumes.length > 0) happens(pick(this.#random, volumes), this.nowMs, this.#random);
+  }
 
   /** The clocks of a site jump; a second jump may put them right. */
   #jump(site: SimulatedSite): void {
@@ -341,6 +353,11 @@ function factsOf(spec: KmsCluster["spec"], node: KmsNode): NodeFacts {
   const { name } = node.metadata;
   const siteEntry = spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
   return { name, node, siteEntry, entry: siteEntry?.nodes.find((entry) => entry.name === name) } as NodeFacts;
+}
+
+/** Whether a node has a pod, and its machine runs. */
+function runs(site: SimulatedSite, name: string): boolean {
+  return site.objects.has(`Pod/${name}-0`) && machineRuns(site.volumes.get(name));
 }
 
 function isServing(node: KmsNode): boolean {

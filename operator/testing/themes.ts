@@ -1,7 +1,7 @@
 /** What may happen in a schedule by accident. */
 export const everyFault = [
   ...["cut", "crash", "restart", "object", "node", "lose", "return", "jump"],
-  ...["lostEvent", "doubledEvent"],
+  ...["lostEvent", "doubledEvent", "machine", "hsm"],
 ] as const;
 
 export type Fault = (typeof everyFault)[number];
@@ -16,8 +16,20 @@ export interface Theme {
 /** Themes by name: a mutant of the code is looked for where it does harm. */
 export const themes: Readonly<Record<string, Theme>> = {
   upgrades: {
-    faults: ["object", "restart", "lose", "return", "cut", "lostEvent"],
-    edits: ["upgrade", "upgrade", "rollBack", "leap", "soak", "window", "noWindows", "otherSettings"],
+    faults: ["object", "restart", "lose", "return", "cut", "lostEvent", "hsm"],
+    edits: ["upgrade", "upgrade", "upgrade", "rollBack", "leap", "soak", "window", "noWindows", "otherSettings"],
+  },
+  accidents: {
+    faults: ["hsm", "hsm", "machine", "machine", "machine", "object"],
+    edits: ["otherSettings", "upgrade", "upgrade", "remove", "swap", "soonest"],
+  },
+  windows: {
+    faults: ["restart"],
+    edits: ["upgrade", "upgrade", "otherSettings", "window", "window", "noWindows", "soonest"],
+  },
+  cuts: {
+    faults: ["cut", "cut", "cut", "restart"],
+    edits: ["swap", "swap", "add", "remove", "otherSettings", "soonest"],
   },
   releases: {
     faults: ["restart", "crash"],
@@ -25,11 +37,15 @@ export const themes: Readonly<Record<string, Theme>> = {
   },
   settings: {
     faults: ["object", "restart", "crash", "cut"],
-    edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add"],
+    edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add", "dropBroken"],
   },
   removals: {
     faults: ["restart", "crash", "object", "cut", "doubledEvent"],
     edits: ["remove", "remove", "add", "swap", "swap", "consent", "pause", "emptySite", "upgrade"],
+  },
+  swaps: {
+    faults: ["restart", "object"],
+    edits: ["swap", "swap", "addBroken", "swapForBroken", "swapForBroken", "remove", "consent"],
   },
   rebuilds: {
     faults: ["restart", "object", "node"],

@@ -63,12 +63,9 @@ export function reported(gate: string, subject: string) {
   return { gate, subject, message: "m", since: "2026-03-01T11:00:00Z", remedy: "r" };
 }
 
-/** An object that was deleted and made again after its pod. */
-export function madeAnew(kind: string, name: string) {
-  return replaced(kind, name, (object) => ({
-    ...object,
-    metadata: { ...object.metadata, creationTimestamp: "2026-03-01T11:30:00Z" },
-  }));
+/** An object that was deleted and made again, after its pod unless said otherwise. */
+export function madeAnew(kind: string, name: string, creationTimestamp = "2026-03-01T11:30:00Z") {
+  return replaced(kind, name, (object) => ({ ...object, metadata: { ...object.metadata, creationTimestamp } }));
 }
 
 /** An object that is being deleted. */

@@ -1,0 +1,104 @@
+import type { NodeFacts } from "../desired/facts.ts";
+import { settingsLag } from "../desired/staging.ts";
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { lockAnnotations } from "../runtime/lock-decision.ts";
+import type { Recent } from "./recent.ts";
+import { isInWindow } from "./simulated-edits.ts";
+import type { SimulatedSite } from "./simulated-site.ts";
+import type { Simulation } from "./simulation.ts";
+import { beliefMs, type Truth } from "./truth.ts";
+
+/** How long a view of another site may lag. */
+const viewLagMs = 4_000;
+/** Work under the lock after which its node serves. */
+const comesBack: ReadonlySet<string> = new Set(["restart", "upgrade", "settings", "join", "found"]);
+
+interface Tools {
+  readonly truth: Truth;
+  readonly recent: Recent;
+  readonly hold: (holds: boolean, what: string) => void;
+}
+
+/** What is promised to the administrator of one step after the other: windows, soak times, and that a node has recovered. */
+export class RollPromises {
+  readonly #world: Simulation;
+  readonly #tools: Tools;
+
+  constructor(world: Simulation, tools: Tools) {
+    this.#world = world;
+    this.#tools = tools;
+  }
+
+  /** A node that serves is taken down for another version or other settings. */
+  begins(site: SimulatedSite, name: string, what: string): void {
+    const { upgrade } = site.cluster.spec;
+    const windows = upgrade?.windows ?? [];
+    const nowMs = this.#world.nowMs + site.clockOffsetMs;
+    const isOpen = windows.length === 0 || windows.some((window) => isInWindow(window, nowMs));
+    this.#tools.hold(isOpen, `${what} outside of ${windows[0]?.cron}`);
+    this.soaked(site, name, what);
+  }
+
+  /** The others that have what the document wants have served for the soak time. Clocks that jumped know no such time. */
+  soaked(site: SimulatedSite, name: string, what: string): void {
+    const { truth, recent, hold } = this.#tools;
+    if (truth.clocksJumped()) return;
+    const soakMs = (site.cluster.spec.upgrade?.soakSeconds ?? 30) * 1000 - beliefMs;
+    for (const { metadata, spec } of truth.needed(site)) {
+      const { name: other } = metadata;
+      if (other === name || spec.version !== site.cluster.spec.version || truth.isMistaken(site, other)) continue;
+      const servedMs = recent.servedMs(other);
+      // That it stopped may not have been heard yet, nor by the time it serves again.
+      if (recent.stopped(other, truth.serves(other) ? viewLagMs : beliefMs)) continue;
+      hold(servedMs >= soakMs, `${what} when ${other} has served for ${servedMs} ms`);
+    }
+  }
+
+  /** A site that gives the lock back leaves a node behind that serves, unless another step is about to mend it. */
+  beforeLease(before: KubernetesObject | undefined, after: KubernetesObject): void {
+    const { truth, hold } = this.#tools;
+    const holder = holderOf(before);
+    const site = this.#world.sites.find(({ name }) => name === holder);
+    const { [lockAnnotations.operation]: operation = "", [lockAnnotations.node]: name = "" } =
+      before?.metadata.annotations ?? {};
+    if (site === undefined || holderOf(after) !== undefined || !comesBack.has(operation) || !this.#holdsLock(site))
+      return;
+    const node = truth.needed(site).find(({ metadata }) => metadata.name === name);
+    if (
+      node === undefined ||
+      isToChange(site, node) ||
+      truth.isMistaken(site, name) ||
+      this.#isSomebodyElseFirst(site, name)
+    )
+      return;
+    // Nobody in its site knows yet that its machine is dead.
+    if (truth.volumeOf(name)?.backAtMs !== undefined) return;
+    hold(truth.believed(name), `${site.name} gives the lock for ${operation} back although ${name} does not serve`);
+  }
+
+  #holdsLock(site: SimulatedSite): boolean {
+    const counting = this.#world.sites.filter(({ name }) => this.#tools.truth.counts(site, name));
+    const mine = counting.filter(({ leases }) => leases.holder("keyfleet-bank")?.site === site.name);
+    return mine.length * 2 > counting.length;
+  }
+
+  #isSomebodyElseFirst(site: SimulatedSite, name: string): boolean {
+    const { truth } = this.#tools;
+    return this.#world
+      .all()
+      .some((node) => node.metadata.name !== name && truth.counts(site, node.spec.site) && truth.isInTheMiddle(node));
+  }
+}
+
+function holderOf(lease: KubernetesObject | undefined): string | undefined {
+  return (lease?.spec as { holderIdentity?: string } | undefined)?.holderIdentity || undefined;
+}
+
+/** Whether a site's document wants the node to be other than it is. */
+function isToChange({ cluster }: SimulatedSite, node: KmsNode): boolean {
+  const { name } = node.metadata;
+  const siteEntry = cluster.spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
+  const entry = siteEntry?.nodes.find((one) => one.name === name);
+  const lagsSettings = settingsLag(cluster, { name, node, siteEntry, entry } as NodeFacts);
+  return node.spec.version !== cluster.spec.version || lagsSettings;
+}
