@@ -1,5 +1,5 @@
 import type { BlockedBy, KmsClusterStatus, SiteStatus } from "@keyfleet/crds/kms-cluster.ts";
-import { handledRequests, viewOf } from "../plan/facts.ts";
+import { conditionOf, handledRequests, viewOf } from "../plan/facts.ts";
 import type { Blocked, Plan, View } from "../plan/types.ts";
 import { fleetConditions } from "./conditions.ts";
 import { nodeStatuses } from "./node-status.ts";
@@ -57,7 +57,16 @@ function statusMessage(view: View, plan: Plan, nodes: string): string {
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
   const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;
   if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
-  return "all nodes serve";
+  return `all nodes serve${clockTrouble(view)}`;
+}
+
+/** A clock that is off stops no node that serves, so nothing waits for it; still somebody has to mend it. */
+function clockTrouble({ desired }: View): string {
+  const told = desired.fleet.nodes.flatMap(({ name, entry, node }) => {
+    const time = conditionOf(node, "TimeSynchronised");
+    return entry !== undefined && time?.status === "False" ? [`${name}: ${time.message}`] : [];
+  });
+  return told.length === 0 ? "" : `, but ${told.join("; ")}`;
 }
 
 /** "dc3-a clock is off by 1.2 s", "dc1-a: Secret dc1-hsm-pin with the PIN is missing". */

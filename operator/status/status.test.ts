@@ -28,6 +28,13 @@ const joinLock = { heldByMe: true, holder: "dc1", operation: "join", node: "dc1-
 const lines: readonly (readonly [string, WorldInTest, string, string, string])[] = [
   ["all is well", {}, "6/6", "3/3", "all nodes serve"],
   [
+    "the clock of a member is off",
+    { nodes: { "dc3-a": { stage: "member", bad: { TimeSynchronised: ["OffsetTooLarge", "off; mend it"] } } } },
+    "6/6",
+    "3/3",
+    "all nodes serve, but dc3-a: off; mend it",
+  ],
+  [
     "nodes are being made",
     { others: "absent" },
     "0/6",
