@@ -2,9 +2,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { answerOf, objectAt, objectsAt } from "./api.ts";
 import { until } from "./await.ts";
 import type { Call } from "./kmip-clients.ts";
-import { cluster, namespace, type Place } from "./places.ts";
+import { cluster, type Place } from "./places.ts";
 
 /** A fleet, and how clients reach it. */
 export interface Fleet {
@@ -15,14 +16,12 @@ export interface Fleet {
 
 /** The KmsCluster as a site shows it. */
 export async function clusterAt(place: Place, site: string): Promise<KmsCluster> {
-  return JSON.parse(
-    (await place.sites.kubectl(site, ["-n", namespace, "get", "kmscluster", cluster, "-o", "json"])).stdout,
-  );
+  return objectAt(place, site, "kmsclusters", cluster);
 }
 
 /** The nodes of a site. */
 export async function nodesAt(place: Place, site: string): Promise<KmsNode[]> {
-  return JSON.parse((await place.sites.kubectl(site, ["-n", namespace, "get", "kmsnode", "-o", "json"])).stdout).items;
+  return objectsAt(place, site, "kmsnodes");
 }
 
 /** The nodes of all sites that run; in the order of the sites. */
@@ -98,8 +97,7 @@ export async function vectorOf(place: Place, node: KmsNode): Promise<Record<stri
 
 /** The text of a node's /metrics, through its site's API server. */
 export async function metricsOf(place: Place, node: KmsNode): Promise<string> {
-  const path = `/api/v1/namespaces/${namespace}/pods/${node.metadata.name}-0:8080/proxy/metrics`;
-  return (await place.sites.kubectl(node.spec.site, ["get", "--raw", path])).stdout;
+  return answerOf(place, node.spec.site, `${node.metadata.name}-0:8080`, "metrics");
 }
 
 /** Waits until the logs of all nodes are the same. */

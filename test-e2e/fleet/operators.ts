@@ -1,6 +1,7 @@
+import { answerOf, objectAt, objectsAt } from "./api.ts";
 import { until } from "./await.ts";
 import { type ContainerProcess, processesIn } from "./container-processes.ts";
-import { cluster, namespace, type Place } from "./places.ts";
+import { cluster, type Place } from "./places.ts";
 
 /** An operator of a site. */
 export interface OperatorPod {
@@ -17,9 +18,8 @@ interface LeaseSpec {
 
 /** The operators of a site that are not on their way out. */
 export async function operatorsAt(place: Place, site: string): Promise<OperatorPod[]> {
-  const words = ["-n", namespace, "get", "pods", "-l", "app.kubernetes.io/name=keyfleet-operator", "-o", "json"];
-  const { items } = JSON.parse((await place.sites.kubectl(site, words)).stdout) as { items: Pod[] };
-  return items
+  const pods = await objectsAt<Pod>(place, site, "pods", "app.kubernetes.io/name=keyfleet-operator");
+  return pods
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .map(({ metadata, spec }) => ({ site, ...metadata, machine: spec.nodeName ?? "" }));
 }
@@ -52,8 +52,7 @@ export async function leaderSince(place: Place, site: string, sinceMs: number, b
 
 /** What an operator says at /readyz: "leads" or "stands by; ... leads". */
 export async function roleOf(place: Place, { site, name }: OperatorPod): Promise<string> {
-  const path = `/api/v1/namespaces/${namespace}/pods/${name}:8081/proxy/readyz`;
-  return (await place.sites.kubectl(site, ["get", "--raw", path])).stdout;
+  return answerOf(place, site, `${name}:8081`, "readyz");
 }
 
 /** The site that holds the fleet lock; undefined when none does. */
@@ -69,6 +68,5 @@ export async function operatorProcess(place: Place, { site, name }: OperatorPod)
 }
 
 async function leaseAt(place: Place, site: string, name: string): Promise<LeaseSpec> {
-  const words = ["-n", namespace, "get", "lease", name, "-o", "json"];
-  return (JSON.parse((await place.sites.kubectl(site, words)).stdout) as { spec: LeaseSpec }).spec;
+  return (await objectAt<{ spec: LeaseSpec }>(place, site, "leases", name)).spec;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { namespace, type Place } from "./places.ts";
+import { objectsAt } from "./api.ts";
+import type { Place } from "./places.ts";
 
 /** The nodes that did not serve at some moment. */
 export interface Outage {
@@ -43,9 +44,8 @@ interface Pod {
 }
 
 async function servingAt(place: Place, site: string): Promise<string[]> {
-  const words = ["-n", namespace, "get", "pods", "-l", "keyfleet.io/node", "-o", "json"];
-  const { items } = JSON.parse((await place.sites.kubectl(site, words)).stdout) as { items: Pod[] };
-  return items
+  const pods = await objectsAt<Pod>(place, site, "pods", "keyfleet.io/node");
+  return pods
     .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && isReady(status))
     .map(({ metadata }) => metadata.labels?.["keyfleet.io/node"] ?? "");
 }

@@ -1,22 +1,21 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { objectsAt } from "./api.ts";
 import { killAtOnce } from "./container-processes.ts";
 import { leaderAt, operatorProcess } from "./operators.ts";
 import { cluster, namespace, type Place } from "./places.ts";
 
 interface Seen {
-  readonly kind: string;
   readonly metadata: {
     readonly name: string;
     readonly annotations?: Record<string, string>;
     deletionTimestamp?: string;
   };
   readonly spec?: { readonly holderIdentity?: string };
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
-/** How long between two looks: a look costs three starts of kubectl, and the fleet needs the processors too. */
+/** How long between two looks: the fleet needs the processors too. */
 const betweenLooksMs = 250;
 
 /**
@@ -65,27 +64,23 @@ async function killLeader(place: Place, site: string): Promise<void> {
 
 /** How far everything is, in a sentence for each node and for the lock: "dc1-a is told Join", "lock: join dc1-a". */
 async function phasesNow(place: Place): Promise<string[]> {
-  const lists = await Promise.all(place.sites.names.map((site) => objectsAt(place, site)));
-  return lists.flat().flatMap(phasesOf);
+  return (await Promise.all(place.sites.names.map((site) => phasesAt(place, site)))).flat();
 }
 
-async function objectsAt(place: Place, site: string): Promise<Seen[]> {
-  const words = ["-n", namespace, "get", "lease,kmsnode,pods", "-o", "json"];
-  return (JSON.parse((await place.sites.kubectl(site, words)).stdout) as { items: Seen[] }).items;
+async function phasesAt(place: Place, site: string): Promise<string[]> {
+  const leases = await objectsAt<Seen>(place, site, "leases");
+  const pods = await objectsAt<Seen>(place, site, "pods");
+  const nodes = await objectsAt<KmsNode>(place, site, "kmsnodes");
+  return [...leases.flatMap(lockPhases), ...nodes.flatMap(nodePhases), ...pods.flatMap(podPhases)];
 }
 
-function phasesOf(seen: Seen): string[] {
-  const { name, annotations = {}, deletionTimestamp } = seen.metadata;
-  switch (seen.kind) {
-    case "Lease":
-      if (name !== `keyfleet-${cluster}` || seen.spec?.holderIdentity === undefined) return [];
-      return [`lock: ${annotations["keyfleet.io/operation"]} ${annotations["keyfleet.io/node"]}`];
-    case "Pod":
-      if (!name.endsWith("-0")) return [];
-      return deletionTimestamp === undefined ? [] : [`${name.replace(/-0$/, "")} drains`];
-    default:
-      return nodePhases(seen as unknown as KmsNode);
-  }
+function lockPhases({ metadata: { name, annotations = {} }, spec }: Seen): string[] {
+  if (name !== `keyfleet-${cluster}` || spec?.holderIdentity === undefined) return [];
+  return [`lock: ${annotations["keyfleet.io/operation"]} ${annotations["keyfleet.io/node"]}`];
+}
+
+function podPhases({ metadata: { name, deletionTimestamp } }: Seen): string[] {
+  return name.endsWith("-0") && deletionTimestamp !== undefined ? [`${name.replace(/-0$/, "")} drains`] : [];
 }
 
 function nodePhases({ metadata, spec, status }: KmsNode): string[] {

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { apiReader } from "./api-reader.ts";
 import { run } from "./command.ts";
 import type { Sites } from "./driver.ts";
 import { state } from "./places.ts";
@@ -30,6 +31,10 @@ export function clusterSites(contexts: readonly string[]): Sites {
     loadImages: async () =>
       console.error("existing clusters pull their images; push them to a registry that they reach"),
     kubectlCommand: (site, args) => ["kubectl", "--context", known(site), ...args],
+    read: apiReader(
+      (site, args) => ["kubectl", "--context", known(site), ...args],
+      () => join(state, "clusters"),
+    ).read,
     kubectl: (site, args, input) =>
       run(["kubectl", "--context", known(site), ...args], input === undefined ? {} : { input }),
     exec: (command, options) => run(command, options),

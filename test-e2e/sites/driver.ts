@@ -24,6 +24,8 @@ export interface Sites {
   kubectl(site: string, args: readonly string[], input?: string): Promise<Output>;
   /** The same as a command line, to start it oneself, such as for `logs -f`. */
   kubectlCommand(site: string, args: readonly string[]): string[];
+  /** The text at a path of a site's API, such as /api/v1/nodes: for looks that are taken often. Rejects like kubectl(). */
+  read(site: string, path: string): Promise<string>;
   /** Runs a command where clients are: it reaches every LoadBalancer address. */
   exec(command: readonly string[], options?: CommandOptions): Promise<Output>;
   /** The same as a command line, to start it oneself. */

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { apiReader } from "./api-reader.ts";
 import { run } from "./command.ts";
 import type { Sites } from "./driver.ts";
 import { loadImages, makeSeed, seedCgroup } from "./image-load.ts";
@@ -20,6 +21,7 @@ import {
 
 const readyDeadlineMs = 120_000;
 const maxWorkers = 4;
+const api = apiReader(kubectlCommand, siteFolder);
 
 /** Kubernetes sites that run on this machine, each a process tree of its own. */
 export function localSites(workers: number): Sites {
@@ -45,6 +47,7 @@ export function localSites(workers: number): Sites {
     heal: () => applyCuts({ pairs: [], isolated: [] }),
     kubectl: (site, args, input) => run(kubectlCommand(site, args), input === undefined ? {} : { input }),
     kubectlCommand,
+    read: api.read,
     exec: (command, options = {}) => run(inWan(command), { ...options, env: { PATH: clientPath(), ...options.env } }),
     clientCommand: inWan,
     kubeconfig: (site) => join(siteFolder(known(site)), "super-admin.conf"),
@@ -148,6 +151,7 @@ async function kill(target: string): Promise<void> {
   if (worker === undefined) {
     const pid = sitePid(site);
     if (!pid) throw new Error(`site ${site} does not run`);
+    api.end(site);
     await killProcess(pid);
     await until(() => processesIn(siteCgroup(site)).length === 0, `the processes of ${site} to end`);
     return removeTree(siteCgroup(site));
@@ -160,6 +164,7 @@ async function kill(target: string): Promise<void> {
 }
 
 async function down(): Promise<void> {
+  for (const site of siteNames) api.end(site);
   await Promise.all([...siteNames.map(siteCgroup), seedCgroup].map(removeTree));
   await removeWan();
   rmSync(state, { recursive: true, force: true });

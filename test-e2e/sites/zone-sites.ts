@@ -13,10 +13,11 @@ export function zoneSites(local: Sites, { site, namespace }: { site: string; nam
   const refuse = (what: string) => async (): Promise<never> => {
     throw new Error(`${what} is not possible with zones of one site`);
   };
+  const ofZone = (zone: string, path: string) => path.replace(`/namespaces/${namespace}/`, `/namespaces/${own(zone)}/`);
   const toZone = (zone: string, args: readonly string[]) =>
     args.map((arg, at) => {
       if (arg === namespace && /^(-n|--namespace|namespace)$/.test(args[at - 1] ?? "")) return own(zone);
-      return arg.replace(`/namespaces/${namespace}/`, `/namespaces/${own(zone)}/`);
+      return ofZone(zone, arg);
     });
   return {
     ...local,
@@ -38,6 +39,7 @@ export function zoneSites(local: Sites, { site, namespace }: { site: string; nam
     isolate: refuse("isolation"),
     kubectl: (zone, args, input) =>
       local.kubectl(site, toZone(zone, args), input === undefined ? undefined : inputOf(input, namespace, own(zone))),
+    read: (zone, path) => local.read(site, ofZone(zone, path)),
     kubectlCommand: (zone, args) => local.kubectlCommand(site, toZone(zone, args)),
     // Where it goes is told by the file of the zone that it is run with.
     exec: (command, options = {}) => {

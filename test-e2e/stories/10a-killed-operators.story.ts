@@ -11,6 +11,8 @@ import { aRunningFleet, type Fleet, first, place } from "./world.ts";
 
 // One that no other story names: what has departed comes back by consent only.
 const added = `${first}-k`;
+/** Each strike costs the fleet a change of leaders, on a slow machine a minute of it. */
+const slowlyMs = 900_000;
 
 let fleet: Fleet;
 before(async () => {
@@ -26,14 +28,14 @@ test("a node joins, and leaves again, while all leading operators are killed -9 
     ({ sites }) => void sites.find(({ name }) => name === first)?.nodes.push({ name: added }),
   );
   const about = new RegExp(`\\b${added}\\b`);
-  const joined = await killAtPhases(place, { about, most: 8, done: () => isMember(added), deadlineMs: 300_000 });
+  const joined = await killAtPhases(place, { about, most: 8, done: () => isMember(added), deadlineMs: slowlyMs });
   t.diagnostic(`killed after: ${joined.join("; ")}`);
   assertStruck(joined, /is told Join at/, /is told Member at/, /serves/);
   await editDocument(place, first, ({ sites }) => {
     for (const site of sites) site.nodes = site.nodes.filter(({ name }) => name !== added);
   });
   const gone = async () => (await nodesAt(place, first)).every(({ metadata }) => metadata.name !== added);
-  const left = await killAtPhases(place, { about, most: 8, done: gone, deadlineMs: 300_000 });
+  const left = await killAtPhases(place, { about, most: 8, done: gone, deadlineMs: slowlyMs });
   t.diagnostic(`killed after: ${left.join("; ")}`);
   assertStruck(left, /^lock: remove/, /is told Leave at/, /is Departed$/);
   for (const { metadata, spec } of await allNodes(place)) {
@@ -52,12 +54,12 @@ test("two nodes are upgraded and taken back while all leading operators are kill
   const about = /^lock: \w+ |drains$|is told Member|serves/;
   const versions = async () => (await allNodes(place)).map(({ status }) => status?.version);
   const two = async () => (await versions()).filter((version) => version === next).length >= 2;
-  const struck = await killAtPhases(place, { about, most: 12, done: two, deadlineMs: 420_000 });
+  const struck = await killAtPhases(place, { about, most: 12, done: two, deadlineMs: slowlyMs });
   t.diagnostic(`killed after: ${struck.join("; ")}`);
   assertStruck(struck, /^lock: /, /drains$/, new RegExp(`serves ${next}$`));
   await wantVersion(old);
   const back = async () => (await versions()).every((version) => version === old);
-  const again = await killAtPhases(place, { about, most: 6, done: back, deadlineMs: 420_000 });
+  const again = await killAtPhases(place, { about, most: 6, done: back, deadlineMs: slowlyMs });
   t.diagnostic(`killed after: ${again.join("; ")}`);
   await load.end((line) => t.diagnostic(line));
 });
