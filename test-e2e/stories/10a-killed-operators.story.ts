@@ -35,7 +35,7 @@ test("a node joins, and leaves again, while all leading operators are killed -9 
     for (const site of sites) site.nodes = site.nodes.filter(({ name }) => name !== added);
   });
   const gone = async () => (await nodesAt(place, first)).every(({ metadata }) => metadata.name !== added);
-  const left = await killAtPhases(place, { about, most: 8, done: gone, deadlineMs: slowlyMs });
+  const left = await killAtPhases(place, { about, most: 12, done: gone, deadlineMs: slowlyMs });
   t.diagnostic(`killed after: ${left.join("; ")}`);
   assertStruck(left, /^lock: remove/, /is told Leave at/, /is Departed$/);
   for (const { metadata, spec } of await allNodes(place)) {
