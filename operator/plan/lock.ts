@@ -18,13 +18,13 @@ export const settleLock: FleetPolicy = (view) => {
   if (lock.operation === "remove" || node?.standing === "Departed") return settleRemoval(view, node);
   if (lock.operation === "level") return settleLevel(view);
   const isRoll = rolls.has(lock.operation ?? "");
-  // One that the specification does not name any more is not waited for: it is removed, as a dead one if need be.
-  const isAwaited = node?.standing === "Member" && node.entry !== undefined;
+  // Nobody waits for one that the specification does not name any more, nor for one of a site that is named lost.
+  const isAwaited = node?.standing === "Member" && node.entry !== undefined && node.counts;
   if (isAwaited && !hasRecovered(node)) {
     const step = whileDown(view, node, isRoll);
     if (step !== undefined) return step;
   }
-  if (isRoll && node !== undefined && isPending(view, node)) return undefined;
+  if (isRoll && node?.counts && isPending(view, node)) return undefined;
   const stillWanted = waitingNodes(view).some(({ name }) => name === lock.node);
   const isJoin = lock.operation === "join" || lock.operation === "found";
   return stillWanted && isJoin ? undefined : releaseLock("nothing is left to do under it");

@@ -1,3 +1,4 @@
+import { rollingAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { boundVersion } from "../desired/upgrade-requests.ts";
 import { compareVersions, isOneStep } from "../desired/version.ts";
@@ -47,9 +48,16 @@ export function soaked(view: View, candidate: NodeFacts): Blocked[] {
     (node) =>
       node.name !== candidate.name &&
       node.node?.spec.version === target &&
+      !awaitsItsPod(node) &&
       (node.node.status?.version !== target || !isSoaked(view, node)),
   );
   return young.map((node) => notSoaked(view, node, `${node.name} has not served for ${soakSeconds(view)} s yet`));
+}
+
+/** Its step was begun and broken off before its pod was touched, when its site was named lost: its turn comes again. */
+function awaitsItsPod({ node, serving }: NodeFacts): boolean {
+  const isBegun = node?.metadata.annotations?.[rollingAnnotation] !== undefined;
+  return serving && isBegun && node.status?.version !== node.spec.version;
 }
 
 /** Closed until a node has served long enough; by itself, unless its clock was wrong when it began. */

@@ -34,12 +34,11 @@ export const rollOne: FleetPolicy = (view) => {
 
 /**
  * A node that was taken down and did not come back gets what the specification has become. The lock is kept also while that
- * cannot be had yet: nothing else begins before. Only a site that does not count any more gives it back.
+ * cannot be had yet: nothing else begins before.
  */
 export function correct(view: View, node: NodeFacts): FleetStep {
   const doing = inWords(view, node, operationFor(view, node));
   const blocked = closedGates(view, node, doing);
-  if (blocked.some(({ gate }) => gate === "siteCounts")) return releaseLock(`waiting before ${doing}`);
   if (blocked.length > 0) return { kind: "wait", doing: `waiting before ${doing}`, blocked };
   return rollStep(view, node, doing);
 }

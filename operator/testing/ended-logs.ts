@@ -1,3 +1,4 @@
+import type { Member } from "@keyfleet/crds/kms-node.ts";
 import type { Volume } from "./simulated-node.ts";
 
 /** Watches what volumes hold of logs that have ended. */
@@ -47,4 +48,14 @@ export function missingOf(members: readonly Holder[]): string[] {
           ),
       ),
   );
+}
+
+/** Members of a list that have departed with an earlier end than what members hold of their log. */
+export function beyondEnd(listed: readonly Member[], members: readonly Holder[]): string[] {
+  return listed.flatMap(({ name, standing, incarnation = "", lastSequence = 0 }) => {
+    const beyond = members.find(({ volume }) => (volume.holds.get(incarnation) ?? 0) > lastSequence);
+    if (standing !== "Departed" || beyond === undefined) return [];
+    const held = beyond.volume.holds.get(incarnation);
+    return [`${name} as departed at ${lastSequence}, and ${beyond.name} holds ${held}`];
+  });
 }

@@ -4,7 +4,7 @@ import { restartFields } from "../desired/staging.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { EndedLogs, missingOf } from "./ended-logs.ts";
+import { beyondEnd, EndedLogs, missingOf } from "./ended-logs.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
 import { runningVersion } from "./simulated-node.ts";
@@ -62,8 +62,8 @@ export class Invariants {
   }
 
   /** Called before a site's share of the fleet lock is written. */
-  beforeLease(before: KubernetesObject | undefined, after: KubernetesObject): void {
-    this.#rolls.beforeLease(before, after);
+  beforeLease(...write: Parameters<RollPromises["beforeLease"]>): void {
+    this.#rolls.beforeLease(...write);
   }
 
   /** Called after each step. */
@@ -83,6 +83,7 @@ export class Invariants {
     const founders = new Set(this.#volumes().flatMap(({ clusterId }) => (clusterId === undefined ? [] : [clusterId])));
     this.#hold(founders.size <= 1, "founded twice");
     this.#badSettingsOnOne();
+    for (const broken of this.#rolls.broken) this.#hold(false, broken);
     for (const broken of this.#logs.takenInBeyond(this.#volumes())) this.#hold(false, broken);
   }
 
@@ -355,6 +356,8 @@ export class Invariants {
       return volume === undefined ? [] : [{ name: metadata.name, volume }];
     });
     for (const broken of missingOf(members)) this.#hold(false, broken);
+    for (const { metadata, spec } of this.#world.all())
+      for (const broken of beyondEnd(spec.members, members)) this.#hold(false, `${metadata.name} lists ${broken}`);
   }
 
   #rebuilds(site: SimulatedSite): boolean {

@@ -29,8 +29,16 @@ const mutants: readonly Mutant[] = [
     find: "return Math.floor(sites / 2) + 1;",
     replace: "return sites > 0 ? 1 : 1;",
   },
-  gate("siteCounts", ["plan/fleet-gates.ts", "losses"], "function siteCounts(view: View): Blocked[] {"),
-  gate("noOtherOperation", ["plan/fleet-gates.ts", "removals"], "function noOtherOperation(view: View): Blocked[] {"),
+  {
+    ...gate("siteCounts", ["plan/fleet-gates.ts", "mistakes"], "function siteCounts(view: View): Blocked[] {"),
+    // Policies choose no node of a site that is named lost, so that its operator has nothing to do.
+    and: { file: "plan/roll.ts", find: "node.counts && isManaged(node)", replace: "isManaged(node)" },
+  },
+  {
+    ...gate("noOtherOperation", ["plan/fleet-gates.ts", "cuts"], "function noOtherOperation(view: View): Blocked[] {"),
+    // The lock cannot be taken from whoever holds it.
+    and: { file: "runtime/lock-decision.ts", find: 'unchangedMs >= leaseMs ? "free" : "taken"', replace: '"free"' },
+  },
   {
     what: "fleetKeepsServing",
     theme: "accidents",
@@ -43,7 +51,7 @@ const mutants: readonly Mutant[] = [
   gate("approved", ["plan/roll-gates.ts", "releases"], "export function approved(view: View): Blocked[] {"),
   gate(
     "soaked before the level",
-    ["plan/raise-level.ts", "upgrades"],
+    ["plan/raise-level.ts", "soaks"],
     "function notReady(view: View, members: readonly NodeFacts[]): Blocked[] {",
   ),
   gate(
@@ -67,7 +75,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "the members hold the same before a node has departed",
-    theme: "removals",
+    theme: "farewells",
     file: "plan/removal.ts",
     find: "  const members = neededMembers(view);\n  const unaware",
     replace:
@@ -136,21 +144,21 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "the end of a log rises to what a member holds",
-    theme: "losses",
+    theme: "farewells",
     file: "desired/listed.ts",
     find: "const highest = Math.max(lastSequence, ...held);",
     replace: "const highest = Math.max(lastSequence, ...held.slice(held.length));",
   },
   {
     what: "a node that is not wanted any more does not hold the lock",
-    theme: "settings",
+    theme: "drops",
     file: "plan/lock.ts",
-    find: 'const isAwaited = node?.standing === "Member" && node.entry !== undefined;',
-    replace: 'const isAwaited = node?.standing === "Member";',
+    find: 'const isAwaited = node?.standing === "Member" && node.entry !== undefined && node.counts;',
+    replace: 'const isAwaited = node?.standing === "Member" && node.counts;',
   },
   {
     what: "allSitesObserved",
-    theme: "losses",
+    theme: "cuts",
     file: "plan/fleet-gates.ts",
     find: "return view.desired.fleet.counting.flatMap((name) => unseenSite(view, name));",
     replace: "return view.desired.fleet.counting.slice(99).flatMap((name) => unseenSite(view, name));",
@@ -163,7 +171,7 @@ const mutants: readonly Mutant[] = [
   ),
   gate(
     "soaked",
-    ["plan/roll-gates.ts", "upgrades"],
+    ["plan/roll-gates.ts", "soaks"],
     "export function soaked(view: View, candidate: NodeFacts): Blocked[] {",
   ),
   {

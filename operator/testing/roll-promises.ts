@@ -1,7 +1,7 @@
 import type { NodeFacts } from "../desired/facts.ts";
 import { settingsLag } from "../desired/staging.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
-import { lockAnnotations } from "../runtime/lock-decision.ts";
+import { leaseMs, lockAnnotations } from "../runtime/lock-decision.ts";
 import type { Recent } from "./recent.ts";
 import { isInWindow } from "./simulated-edits.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
@@ -13,6 +13,9 @@ const viewLagMs = 4_000;
 /** Work under the lock after which its node serves. */
 const comesBack: ReadonlySet<string> = new Set(["restart", "upgrade", "settings", "join", "found"]);
 
+/** By then an operator has looked several times. */
+const longestHeldMs = 60_000;
+
 interface Tools {
   readonly truth: Truth;
   readonly recent: Recent;
@@ -23,6 +26,10 @@ interface Tools {
 export class RollPromises {
   readonly #world: Simulation;
   readonly #tools: Tools;
+  /** What was found at a write that nobody could refuse: locks are renewed behind the back of the schedule. */
+  readonly broken: string[] = [];
+  /** Nodes that are not wanted and for which a site holds the lock, by site. */
+  readonly #dropped = new Map<string, { readonly name: string; readonly sinceMs: number; readonly lastMs: number }>();
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -54,15 +61,44 @@ export class RollPromises {
     }
   }
 
+  /** Before a site's share of the fleet lock, which `holder` holds, is written. */
+  beforeLease(before: KubernetesObject | undefined, after: KubernetesObject, holder: string | undefined): void {
+    const taker = holderOf(after);
+    if (taker !== undefined && holder !== undefined && taker !== holder)
+      this.broken.push(`${taker} takes the lock from ${holder}`);
+    if (taker === undefined) this.#givenBack(before);
+    else this.#heldOn(after);
+  }
+
+  /** The lock is not held on for a node that the document has dropped, nor by a site that it names lost. */
+  #heldOn(lease: KubernetesObject): void {
+    const { nowMs } = this.#world;
+    const { site, name } = this.#workOf(lease);
+    if (site === undefined) return;
+    const known = this.#dropped.get(site.name);
+    this.#dropped.delete(site.name);
+    const { truth } = this.#tools;
+    if (name === undefined || (truth.wanted(site).has(name) && truth.counts(site, site.name))) return;
+    const isSame = known?.name === name && nowMs - known.lastMs < leaseMs;
+    const sinceMs = isSame ? known.sinceMs : nowMs;
+    this.#dropped.set(site.name, { name, sinceMs, lastMs: nowMs });
+    if (nowMs - sinceMs >= longestHeldMs)
+      this.broken.push(`${site.name} holds the lock for ${name}, for which nobody waits`);
+  }
+
+  /** The site that holds a share, and the node that is to serve afterwards; none when it is work of another kind. */
+  #workOf(lease: KubernetesObject | undefined) {
+    const annotations = lease?.metadata.annotations ?? {};
+    const operation = annotations[lockAnnotations.operation] ?? "";
+    const site = this.#world.sites.find(({ name }) => name === holderOf(lease));
+    return { site, operation, name: comesBack.has(operation) ? annotations[lockAnnotations.node] : undefined };
+  }
+
   /** A site that gives the lock back leaves a node behind that serves, unless another step is about to mend it. */
-  beforeLease(before: KubernetesObject | undefined, after: KubernetesObject): void {
-    const { truth, hold } = this.#tools;
-    const holder = holderOf(before);
-    const site = this.#world.sites.find(({ name }) => name === holder);
-    const { [lockAnnotations.operation]: operation = "", [lockAnnotations.node]: name = "" } =
-      before?.metadata.annotations ?? {};
-    if (site === undefined || holderOf(after) !== undefined || !comesBack.has(operation) || !this.#holdsLock(site))
-      return;
+  #givenBack(lease: KubernetesObject | undefined): void {
+    const { truth } = this.#tools;
+    const { site, name, operation } = this.#workOf(lease);
+    if (site === undefined || name === undefined || !this.#holdsLock(site)) return;
     const node = truth.needed(site).find(({ metadata }) => metadata.name === name);
     if (
       node === undefined ||
@@ -73,7 +109,8 @@ export class RollPromises {
       return;
     // Nobody in its site knows yet that its machine is dead.
     if (truth.volumeOf(name)?.backAtMs !== undefined) return;
-    hold(truth.believed(name), `${site.name} gives the lock for ${operation} back although ${name} does not serve`);
+    if (!truth.believed(name))
+      this.broken.push(`${site.name} gives the lock for ${operation} back although ${name} does not serve`);
   }
 
   #holdsLock(site: SimulatedSite): boolean {

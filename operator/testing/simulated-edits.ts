@@ -91,6 +91,17 @@ const edits: Readonly<Record<string, Edit>> = {
     const lost = sites.filter(({ alive }) => !alive).map(({ name }) => name);
     return { ...spec, recovery: { lostSites: lost } };
   },
+  /** Lost for good, with one of its nodes. */
+  giveUpLost: (spec, { sites, random }) => {
+    const lost = sites.filter(({ alive }) => !alive).map(({ name }) => name);
+    const nodes = names(spec).filter((name) => lost.includes(name.slice(0, 3)));
+    if (nodes.length === 0 || names(spec).length <= 2) return undefined;
+    const name = pick(random, nodes);
+    const named = { ...spec, recovery: { lostSites: lost } };
+    return withNodes(named, name.slice(0, 3), (entries) => entries.filter((node) => node.name !== name));
+  },
+  /** Whoever names a site lost may be wrong about it. */
+  nameWrongly: (spec, { random }) => ({ ...spec, recovery: { lostSites: [pick(random, spec.sites).name] } }),
   retry: (spec, { random }) => withRequest(spec, { retry: `t${Math.floor(random() * 1000)}` }),
   noRequests: ({ upgrade: { requests: _requests, ...upgrade } = {}, ...spec }) => ({ ...spec, upgrade }),
   window: (spec, { random }) => {
@@ -175,11 +186,11 @@ export function edited(cluster: KmsCluster, spec: KmsClusterSpec): KmsCluster {
 }
 
 /** What an administrator puts right when all faults are over: nothing lost, nothing paused, a version that can be reached. */
-export function mended(spec: KmsClusterSpec, level: string): KmsClusterSpec {
+export function mended(spec: KmsClusterSpec, level: string, soakSeconds = 1): KmsClusterSpec {
   const { upgrade: _upgrade, recovery: _recovery, pause: _pause, ...rest } = withWorkingSettings(spec);
   const canReach = isOneStep(level, spec.version) && compareVersions(spec.version, level) >= 0;
   return {
-    ...{ ...rest, version: canReach ? spec.version : level, upgrade: { soakSeconds: 1 } },
+    ...{ ...rest, version: canReach ? spec.version : level, upgrade: { soakSeconds } },
     clients: { ...spec.clients, caBundleRefs: [{ name: "bank-clients" }] },
   };
 }

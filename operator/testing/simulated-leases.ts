@@ -6,8 +6,9 @@ import { leaseMs } from "../runtime/lock-decision.ts";
 export class SimulatedLeases {
   /** Milliseconds on a clock that never jumps. */
   now: () => number = () => 0;
-  /** Told before a share is written. */
-  beforeWrite: (before: KubernetesObject | undefined, after: KubernetesObject) => void = () => {};
+  /** Told before a share is written, and which site holds it now. */
+  beforeWrite: (before: KubernetesObject | undefined, after: KubernetesObject, holder: string | undefined) => void =
+    () => {};
   readonly #leases = new Map<string, KubernetesObject>();
   readonly #changedAtMs = new Map<string, number>();
   #version = 0;
@@ -38,7 +39,8 @@ export class SimulatedLeases {
       through();
       const version = this.#leases.get(lease.metadata.name)?.metadata.resourceVersion;
       if (version !== lease.metadata.resourceVersion) throw new ApiError("conflict", "somebody was faster");
-      this.beforeWrite(this.#leases.get(lease.metadata.name), lease);
+      const { name } = lease.metadata;
+      this.beforeWrite(this.#leases.get(name), lease, this.holder(name)?.site);
       return this.#store(lease);
     };
     return { namespace: "keyfleet", get, create, update } as unknown as KubernetesApi;

@@ -118,7 +118,7 @@ export class Simulation {
       operator.watch.relist();
     }
     if (!this.#options.edits) return;
-    const spec = mended(this.#newest().cluster.spec, this.level());
+    const spec = mended(this.#newest().cluster.spec, this.level(), this.#options.theme?.soakSeconds);
     for (const site of this.sites) site.putCluster(edited(site.cluster, spec));
     this.#consent();
     this.story.push("all is mended");

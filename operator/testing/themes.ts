@@ -11,6 +11,8 @@ export interface Theme {
   readonly faults: readonly Fault[];
   /** Names of edits (simulated-edits.ts); one that is named more often is made more often. */
   readonly edits: readonly string[];
+  /** Soak time once all is mended; a second when absent. */
+  readonly soakSeconds?: number;
 }
 
 /** Themes by name: a mutant of the code is looked for where it does harm. */
@@ -18,6 +20,11 @@ export const themes: Readonly<Record<string, Theme>> = {
   upgrades: {
     faults: ["object", "restart", "lose", "return", "cut", "lostEvent", "hsm"],
     edits: ["upgrade", "upgrade", "upgrade", "rollBack", "leap", "soak", "window", "noWindows", "otherSettings"],
+  },
+  soaks: {
+    faults: ["restart"],
+    edits: ["upgrade", "upgrade", "soak"],
+    soakSeconds: 60,
   },
   accidents: {
     faults: ["hsm", "hsm", "machine", "machine", "machine", "object"],
@@ -39,6 +46,10 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["object", "restart", "crash", "cut"],
     edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add", "dropBroken"],
   },
+  drops: {
+    faults: ["restart"],
+    edits: ["breakSettings", "dropBroken", "dropBroken", "add"],
+  },
   removals: {
     faults: ["restart", "crash", "object", "cut", "doubledEvent"],
     edits: ["remove", "remove", "add", "swap", "swap", "consent", "pause", "emptySite", "upgrade"],
@@ -54,5 +65,13 @@ export const themes: Readonly<Record<string, Theme>> = {
   losses: {
     faults: ["lose", "lose", "return", "return", "cut", "jump", "object"],
     edits: ["nameLost", "nameLost", "remove", "swap", "add", "inPlace", "consent", "upgrade"],
+  },
+  farewells: {
+    faults: ["lose", "lose", "return", "doubledEvent"],
+    edits: ["giveUpLost"],
+  },
+  mistakes: {
+    faults: ["restart", "object"],
+    edits: ["nameWrongly", "nameWrongly", "otherSettings", "upgrade", "soonest"],
   },
 };
