@@ -32,11 +32,12 @@ export function settingsNow(observed: Observed, facts: NodeFacts, turn = false):
 }
 
 /** Whether a node that does not serve has not shown that it cannot: its pod is away, or has been ready just now. */
-function comesUp(observed: Observed, { name, node }: NodeFacts): boolean {
+function comesUp(observed: Observed, { name, node, external }: NodeFacts): boolean {
   const isTried = node?.metadata.annotations?.[rollingAnnotation] !== undefined;
   const serving = conditionOf(node, "Serving");
   const saysWhy = serving?.status === "False" && serving.reason !== "Starting" && serving.reason !== "Ending";
-  if (isTried || saysWhy) return false;
+  // The operator sees nothing of the machine of an External node.
+  if (external || isTried || saysWhy) return false;
   const pod = objectOf(observed, "Pod", `${name}-0`);
   return pod === undefined || observed.nowMs - changedAtMs(pod) < startPatienceMs;
 }

@@ -100,6 +100,18 @@ test("its document says where it is reached, and nothing of Kubernetes or of the
   assert.equal(spec.settings.hsm?.library, "/usr/lib/softhsm/libsofthsm2.so");
 });
 
+test("one that does not serve is given other settings at once: nobody sees whether it is only coming up", () => {
+  const cluster = mixed(({ spec }) => {
+    spec.defaults = { ...spec.defaults, hsm: { ...spec.defaults?.hsm, library: "/new.so" } };
+  });
+  const library = (serving: boolean) => {
+    const observed = { ...anObserved(world({ ...member, serving })), cluster };
+    const found = desiredInTest(observed).nodes.find(({ facts }) => facts.name === "dc1-x");
+    return found?.kmsNode.spec.settings.hsm?.library;
+  };
+  assert.deepEqual([library(false), library(true)], ["/new.so", "/usr/lib/softhsm/libsofthsm2.so"]);
+});
+
 const upgrading = (others: string): WorldInTest => {
   const at = (version: string): NodeInTest => ({
     stage: "member",
