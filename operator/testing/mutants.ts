@@ -90,7 +90,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "settings wait also for a node that is only coming up",
-    theme: "rebuilds",
+    theme: "stumbles",
     file: "desired/staging.ts",
     find: "(facts.serving || comesUp(observed, facts))",
     replace: "(facts.serving || (facts.serving && comesUp(observed, facts)))",

@@ -7,6 +7,8 @@ export class Recent {
   readonly #specs = new Map<string, { readonly spec: object; readonly sinceMs: number }>();
   readonly #linkedMs = new Map<string, number>();
   readonly #servingSinceMs = new Map<string, number>();
+  /** What serves when the schedule begins has done so for long. */
+  #isFirst = true;
   /** When a node stopped serving last. */
   readonly #stoppedMs = new Map<string, number>();
 
@@ -24,12 +26,13 @@ export class Recent {
       for (const other of linked) this.#linkedMs.set(`${name} ${other.name}`, nowMs);
       for (const node of site.nodes.keys()) this.#noteServing(node, serves(node));
     }
+    this.#isFirst = false;
   }
 
   #noteServing(node: string, serves: boolean): void {
     if (!serves && this.#servingSinceMs.delete(node)) this.#stoppedMs.set(node, this.#world.nowMs);
     if (!serves) return;
-    if (!this.#servingSinceMs.has(node)) this.#servingSinceMs.set(node, this.#world.nowMs);
+    if (!this.#servingSinceMs.has(node)) this.#servingSinceMs.set(node, this.#isFirst ? 0 : this.#world.nowMs);
   }
 
   /** For how long a node has served without a break, in milliseconds. */

@@ -268,7 +268,8 @@ export class Simulation {
       site.crashAfterWrites = Math.floor(this.#random() * 4);
     },
     restart: (operator) => operator.restart(),
-    object: ({ site }) => this.#loseObject(site),
+    object: ({ site }) => this.#loseObject(site, ({ kind }) => kind !== "Secret" && kind !== "PersistentVolumeClaim"),
+    pod: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "Pod"),
     node: ({ site }) => this.#loseNode(site),
     lose: ({ site }) => {
       if (this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
@@ -309,9 +310,8 @@ export class Simulation {
     operator.watch.lose(site, kind, metadata.name);
   }
 
-  #loseObject(site: SimulatedSite): void {
-    const spared = new Set(["Secret", "PersistentVolumeClaim"]);
-    const victims = [...site.objects.values()].filter(({ kind }) => !spared.has(kind));
+  #loseObject(site: SimulatedSite, isMeant: (object: SimulatedObject) => boolean): void {
+    const victims = [...site.objects.values()].filter(isMeant);
     if (victims.length === 0) return;
     const victim = pick(this.#random, victims);
     site.remove(victim.kind, victim.metadata.name);

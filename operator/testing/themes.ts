@@ -4,7 +4,8 @@ export const everyFault = [
   ...["lostEvent", "doubledEvent", "machine", "hsm"],
 ] as const;
 
-export type Fault = (typeof everyFault)[number];
+/** A pod that is deleted by hand is one of the objects; a theme may ask for it alone. */
+export type Fault = (typeof everyFault)[number] | "pod";
 
 /** A schedule that is about one thing: fewer kinds of faults and edits, and those more often. */
 export interface Theme {
@@ -45,6 +46,10 @@ export const themes: Readonly<Record<string, Theme>> = {
   settings: {
     faults: ["object", "restart", "crash", "cut"],
     edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add", "dropBroken"],
+  },
+  stumbles: {
+    faults: ["pod"],
+    edits: ["breakSettings", "breakSettings", "mendSettings", "otherSettings"],
   },
   drops: {
     faults: ["restart"],
