@@ -282,15 +282,9 @@ export class Invariants {
       this.#truth.counts(site, spec.site) &&
       this.#truth.believed(metadata.name);
     this.#hold(this.#world.all().some(serves), `${name} ${how} as the last of the fleet`);
-    const dark = needed.filter((other) => !this.#truth.believed(other) && !this.#isHidden(site, other));
+    const dark = needed.filter((other) => !this.#truth.believed(other) && !this.#truth.isHidden(site, other));
     this.#hold(dark.length === 0, `${name} ${how} while ${dark} does not serve`);
     this.#takenDown.set(name, how);
-  }
-
-  /** Only its peers know of a dead machine; an operator may have lost the event that says so. */
-  #isHidden(site: SimulatedSite, name: string): boolean {
-    const isDead = this.#truth.volumeOf(name)?.backAtMs !== undefined;
-    return isDead && this.#world.all().some(({ metadata }) => this.#truth.isMistaken(site, metadata.name));
   }
 
   /** A step on the fleet: only under the lock, only by a site that counts. */

@@ -54,6 +54,7 @@ export class RollPromises {
     for (const { metadata, spec } of truth.needed(site)) {
       const { name: other } = metadata;
       if (other === name || spec.version !== site.cluster.spec.version || truth.isMistaken(site, other)) continue;
+      if (truth.isHidden(site, other)) continue;
       const servedMs = recent.servedMs(other);
       // That it stopped may not have been heard yet, nor by the time it serves again.
       if (recent.stopped(other, truth.serves(other) ? viewLagMs : beliefMs)) continue;
@@ -79,6 +80,8 @@ export class RollPromises {
     this.#dropped.delete(site.name);
     const { truth } = this.#tools;
     if (name === undefined || (truth.wanted(site).has(name) && truth.counts(site, site.name))) return;
+    // One that left to be rebuilt, and was dropped meanwhile, is removed under the same lock.
+    if (this.#world.all().some((node) => node.metadata.name === name && truth.isInTheMiddle(node))) return;
     const isSame = known?.name === name && nowMs - known.lastMs < leaseMs;
     const sinceMs = isSame ? known.sinceMs : nowMs;
     this.#dropped.set(site.name, { name, sinceMs, lastMs: nowMs });

@@ -83,6 +83,12 @@ export class Truth {
     return operator?.watch.isMistaken(home, "KmsNode", name) ?? false;
   }
 
+  /** Only its peers know of a dead machine; the operator of a site may have lost the event that says so. */
+  isHidden(site: SimulatedSite, name: string): boolean {
+    const isDead = this.volumeOf(name)?.backAtMs !== undefined;
+    return isDead && this.#world.all().some(({ metadata }) => this.isMistaken(site, metadata.name));
+  }
+
   siteOf(name: string): SimulatedSite | undefined {
     return this.#world.sites.find(({ nodes }) => nodes.has(name));
   }
