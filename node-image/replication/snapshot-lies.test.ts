@@ -140,7 +140,7 @@ test("a snapshot is never taken from a peer that holds less than what is here", 
   const member = await aNode();
   const own = aCreate();
   await member.write([own]);
-  await assert.rejects(takes(member, peer), { code: "invalid", message: /does not hold all/ });
+  await assert.rejects(takes(member, peer), { code: "unavailable", message: /does not hold all/ });
   assert.equal((await member.object(own.id))?.id, own.id, "nothing was thrown away");
 });
 

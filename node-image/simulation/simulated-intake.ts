@@ -30,7 +30,7 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
       const vector = vectorOf(mark);
       const floor = disk.importing?.floor ?? disk.vector();
       if ([...floor].some(([origin, seq]) => (vector.get(origin) ?? 0) < seq))
-        throw new StoreError("invalid", "it does not hold all that this node holds");
+        throw new StoreError("unavailable", "the peer does not hold all that this node holds");
       disk.clear();
       disk.importing = { identity, heads: mark.heads, floor, after: zero, stage: "rows" };
     });

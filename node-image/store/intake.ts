@@ -43,7 +43,7 @@ export class Intake {
     return this.#ledger.importing;
   }
 
-  /** Throws away what this node holds and begins with another's; StoreError "invalid" unless that holds all of it. */
+  /** Throws away what this node holds and begins with another's; StoreError "unavailable" unless that holds all of it by now. */
   begin(identity: string, mark: StoreMark): Promise<void> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
@@ -51,7 +51,9 @@ export class Intake {
       // What came with an earlier snapshot that was not finished is not this node's.
       const floor = ledger.importing?.floor ?? ledger.vector;
       const lacking = [...floor].find(([origin, seq]) => (vector.get(origin) ?? 0) < seq);
-      if (lacking !== undefined) throw refused(`it does not hold all that this node holds of ${lacking[0]}`);
+      // It may be behind for a moment only, and has said nothing wrong.
+      if (lacking !== undefined)
+        throw new StoreError("unavailable", `the peer does not hold all that this node holds of ${lacking[0]}`);
       const root = openOf(ledger, mark).copy("empty");
       await within(client, async () => {
         await client.query("truncate keyfleet.ops, keyfleet.kept, keyfleet.objects, keyfleet.bases, keyfleet.import");
