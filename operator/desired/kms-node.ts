@@ -6,7 +6,7 @@ import { isTurnOfExternal } from "./external.ts";
 import type { FleetFacts, NodeFacts } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
 import { memberList } from "./members.ts";
-import { isPaused, settingsNow } from "./staging.ts";
+import { isGiven, isPaused, settingsNow } from "./staging.ts";
 import { isOut, rejoinMark } from "./standing.ts";
 import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
 
@@ -47,7 +47,7 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
   const turn = isTurnOfExternal(observed, fleet, node);
   const version = turn ? fleet.target : versionOf(fleet, node);
   const paused = isPaused(observed.cluster);
-  const settings = settingsNow(observed, node, turn);
+  const settings = settingsNow(observed, fleet, node, turn);
   const spec: KmsNodeSpec = {
     cluster: name,
     ...(clusterId === undefined ? {} : { clusterId }),
@@ -71,7 +71,7 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
       name: node.name,
       ...(namespace === undefined ? {} : { namespace }),
       labels: nodeLabels(name, node.name),
-      ...annotationsOf(node),
+      ...annotationsOf(node, isGiven(node, settings) ? { [rollingAnnotation]: version } : {}),
     },
     spec,
   };
@@ -107,12 +107,13 @@ function membershipOf(observed: Observed, node: NodeFacts): KmsNodeSpec["members
   return before?.action === "None" && node.standing === "Departed" ? before : { action: "Leave", ...rejoin };
 }
 
-/** Marks of steps on the node; they go when the node belongs again. */
-function annotationsOf(node: NodeFacts): { annotations?: Record<string, string> } {
+/** Marks of steps on the node, with new ones; they go when the node belongs again. */
+function annotationsOf(node: NodeFacts, marked: Record<string, string>): { annotations?: Record<string, string> } {
   const found = Object.entries(node.node?.metadata.annotations ?? {}).filter(([name]) => marks.has(name));
   const leaves = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
   const kept = found.filter(([name]) => (name === rollingAnnotation ? node.standing === "Member" : leaves));
-  return kept.length > 0 ? { annotations: Object.fromEntries(kept) } : {};
+  const annotations = { ...Object.fromEntries(kept), ...marked };
+  return Object.keys(annotations).length > 0 ? { annotations } : {};
 }
 
 /** While a bundle is missing, nobody's trust is taken away: the list before stays. Taking it out of spec does that. */

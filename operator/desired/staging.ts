@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsCluster, KubernetesObject, Observed } from "../ports/types.ts";
 import { rollingAnnotation } from "./consent.ts";
-import { conditionOf, type NodeFacts, objectOf } from "./facts.ts";
+import { conditionOf, type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
 
 /** Settings that reach a running node only by a restart of its pod. All others are reloaded live. */
@@ -20,26 +20,44 @@ const startPatienceMs = 60_000;
 /**
  * The settings that a node shall have now, `turn` when it may have the new ones. One that serves, or is only coming up,
  * keeps those that need a restart until its turn comes, so that new ones are tried on one node first and no other node can
- * come up with bad ones. One that cannot serve with what it has gets the new ones at once. Paused: everything stays.
+ * come up with bad ones. One that cannot serve with what it has gets the new ones at once, unless one that serves is just
+ * being given them. Paused: everything stays.
  */
-export function settingsNow(observed: Observed, facts: NodeFacts, turn = false): ResolvedSettings {
+export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFacts, turn = false): ResolvedSettings {
   const wanted = resolvedSettings(observed.cluster, facts);
   const before = facts.node?.spec.settings as ResolvedSettings | undefined;
   if (before === undefined || isUnset(before)) return wanted;
   if (isPaused(observed.cluster)) return before;
-  const keeps = facts.standing === "Member" && !turn && (facts.serving || comesUp(observed, facts));
+  const others = fleet.nodes.filter(({ name, counts }) => counts && name !== facts.name);
+  const waits = facts.serving || comesUp(observed, facts) || others.some((other) => other.serving && isRolling(other));
+  const keeps = facts.standing === "Member" && !turn && waits;
   return keeps ? { ...wanted, ...partOf(before) } : wanted;
 }
 
 /** Whether a node that does not serve has not shown that it cannot: its pod is away, or has been ready just now. */
-function comesUp(observed: Observed, { name, node, external }: NodeFacts): boolean {
-  const isTried = node?.metadata.annotations?.[rollingAnnotation] !== undefined;
+function comesUp(observed: Observed, facts: NodeFacts): boolean {
+  const { name, node, external } = facts;
   const serving = conditionOf(node, "Serving");
   const saysWhy = serving?.status === "False" && serving.reason !== "Starting" && serving.reason !== "Ending";
   // The operator sees nothing of the machine of an External node.
-  if (external || isTried || saysWhy) return false;
+  if (external || isRolling(facts) || saysWhy) return false;
   const pod = objectOf(observed, "Pod", `${name}-0`);
   return pod === undefined || observed.nowMs - changedAtMs(pod) < startPatienceMs;
+}
+
+/** It was given another version or settings, and has not yet served with them: nobody else's turn begins before. */
+export function isRolling({ node }: NodeFacts): boolean {
+  return node?.metadata.annotations?.[rollingAnnotation] !== undefined;
+}
+
+/**
+ * Whether a member gets with these settings others of those that need a restart: it is marked, because it may come to serve
+ * with its old pod while the new ones still wait for the next, and the other sites see the mark only.
+ */
+export function isGiven({ node, standing, external }: NodeFacts, settings: ResolvedSettings): boolean {
+  const before = node?.spec.settings;
+  if (external || standing !== "Member" || before === undefined || isUnset(before)) return false;
+  return !sameParts(before, settings);
 }
 
 /** When a pod was made, or became ready or not ready. */
@@ -58,8 +76,12 @@ interface PodCondition {
 export function settingsLag(cluster: KmsCluster, facts: NodeFacts): boolean {
   const has = facts.node?.spec.settings;
   if (has === undefined || isUnset(has)) return false;
+  return !sameParts(has, resolvedSettings(cluster, facts));
+}
+
+function sameParts(one: NodeSettings, other: NodeSettings): boolean {
   const plain = (settings: NodeSettings): unknown => JSON.parse(JSON.stringify(partOf(settings)));
-  return !isDeepStrictEqual(plain(has), plain(resolvedSettings(cluster, facts)));
+  return isDeepStrictEqual(plain(one), plain(other));
 }
 
 /** Whether the administrator stopped all change that the specification drives. */

@@ -307,6 +307,17 @@ for (const [sentence, world, does] of withOldSettings)
     assert.deepEqual(words.sort(), [...does].sort());
   });
 
+test("a node that gets them at once is marked as one whose step is not over, which other sites see", () => {
+  const nodes = { "dc1-b": { stage: "member", serving: false } } as const;
+  const observed = { ...anObserved({ nodes }), cluster: badHsm };
+  const marked = desiredInTest(observed).nodes.map(({ kmsNode: { metadata } }) => [
+    metadata.name,
+    metadata.annotations,
+  ]);
+  const rolling = { "keyfleet.io/rolling": "0.1.0" };
+  assert.deepEqual(Object.fromEntries(marked), { "dc1-a": undefined, "dc1-b": rolling });
+});
+
 const withCertificate = aCluster(({ spec }) => {
   spec.defaults = { ...spec.defaults, interfaces: { kmip: { certificateSecretRef: { name: "kms-tls" } } } };
 });

@@ -2,7 +2,7 @@ import { leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "../desi
 import { appliedAnnotation } from "../desired/desired.ts";
 import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
-import { settingsLag } from "../desired/staging.ts";
+import { isRolling, settingsLag } from "../desired/staging.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
@@ -80,11 +80,6 @@ export function rollPending(view: View, node: NodeFacts): boolean {
 /** Whether a member still has another version, or other settings that need a restart, than it shall have. */
 export function lags(view: View, node: NodeFacts): boolean {
   return lagsVersion(view, node) || settingsLag(view.observed.cluster, node);
-}
-
-/** It was given another version or settings, and the step is not over: nobody else's turn begins before. */
-function isRolling({ node }: NodeFacts): boolean {
-  return node?.metadata.annotations?.[rollingAnnotation] !== undefined;
 }
 
 /** The next member in turn: the same one in every site's eyes. */
