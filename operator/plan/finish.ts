@@ -1,6 +1,6 @@
 import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { memberStep, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
+import { leaveToSite, memberStep, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { chooseSponsor } from "./sponsor.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -14,6 +14,7 @@ export const finish: FleetPolicy = (view) => {
   const { lock } = view.observed;
   // The site of that node needs the lock to bring it to its end.
   if (lock.heldByMe && lock.node !== node.name) return releaseLock(`${node.name} has to be finished first`);
+  if (!node.siteReachable) return leaveToSite(view, node.site, doing);
   if (!node.local || node.node === undefined) return stillGoing(node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
@@ -45,17 +46,15 @@ function otherSponsor(view: View, node: NodeFacts, doing: string): FleetStep | u
 const atWork: ReadonlySet<string> = new Set(["Joining", "AwaitingMembership", "Starting", "Serving"]);
 
 function stillGoing(node: NodeFacts, doing: string): FleetStep {
-  if (node.external && node.siteReachable && !hasNewestDocument(node.node)) return awaitsDocument(node, doing);
+  if (node.external && !hasNewestDocument(node.node)) return awaitsDocument(node, doing);
   const serving = conditionOf(node.node, "Serving");
-  if (node.siteReachable && (serving === undefined || serving.status !== "False" || atWork.has(serving.reason)))
+  if (serving === undefined || serving.status !== "False" || atWork.has(serving.reason))
     return { kind: "wait", doing, blocked: [] };
   const blocked: Blocked = {
     gate: "lastTouchedRecovered",
     subject: node.name,
-    message: node.siteReachable
-      ? `${node.name} cannot go on: ${serving?.message}`
-      : `site ${node.site} is not reachable`,
-    remedy: `mend ${node.siteReachable ? node.name : `site ${node.site}`}; it goes on by itself, and nothing else begins before`,
+    message: `${node.name} cannot go on: ${serving.message}`,
+    remedy: `mend ${node.name}; it goes on by itself, and nothing else begins before`,
   };
   return { kind: "wait", doing, blocked: [blocked] };
 }

@@ -23,7 +23,8 @@ export function unseenSites(view: View): Blocked[] {
   return view.observed.cluster.spec.sites.flatMap(({ name }) => unseenSite(view, name));
 }
 
-function unseenSite(view: View, name: string): Blocked[] {
+/** Whether that site can be seen, with what to do when it cannot. */
+export function unseenSite(view: View, name: string): Blocked[] {
   const site = viewOf(view.observed, name);
   if (site?.reachable) return [];
   const remedy =

@@ -1,6 +1,7 @@
 import type { Membership } from "@keyfleet/crds/kms-node.ts";
 import type { NodeFacts } from "../desired/facts.ts";
 import { rejoinMark } from "../desired/standing.ts";
+import { unseenSite } from "./fleet-gates.ts";
 import type { Blocked, FleetStep, View } from "./types.ts";
 
 /** The step that takes the lock for an operation on a node. */
@@ -26,6 +27,16 @@ export function waitForLock(view: View, doing: string): FleetStep {
   const message = `site ${holder} holds the fleet lock`;
   const blocked: Blocked = { gate: "lockHeld", subject: holder, message, remedy: "wait", passing: true };
   return { kind: "wait", doing, blocked: [blocked] };
+}
+
+/** The step without change, while the operator of another site is at work; that nobody sees that site is told. */
+export function leaveToSite(view: View, site: string, doing: string): FleetStep {
+  const blocked = unseenSite(view, site);
+  return {
+    kind: "wait",
+    doing: blocked.length === 0 ? doing : `waiting for ${site} before going on with ${doing}`,
+    blocked,
+  };
 }
 
 /** Waits for gates of the fleet to open; the lock is not kept meanwhile, so that nobody is held up by who waits. */

@@ -1,7 +1,7 @@
 import { leavingAnnotation } from "../desired/consent.ts";
 import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
+import { leaveToSite, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -30,9 +30,9 @@ export const finishRemoval: FleetPolicy = (view) => {
 
 /** The site whose operator removes a node needs the lock: one that began while that one was away gives it back. */
 export function leaveToOthers(view: View, node: NodeFacts, doing: string): FleetStep {
-  if (view.observed.lock.heldByMe)
-    return releaseLock(`${removingSite(view, node) ?? "another site"} removes ${node.name}`);
-  return { kind: "wait", doing, blocked: [] };
+  const site = removingSite(view, node);
+  if (view.observed.lock.heldByMe) return releaseLock(`${site ?? "another site"} removes ${node.name}`);
+  return site === undefined ? { kind: "wait", doing, blocked: [] } : leaveToSite(view, site, doing);
 }
 
 /**

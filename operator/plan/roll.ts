@@ -5,7 +5,7 @@ import { resolvedSettings } from "../desired/settings.ts";
 import { isRolling, settingsLag } from "../desired/staging.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
-import { releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
+import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { approved, settingsTried, soaked, versionStep } from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
@@ -27,7 +27,7 @@ export const rollOne: FleetPolicy = (view) => {
   if (lock.heldByMe && !inHand) return releaseLock("its node is not the next in turn");
   const blocked = lags(view, node) ? closedGates(view, node, doing) : [];
   if (blocked.length > 0) return yielding(waitUnlocked(view, `waiting before ${doing}`, blocked));
-  if (!node.local) return { kind: "wait", doing, blocked: [] };
+  if (!node.local) return leaveToSite(view, node.site, doing);
   if (!inHand) return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
   return lags(view, node) ? rollStep(view, node, doing) : endStep(view, node, doing);
 };
@@ -44,7 +44,7 @@ export function correct(view: View, node: NodeFacts): FleetStep {
 }
 
 function operationFor(view: View, node: NodeFacts): string {
-  return lagsVersion(view, node) ? "upgrade" : "settings";
+  return lagsVersion(view, node) || getsVersion(node) ? "upgrade" : "settings";
 }
 
 function inWords({ desired }: View, { name }: NodeFacts, operation: string): string {
@@ -172,6 +172,11 @@ function lastRolled(view: View): NodeFacts | undefined {
   const done = fleet.nodes.filter(({ standing, node }) => standing === "Member" && node?.spec.version === fleet.target);
   const at = ({ node }: NodeFacts) => conditionOf(node, "Serving")?.lastTransitionTime ?? "";
   return done.reduce<NodeFacts | undefined>((last, node) => (last && at(last) >= at(node) ? last : node), undefined);
+}
+
+/** It was given another version and does not run it yet. */
+function getsVersion({ node }: NodeFacts): boolean {
+  return node?.status?.version !== undefined && node.status.version !== node.spec.version;
 }
 
 /** Whether a node is not of the version that all shall run. */

@@ -20,6 +20,11 @@ const lost = {
   serving: false,
   bad: { Serving: ["RootOfTrustUnavailable", "the HSM does not answer"] },
 } as const;
+const upgrading: NodeInTest = {
+  ...{ stage: "member", serving: false, annotations: { "keyfleet.io/rolling": "0.2.0" } },
+  ...{ spec: { version: "0.2.0" }, status: { version: "0.1.0" } },
+};
+const leaving: NodeInTest = { stage: "member", spec: { membership: { action: "Leave" } } };
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
 const noPin = { "Secret/hsm-pin": { present: false, keys: [] } };
 const joinLock = { heldByMe: true, holder: "dc1", operation: "join", node: "dc1-b" };
@@ -134,6 +139,34 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "6/6",
     "3/3",
     "upgrading dc1-a to 0.2.0 (6/6)",
+  ],
+  [
+    "another site's node is being upgraded",
+    { cluster: aCluster((c) => (c.spec.version = "0.2.0")), nodes: { "dc2-a": upgrading } },
+    "5/6",
+    "3/3",
+    "upgrading dc2-a to 0.2.0 (5/6)",
+  ],
+  [
+    "the site whose node is being upgraded is lost",
+    { cluster: aCluster((c) => (c.spec.version = "0.2.0")), nodes: { "dc2-a": upgrading }, unreachable: ["dc2"] },
+    "4/6",
+    "2/3",
+    "waiting: site dc2 is not reachable: no answer within 2 s",
+  ],
+  [
+    "the site whose node joins is lost",
+    { nodes: { "dc2-b": "joining" }, unreachable: ["dc2"] },
+    "4/6",
+    "2/3",
+    "waiting: site dc2 is not reachable: no answer within 2 s",
+  ],
+  [
+    "the site whose node leaves is lost",
+    { cluster: without("dc2", "dc2-b"), nodes: { "dc2-b": leaving }, unreachable: ["dc2"] },
+    "4/5",
+    "2/3",
+    "waiting: site dc2 is not reachable: no answer within 2 s",
   ],
   [
     "a member was taken out",
