@@ -49,10 +49,13 @@ function statusMessage(view: View, plan: Plan, nodes: string): string {
   const { observed, desired } = view;
   const [first] = plan.blocked;
   const busy = plan.doing !== undefined && !plan.doing.startsWith("waiting");
-  if (busy) return `${plan.doing} (${nodes})`;
+  const away = observed.cluster.spec.sites
+    .filter(({ name }) => !viewOf(observed, name)?.reachable)
+    .map(({ name }) => `site ${name} is not reachable`)
+    .join(", ");
+  if (busy) return `${plan.doing} (${nodes})${away === "" ? "" : `; ${away}`}`;
   if (first !== undefined) return `waiting: ${saidOf(first)}`;
-  const away = observed.cluster.spec.sites.filter(({ name }) => !viewOf(observed, name)?.reachable);
-  if (away.length > 0) return away.map(({ name }) => `site ${name} is not reachable`).join(", ");
+  if (away !== "") return away;
   if (plan.doing !== undefined) return `${plan.doing} (${nodes})`;
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
   const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;

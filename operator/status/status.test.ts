@@ -25,6 +25,7 @@ const upgrading: NodeInTest = {
   ...{ spec: { version: "0.2.0" }, status: { version: "0.1.0" } },
 };
 const leaving: NodeInTest = { stage: "member", spec: { membership: { action: "Leave" } } };
+const removeLock = { heldByMe: true, holder: "dc1", operation: "remove", node: "dc1-b" };
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
 const noPin = { "Secret/hsm-pin": { present: false, keys: [] } };
 const joinLock = { heldByMe: true, holder: "dc1", operation: "join", node: "dc1-b" };
@@ -167,6 +168,13 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "4/5",
     "2/3",
     "waiting: site dc2 is not reachable: no answer within 2 s",
+  ],
+  [
+    "a node leaves and another site is lost",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": leaving }, unreachable: ["dc2"], lock: removeLock },
+    "3/5",
+    "2/3",
+    "removing dc1-b (3/5); site dc2 is not reachable",
   ],
   [
     "a member was taken out",
