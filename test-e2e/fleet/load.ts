@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Fleet, waitForAllServing, waitUntilEqual } from "./fleet.ts";
-import { type OutageWatch, watchOutages } from "./outages.ts";
+import type { Answer } from "./kmip-clients.ts";
+import { type Outage, type OutageWatch, takenMeanwhile, watchOutages } from "./outages.ts";
 import type { Place } from "./places.ts";
 import { readEverywhere } from "./read-back.ts";
 import { startWriters, type Writers } from "./writers.ts";
@@ -11,8 +12,13 @@ const mostRead = 400;
 export interface Load {
   /** Waits for more acknowledged writes. */
   more(keys: number): Promise<number>;
-  /** Waits until all serve; asserts that no request failed, never two nodes were away, all logs are equal, and reads back. */
-  end(tell: (line: string) => void): Promise<void>;
+  /** A site is lost now: its nodes may be away, and nobody may take another one meanwhile. */
+  lost(site: string): void;
+  /**
+   * Waits until all serve; asserts that no request failed, never two nodes were away, all logs are equal, and reads back.
+   * Answers with the keys that it read.
+   */
+  end(tell: (line: string) => void): Promise<readonly Answer[]>;
   /** Ends it without a judgement. */
   cancel(): Promise<void>;
 }
@@ -23,9 +29,10 @@ export async function underLoad(place: Place, fleet: Fleet, name: string): Promi
   const names = nodes.map(({ metadata }) => metadata.name);
   const outages = watchOutages(place, names);
   const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 1_800, tries: 3 });
-  await writers.more(30);
+  await writers.more(30, 300_000);
   return {
-    more: (keys) => writers.more(keys, 120_000),
+    more: (keys) => writers.more(keys, 300_000),
+    lost: outages.lost,
     end: (tell) => judge(place, fleet, { writers, outages, tell }),
     cancel: async () => void (await Promise.all([outages.stop(), writers.stop()])),
   };
@@ -35,20 +42,24 @@ async function judge(
   place: Place,
   { call, nodes }: Fleet,
   { writers, outages, tell }: { writers: Writers; outages: OutageWatch; tell: (line: string) => void },
-): Promise<void> {
-  await waitForAllServing(place, { deadlineMs: 240_000 });
-  await writers.more(30);
+): Promise<readonly Answer[]> {
+  await waitForAllServing(place, { deadlineMs: 600_000 });
+  await writers.more(30, 300_000);
   const keys = await writers.stop();
   const { looks, outages: seen } = await outages.stop();
-  const most = Math.max(0, ...seen.map((outage) => outage.nodes.length));
+  const taken = ({ nodes: away, lost }: Outage) => away.length - lost.length;
+  const most = Math.max(0, ...seen.map(taken));
   tell(
     `${keys.length} requests answered, ${writers.failures().length} failed, ${writers.retries().length} tries went on at ` +
       `another endpoint, slowest ${writers.slowestMs()} ms; at most ${most} of ${nodes.length} nodes not serving in ${looks} looks`,
   );
   assert.deepEqual(writers.failures(), []);
-  assert.ok(most <= 1, `not serving together: ${JSON.stringify(seen.filter((outage) => outage.nodes.length > 1))}`);
-  await waitUntilEqual(place, nodes, 60_000);
-  await readEverywhere(place, call, { keys: spread(keys), nodes: nodes.slice(0, 3) });
+  assert.ok(most <= 1, `not serving together: ${JSON.stringify(seen.filter((outage) => taken(outage) > 1))}`);
+  assert.deepEqual(takenMeanwhile(seen), []);
+  await waitUntilEqual(place, nodes, 300_000);
+  const read = spread(keys);
+  await readEverywhere(place, call, { keys: read, nodes: nodes.slice(0, 3) });
+  return read;
 }
 
 /** Of the keys of a long load some hundred, from the first to the last: equal logs speak for the rest. */

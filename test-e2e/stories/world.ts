@@ -25,17 +25,26 @@ export async function emptySites(): Promise<void> {
 }
 
 /** The fleet of the story before, with everything on, or a new one where that left another one behind; all nodes serve. */
-export async function aRunningFleet(): Promise<Fleet> {
-  await powerOn();
-  const named = await nodesNamed();
-  if (named !== undefined && named !== namesOf(exampleDocument(place))) await emptySites();
-  if ((await nodesNamed()) === undefined) {
-    await installOperators(place);
-    await applyDocument(place, first, exampleDocument(place));
-    await waitForCopies(place, 60_000);
-  }
-  await waitForAllServing(place, { deadlineMs: 300_000 });
-  return theFleet();
+export function aRunningFleet(): Promise<Fleet> {
+  const document = exampleDocument(place);
+  return fleetOf(document, (there) => namesOf(there) === namesOf(document));
+}
+
+/** Which nodes of the example a small fleet has, one a site when not told; and whether it may have been upgraded before. */
+export interface SmallFleet {
+  readonly names?: readonly string[];
+  readonly atAnyVersion?: boolean;
+}
+
+/** The same with some nodes only, which is quicker to make: that of the story before, or a new one. */
+export function aSmallFleet({ names, atAnyVersion = false }: SmallFleet = {}): Promise<Fleet> {
+  const document = exampleDocument(place);
+  const wanted = names ?? place.sites.names.map((site) => `${site}-a`);
+  for (const site of document.spec.sites) site.nodes = site.nodes.filter(({ name }) => wanted.includes(name));
+  return fleetOf(
+    document,
+    (there) => namesOf(there) === namesOf(document) && (atAnyVersion || there.spec.version === document.spec.version),
+  );
 }
 
 /** The fleet as it is now. */
@@ -50,6 +59,19 @@ export function nodesOf(fleet: Fleet, site: string): KmsNode[] {
   return fleet.nodes.filter(({ spec }) => spec.site === site);
 }
 
+async function fleetOf(document: Document, isLike: (there: Document) => boolean): Promise<Fleet> {
+  await powerOn();
+  const there = await documentThere();
+  if (there !== undefined && !isLike(there)) await emptySites();
+  if ((await documentThere()) === undefined) {
+    await installOperators(place);
+    await applyDocument(place, first, document);
+    await waitForCopies(place, 60_000);
+  }
+  await waitForAllServing(place, { deadlineMs: 300_000 });
+  return theFleet();
+}
+
 async function powerOn(): Promise<void> {
   await installClients();
   await makeClientCertificates(place);
@@ -58,11 +80,11 @@ async function powerOn(): Promise<void> {
   await place.sites.heal();
 }
 
-/** The nodes that the first site's document names; undefined without one. */
-async function nodesNamed(): Promise<string | undefined> {
+/** The first site's document; undefined without one. */
+async function documentThere(): Promise<Document | undefined> {
   const words = ["-n", namespace, "get", "kmscluster", cluster, "--ignore-not-found", "-o", "json"];
   return place.sites.kubectl(first, words).then(
-    ({ stdout }) => (stdout.trim() === "" ? undefined : namesOf(JSON.parse(stdout))),
+    ({ stdout }) => (stdout.trim() === "" ? undefined : JSON.parse(stdout)),
     () => undefined, // the kind is not known yet
   );
 }
