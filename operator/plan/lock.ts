@@ -1,6 +1,7 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
+import { podProblem } from "./pod-problems.ts";
 import { hasHeard } from "./removal.ts";
 import { restartPending } from "./restart.ts";
 import { correct, lags, lagsVersion, rollPending } from "./roll.ts";
@@ -32,7 +33,7 @@ export const settleLock: FleetPolicy = (view) => {
 
 /** Waits for the node, unless something newer may help it; what a roll took down gets that under the same lock. */
 function whileDown(view: View, node: NodeFacts, isRoll: boolean): FleetStep | undefined {
-  if (node.serving || !hasBetter(view, node)) return waitForRecovery(node);
+  if (node.serving || !hasBetter(view, node)) return waitForRecovery(view, node);
   return isRoll ? correct(view, node) : undefined;
 }
 
@@ -72,17 +73,20 @@ function settleLevel(view: View): FleetStep | undefined {
   return level === target ? releaseLock("the feature level is raised") : undefined;
 }
 
-function waitForRecovery(node: NodeFacts): FleetStep {
+function waitForRecovery(view: View, node: NodeFacts): FleetStep {
   const serving = conditionOf(node.node, "Serving");
+  const problem = node.local ? podProblem(view.observed, node.name) : undefined;
+  const stuck = problem?.passing ? undefined : problem;
   const bad =
     serving?.status === "False" &&
     !["Starting", "Joining", "AwaitingMembership", "Ending", "VersionDiffers"].includes(serving.reason);
+  const why = stuck?.message ?? serving?.message;
   const blocked: Blocked = {
     gate: "lastTouchedRecovered",
     subject: node.name,
-    message: `${node.name} does not serve yet${serving?.message ? `: ${serving.message}` : ""}`,
-    remedy: `mend ${node.name}: see kubectl describe kmsnode ${node.name} in site ${node.site}`,
-    ...(bad ? {} : { passing: true }),
+    message: `${node.name} does not serve yet${why ? `: ${why}` : ""}`,
+    remedy: stuck?.remedy ?? `mend ${node.name}: see kubectl describe kmsnode ${node.name} in site ${node.site}`,
+    ...(bad || stuck !== undefined ? {} : { passing: true }),
   };
   return { kind: "wait", doing: `waiting until ${node.name} serves`, blocked: [blocked] };
 }

@@ -4,7 +4,7 @@ import type { KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { clusterConditions, eventReasons, gates } from "@keyfleet/crds/reasons.ts";
 import { failures } from "../plan/failures.ts";
 import { aCluster, aView, type NodeInTest, nowMs, replaced, type WorldInTest } from "../testing/builders.ts";
-import { podOf, unboundStorage, waitingFor, without } from "../testing/worlds.ts";
+import { podOf, unboundStorage, unschedulable, waitingFor, without } from "../testing/worlds.ts";
 import { eventsOf } from "./events.ts";
 import { fleetStatus } from "./fleet-status.ts";
 
@@ -182,6 +182,17 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "5/5",
     "3/3",
     "removing dc1-b (5/5)",
+  ],
+  [
+    "a node was given settings that no machine can fulfil",
+    {
+      nodes: { "dc1-b": { stage: "member", serving: false } },
+      objects: podOf("dc1-b", unschedulable),
+      lock: { heldByMe: true, holder: "dc1", operation: "settings", node: "dc1-b" },
+    },
+    "5/6",
+    "3/3",
+    "waiting: dc1-b does not serve yet: no machine of the site can take the pod: 0/1 nodes: too few CPUs",
   ],
   ["a member lost its HSM", { nodes: { "dc1-b": lost } }, "5/6", "3/3", "dc1-b: the HSM does not answer"],
   [
