@@ -79,7 +79,8 @@ function lostNodes(nodes: readonly string[]) {
 export function takenMeanwhile(outages: readonly Outage[]): string[] {
   return outages.flatMap(({ nodes, lost }, at) => {
     const before = outages[at - 1];
-    if (lost.length === 0 || before === undefined || before.lost.length === 0) return [];
+    // Who was down at the first look of a loss was so before it.
+    if (before === undefined || !before.lost.some((node) => lost.includes(node))) return [];
     const taken = nodes.filter((node) => !before.nodes.includes(node));
     return taken.map((node) => `${node} while ${lost} did not serve`);
   });
