@@ -20,8 +20,8 @@ const startPatienceMs = 60_000;
 /**
  * The settings that a node shall have now, `turn` when it may have the new ones. One that serves, or is only coming up,
  * keeps those that need a restart until its turn comes, so that new ones are tried on one node first and no other node can
- * come up with bad ones. One that cannot serve with what it has gets the new ones at once, unless one that serves is just
- * being given them. Paused: everything stays.
+ * come up with bad ones. One that cannot serve with what it has gets the new ones at once; if it was not given any
+ * lately, not while a node that serves is just being given them. Paused: everything stays.
  */
 export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFacts, turn = false): ResolvedSettings {
   const wanted = resolvedSettings(observed.cluster, facts);
@@ -29,8 +29,8 @@ export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFa
   if (before === undefined || isUnset(before)) return wanted;
   if (isPaused(observed.cluster)) return before;
   const others = fleet.nodes.filter(({ name, counts }) => counts && name !== facts.name);
-  const waits = facts.serving || comesUp(observed, facts) || others.some((other) => other.serving && isRolling(other));
-  const keeps = facts.standing === "Member" && !turn && waits;
+  const tried = !isRolling(facts) && others.some((other) => other.serving && isRolling(other));
+  const keeps = facts.standing === "Member" && !turn && (facts.serving || comesUp(observed, facts) || tried);
   return keeps ? { ...wanted, ...partOf(before) } : wanted;
 }
 

@@ -92,8 +92,8 @@ const mutants: readonly Mutant[] = [
     what: "settings wait also for a node that is only coming up",
     theme: "stumbles",
     file: "desired/staging.ts",
-    find: "facts.serving || comesUp(observed, facts) ||",
-    replace: "facts.serving || (facts.serving && comesUp(observed, facts)) ||",
+    find: "(facts.serving || comesUp(observed, facts) || tried)",
+    replace: "(facts.serving || (facts.serving && comesUp(observed, facts)) || tried)",
   },
   {
     what: "a node that did not come back is corrected under the lock",
