@@ -97,5 +97,5 @@ keep containerd containerd -c containerd.toml
 until [ -S run/containerd.sock ]; do sleep 0.05; done
 until [ -e "$KF_DIR/api-ready" ]; do sleep 0.1; done
 keep kubelet "$KF_KUBERNETES/kubelet" --config=kubelet.yaml --kubeconfig="$KF_DIR/kubelet-$worker.conf" --root-dir="$dir/kubelet" \
-  --hostname-override="$name" --node-ip="$node_ip" --node-labels="topology.kubernetes.io/zone=$site"
+  --hostname-override="$name" --node-ip="$node_ip" --node-labels="topology.kubernetes.io/zone=$(cat zone 2>/dev/null || echo "$site")"
 exec "$KF_PAUSE"

@@ -1,5 +1,7 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Sites } from "./driver.ts";
-import { siteNames } from "./places.ts";
+import { siteFolder, siteNames } from "./places.ts";
 
 const zoneLabel = "topology.kubernetes.io/zone";
 
@@ -23,15 +25,8 @@ export function zoneSites(local: Sites, { site, namespace }: { site: string; nam
     ...local,
     names: siteNames,
     up: async () => {
+      for (const [index, zone] of siteNames.entries()) writeZone(site, index + 1, zone);
       await local.up([site]);
-      for (const zone of siteNames)
-        await local.kubectl(site, [
-          "label",
-          "node",
-          machine(zone).replace("/", "-"),
-          `${zoneLabel}=${zone}`,
-          "--overwrite",
-        ]);
     },
     kill: (zone) => local.kill(machine(zone)),
     start: (zone) => local.start(machine(zone)),
@@ -53,6 +48,16 @@ export function zoneSites(local: Sites, { site, namespace }: { site: string; nam
     },
     kubeconfig: (zone) => `${local.kubeconfig(site)}#${zone}`,
   };
+}
+
+/**
+ * Kubelet sets the label of its zone again whenever it starts, so it has to know it: a label that only kubectl gave would be
+ * gone when the machine returns, and with it every pod that is bound to the zone.
+ */
+function writeZone(site: string, worker: number, zone: string): void {
+  const folder = join(siteFolder(site), `w${worker}`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "zone"), zone);
 }
 
 /** The operator runs in its zone; what belongs to the whole cluster comes with the first release. */

@@ -5,10 +5,19 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../fleet/await.ts";
 import { applyDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
-import { allNodes, clusterAt, endpoints, type Fleet, waitForAllServing, writeServersCa } from "../fleet/fleet.ts";
+import {
+  allNodes,
+  clusterAt,
+  endpoints,
+  type Fleet,
+  waitForAllServing,
+  waitUntilEqual,
+  writeServersCa,
+} from "../fleet/fleet.ts";
 import { installOperators, makeClientCertificates } from "../fleet/install.ts";
 import { installClients } from "../fleet/kmip-clients.ts";
 import { cache, namespace, type Place } from "../fleet/places.ts";
+import { readEverywhere } from "../fleet/read-back.ts";
 import { startWriters } from "../fleet/writers.ts";
 import { localSites } from "../sites/local-sites.ts";
 import { zoneSites } from "../sites/zone-sites.ts";
@@ -50,7 +59,7 @@ test("one Kubernetes with three zones: an operator and a namespace a zone, and t
   fleet = { nodes, endpoints: endpoints(nodes), call };
 });
 
-test("a zone is lost with its operator: clients go on, and the other zones say so", async (t) => {
+test("a zone is lost with its operator: clients go on, the other zones say so, and it comes back with every key", async (t) => {
   const { call, endpoints } = fleet;
   const name = `zone-${Date.now()}`;
   const writers = startWriters(place, { endpoints, call, name, seconds: 400, tries: 3 });
@@ -62,4 +71,10 @@ test("a zone is lost with its operator: clients go on, and the other zones say s
     await until(look, (seen) => seen === "2/3", { what: `${zone} misses the node`, deadlineMs: 120_000 });
   }
   await writers.more(60);
+  await place.sites.start(lost);
+  await waitForAllServing(place, { deadlineMs: 300_000 });
+  const keys = await writers.stop();
+  assert.deepEqual(writers.failures(), []);
+  await waitUntilEqual(place, fleet.nodes, 60_000);
+  await readEverywhere(place, call, { keys, nodes: fleet.nodes });
 });
