@@ -38,15 +38,21 @@ export async function waitForCopies(place: Place, deadlineMs = 30_000): Promise<
   await until(look, same, { what: "every site has the document", deadlineMs });
 }
 
-/** `kubectl edit` in one site: changes the document as it stands there. */
+const mostEdits = 5;
+
+/** `kubectl edit` in one site: changes the document as it stands there; once more when an operator wrote at that moment. */
 export async function editDocument(
   place: Place,
   site: string,
   change: (spec: KmsCluster["spec"]) => void,
+  left = mostEdits,
 ): Promise<void> {
   const { apiVersion, kind, metadata, spec } = await clusterAt(place, site);
   change(spec);
   const { labels = {}, annotations = {}, finalizers = [] } = metadata;
   const edited = { apiVersion, kind, metadata: { name: cluster, namespace, labels, annotations, finalizers }, spec };
-  await place.sites.kubectl(site, ["replace", "-f", "-"], JSON.stringify(edited));
+  await place.sites.kubectl(site, ["replace", "-f", "-"], JSON.stringify(edited)).catch((error: Error) => {
+    if (left <= 1 || !error.message.includes("Error from server (Conflict)")) throw error;
+    return editDocument(place, site, change, left - 1);
+  });
 }
