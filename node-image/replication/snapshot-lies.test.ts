@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { envelope } from "../store/operation.ts";
 import { openStore } from "../store/store.ts";
-import type { NodeStore } from "../store/types.ts";
+import type { NodeStore, Operation } from "../store/types.ts";
 import { toWire } from "../store/wire.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate } from "../testing/mesh.ts";
@@ -146,15 +146,7 @@ test("a snapshot is never taken from a peer that holds less than what is here", 
 
 test("operations that the peer keeps for later come with its snapshot", async () => {
   const { peer } = await aPeer();
-  const unsigned = {
-    origin: randomUUID(),
-    seq: 1,
-    hlc: 1n << 16n,
-    kind: "of a later version",
-    object: randomUUID(),
-    payload: Buffer.from("?"),
-  };
-  await peer.ingest([{ ...unsigned, mac: keyring.mac(envelope(unsigned)) }]);
+  await peer.ingest([anOperation("of a later version")]);
   await peer.prune(peer.vector(), -1_000);
   const joiner = await aNode();
   await takes(joiner, peer);
@@ -209,13 +201,12 @@ for (const [sentence, log, reason] of [
 
 /** An operation of nobody's, as mesh.pull gives it. */
 function anotherLog(): Record<string, unknown> {
-  const unsigned = {
-    origin: randomUUID(),
-    seq: 1,
-    hlc: 1n << 16n,
-    kind: "none",
-    object: randomUUID(),
-    payload: Buffer.from("?"),
-  };
-  return { p: toWire({ ...unsigned, mac: keyring.mac(envelope(unsigned)) }) };
+  return { p: toWire(anOperation("none")) };
+}
+
+/** The first operation of a log that nobody knows. */
+function anOperation(kind: string): Operation {
+  const [origin, object, payload] = [randomUUID(), randomUUID(), Buffer.from("?")];
+  const unsigned = { origin, seq: 1, hlc: 1n << 16n, kind, object, payload };
+  return { ...unsigned, mac: keyring.mac(envelope(unsigned)) };
 }

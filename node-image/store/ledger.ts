@@ -19,8 +19,9 @@ import type { Operation, Vector } from "./types.ts";
 const pageSize = 1_000;
 /** Operations that are pruned in one turn of the writer, for each origin: some milliseconds. */
 const pruneMax = 1_000;
-/** Columns of keyfleet.append without any operation. */
+/** Where earlier logs of this node are kept: see holder.ts. */
 const continuedSetting = "continuedLogs";
+/** Columns of keyfleet.append without any operation. */
 const noOperations = [[], [], [], [], [], [], [], [], []];
 
 /** How far a snapshot is taken in. */

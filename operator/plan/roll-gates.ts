@@ -1,5 +1,5 @@
-import { rollingAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { isRolling } from "../desired/staging.ts";
 import { boundVersion } from "../desired/upgrade-requests.ts";
 import { compareVersions, isOneStep } from "../desired/version.ts";
 import { neededMembers } from "./serving-gates.ts";
@@ -55,9 +55,9 @@ export function soaked(view: View, candidate: NodeFacts): Blocked[] {
 }
 
 /** Its step was begun and broken off before its pod was touched, when its site was named lost: its turn comes again. */
-function awaitsItsPod({ node, serving }: NodeFacts): boolean {
-  const isBegun = node?.metadata.annotations?.[rollingAnnotation] !== undefined;
-  return serving && isBegun && node.status?.version !== node.spec.version;
+function awaitsItsPod(facts: NodeFacts): boolean {
+  const { node, serving } = facts;
+  return serving && isRolling(facts) && node?.status?.version !== node?.spec.version;
 }
 
 /** Closed until a node has served long enough; by itself, unless its clock was wrong when it began. */
