@@ -135,7 +135,7 @@ test("every value has a comment and the file stays short", () => {
   assert.ok(lines.length <= 150, `${lines.length} lines`);
   const inner = new Set([
     "  requests:",
-    "    cpu: 50m",
+    "    cpu: 100m",
     "    memory: 160Mi",
     "  limits:",
     "    memory: 384Mi",

@@ -88,6 +88,8 @@ export interface WriterBounds {
   readonly count: number;
   readonly seconds: number;
   readonly tries?: number;
+  /** From one request to the next at least; 0 when not given. */
+  readonly everyMs?: number;
 }
 
 /** Starts creating keys at the given endpoints, at most `count` and for `seconds`. */
@@ -101,6 +103,8 @@ export function startWriter(place: Place, call: Call, bounds: WriterBounds): Wri
     String(bounds.seconds),
     "--timeout",
     "3",
+    "--every",
+    String((bounds.everyMs ?? 0) / 1000),
     ...(bounds.tries === undefined ? [] : ["--tries", String(bounds.tries)]),
   ];
   const [program = "", ...args] = commandOf(place, call, [...words, "loop"]);

@@ -33,6 +33,8 @@ export interface WritersOptions {
 }
 
 const mostKeys = 20_000;
+/** A client that asks for all that the processors have takes them from those who work on the fleet meanwhile. */
+const everyMs = 200;
 
 /** Starts one writer a site (or a place to start at). */
 export function startWriters(place: Place, options: WritersOptions): Writers {
@@ -43,7 +45,7 @@ export function startWriters(place: Place, options: WritersOptions): Writers {
     );
     const ownCall = { ...call, client, endpoints: order.map(([, endpoint]) => endpoint) };
     return startWriter(place, ownCall, {
-      ...{ name: `${name}-${start}`, count: mostKeys, seconds },
+      ...{ name: `${name}-${start}`, count: mostKeys, seconds, everyMs },
       ...(tries === undefined ? {} : { tries }),
     });
   });

@@ -176,7 +176,9 @@ function sourceLayer(image: (typeof images)[number], recipe: ImageRecipe, module
       mkdirSync(root);
       for (const each of [file, join(blobs, modules.digest.slice("sha256:".length))])
         execFileSync("tar", ["-xf", each, "-C", root]);
-      execFileSync(join(here, "compile.sh"), [rootfsOf(image.rootfs), root, compiled], { stdio: "inherit" });
+      execFileSync(join(here, "compile.sh"), [image.room, rootfsOf(image.rootfs), root, compiled], {
+        stdio: "inherit",
+      });
       rmSync(join(root, "opt/keyfleet/node_modules"), { recursive: true });
       execFileSync("tar", [
         "-cf",

@@ -11,6 +11,7 @@ mkdir -p /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni
 mkdir -p /var/log; mount --bind "$dir/pod-logs" /var/log
 cd "$dir"; rm -rf run; mkdir run
 
+# The pods of a site count as four processes outside: as one, a busy machine would leave an operator a hundredth of a core.
 cgroups() {
   local parent=/sys/fs/cgroup path
   if [ -e $parent/cgroup.controllers ]; then
@@ -18,6 +19,7 @@ cgroups() {
     for path in "$parent" "$parent/$KF_CGROUP"; do
       tr ' ' '\n' <"$path/cgroup.controllers" | sed 's/^/+/' | while read -r each; do echo "$each" >"$path/cgroup.subtree_control" || true; done
     done
+    echo 400 >"$parent/$KF_CGROUP/cpu.weight" || true
     return
   fi
   for parent in /sys/fs/cgroup/{cpu,cpuacct,cpuset,memory,devices,freezer,blkio,pids,hugetlb,systemd}; do
@@ -29,6 +31,7 @@ cgroups() {
       esac
     done
   done
+  echo 4096 >"/sys/fs/cgroup/cpu/$KF_CGROUP/cpu.shares"
 }
 
 configuration() {

@@ -22,7 +22,7 @@ type options struct {
 	endpoints                        []string
 	cert, key, ca, name, id, version string
 	count, tries                     int
-	seconds, timeout                 float64
+	seconds, timeout, every          float64
 }
 
 type line map[string]any
@@ -77,7 +77,7 @@ func digest(client *kmipclient.Client, id string) (string, error) {
 }
 
 // loop writes to the first endpoint that answers and goes on to the next when one fails. A request has failed when it was
-// tried as often as --tries says; tries before that are told as "retried".
+// tried as often as --tries says; tries before that are told as "retried". Requests begin no closer than --every.
 func loop(o options) {
 	var client *kmipclient.Client
 	end := time.Now().Add(time.Duration(o.seconds * float64(time.Second)))
@@ -105,6 +105,7 @@ func loop(o options) {
 			hangUp(client)
 			client, at = nil, at+1
 		}
+		time.Sleep(time.Until(begin.Add(time.Duration(o.every * float64(time.Second)))))
 	}
 }
 
@@ -207,6 +208,7 @@ func main() {
 	flag.StringVar(&o.name, "name", "key", "name of the key, or the beginning of the names of loop")
 	flag.StringVar(&o.id, "id", "", "unique identifier")
 	flag.IntVar(&o.tries, "tries", 1, "endpoints at which loop tries a request before it has failed")
+	flag.Float64Var(&o.every, "every", 0, "seconds from one request of loop to the next, at least")
 	flag.IntVar(&o.count, "count", 1000, "keys that loop makes at most")
 	flag.Float64Var(&o.seconds, "seconds", 60, "seconds that loop runs at most")
 	flag.Parse()

@@ -77,7 +77,9 @@ def loop(options):
     for number in range(options.count):
         if time.monotonic() > end:
             break
+        begin = time.monotonic()
         writer.create(f"{options.name}-{number}")
+        time.sleep(max(0, begin + options.every - time.monotonic()))
     writer.drop()
 
 
@@ -150,6 +152,7 @@ def parse():
     parser.add_argument("--id")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--every", type=float, default=0, help="seconds from one request of loop to the next, at least")
     parser.add_argument("command", choices=["loop", *COMMANDS])
     return parser.parse_args()
 
