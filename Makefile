@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup tools images containerfiles demo demo-down test unit check history stories clean
+.PHONY: help setup tools images containerfiles demo demo-down test unit check history stories long-stories clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,10 +35,13 @@ unit: tools images check ## The fast loop: what is tested quickly without Kubern
 stories: tools images ## User stories on three real Kubernetes sites
 	@node test-e2e/run.ts stories
 
+long-stories: tools images ## Stories of long changes, which `make test` leaves out: killed operators, growth, External nodes, sites lost in the middle
+	@node test-e2e/run.ts long
+
 history: tools images ## A fleet of processes under a seeded nemesis, some short seeds
 	@node test-e2e/run.ts history
 
-test: tools images ## Everything: types, lint, unit and system tests, OASIS cases, simulator, histories, stories; prints the total last
+test: tools images ## Everything but the long stories: types, lint, unit and system tests, OASIS cases, simulator, histories, stories; prints the total last
 	@node test-e2e/run.ts check unit system oasis simulate history stories
 
 clean: demo-down ## End the sites and delete what was built outside the checkout

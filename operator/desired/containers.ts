@@ -93,9 +93,9 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
       { name: "health", containerPort: 8080, protocol: "TCP" },
     ],
     // A replay of a long log may take a while; after that, silence for half a minute means that the process hangs.
-    startupProbe: probe("/livez", { periodSeconds: 2, failureThreshold: 150 }),
-    livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
-    readinessProbe: probe("/readyz", { periodSeconds: 2, failureThreshold: 2 }),
+    startupProbe: probe("/livez", { periodSeconds: 2, timeoutSeconds: 4, failureThreshold: 150 }),
+    livenessProbe: probe("/livez", { periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 3 }),
+    readinessProbe: probe("/readyz", { periodSeconds: 2, timeoutSeconds: 4, failureThreshold: 2 }),
     resources: limits ? { requests, limits } : { requests },
     volumeMounts: [
       { name: "data", mountPath: `${state}/node`, subPath: "node" },
@@ -156,6 +156,13 @@ function chrony(): Container {
   };
 }
 
-function probe(path: string, timing: { readonly periodSeconds: number; readonly failureThreshold: number }) {
-  return { httpGet: { path, port: "health", scheme: "HTTP" }, timeoutSeconds: 2, ...timing };
+interface Timing {
+  readonly periodSeconds: number;
+  /** Long, because a machine that is out of breath would else lose all its nodes at once: a late answer is one. */
+  readonly timeoutSeconds: number;
+  readonly failureThreshold: number;
+}
+
+function probe(path: string, timing: Timing) {
+  return { httpGet: { path, port: "health", scheme: "HTTP" }, ...timing };
 }

@@ -34,7 +34,7 @@ export interface WritersOptions {
 
 const mostKeys = 20_000;
 /** A client that asks for all that the processors have takes them from those who work on the fleet meanwhile. */
-const everyMs = 200;
+const everyMs = 400;
 
 /** Starts one writer a site (or a place to start at). */
 export function startWriters(place: Place, options: WritersOptions): Writers {

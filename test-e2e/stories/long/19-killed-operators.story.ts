@@ -1,13 +1,13 @@
-import "./instance.ts";
+import "../instance.ts";
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { editDocument } from "../fleet/document.ts";
-import { allNodes, nodesAt } from "../fleet/fleet.ts";
-import { underLoad } from "../fleet/load.ts";
-import { assertStruck, killAtPhases } from "../fleet/phases.ts";
-import { nextVersion } from "../sites/next-version.ts";
-import { aRunningFleet, type Fleet, first, place } from "./world.ts";
+import { editDocument } from "../../fleet/document.ts";
+import { allNodes, nodesAt } from "../../fleet/fleet.ts";
+import { underLoad } from "../../fleet/load.ts";
+import { assertStruck, killAtPhases } from "../../fleet/phases.ts";
+import { nextVersion } from "../../sites/next-version.ts";
+import { aSmallFleet, type Fleet, first, place } from "../world.ts";
 
 // One that no other story names: what has departed comes back by consent only.
 const added = `${first}-k`;
@@ -16,7 +16,7 @@ const slowlyMs = 900_000;
 
 let fleet: Fleet;
 before(async () => {
-  fleet = await aRunningFleet();
+  fleet = await aSmallFleet();
 });
 
 test("a node joins, and leaves again, while all leading operators are killed -9 after each phase: no request fails", async (t) => {

@@ -1,37 +1,29 @@
-import "./instance.ts";
+import "../instance.ts";
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, test } from "node:test";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
-import { until } from "../fleet/await.ts";
-import { applyDocument, editDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
-import { allNodes, nodesAt, statusLine, waitForAllServing } from "../fleet/fleet.ts";
-import { installOperators } from "../fleet/install.ts";
-import { type Load, underLoad } from "../fleet/load.ts";
-import { aMachine, type Machine } from "../fleet/machine.ts";
-import { namespace } from "../fleet/places.ts";
-import { readEverywhere } from "../fleet/read-back.ts";
-import { waitUntilTold } from "../fleet/say.ts";
-import { startWriters } from "../fleet/writers.ts";
-import { emptySites, type Fleet, first, last, place, theFleet } from "./world.ts";
+import { until } from "../../fleet/await.ts";
+import { editDocument } from "../../fleet/document.ts";
+import { allNodes, nodesAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
+import { type Load, underLoad } from "../../fleet/load.ts";
+import { aMachine, type Machine } from "../../fleet/machine.ts";
+import { namespace } from "../../fleet/places.ts";
+import { readEverywhere } from "../../fleet/read-back.ts";
+import { waitUntilTold } from "../../fleet/say.ts";
+import { startWriters } from "../../fleet/writers.ts";
+import { aSmallFleet, type Fleet, first, last, place, theFleet } from "../world.ts";
 
 const name = `${first}-x`;
 const address = "172.31.0.240";
 let managed: Fleet;
 let machine: Machine;
 before(async () => {
-  await emptySites();
-  await installOperators(place);
-  const document = exampleDocument(place);
-  for (const site of document.spec.sites) site.nodes = site.nodes.slice(0, 1);
-  await applyDocument(place, first, document);
-  await waitForCopies(place, 60_000);
-  await waitForAllServing(place, { deadlineMs: 300_000 });
-  managed = await theFleet();
-  machine = await aMachine(place, { name, site: first, address, version: document.spec.version });
+  managed = await aSmallFleet();
+  machine = await aMachine(place, { name, site: first, address, version: managed.nodes[0]?.spec.version ?? "" });
 });
-// A small fleet of its own: the next story makes the usual one again.
+// The appliance stays on the lists of its members: the next story makes a fleet of its own.
 after(async () => {
   await machine?.end();
   await place.sites.down();

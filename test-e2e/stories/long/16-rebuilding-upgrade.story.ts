@@ -1,30 +1,20 @@
-import "./instance.ts";
+import "../instance.ts";
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { until } from "../fleet/await.ts";
-import { applyDocument, editDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
-import { allNodes, waitForAllServing } from "../fleet/fleet.ts";
-import { installOperators } from "../fleet/install.ts";
-import { underLoad } from "../fleet/load.ts";
-import { nextVersion } from "../sites/next-version.ts";
-import { emptySites, type Fleet, first, last, place, theFleet } from "./world.ts";
+import { before, test } from "node:test";
+import { until } from "../../fleet/await.ts";
+import { editDocument } from "../../fleet/document.ts";
+import { allNodes } from "../../fleet/fleet.ts";
+import { underLoad } from "../../fleet/load.ts";
+import { nextVersion } from "../../sites/next-version.ts";
+import { aSmallFleet, type Fleet, last, place } from "../world.ts";
 
 let fleet: Fleet;
 let next = "";
 before(async () => {
-  await emptySites();
-  await installOperators(place);
-  const document = exampleDocument(place);
-  for (const site of document.spec.sites) site.nodes = site.nodes.slice(0, 1);
-  await applyDocument(place, first, document);
-  await waitForCopies(place, 60_000);
-  await waitForAllServing(place, { deadlineMs: 300_000 });
-  fleet = await theFleet();
-  next = nextVersion(document.spec.version);
+  fleet = await aSmallFleet();
+  next = nextVersion(fleet.nodes[0]?.spec.version ?? "");
 });
-// A small fleet of its own: the next story makes the usual one again.
-after(() => place.sites.down());
 
 test("each node leaves, is wiped and joins anew with the next version, and no request fails", async (t) => {
   const lives = new Map(fleet.nodes.map(({ metadata, status }) => [metadata.name, status?.incarnation]));
