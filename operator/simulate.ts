@@ -7,29 +7,37 @@ import { runMutants } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule } from "./testing/schedule.ts";
 import { themes } from "./testing/themes.ts";
 
-/**
- * npm run simulate -- --seeds N [--from N] [--bail] [--theme NAME] [--mutants [--only WORD]]: schedules of the simulator with a
- * summary; exit code 1 when one fails. A signal ends it after the schedule that is being run.
- */
+const help = `Schedules of the operators' simulator: the real operators on virtual time, with crashes, cuts, lost sites and edits of
+the document; checks every promise after each step, and that all comes to rest at the end.
+
+  npm run simulate -- --seeds N [options]
+
+  --seeds N      how many schedules (300)         --from N   the first one (1)
+  --bail         ends with the first that fails
+  --theme NAME   what they are about: ${Object.keys(themes).join(", ")}; of all kinds when not given
+  --mutants      takes one gate out at a time; each must be noticed within that many schedules
+  --only WORD    only mutants whose name has that in it
+
+The same seed is the same schedule. Each 100 the standing is told on stderr; a signal ends the run after the schedule that
+is being run, with the summary. Exit 1: one failed.
+`;
 const { values } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     seeds: { type: "string", default: "300" },
     from: { type: "string", default: "1" },
-    /** Ends with the first schedule that fails. */
     bail: { type: "boolean", default: false },
-    /** What the schedules are about (testing/themes.ts); everything when empty. */
     theme: { type: "string", default: "" },
-    /** Takes one gate out at a time; each must be noticed within that many schedules. */
     mutants: { type: "boolean", default: false },
-    /** Only mutants whose name has that in it. */
     only: { type: "string", default: "" },
   },
 });
 const [count, from] = [Number(values.seeds), Number(values.from)];
 const isTheme = values.theme === "" || themes[values.theme] !== undefined;
-if (!Number.isInteger(count) || count < 1 || !Number.isInteger(from) || !isTheme) {
-  console.error("usage: npm run simulate -- --seeds N [--from N] [--bail] [--theme NAME] [--mutants [--only WORD]]");
-  process.exit(2);
+const isWrong = !Number.isInteger(count) || count < 1 || !Number.isInteger(from) || !isTheme;
+if (values.help || isWrong) {
+  process[isWrong ? "stderr" : "stdout"].write(help);
+  process.exit(isWrong ? 2 : 0);
 }
 
 if (values.mutants) {
@@ -68,6 +76,7 @@ for (let seed = from; seed < end; seed++) {
     console.log(`seed ${seed}: ${(error as Error).message}\n`);
     if (values.bail) break;
   }
+  if ((seed - from + 1) % 100 === 0) console.error(`to seed ${seed}: ${totals.passed} passed, ${failed.length} failed`);
   await setImmediate(); // lets a signal end the run after this schedule, with the summary of those that were run
 }
 
