@@ -28,6 +28,13 @@ export function watchMemberships(place: Place, site: string): Watch {
   return watch(place, site, ["kmsnode", "-o", `jsonpath=${columns}{"\\n"}`]);
 }
 
+/** Watches the versions of a site's nodes: told, run, and whether it serves: "dc1-a 0.2.0 0.1.0 False". */
+export function watchVersions(place: Place, site: string): Watch {
+  const serving = '{.status.conditions[?(@.type=="Serving")].status}';
+  const columns = `{.metadata.name} {.spec.version} {.status.version} ${serving}`;
+  return watch(place, site, ["kmsnode", "-o", `jsonpath=${columns}{"\\n"}`]);
+}
+
 function watch(place: Place, site: string, what: readonly string[]): Watch {
   const [program = "", ...words] = place.sites.kubectlCommand(site, ["-n", namespace, "get", "--watch", ...what]);
   const child = spawn(program, words, { stdio: ["ignore", "pipe", "ignore"] });

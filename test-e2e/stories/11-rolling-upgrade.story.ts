@@ -8,9 +8,11 @@ import { editDocument } from "../fleet/document.ts";
 import { allNodes } from "../fleet/fleet.ts";
 import { underLoad } from "../fleet/load.ts";
 import { namespace } from "../fleet/places.ts";
+import { timeUpgrades } from "../fleet/upgrade-times.ts";
 import { nextVersion } from "../sites/next-version.ts";
 import { aRunningFleet, type Fleet, first, last, place } from "./world.ts";
 
+const soakSeconds = 2;
 let fleet: Fleet;
 let old = "";
 let next = "";
@@ -35,8 +37,11 @@ test("six nodes are upgraded one at a time, then write what only the new version
   t.after(() => load.cancel());
   // A node whose upgrade was taken back has the table already, and nothing may be in it.
   assert.match(await notesOf(fleet.nodes[0]), /^(no table|0)$/);
+  const timed = timeUpgrades(place, next, soakSeconds);
   await wantVersion(last, next);
   await versions((seen) => seen.every((version) => version === next), `all nodes run ${next}`);
+  const { nodesMs, betweenMs } = timed();
+  t.diagnostic(`a node's own time ${inSeconds(nodesMs)}, the operators' between two nodes ${inSeconds(betweenMs)}`);
   const levels = async () => (await allNodes(place)).map(({ status }) => status?.featureLevel);
   const raised = (seen: unknown[]) => seen.every((level) => level === next);
   await until(levels, raised, { what: `every node writes at level ${next}`, deadlineMs: 120_000 });
@@ -50,8 +55,12 @@ test("six nodes are upgraded one at a time, then write what only the new version
 async function wantVersion(site: string, version: string): Promise<void> {
   await editDocument(place, site, (spec) => {
     spec.version = version;
-    spec.upgrade = { ...spec.upgrade, soakSeconds: 2 };
+    spec.upgrade = { ...spec.upgrade, soakSeconds };
   });
+}
+
+function inSeconds(times: readonly number[]): string {
+  return `${times.map((ms) => (ms / 1000).toFixed(1)).join(", ")} s`;
 }
 
 async function versions(done: (seen: string[]) => boolean, what: string): Promise<void> {
