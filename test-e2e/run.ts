@@ -12,9 +12,6 @@ interface Phase {
   readonly cleanUp?: readonly string[];
 }
 
-/** The stories' sites are their own: a demo that somebody has up is left alone. */
-const endOfStories = ["env", "KEYFLEET_SITES_INSTANCE=stories", "test-e2e/sites/sites", "down"];
-
 /** Tests that run whole servers, foreign clients or many random inputs: too long for the loop of a programmer. */
 const longTests = [
   "node-image/fleet.test.ts",
@@ -65,20 +62,20 @@ const phases: Readonly<Record<string, Phase>> = {
     command: ["npm", "run", "--silent", "oasis", "--", "../shared/kmip-oasis"],
     counted: false,
   },
-  stories: {
-    title: "stories on three Kubernetes sites",
-    // One at a time: the stories share the sites, and two of them cannot both take a data centre down.
-    command: ["node", "--test", "--test-concurrency=1", "test-e2e/stories/*.story.ts"],
-    counted: true,
-    cleanUp: endOfStories,
-  },
-  long: {
-    title: "stories that take a fleet of few nodes through a long change",
-    command: ["node", "--test", "--test-concurrency=1", "test-e2e/stories/long/*.story.ts"],
-    counted: true,
-    cleanUp: endOfStories,
-  },
+  stories: storiesIn("test-e2e/stories", "stories on three Kubernetes sites"),
+  long: storiesIn("test-e2e/stories/long", "stories that take a fleet of few nodes through a long change"),
 };
+
+/** One at a time: the stories share the sites, and two of them cannot both take a data centre down. */
+function storiesIn(room: string, title: string): Phase {
+  return {
+    title,
+    command: ["node", "--test", "--test-concurrency=1", `${room}/*.story.ts`],
+    counted: true,
+    // The stories' sites are their own: a demo that somebody has up is left alone.
+    cleanUp: ["env", "KEYFLEET_SITES_INSTANCE=stories", "test-e2e/sites/sites", "down"],
+  };
+}
 
 const folder = mkdtempSync(join(tmpdir(), "keyfleet-test-"));
 const totals = { passed: 0, failed: 0 };

@@ -29,6 +29,20 @@ export async function allNodes(place: Place, sites: readonly string[] = place.si
   return (await Promise.all(sites.map((site) => nodesAt(place, site)))).flat();
 }
 
+interface WithConditions {
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string }[];
+}
+
+/** A condition in the status of a node or a cluster; undefined when nothing is said of it. */
+export function conditionOf(status: WithConditions | undefined, type: string) {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Whether a node says that it serves. */
+export function isServing(node: KmsNode | undefined): boolean {
+  return conditionOf(node?.status, "Serving")?.status === "True";
+}
+
 /** "4/6 dc1-a joins" of a site, for progress and messages. */
 export async function statusLine(place: Place, site: string): Promise<string> {
   const { status } = await clusterAt(place, site);

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { objectsAt } from "./api.ts";
 import { killAtOnce } from "./container-processes.ts";
+import { conditionOf } from "./fleet.ts";
 import { leaderAt, operatorProcess } from "./operators.ts";
 import { cluster, namespace, type Place } from "./places.ts";
 
@@ -85,7 +86,7 @@ function podPhases({ metadata: { name, deletionTimestamp } }: Seen): string[] {
 
 function nodePhases({ metadata, spec, status }: KmsNode): string[] {
   const out = spec.members.filter(({ standing }) => standing !== "Member" && standing !== "Joining");
-  const serving = status?.conditions?.find(({ type }) => type === "Serving");
+  const serving = conditionOf(status, "Serving");
   return [
     `${metadata.name} is told ${spec.membership.action} at ${spec.version}`,
     ...(serving?.status === "True" ? [`${metadata.name} serves ${status?.version}`] : []),

@@ -25,6 +25,16 @@ export async function waitUntilTold(place: Place, site: string, words: Words): P
   return line;
 }
 
+/** Waits until the STATUS column of every site tells of nothing but that all nodes serve. */
+export async function waitUntilContent(place: Place): Promise<void> {
+  for (const site of place.sites.names)
+    await until(
+      () => statusLine(place, site),
+      (line) => line.endsWith("all nodes serve"),
+      { what: `${site} has no complaint any more`, deadlineMs: 600_000 },
+    );
+}
+
 /** `kubectl describe kms bank` of a site. */
 export async function describe(place: Place, site: string): Promise<string> {
   return (await place.sites.kubectl(site, ["-n", namespace, "describe", "kmscluster", cluster])).stdout;

@@ -9,24 +9,39 @@ export interface UpgradeTimes {
   readonly betweenMs: readonly number[];
 }
 
-/** Watches the nodes of all sites while they are upgraded to a version; answers with the times so far, then ends. */
-export function timeUpgrades(place: Place, version: string, soakSeconds: number): () => UpgradeTimes {
+/** A watch of an upgrade. */
+export interface UpgradeWatch {
+  /** The times so far. */
+  times(): UpgradeTimes;
+  /** Ends it. */
+  stop(): void;
+}
+
+/** Watches the nodes of all sites while they are upgraded to a version. */
+export function watchUpgrade(place: Place, version: string, soakSeconds: number): UpgradeWatch {
   const watches = place.sites.names.map((site) => watchVersions(place, site));
-  return () => {
-    for (const watch of watches) watch.stop();
-    const sights = watches.flatMap(({ seen }) => seen).sort((a, b) => a.atMs - b.atMs);
-    return timesOf(sights, version, soakSeconds * 1000);
+  return {
+    times: () => {
+      const sights = watches.flatMap(({ seen }) => seen).sort((a, b) => a.atMs - b.atMs);
+      return timesOf(sights, version, soakSeconds * 1000);
+    },
+    stop: () => {
+      for (const watch of watches) watch.stop();
+    },
   };
 }
 
 function timesOf(sights: readonly Sight[], version: string, soakMs: number): UpgradeTimes {
   const told = firsts(sights, new RegExp(`^(\\S+) ${version} `));
   const serves = firsts(sights, new RegExp(`^(\\S+) ${version} ${version} True$`));
-  const order = [...told].sort(([, a], [, b]) => a - b).filter(([name]) => serves.has(name));
-  const since = (name: string, fromMs: number) => (serves.get(name) ?? 0) - fromMs;
+  // Sights are in order of time, so the nodes are in that in which they were told.
+  const nodes = [...told].flatMap(([name, toldMs]) => {
+    const servesMs = serves.get(name);
+    return servesMs === undefined ? [] : [{ toldMs, servesMs }];
+  });
   return {
-    nodesMs: order.map(([name, atMs]) => since(name, atMs)),
-    betweenMs: order.slice(1).map(([, atMs], at) => -since(order[at]?.[0] ?? "", atMs) - soakMs),
+    nodesMs: nodes.map(({ toldMs, servesMs }) => servesMs - toldMs),
+    betweenMs: nodes.slice(1).map(({ toldMs }, at) => toldMs - (nodes[at]?.servesMs ?? toldMs) - soakMs),
   };
 }
 

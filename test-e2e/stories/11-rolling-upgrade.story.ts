@@ -8,7 +8,7 @@ import { editDocument } from "../fleet/document.ts";
 import { allNodes } from "../fleet/fleet.ts";
 import { underLoad } from "../fleet/load.ts";
 import { namespace } from "../fleet/places.ts";
-import { timeUpgrades } from "../fleet/upgrade-times.ts";
+import { watchUpgrade } from "../fleet/upgrade-times.ts";
 import { nextVersion } from "../sites/next-version.ts";
 import { aRunningFleet, type Fleet, first, last, place } from "./world.ts";
 
@@ -37,10 +37,11 @@ test("six nodes are upgraded one at a time, then write what only the new version
   t.after(() => load.cancel());
   // A node whose upgrade was taken back has the table already, and nothing may be in it.
   assert.match(await notesOf(fleet.nodes[0]), /^(no table|0)$/);
-  const timed = timeUpgrades(place, next, soakSeconds);
+  const upgrade = watchUpgrade(place, next, soakSeconds);
+  t.after(() => upgrade.stop());
   await wantVersion(last, next);
   await versions((seen) => seen.every((version) => version === next), `all nodes run ${next}`);
-  const { nodesMs, betweenMs } = timed();
+  const { nodesMs, betweenMs } = upgrade.times();
   t.diagnostic(`a node's own time ${inSeconds(nodesMs)}, the operators' between two nodes ${inSeconds(betweenMs)}`);
   const levels = async () => (await allNodes(place)).map(({ status }) => status?.featureLevel);
   const raised = (seen: unknown[]) => seen.every((level) => level === next);

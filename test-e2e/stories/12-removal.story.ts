@@ -6,7 +6,7 @@ import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import type { KmsNode, Member } from "@keyfleet/crds/kms-node.ts";
 import { until } from "../fleet/await.ts";
 import { editDocument } from "../fleet/document.ts";
-import { allNodes, nodesAt, waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
+import { allNodes, isServing, nodesAt, waitForAllServing, waitUntilEqual } from "../fleet/fleet.ts";
 import type { Answer } from "../fleet/kmip-clients.ts";
 import { underLoad } from "../fleet/load.ts";
 import { cluster, namespace } from "../fleet/places.ts";
@@ -82,7 +82,7 @@ test("two sites are lost and named so: the last one lets a node join, and remove
   });
   const look = () => nodesAt(place, last);
   const departed = (nodes: KmsNode[]) =>
-    nodes.every((node) => listed(node, buried)?.standing === "Departed") && isServing(nodes, added);
+    nodes.every((node) => listed(node, buried)?.standing === "Departed") && serves(nodes, added);
   await until(look, departed, { what: `${added} serves and ${buried} has departed`, deadlineMs: 240_000 });
   await readEverywhere(place, fleet.call, { keys, nodes: await nodesAt(place, last) });
 });
@@ -138,9 +138,8 @@ function listed(node: KmsNode | undefined, name: string): Member | undefined {
   return node?.spec.members.find((member) => member.name === name);
 }
 
-function isServing(nodes: readonly KmsNode[], name: string): boolean {
-  const conditions = nodes.find(({ metadata }) => metadata.name === name)?.status?.conditions ?? [];
-  return conditions.some(({ type, status }) => type === "Serving" && status === "True");
+function serves(nodes: readonly KmsNode[], name: string): boolean {
+  return isServing(nodes.find(({ metadata }) => metadata.name === name));
 }
 
 async function gone(site: string, name: string): Promise<void> {

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { until } from "../../fleet/await.ts";
 import { editDocument } from "../../fleet/document.ts";
-import { allNodes, nodesAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
+import { allNodes, isServing, nodesAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
 import { type Load, underLoad } from "../../fleet/load.ts";
 import { aMachine, type Machine } from "../../fleet/machine.ts";
 import { namespace } from "../../fleet/places.ts";
@@ -47,7 +47,7 @@ test("an appliance joins: its request is brought to the operator, its document t
   await waitUntilTold(place, first, { status: /certificate request is for/, remedy: /make the request anew/ });
   await bring(await machine.request());
   await waitForAllServing(place, { deadlineMs: 180_000 });
-  assert.equal((await own())?.status?.conditions?.find(({ type }) => type === "Serving")?.status, "True");
+  assert.ok(isServing(await own()));
   const pods = ["-n", namespace, "get", "pods,services", "-l", `keyfleet.io/node=${name}`, "-o", "name"];
   assert.equal((await place.sites.kubectl(first, pods)).stdout, "", "nothing runs in Kubernetes for it");
   await load.end((line) => t.diagnostic(line));

@@ -3,7 +3,7 @@ import "../instance.ts";
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { editDocument } from "../../fleet/document.ts";
-import { allNodes, nodesAt } from "../../fleet/fleet.ts";
+import { allNodes, isServing, nodesAt } from "../../fleet/fleet.ts";
 import { underLoad } from "../../fleet/load.ts";
 import { assertStruck, killAtPhases } from "../../fleet/phases.ts";
 import { nextVersion } from "../../sites/next-version.ts";
@@ -73,6 +73,5 @@ async function wantVersion(version: string): Promise<void> {
 
 async function isMember(name: string): Promise<boolean> {
   const node = (await nodesAt(place, first)).find(({ metadata }) => metadata.name === name);
-  const serves = node?.status?.conditions?.some(({ type, status }) => type === "Serving" && status === "True") ?? false;
-  return node?.spec.membership.action === "Member" && serves;
+  return node?.spec.membership.action === "Member" && isServing(node);
 }

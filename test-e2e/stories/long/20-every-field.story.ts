@@ -7,7 +7,7 @@ import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import { until } from "../../fleet/await.ts";
 import { editDocument } from "../../fleet/document.ts";
 import { clusterAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
-import { waitUntilTold } from "../../fleet/say.ts";
+import { waitUntilContent, waitUntilTold } from "../../fleet/say.ts";
 import { nextVersion } from "../../sites/next-version.ts";
 import { aSmallFleet, first, last, place } from "../world.ts";
 import { doubtful, refused } from "./field-values.ts";
@@ -51,12 +51,7 @@ for (const { what, change, status, remedy } of doubtful({ site: first, other: la
     await waitUntilTold(place, first, { status, remedy, deadlineMs: 300_000 });
     assert.match(await statusLine(place, first), /^3\/3 nodes/);
     await write(original);
-    for (const site of place.sites.names)
-      await until(
-        () => statusLine(place, site),
-        (line) => line.endsWith("all nodes serve"),
-        { what: `${site} has no complaint any more`, deadlineMs: 600_000 },
-      );
+    await waitUntilContent(place);
   });
 
 test("settings that no machine can fulfil are tried on one node only; the others keep theirs, and good ones bring it back", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../../fleet/await.ts";
 import { editDocument } from "../../fleet/document.ts";
-import { allNodes } from "../../fleet/fleet.ts";
+import { allNodes, isServing } from "../../fleet/fleet.ts";
 import { type Load, underLoad } from "../../fleet/load.ts";
 import { servingAt } from "../../fleet/outages.ts";
 import { waitUntilTold } from "../../fleet/say.ts";
@@ -94,7 +94,7 @@ async function siteInHand(): Promise<string> {
 async function upgraded(sites: readonly string[] = place.sites.names): Promise<string[]> {
   return (await allNodes(place, sites))
     .filter(({ status }) => status?.version === next)
-    .filter(({ status }) => status?.conditions?.some(({ type, status: is }) => type === "Serving" && is === "True"))
+    .filter(isServing)
     .map(({ metadata }) => metadata.name);
 }
 
