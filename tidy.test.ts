@@ -89,6 +89,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "node-image/objects",
     "pg",
   ],
+  "test-e2e/long-stories": ["crds", "test-e2e/*"],
   "test-e2e/stories": ["crds", "test-e2e/*", "yaml", "node-image/testing"],
   bench: ["bench/*"],
   "bench/operator": ["bench", "operator/*"],

@@ -63,7 +63,7 @@ const phases: Readonly<Record<string, Phase>> = {
     counted: false,
   },
   stories: storiesIn("test-e2e/stories", "stories on three Kubernetes sites"),
-  long: storiesIn("test-e2e/stories/long", "stories that take a fleet of few nodes through a long change"),
+  long: storiesIn("test-e2e/long-stories", "stories that take a fleet of few nodes through a long change"),
 };
 
 /** One at a time: the stories share the sites, and two of them cannot both take a data centre down. */

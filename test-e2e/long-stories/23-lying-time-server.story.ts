@@ -1,14 +1,14 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes, clusterAt, conditionOf, isServing, metricsOf, nodesAt } from "../../fleet/fleet.ts";
-import { underLoad } from "../../fleet/load.ts";
-import { namespace } from "../../fleet/places.ts";
-import { waitUntilContent, waitUntilTold } from "../../fleet/say.ts";
-import { aSmallFleet, type Fleet, place, second } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes, clusterAt, conditionOf, isServing, metricsOf, nodesAt } from "../fleet/fleet.ts";
+import { underLoad } from "../fleet/load.ts";
+import { namespace } from "../fleet/places.ts";
+import { waitUntilContent, waitUntilTold } from "../fleet/say.ts";
+import { aSmallFleet, type Fleet, place, second } from "../stories/world.ts";
 
 const node = `${second}-a`;
 const [, , liar = ""] = place.sites.timeServers;

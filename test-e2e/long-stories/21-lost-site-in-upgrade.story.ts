@@ -1,15 +1,15 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes, isServing } from "../../fleet/fleet.ts";
-import { type Load, underLoad } from "../../fleet/load.ts";
-import { servingAt } from "../../fleet/outages.ts";
-import { waitUntilTold } from "../../fleet/say.ts";
-import { nextVersion } from "../../sites/next-version.ts";
-import { aSmallFleet, type Fleet, first, place } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes, isServing } from "../fleet/fleet.ts";
+import { type Load, underLoad } from "../fleet/load.ts";
+import { servingAt } from "../fleet/outages.ts";
+import { waitUntilTold } from "../fleet/say.ts";
+import { nextVersion } from "../sites/next-version.ts";
+import { aSmallFleet, type Fleet, first, place } from "../stories/world.ts";
 
 let fleet: Fleet;
 let load: Load;

@@ -1,15 +1,15 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { clusterAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
-import { waitUntilContent, waitUntilTold } from "../../fleet/say.ts";
-import { nextVersion } from "../../sites/next-version.ts";
-import { aSmallFleet, first, last, place } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { clusterAt, statusLine, waitForAllServing } from "../fleet/fleet.ts";
+import { waitUntilContent, waitUntilTold } from "../fleet/say.ts";
+import { nextVersion } from "../sites/next-version.ts";
+import { aSmallFleet, first, last, place } from "../stories/world.ts";
 import { doubtful, refused } from "./field-values.ts";
 
 let original: Spec;

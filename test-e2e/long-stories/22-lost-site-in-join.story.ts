@@ -1,13 +1,13 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import { after, before, type TestContext, test } from "node:test";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { nodesAt, statusLine, waitUntilEqual } from "../../fleet/fleet.ts";
-import { type Load, underLoad } from "../../fleet/load.ts";
-import { readEverywhere } from "../../fleet/read-back.ts";
-import { aSmallFleet, first, last, place, second, theFleet } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { nodesAt, statusLine, waitUntilEqual } from "../fleet/fleet.ts";
+import { type Load, underLoad } from "../fleet/load.ts";
+import { readEverywhere } from "../fleet/read-back.ts";
+import { aSmallFleet, first, last, place, second, theFleet } from "../stories/world.ts";
 
 before(() => aSmallFleet({ atAnyVersion: true }));
 // A fleet of other nodes than a story expects: the next one makes its own.

@@ -1,13 +1,13 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes, isServing, nodesAt } from "../../fleet/fleet.ts";
-import { underLoad } from "../../fleet/load.ts";
-import { assertStruck, killAtPhases } from "../../fleet/phases.ts";
-import { nextVersion } from "../../sites/next-version.ts";
-import { aSmallFleet, type Fleet, first, place } from "../world.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes, isServing, nodesAt } from "../fleet/fleet.ts";
+import { underLoad } from "../fleet/load.ts";
+import { assertStruck, killAtPhases } from "../fleet/phases.ts";
+import { nextVersion } from "../sites/next-version.ts";
+import { aSmallFleet, type Fleet, first, place } from "../stories/world.ts";
 
 // One that no other story names: what has departed comes back by consent only.
 const added = `${first}-k`;

@@ -1,14 +1,14 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes, clusterAt, waitUntilEqual } from "../../fleet/fleet.ts";
-import type { Answer } from "../../fleet/kmip-clients.ts";
-import { underLoad } from "../../fleet/load.ts";
-import { readEverywhere } from "../../fleet/read-back.ts";
-import { aSmallFleet, type Fleet, first, last, place, second, theFleet } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes, clusterAt, waitUntilEqual } from "../fleet/fleet.ts";
+import type { Answer } from "../fleet/kmip-clients.ts";
+import { underLoad } from "../fleet/load.ts";
+import { readEverywhere } from "../fleet/read-back.ts";
+import { aSmallFleet, type Fleet, first, last, place, second, theFleet } from "../stories/world.ts";
 
 const begun = [`${first}-a`, `${second}-a`];
 const added = [`${first}-b`, `${second}-b`, `${last}-a`, `${last}-b`];

@@ -1,14 +1,14 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { nodesAt, waitForAllServing } from "../../fleet/fleet.ts";
-import { pinSecret } from "../../fleet/install.ts";
-import { namespace } from "../../fleet/places.ts";
-import { waitUntilTold } from "../../fleet/say.ts";
-import { aSmallFleet, first, last, place } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { nodesAt, waitForAllServing } from "../fleet/fleet.ts";
+import { pinSecret } from "../fleet/install.ts";
+import { namespace } from "../fleet/places.ts";
+import { waitUntilTold } from "../fleet/say.ts";
+import { aSmallFleet, first, last, place } from "../stories/world.ts";
 
 const removed = `${last}-a`;
 const claim = `data-${removed}-0`;

@@ -1,19 +1,19 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, test } from "node:test";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes, isServing, nodesAt, statusLine, waitForAllServing } from "../../fleet/fleet.ts";
-import { type Load, underLoad } from "../../fleet/load.ts";
-import { aMachine, type Machine } from "../../fleet/machine.ts";
-import { namespace } from "../../fleet/places.ts";
-import { readEverywhere } from "../../fleet/read-back.ts";
-import { waitUntilTold } from "../../fleet/say.ts";
-import { startWriters } from "../../fleet/writers.ts";
-import { aSmallFleet, type Fleet, first, last, place, theFleet } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes, isServing, nodesAt, statusLine, waitForAllServing } from "../fleet/fleet.ts";
+import { type Load, underLoad } from "../fleet/load.ts";
+import { aMachine, type Machine } from "../fleet/machine.ts";
+import { namespace } from "../fleet/places.ts";
+import { readEverywhere } from "../fleet/read-back.ts";
+import { waitUntilTold } from "../fleet/say.ts";
+import { startWriters } from "../fleet/writers.ts";
+import { aSmallFleet, type Fleet, first, last, place, theFleet } from "../stories/world.ts";
 
 const name = `${first}-x`;
 const address = "172.31.0.240";

@@ -1,13 +1,13 @@
-import "../instance.ts";
+import "../stories/instance.ts";
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { until } from "../../fleet/await.ts";
-import { editDocument } from "../../fleet/document.ts";
-import { allNodes } from "../../fleet/fleet.ts";
-import { underLoad } from "../../fleet/load.ts";
-import { nextVersion } from "../../sites/next-version.ts";
-import { aSmallFleet, type Fleet, last, place } from "../world.ts";
+import { until } from "../fleet/await.ts";
+import { editDocument } from "../fleet/document.ts";
+import { allNodes } from "../fleet/fleet.ts";
+import { underLoad } from "../fleet/load.ts";
+import { nextVersion } from "../sites/next-version.ts";
+import { aSmallFleet, type Fleet, last, place } from "../stories/world.ts";
 
 let fleet: Fleet;
 let next = "";
