@@ -5,6 +5,7 @@ import { resolvedSettings } from "../desired/settings.ts";
 import { isRolling, settingsLag } from "../desired/staging.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
+import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { approved, settingsTried, soaked, versionStep } from "./roll-gates.ts";
@@ -108,7 +109,7 @@ export function isManaged({ external }: NodeFacts): boolean {
 function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
   const shared = [
     ...notPaused(view, doing),
-    ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view)] : []),
+    ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view), ...freshBackup(view)] : []),
   ];
   const fleet = closedFleetGates(view, node);
   // It serves nobody: a new specification can only make it better, even while a site is away. A rebuilt one leaves.
