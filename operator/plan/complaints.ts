@@ -5,7 +5,8 @@ import { clientBundle } from "../desired/trust.ts";
 import { covers } from "./covers.ts";
 import { deletionComplaints } from "./ending.ts";
 import { takeBack } from "./fleet-gates.ts";
-import { returnedMembers, unerased } from "./remove.ts";
+import { unerased, untimely } from "./kept-volumes.ts";
+import { returnedMembers } from "./remove.ts";
 import { missingCertificates } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
@@ -15,6 +16,7 @@ export function complaints(view: View): Blocked[] {
     ...deletionComplaints(view),
     ...returnedMembers(view),
     ...lostSitesAnswer(view),
+    ...untimely(view),
     ...unerased(view),
     ...storageUnchanged(view),
     ...missingBundles(view),

@@ -108,6 +108,7 @@ export class Site {
       reachable: this.#reachable,
       ageMs: this.ageMs(),
       problem: this.#problem,
+      apiTime: this.#options.api.serverTime(),
       cluster: this.#clusters.get(cluster) as unknown as KmsCluster | undefined,
       nodes: nodes.filter(({ spec }) => spec.cluster === cluster),
     };

@@ -10,9 +10,11 @@ import type {
   PassResult,
   SiteApi,
   SiteView,
+  TimeBounds,
 } from "../ports/types.ts";
 import { reconcile } from "../reconcile.ts";
 import { LeaseFleetLock } from "../runtime/fleet-lock.ts";
+import { SteadyClock } from "../runtime/steady-clock.ts";
 import { pick } from "./random.ts";
 import { Crash, type SimulatedSite } from "./simulated-site.ts";
 import { SimulatedWatch } from "./simulated-watch.ts";
@@ -46,6 +48,7 @@ export class SimulatedOperator {
   readonly watch = new SimulatedWatch();
   /** The clock of the machine that it runs on. */
   readonly #clock: Clock;
+  #steady: SteadyClock;
   #lock: LeaseFleetLock;
   #instance = 0;
 
@@ -58,6 +61,7 @@ export class SimulatedOperator {
       monotonicMs: () => clock.monotonicMs(),
       after: (delayMs, run) => clock.after(delayMs, run),
     };
+    this.#steady = new SteadyClock(this.#clock);
     this.#lock = this.#newLock();
   }
 
@@ -72,6 +76,7 @@ export class SimulatedOperator {
     this.#instance += 1;
     this.#seen.clear();
     this.watch.relist();
+    this.#steady = new SteadyClock(this.#clock);
     this.#lock = this.#newLock();
     this.site.crashAfterWrites = Number.POSITIVE_INFINITY;
   }
@@ -129,6 +134,7 @@ export class SimulatedOperator {
         observe({
           site: this.site.name,
           clock,
+          clockSteadyMs: () => this.#steady.steadyMs(),
           views: (wanted) =>
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
@@ -168,6 +174,7 @@ export class SimulatedOperator {
     if (other === this.site)
       return {
         ...{ name, local: true, reachable: true, ageMs: 0, problem: undefined },
+        apiTime: this.#apiTime(other),
         ...{ cluster: other.cluster, nodes: this.watch.nodes(other, [...other.nodes.values()]) },
       };
     const known = this.#seen.get(name) ?? [];
@@ -180,9 +187,16 @@ export class SimulatedOperator {
       ...{ name, local: false, reachable },
       ageMs: reachable ? 0 : view === undefined ? undefined : 5_000,
       problem: reachable ? undefined : "cut",
+      apiTime: known.length > 0 ? this.#apiTime(other) : undefined,
       cluster: view?.cluster,
       nodes: this.watch.nodes(other, view?.nodes ?? []),
     };
+  }
+
+  /** The clock of a site's API server: that of the site, as exactly as the header of an answer tells it. */
+  #apiTime({ clockOffsetMs }: SimulatedSite): TimeBounds {
+    const saysMs = this.#world.clock.nowMs() + clockOffsetMs;
+    return { earliestMs: saysMs - 1_000, latestMs: saysMs + 1_000 };
   }
 
   #newLock(): LeaseFleetLock {
