@@ -133,8 +133,6 @@ export const gates = {
   soaked: "Nodes of the new version have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",
   settingsTried: "The nodes that were given the new settings first run with all of them.",
-  timeAgreed:
-    "The operator's clock agrees with most sites' API servers and the nodes' time servers, before a removed node's volume is deleted.",
   keyDestroyed: "The key of a removed node in its HSM is destroyed before its volume is deleted.",
   storageUnchanged: "The volume stays as it was made.",
   storageBound: "The node has its volume.",

@@ -24,7 +24,6 @@ import type { Informer } from "./runtime/informer.ts";
 import type { LocalObjects } from "./runtime/local-objects.ts";
 import type { Self } from "./runtime/lock-decision.ts";
 import type { Sites } from "./runtime/sites.ts";
-import { SteadyClock } from "./runtime/steady-clock.ts";
 
 export interface FleetOptions {
   readonly cluster: string;
@@ -49,14 +48,12 @@ export class Fleet {
   /** What the last pass saw; for the CAs of this site. */
   #observed: Observed | undefined;
   readonly #external: ExternalNodes;
-  readonly #steady: SteadyClock;
   readonly lock: LeaseFleetLock;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     const { cluster, self, sites, requeue, clock } = options;
     const log = options.log;
-    this.#steady = new SteadyClock(clock);
     this.#references = new References({ api: sites.local.api, onChange: requeue, clock, log });
     this.#external = new ExternalNodes({
       nodes: () => this.#externalNodes(),
@@ -114,7 +111,7 @@ export class Fleet {
     return observe({
       site: self.site,
       clock,
-      clockSteadyMs: () => this.#steady.steadyMs(),
+      instance: self.instance,
       views: (wanted) => sites.views(cluster, wanted),
       objects: () => objects.of(cluster),
       references: (wanted) => this.#references.current(wanted),

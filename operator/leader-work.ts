@@ -103,9 +103,9 @@ export class LeaderWork {
   }
 
   #connect(site: string, kubeConfig: KubeConfig, namespace: string): KubernetesApi {
-    const { metrics, term, clock } = this.#options;
+    const { metrics, term } = this.#options;
     const observeCall = ({ verb, code }: { verb: string; code: string }) => metrics.apiCalls.inc({ site, verb, code });
-    return connect({ kubeConfig, namespace, observeCall, mayWriteMs: () => term.leftMs(), clock });
+    return connect({ kubeConfig, namespace, observeCall, mayWriteMs: () => term.leftMs() });
   }
 
   #reachabilityChanged(site: string): void {

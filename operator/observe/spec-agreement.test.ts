@@ -25,7 +25,7 @@ function copy(
 }
 
 function view(name: string, cluster: KmsCluster | undefined, reachable = true): SiteView {
-  return { name, local: false, reachable, ageMs: 0, problem: undefined, apiTime: undefined, cluster, nodes: [] };
+  return { name, local: false, reachable, ageMs: 0, problem: undefined, cluster, nodes: [] };
 }
 
 const argo = { labels: { "argocd.argoproj.io/instance": "fleet" } };

@@ -4,108 +4,127 @@ import { eraseAnnotation } from "../desired/erasure.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import { aCluster, aView, nowMs, type WorldInTest } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
+import { countedEveryMs, keptTime, keptUntil } from "./kept-time.ts";
 
 const minute = 60_000;
-const week = 7 * 86_400_000;
-const at = (ms: number) => new Date(nowMs + ms).toISOString();
-/** This operator is a week ahead of all API servers, or behind them. */
-const ahead = { dc1: -week, dc2: -week, dc3: -week };
-const behind = { dc1: week, dc2: week, dc3: week };
+const hour = 60 * minute;
+const week = 168 * hour;
+/** What the clock that never jumps says. */
+const monotonicMs = 100 * hour;
 
-function kept(until: string, more: Record<string, string> = {}) {
+/** The volume of a node that is gone, kept for so long by somebody's count. */
+function kept(count: object | string, more: Record<string, string> = {}) {
+  const text = typeof count === "string" ? count : JSON.stringify(count);
   const claim: KubernetesObject = {
     ...{ apiVersion: "v1", kind: "PersistentVolumeClaim" },
     metadata: {
       name: "data-dc1-c-0",
       labels: { "keyfleet.io/node": "dc1-c" },
-      annotations: { "keyfleet.io/kept-until": until, ...more },
+      annotations: { [keptUntil]: new Date(nowMs - minute).toISOString(), [keptTime]: text, ...more },
     },
   };
   return (objects: KubernetesObject[]) => [...objects, claim];
 }
 
+const count = (keptMs: number, atMs = monotonicMs, instance = "me") => ({ retention: "168h", keptMs, instance, atMs });
 const withC = aCluster((c) => c.spec.sites[0]?.nodes.push({ name: "dc1-c" }));
+const anEnd = aCluster((c) => (c.spec.defaults = { ...c.spec.defaults, storage: { retainAfterRemoval: "2h" } }));
 const gone = ["delete PersistentVolumeClaim data-dc1-c-0"];
-const marksAnew = ["apply PersistentVolumeClaim data-dc1-c-0"];
-const doubtful = { "keyfleet.io/kept-for": "168h" };
+const marks = ["apply PersistentVolumeClaim data-dc1-c-0"];
+
 const volumes: readonly Case[] = [
-  ["is kept as long as it says", { objects: kept(at(minute)) }, []],
-  ["is deleted then", { objects: kept(at(-2 * minute)) }, gone],
+  ["is kept, whatever its mark says of the time of day", { monotonicMs, objects: kept(count(0)) }, []],
   [
-    "is an ordinary one again when its node is back, whatever the clocks say",
-    { cluster: withC, objects: kept(at(-minute)), nodes: { "dc1-c": "member" }, apiClocks: ahead },
-    marksAnew,
-  ],
-  [
-    "stays, and that is told, when its time is over by a clock that most sites do not agree with",
-    { objects: kept(at(-minute)), apiClocks: ahead },
-    [],
-    ["timeAgreed dc1-c"],
-  ],
-  ["is not told of as long as its time is over by no clock", { objects: kept(at(minute)), apiClocks: ahead }, []],
-  [
-    "stays, and that is told, when its time is over by most clocks and not by this one",
-    { objects: kept(at(minute)), apiClocks: behind },
-    [],
-    ["timeAgreed dc1-c"],
-  ],
-  ["stays a moment longer when the operator has just begun", { objects: kept(at(-minute)), clockSteadyMs: 0 }, []],
-  [
-    "stays until the last of the clocks that agree says so",
-    { objects: kept(at(-30_000)), apiClocks: { dc2: -minute } },
+    "is kept also a year later by the time of day",
+    { monotonicMs, nowMs: nowMs + 52 * week, objects: kept(count(0)) },
     [],
   ],
-  ["that was marked by a doubtful clock is marked anew", { objects: kept(at(-minute), doubtful) }, marksAnew],
+  ["is kept until the last millisecond", { monotonicMs, objects: kept(count(week - 1)) }, []],
+  ["is deleted then", { monotonicMs, objects: kept(count(week)) }, gone],
   [
-    "that was marked by a doubtful clock stays as it is while there is doubt",
-    { objects: kept(at(week), doubtful), apiClocks: behind },
-    [],
-    ["timeAgreed dc1-c"],
+    "is deleted when what passed since it was last written down is the rest",
+    { monotonicMs, objects: kept(count(week - 5 * minute, monotonicMs - 5 * minute)) },
+    gone,
   ],
+  [
+    "is deleted then by a clock that tells a time of day long ago",
+    { monotonicMs, nowMs: nowMs - 52 * week, objects: kept(count(week)) },
+    gone,
+  ],
+  ["is marked by an operator that goes on", { monotonicMs, objects: kept(count(hour, 0, "before")) }, marks],
+  [
+    "is not deleted by what another operator's clock said",
+    { monotonicMs, objects: kept(count(week - 1, 0, "before")) },
+    marks,
+  ],
+  [
+    "is marked when much has passed since",
+    { monotonicMs, objects: kept(count(0, monotonicMs - countedEveryMs)) },
+    marks,
+  ],
+  ["is not marked before", { monotonicMs, objects: kept(count(0, monotonicMs - countedEveryMs + 1)) }, []],
+  [
+    "is an ordinary one again when its node is back, however long it was kept",
+    { monotonicMs, cluster: withC, objects: kept(count(week)), nodes: { "dc1-c": "member" } },
+    marks,
+  ],
+  ["without a time to be kept for is deleted", { monotonicMs, objects: kept({ ...count(0), retention: "0m" }) }, gone],
 ];
 checkCases({ "the volume of a removed node": volumes });
 
-/** How a volume is marked in such a world: until when, and for how long in doubt. */
-function marks(world: WorldInTest): readonly [untilMs: number, keptFor: string | undefined, erase: string | undefined] {
-  const { plan } = aView(world);
+/** What the claim says once the operator has marked it. */
+function marked(world: WorldInTest) {
+  const { plan } = aView({ monotonicMs, ...world });
   assert.ok(plan.kind === "act", JSON.stringify(plan.blocked));
   const claim = plan.actions.find((action) => action.kind === "apply" && action.object.kind.endsWith("Claim"));
   assert.ok(claim?.kind === "apply");
-  const annotations = claim.object.metadata.annotations ?? {};
-  const until = Date.parse(annotations["keyfleet.io/kept-until"] ?? "");
-  return [until - nowMs, annotations["keyfleet.io/kept-for"], annotations[eraseAnnotation]];
+  const {
+    [keptUntil]: until = "",
+    [keptTime]: time = "",
+    [eraseAnnotation]: erase,
+  } = claim.object.metadata.annotations ?? {};
+  return { leftMs: Date.parse(until) - nowMs, time: JSON.parse(time), erase };
 }
 
-const leave = { membership: { action: "Leave" as const }, settings: { storage: { retainAfterRemoval: "2h" } } };
-const leaving: WorldInTest = {
-  cluster: aCluster((c) => void c.spec.sites[0]?.nodes.pop()),
-  listed: { "dc1-b": { standing: "Departed", incarnation: "log-of-dc1-b" } },
-  nodes: { "dc1-b": { stage: "member", serving: false, spec: leave } },
-};
+const leave = { membership: { action: "Leave" as const }, settings: { storage: { retainAfterRemoval: "3h" } } };
 
-test("a volume is kept from the latest that a clock says which may be right", () => {
-  const [until, keptFor] = marks({ ...leaving, apiClocks: { dc3: minute, dc2: week } });
-  assert.deepEqual([until, keptFor], [120 * minute + minute + 1_010, undefined]);
+test("a node that goes leaves a volume that is kept for the time of its settings, from now on", () => {
+  const { leftMs, time } = marked({
+    cluster: aCluster((c) => void c.spec.sites[0]?.nodes.pop()),
+    listed: { "dc1-b": { standing: "Departed", incarnation: "log-of-dc1-b" } },
+    nodes: { "dc1-b": { stage: "member", serving: false, spec: leave } },
+  });
+  assert.deepEqual([leftMs, time], [3 * hour, { ...count(0), retention: "3h" }]);
 });
 
-test("a clock that is behind shortens nothing: the time counts from when clocks agree", () => {
-  const [until, keptFor] = marks({ ...leaving, apiClocks: behind });
-  assert.deepEqual([until, keptFor], [week + 1_010 + 120 * minute, "2h"]);
+test("an operator that goes on counts from what was written down, and its clock alone", () => {
+  const { leftMs, time, erase } = marked({ objects: kept(count(hour, 7, "before"), { [eraseAnnotation]: "how" }) });
+  assert.deepEqual([leftMs, time, erase], [week - hour, count(hour), "how"]);
 });
 
-test("marked anew, the time is whole, and how the key is destroyed stays", () => {
-  const objects = kept(at(-minute), { ...doubtful, [eraseAnnotation]: "how" });
-  assert.deepEqual(marks({ objects }), [week + 1_010, undefined, "how"]);
+test("what is written down is what has passed; parts of a millisecond are not counted", () => {
+  const objects = kept(count(hour, monotonicMs - 20 * minute));
+  const { time } = marked({ objects, monotonicMs: monotonicMs + 0.5 });
+  assert.deepEqual(time, count(hour + 20 * minute, monotonicMs + 1));
 });
 
-test("what is told names the clocks and what to do, and no number that changes", () => {
-  const { plan } = aView({ objects: kept(at(-minute)), apiClocks: { dc2: -week, dc3: -week } });
-  const [told] = plan.blocked;
-  assert.match(
-    told?.message ?? "",
-    /operator of dc1 differs .* of dc2, dc3, so the volume of dc1-c, which was removed, stays/,
-  );
-  assert.match(told?.remedy ?? "", /time servers/);
-  const { plan: later } = aView({ objects: kept(at(-minute)), apiClocks: { dc2: -week - 5_000, dc3: -week - 5_000 } });
-  assert.deepEqual(later.blocked, plan.blocked);
+const unreadable: readonly (readonly [string, object | string])[] = [
+  ["is missing", ""],
+  ["is no JSON", "a week"],
+  ["is another thing", "null"],
+  ["has a time that is none", { ...count(week), retention: "soon" }],
+  ["has no count", { ...count(week), keptMs: undefined }],
+  ["has a count without end", `{"retention":"168h","keptMs":1e999,"instance":"me","atMs":0}`],
+  ["does not say whose clock it is", { ...count(week), instance: undefined }],
+  ["has no reading of a clock", { ...count(week), atMs: "now" }],
+];
+for (const [what, text] of unreadable)
+  test(`a mark that ${what} counts anew, for the time of the document`, () => {
+    const { time } = marked({ objects: kept(text), cluster: anEnd });
+    assert.deepEqual(time, { ...count(0), retention: "2h" });
+  });
+
+test("that volumes are kept for another time than a week is no complaint about their size", () => {
+  const { blocked } = aView({ cluster: anEnd }).plan;
+  assert.deepEqual(blocked, []);
 });

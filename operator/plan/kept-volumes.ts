@@ -1,44 +1,30 @@
 import { eraseAnnotation, eraseMark } from "../desired/erasure.ts";
 import { type NodeFacts, objectOf, objectsOf } from "../desired/facts.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
-import { agreedTime, doubtOf, latestMs } from "./agreed-time.ts";
+import { beginsToBeKept, goesOn, isOver, keptUntil } from "./kept-time.ts";
 import type { Blocked, LocalPolicy, View } from "./types.ts";
 
-/** Annotation of a volume whose node was removed: until when it is kept. */
-export const keptUntil = "keyfleet.io/kept-until";
-/** Beside it when the time was in doubt as it was written: for how long, counted from when there is no doubt any more. */
-export const keptFor = "keyfleet.io/kept-for";
-const defaultRetention = "168h";
 /** A pod that destroys a key has this time before anybody is told that it does not. */
 const erasePatienceMs = 60_000;
 
 /** Volumes of removed nodes: deleted when their time is over; one whose node is there again is an ordinary volume again. */
 export const keptVolumes: LocalPolicy = (view) =>
-  keptClaims(view).flatMap(({ claim, node, facts }) => {
-    if (facts === undefined) return keepOrRelease(view, claim, node);
-    return facts.entry === undefined ? [] : takeBack(view, claim, node);
+  objectsOf(view.observed, "PersistentVolumeClaim").flatMap((claim): Action[] => {
+    const isKept = claim.metadata.annotations?.[keptUntil] !== undefined;
+    if (!isKept || claim.metadata.deletionTimestamp !== undefined) return [];
+    const node = claim.metadata.labels?.["keyfleet.io/node"];
+    const facts = view.desired.nodes.find(({ facts: { name } }) => name === node)?.facts;
+    if (facts !== undefined) return facts.entry === undefined ? [] : takeBack(view, claim, node);
+    return isOver(view.observed, claim) ? release(view, claim, node) : goOn(view, claim, node);
   });
 
-/** Says on the volume of a node that goes until when it is kept. */
+/** Says on the volume of a node that goes that it is kept, for how long, and how its key is destroyed then. */
 export function markVolume(view: View, { name, node }: NodeFacts): Action[] {
   const claim = objectOf(view.observed, "PersistentVolumeClaim", `data-${name}-0`);
   if (claim === undefined) return [];
-  const retention = node?.spec.settings.storage?.retainAfterRemoval ?? defaultRetention;
-  const mark = node === undefined ? undefined : eraseMark(node);
-  return [keep(view, { claim, node: name, retention, mark })];
-}
-
-/** Volumes that would go by what some clock says, and stay because the time is in doubt. */
-export function untimely(view: View): Blocked[] {
-  const doubt = doubtOf(view);
-  if (doubt === undefined) return [];
-  return keptClaims(view)
-    .filter(({ claim, facts }) => facts === undefined && seemsOver(view, claim))
-    .map(({ node, claim }) => ({
-      ...{ gate: "timeAgreed", subject: node ?? claim.metadata.name },
-      ...doubt,
-      message: `${doubt.message}, so the volume of ${node}, which was removed, stays`,
-    }));
+  const marks = beginsToBeKept(view.observed, node?.spec.settings.storage?.retainAfterRemoval);
+  const erase = node === undefined ? undefined : eraseMark(node);
+  return [keep(claim, name, { ...marks, ...(erase === undefined ? {} : { [eraseAnnotation]: erase }) })];
 }
 
 /** Keys of removed nodes that could not be destroyed within a minute: their volumes stay. */
@@ -55,37 +41,20 @@ export function unerased(view: View): Blocked[] {
   });
 }
 
-interface KeptClaim {
-  readonly claim: KubernetesObject;
-  readonly node: string | undefined;
-  /** Undefined when nothing is left of the node. */
-  readonly facts: NodeFacts | undefined;
+/** An operator that has just begun, or has counted for a while, writes down how much of the time has passed. */
+function goOn(view: View, claim: KubernetesObject, node: string | undefined): Action[] {
+  const marks = goesOn(view.observed, claim);
+  const erase = claim.metadata.annotations?.[eraseAnnotation];
+  if (marks === undefined) return [];
+  return [keep(claim, node, { ...marks, ...(erase === undefined ? {} : { [eraseAnnotation]: erase }) })];
 }
 
-function keptClaims({ observed, desired }: View): KeptClaim[] {
-  return objectsOf(observed, "PersistentVolumeClaim").flatMap((claim) => {
-    if (untilOf(claim) === undefined || claim.metadata.deletionTimestamp !== undefined) return [];
-    const node = claim.metadata.labels?.["keyfleet.io/node"];
-    return [{ claim, node, facts: desired.nodes.find(({ facts: { name } }) => name === node)?.facts }];
-  });
-}
-
-function untilOf(claim: KubernetesObject): string | undefined {
-  return claim.metadata.annotations?.[keptUntil];
-}
-
-/** A mark that a doubtful clock wrote may say anything. */
-function seemsOver(view: View, claim: KubernetesObject): boolean {
-  return claim.metadata.annotations?.[keptFor] !== undefined || Date.parse(untilOf(claim) ?? "") < latestMs(view);
-}
-
-function keepOrRelease(view: View, claim: KubernetesObject, node: string | undefined): Action[] {
-  const time = agreedTime(view);
-  if (time === undefined) return [];
-  const { [keptFor]: retention, [eraseAnnotation]: mark } = claim.metadata.annotations ?? {};
-  if (retention !== undefined) return [keep(view, { claim, node, retention, mark })];
-  const because = `the time for which the volume of ${node} was kept is over`;
-  return Date.parse(untilOf(claim) ?? "") < time.earliestMs ? release(view, claim, because) : [];
+function keep(claim: KubernetesObject, node: string | undefined, marks: Record<string, string>): Action {
+  return {
+    kind: "apply",
+    object: marked(claim, marks),
+    because: `the volume of ${node} is kept until ${marks[keptUntil]}`,
+  };
 }
 
 function takeBack(view: View, claim: KubernetesObject, node: string | undefined): Action[] {
@@ -98,7 +67,8 @@ function takeBack(view: View, claim: KubernetesObject, node: string | undefined)
 }
 
 /** The key in the HSM goes before the volume does: then no copy of the volume, wherever it is, can ever be opened. */
-function release(view: View, claim: KubernetesObject, because: string): Action[] {
+function release(view: View, claim: KubernetesObject, node: string | undefined): Action[] {
+  const because = `the time for which the volume of ${node} was kept is over`;
   const pod = view.desired.erasures.get(claim.metadata.name);
   if (pod === undefined) return [{ kind: "delete", object: claim, because }];
   const found = foundErasure(view, claim);
@@ -120,28 +90,7 @@ function phaseOf(pod: KubernetesObject): string | undefined {
   return (pod.status as { phase?: string } | undefined)?.phase;
 }
 
-interface Keeping {
-  readonly claim: KubernetesObject;
-  readonly node: string | undefined;
-  /** "168h" */
-  readonly retention: string;
-  /** How its key is destroyed then. */
-  readonly mark: string | undefined;
-}
-
-/** Counted from the latest that a clock says, which may be right. Is that in doubt, the time counts anew once it is not. */
-function keep(view: View, { claim, node, retention, mark }: Keeping): Action {
-  const time = agreedTime(view);
-  const until = new Date((time?.latestMs ?? latestMs(view)) + durationMs(retention)).toISOString();
-  const object = marked(claim, {
-    [keptUntil]: until,
-    ...(time === undefined ? { [keptFor]: retention } : {}),
-    ...(mark === undefined ? {} : { [eraseAnnotation]: mark }),
-  });
-  return { kind: "apply", object, because: `the volume of ${node} is kept until ${until}` };
-}
-
-/** The mark, and the size as it is: what was applied before and is left out would be taken away. */
+/** The marks, and the size as it is: what was applied before and is left out would be taken away. */
 function marked({ apiVersion, kind, metadata, spec }: KubernetesObject, annotations: Record<string, string>) {
   const { name, namespace } = metadata;
   const resources = (spec as { resources?: unknown } | undefined)?.resources;
@@ -150,10 +99,4 @@ function marked({ apiVersion, kind, metadata, spec }: KubernetesObject, annotati
     metadata: { name, ...(namespace === undefined ? {} : { namespace }), annotations },
     ...(resources === undefined ? {} : { spec: { resources } }),
   };
-}
-
-/** "90m" or "168h" in milliseconds. */
-function durationMs(text: string): number {
-  const [, count = "0", unit] = /^(\d+)(m|h)$/.exec(text) ?? [];
-  return Number(count) * (unit === "h" ? 3_600_000 : 60_000);
 }

@@ -1,5 +1,4 @@
 import type { KubeConfig } from "@kubernetes/client-node";
-import { systemClock } from "./clock.ts";
 import { type Kind, kindOf, kinds, pathOf } from "./kinds.ts";
 import {
   ApiError,
@@ -10,7 +9,7 @@ import {
   type WatchQuery,
 } from "./kubernetes-api.ts";
 import { type Call, httpsTransport, type Transport } from "./transport.ts";
-import type { Clock, KubernetesObject } from "./types.ts";
+import type { KubernetesObject } from "./types.ts";
 
 /** Deadline of a plain call. */
 const callDeadlineMs = 5_000;
@@ -31,14 +30,12 @@ export interface ConnectOptions {
   readonly mayWriteMs?: () => number;
   /** Deadline of a plain call instead of the usual one. */
   readonly deadlineMs?: number;
-  /** What the ways of calls are measured with; the machine's when absent. */
-  readonly clock?: Clock;
 }
 
 /** The real KubernetesApi of one namespace. */
 export function connect(options: ConnectOptions): KubernetesApi {
-  const { namespace, clock = systemClock, mayWriteMs = () => Number.POSITIVE_INFINITY } = options;
-  const transport = counted(httpsTransport(options.kubeConfig, clock), options.observeCall ?? (() => {}));
+  const { namespace, mayWriteMs = () => Number.POSITIVE_INFINITY } = options;
+  const transport = counted(httpsTransport(options.kubeConfig), options.observeCall ?? (() => {}));
   const longestMs = options.deadlineMs ?? callDeadlineMs;
   const send = async (call: Omit<Call, "deadlineMs">) => {
     const reads = call.method === "GET";
@@ -50,7 +47,6 @@ export function connect(options: ConnectOptions): KubernetesApi {
   return {
     namespace,
     reconnect: () => transport.reconnect(),
-    serverTime: () => transport.serverTime(),
     list: (kind, query = {}) => listAll(transport, { path: pathOf(kind, namespace), kind, ...query }),
     watch: (kind, query) => watch(transport, pathOf(kind, namespace), query),
     get: (kind, name) => orUndefined(send({ method: "GET", path: pathOf(kind, namespace, name) })),
@@ -167,7 +163,6 @@ function counted(
   return {
     call: (call) => count(call.method, transport.call(call)),
     stream: (call, onLine) => count("WATCH", transport.stream(call, onLine)),
-    serverTime: () => transport.serverTime(),
     reconnect: () => transport.reconnect(),
   };
 }

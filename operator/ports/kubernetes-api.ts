@@ -1,5 +1,5 @@
 import type { Kind } from "./kinds.ts";
-import type { KubernetesObject, TimeBounds } from "./types.ts";
+import type { KubernetesObject } from "./types.ts";
 
 /**
  * One namespace of one site's API server. Real: connect.ts; in tests: operator/testing/fake-cluster.ts.
@@ -24,8 +24,6 @@ export interface KubernetesApi {
   delete(kind: Kind, name: string, uid: string | undefined): Promise<void>;
   /** Cheapest authenticated question: does the server answer us. */
   probe(): Promise<void>;
-  /** What the server's clock says now, by its last answer; undefined before it has answered. Asks nothing. */
-  serverTime(): TimeBounds | undefined;
   /** Drops all connections, so that the next call makes new ones: old ones may hang after a network loss. */
   reconnect(): void;
 }

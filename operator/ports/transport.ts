@@ -1,8 +1,6 @@
 import https from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { ApiError, apiErrorOf } from "./kubernetes-api.ts";
-import { ServerClock } from "./server-clock.ts";
-import type { Clock, TimeBounds } from "./types.ts";
 
 /** Largest answer that is read; a list of 20 KmsNodes has some 500 KB. */
 const maxAnswerBytes = 32 * 1024 * 1024;
@@ -31,8 +29,6 @@ export interface Transport {
   call(call: Call): Promise<unknown>;
   /** Gives each line of the answer as it comes. Resolves at its end; `deadlineMs` bounds the whole stream. Throws ApiError. */
   stream(call: Call, onLine: (line: string) => void): Promise<void>;
-  /** What the server's clock says now, by its last answer to anything; undefined before it has answered. */
-  serverTime(): TimeBounds | undefined;
   /** Closes all connections; calls under way fail. */
   reconnect(): void;
 }
@@ -44,23 +40,18 @@ export interface Transport {
  * single request (KubeConfig.createDispatcher), has no deadline a call, and its informer neither asks for bookmarks nor
  * restarts after an error. Its KubeConfig (parsing, token files, certificates) is used as it is.
  */
-export function httpsTransport(kubeConfig: KubeConfig, clock: Clock): Transport {
+export function httpsTransport(kubeConfig: KubeConfig): Transport {
   const server = kubeConfig.getCurrentCluster()?.server;
   if (server === undefined) throw new TypeError("the kubeconfig has no current cluster");
   const newAgent = () =>
     new https.Agent({ keepAlive: true, maxSockets: maxConnections, keepAliveMsecs: 10_000, timeout: 0 });
   let agent = newAgent();
-  const serverClock = new ServerClock(() => clock.monotonicMs());
 
   async function open(call: Call, signal: AbortSignal): Promise<import("node:http").IncomingMessage> {
     const { url, options, body } = await requestOf(kubeConfig, server as string, call);
     call.checkBeforeSending?.();
-    const sentMs = clock.monotonicMs();
     return await new Promise((resolve, reject) => {
-      const request = https.request(url, { ...options, agent, signal }, (answer) => {
-        serverClock.answered(answer.headers.date, sentMs);
-        resolve(answer);
-      });
+      const request = https.request(url, { ...options, agent, signal }, resolve);
       request.on("socket", (socket) => socket.setNoDelay(true));
       request.on("error", reject);
       request.end(body);
@@ -84,7 +75,6 @@ export function httpsTransport(kubeConfig: KubeConfig, clock: Clock): Transport 
   return {
     call: (call) => exchange(call, readAnswer),
     stream: (call, onLine) => exchange(call, (answer) => readLines(answer, onLine)),
-    serverTime: () => serverClock.now(),
     reconnect() {
       agent.destroy();
       agent = newAgent();

@@ -25,12 +25,6 @@ export interface KubernetesObject {
   [other: string]: unknown;
 }
 
-/** What a clock says at one moment, where it could not be read exactly: milliseconds since the epoch. */
-export interface TimeBounds {
-  readonly earliestMs: number;
-  readonly latestMs: number;
-}
-
 /** What one site looked like when it was last seen; of a remote site only the two public kinds. */
 export interface SiteView {
   readonly name: string;
@@ -41,8 +35,6 @@ export interface SiteView {
   readonly ageMs: number | undefined;
   /** Why it cannot be reached or is not configured, for people: "no kubeconfig Secret labelled keyfleet.io/site=dc2". */
   readonly problem: string | undefined;
-  /** What the clock of its API server says at this moment; undefined when it never answered. */
-  readonly apiTime: TimeBounds | undefined;
   readonly cluster: KmsCluster | undefined;
   readonly nodes: readonly KmsNode[];
 }
@@ -88,8 +80,10 @@ export interface Reference {
 export interface Observed {
   readonly site: string;
   readonly nowMs: number;
-  /** Milliseconds for which the operator's own clock has not jumped, as far as this process knows. */
-  readonly clockSteadyMs: number;
+  /** This operator for as long as its term lasts; another one after a restart. */
+  readonly instance: string;
+  /** Of its clock that never jumps, from any beginning: two readings of one instance tell what has passed between them. */
+  readonly monotonicMs: number;
   readonly cluster: KmsCluster;
   /** In the order of spec.sites; the local site is always among them, last when spec does not name it. */
   readonly sites: readonly SiteView[];

@@ -108,7 +108,6 @@ export class Site {
       reachable: this.#reachable,
       ageMs: this.ageMs(),
       problem: this.#problem,
-      apiTime: this.#options.api.serverTime(),
       cluster: this.#clusters.get(cluster) as unknown as KmsCluster | undefined,
       nodes: nodes.filter(({ spec }) => spec.cluster === cluster),
     };

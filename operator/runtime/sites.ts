@@ -102,8 +102,7 @@ export class Sites {
     const problem = this.#secrets.fresh
       ? (this.#peers.get(name)?.problem ?? `no kubeconfig Secret labelled ${siteLabel}=${name}: make one, ${make}`)
       : "the kubeconfig Secrets have not been read yet";
-    const nothing = { ageMs: undefined, apiTime: undefined, cluster: undefined, nodes: [] };
-    return { name, local: false, reachable: false, problem, ...nothing };
+    return { name, local: false, reachable: false, ageMs: undefined, problem, cluster: undefined, nodes: [] };
   }
 
   #refreshAll(): void {

@@ -160,9 +160,8 @@ export interface WorldInTest {
   /** Copies of the KmsCluster in other sites, with their status. */
   readonly copies?: Readonly<Record<string, KmsCluster>>;
   readonly nowMs?: number;
-  /** How far the clocks of API servers are off the operator's, in milliseconds; "silent" when not known. */
-  readonly apiClocks?: Readonly<Record<string, number | "silent">>;
-  readonly clockSteadyMs?: number;
+  /** What the operator's clock that never jumps says, an hour when absent. */
+  readonly monotonicMs?: number;
   /** False leaves out what the operator itself makes. */
   readonly settled?: boolean;
   /** Last change to the objects of this site. */
@@ -185,7 +184,8 @@ export function anObserved(world: WorldInTest = {}): Observed {
   const raw: Observed = {
     site,
     nowMs: world.nowMs ?? nowMs,
-    clockSteadyMs: world.clockSteadyMs ?? 3_600_000,
+    instance: "me",
+    monotonicMs: world.monotonicMs ?? 3_600_000,
     cluster,
     sites: cluster.spec.sites.map(({ name }) => aSiteView(name, { world, cluster, local: name === site })),
     lock: { heldByMe: false, holder: undefined, operation: undefined, node: undefined, ...world.lock },
@@ -217,18 +217,9 @@ function aSiteView(
     ...{ name, local, reachable },
     ageMs: unseen ? undefined : reachable ? 0 : 40_000,
     problem: reachable ? undefined : problem,
-    apiTime: anApiTime(name, world),
     cluster: unseen ? undefined : local ? cluster : (world.copies?.[name] ?? { ...cluster, status: publishedBy(name) }),
     nodes: unseen ? [] : nodes,
   };
-}
-
-/** As exactly as a good network tells it. */
-function anApiTime(site: string, world: WorldInTest): SiteView["apiTime"] {
-  const offMs = world.apiClocks?.[site] ?? 0;
-  if (offMs === "silent" || world.neverSeen?.includes(site)) return undefined;
-  const saysMs = (world.nowMs ?? nowMs) + offMs;
-  return { earliestMs: saysMs - 10, latestMs: saysMs + 1_010 };
 }
 
 function aList({ listed = {} }: WorldInTest): Member[] {

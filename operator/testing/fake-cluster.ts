@@ -8,7 +8,7 @@ import {
   type WatchEvent,
   type WatchQuery,
 } from "../ports/kubernetes-api.ts";
-import type { KubernetesObject, TimeBounds } from "../ports/types.ts";
+import type { KubernetesObject } from "../ports/types.ts";
 
 /** What a fake was asked to write, in order: "create Lease/keyfleet-bank". */
 export type WriteRecord = string;
@@ -25,8 +25,6 @@ export class FakeCluster implements KubernetesApi {
   readonly writes: WriteRecord[] = [];
   /** Called before each request; may throw, delay (a promise) or change things, to play faults and races. */
   beforeRequest: (request: string) => void | Promise<void> = () => {};
-  /** What its clock says. */
-  time: TimeBounds | undefined;
   readonly #objects = new Map<string, KubernetesObject>();
   readonly #watches = new Set<{ kind: Kind; query: WatchQuery; end: (error?: ApiError) => void }>();
   #version = 100;
@@ -154,10 +152,6 @@ export class FakeCluster implements KubernetesApi {
 
   async probe(): Promise<void> {
     await this.#request("probe");
-  }
-
-  serverTime(): TimeBounds | undefined {
-    return this.time;
   }
 
   reconnect(): void {}

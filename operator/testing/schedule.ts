@@ -39,7 +39,8 @@ export async function runSchedule(seed: number, setting: ScheduleSetting): Promi
   const world = new Simulation(seed, { ...setting, edits }, edits ? setting.founded : undefined);
   for (let step = 0; step < faultySteps; step++) await world.step(true);
   await world.heal();
-  const steps = await untilRest(world);
+  let steps = await untilRest(world);
+  if (await world.keepVolumes()) steps += await untilRest(world);
   const writes = world.writes();
   for (let step = 0; step < calmSteps; step++) await world.step(false);
   world.checkAtRest();

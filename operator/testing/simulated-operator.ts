@@ -10,17 +10,17 @@ import type {
   PassResult,
   SiteApi,
   SiteView,
-  TimeBounds,
 } from "../ports/types.ts";
 import { reconcile } from "../reconcile.ts";
 import { LeaseFleetLock } from "../runtime/fleet-lock.ts";
-import { SteadyClock } from "../runtime/steady-clock.ts";
 import { pick } from "./random.ts";
 import { Crash, type SimulatedSite } from "./simulated-site.ts";
 import { SimulatedWatch } from "./simulated-watch.ts";
 
 /** What an informer may lag behind; far below the lease, as in reality. */
 const mostStaleMs = 3_000;
+/** By so much the clock of a process that never jumps is ahead of that of the process before it. */
+const beginningsApartMs = 20 * 60_000;
 const quiet = () => {};
 export const quietLog: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
@@ -46,22 +46,15 @@ export class SimulatedOperator {
   readonly #world: OperatorWorld;
   readonly #seen = new Map<string, Snapshot[]>();
   readonly watch = new SimulatedWatch();
-  /** The clock of the machine that it runs on. */
-  readonly #clock: Clock;
-  #steady: SteadyClock;
+  /** The clock of the process. */
+  #clock: Clock;
   #lock: LeaseFleetLock;
   #instance = 0;
 
   constructor(site: SimulatedSite, world: OperatorWorld) {
     this.site = site;
     this.#world = world;
-    const { clock } = world;
-    this.#clock = {
-      nowMs: () => clock.nowMs() + site.clockOffsetMs,
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, run) => clock.after(delayMs, run),
-    };
-    this.#steady = new SteadyClock(this.#clock);
+    this.#clock = this.#newClock();
     this.#lock = this.#newLock();
   }
 
@@ -76,7 +69,7 @@ export class SimulatedOperator {
     this.#instance += 1;
     this.#seen.clear();
     this.watch.relist();
-    this.#steady = new SteadyClock(this.#clock);
+    this.#clock = this.#newClock();
     this.#lock = this.#newLock();
     this.site.crashAfterWrites = Number.POSITIVE_INFINITY;
   }
@@ -134,7 +127,7 @@ export class SimulatedOperator {
         observe({
           site: this.site.name,
           clock,
-          clockSteadyMs: () => this.#steady.steadyMs(),
+          instance: this.instance,
           views: (wanted) =>
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
@@ -174,29 +167,32 @@ export class SimulatedOperator {
     if (other === this.site)
       return {
         ...{ name, local: true, reachable: true, ageMs: 0, problem: undefined },
-        apiTime: this.#apiTime(other),
         ...{ cluster: other.cluster, nodes: this.watch.nodes(other, [...other.nodes.values()]) },
       };
     const known = this.#seen.get(name) ?? [];
     const reachable = this.#world.linked(this.site, other) && known.length > 0;
     const recent = known.filter(
-      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#clock.monotonicMs() - mostStaleMs,
+      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#world.clock.monotonicMs() - mostStaleMs,
     );
     const view = reachable ? pick(this.#world.random, recent) : known.at(-1);
     return {
       ...{ name, local: false, reachable },
       ageMs: reachable ? 0 : view === undefined ? undefined : 5_000,
       problem: reachable ? undefined : "cut",
-      apiTime: known.length > 0 ? this.#apiTime(other) : undefined,
       cluster: view?.cluster,
       nodes: this.watch.nodes(other, view?.nodes ?? []),
     };
   }
 
-  /** The clock of a site's API server: that of the site, as exactly as the header of an answer tells it. */
-  #apiTime({ clockOffsetMs }: SimulatedSite): TimeBounds {
-    const saysMs = this.#world.clock.nowMs() + clockOffsetMs;
-    return { earliestMs: saysMs - 1_000, latestMs: saysMs + 1_000 };
+  /** Tells the time of day of its machine; its other clock begins anywhere. */
+  #newClock(): Clock {
+    const { clock } = this.#world;
+    const aheadMs = this.#instance * beginningsApartMs;
+    return {
+      nowMs: () => clock.nowMs() + this.site.clockOffsetMs,
+      monotonicMs: () => clock.monotonicMs() + aheadMs,
+      after: (delayMs, run) => clock.after(delayMs, run),
+    };
   }
 
   #newLock(): LeaseFleetLock {
