@@ -40,7 +40,10 @@ export async function runSchedule(seed: number, setting: ScheduleSetting): Promi
   for (let step = 0; step < faultySteps; step++) await world.step(true);
   await world.heal();
   let steps = await untilRest(world);
-  if (await world.keepVolumes()) steps += await untilRest(world);
+  if (world.keepsVolumes()) {
+    await world.passRetention();
+    steps += await untilRest(world, () => !world.keepsVolumes());
+  }
   const writes = world.writes();
   for (let step = 0; step < calmSteps; step++) await world.step(false);
   world.checkAtRest();
@@ -55,13 +58,13 @@ export async function foundedFleet(setting: ScheduleSetting): Promise<Simulation
   return world;
 }
 
-/** How many steps it took until nobody had anything to do. */
-async function untilRest(world: Simulation): Promise<number> {
+/** How many steps it took until nobody had anything to do, and that was so. */
+async function untilRest(world: Simulation, isDone = () => true): Promise<number> {
   let calm = 0;
   let writes = world.writes();
   for (let steps = 0; steps < mostHealthySteps; steps++) {
     await world.step(false);
-    calm = world.atRest() && world.writes() === writes ? calm + 1 : 0;
+    calm = world.atRest() && isDone() && world.writes() === writes ? calm + 1 : 0;
     if (calm > settledSteps && (await isSettled(world))) return steps;
     writes = world.writes();
   }
