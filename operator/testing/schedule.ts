@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { KmsCluster } from "../ports/types.ts";
+import { keepsAny } from "./kept-volumes.ts";
 import { Simulation } from "./simulation.ts";
 import type { Theme } from "./themes.ts";
 
@@ -40,9 +41,9 @@ export async function runSchedule(seed: number, setting: ScheduleSetting): Promi
   for (let step = 0; step < faultySteps; step++) await world.step(true);
   await world.heal();
   let steps = await untilRest(world);
-  if (world.keepsVolumes()) {
+  if (world.sites.some(keepsAny)) {
     await world.passRetention();
-    steps += await untilRest(world, () => !world.keepsVolumes());
+    steps += await untilRest(world, () => !world.sites.some(keepsAny));
   }
   const writes = world.writes();
   for (let step = 0; step < calmSteps; step++) await world.step(false);

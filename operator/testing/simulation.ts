@@ -3,7 +3,7 @@ import { settingsLag } from "../desired/staging.ts";
 import { highestVersion } from "../desired/version.ts";
 import type { Clock, KmsCluster, KmsNode } from "../ports/types.ts";
 import { Invariants } from "./invariants.ts";
-import { keepsAny, retentionMs, withRetention } from "./kept-volumes.ts";
+import { retentionMs, withRetention } from "./kept-volumes.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
@@ -156,12 +156,7 @@ export class Simulation {
     );
   }
 
-  /** Whether there is a volume of a removed node. */
-  keepsVolumes(): boolean {
-    return this.sites.some(keepsAny);
-  }
-
-  /** Lets the time pass for which such volumes are kept. */
+  /** Lets the time pass for which volumes of removed nodes are kept. */
   async passRetention(): Promise<void> {
     await this.#clock.advance(retentionMs);
   }
