@@ -149,8 +149,9 @@ async function playSite(site: Site): Promise<void> {
   const sets = await listOf(site, "apis/apps/v1", "statefulsets");
   if (node === undefined || sets.length === 0) return;
   const name = node.metadata.name;
-  const labels = { "keyfleet.io/cluster": "bank", "keyfleet.io/node": name };
+  const labels = { "keyfleet.io/cluster": "bank", "keyfleet.io/node": name, "controller-revision-hash": "first" };
   const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, labels } };
+  for (const set of sets) await call("PATCH", site, `statefulsets/${set.metadata.name}/status`, lookedAt(set));
   const containers = [{ name: "keyserver", image: "keyfleet-node" }];
   await call("POST", site, "pods", { ...pod, spec: { containers, automountServiceAccountToken: false } });
   const serves = playNode(node);
@@ -158,6 +159,11 @@ async function playSite(site: Site): Promise<void> {
   await call("PATCH", site, `kmsnodes/${name}/status`, reported);
   const ready = { type: "Ready", status: serves ? "True" : "False" };
   await call("PATCH", site, `pods/${name}-0/status`, status(pod, { conditions: [ready] }));
+}
+
+/** What Kubernetes says of a StatefulSet that it has looked at. */
+function lookedAt(set: KubernetesObject): KubernetesObject {
+  return status(set, { observedGeneration: set.metadata.generation, updateRevision: "first", replicas: 1 });
 }
 
 /** Whether the node serves; its volume remembers the fleet. */
@@ -192,8 +198,13 @@ function status(of: Pick<KubernetesObject, "apiVersion" | "kind" | "metadata">, 
   return { apiVersion: of.apiVersion, kind: of.kind, metadata: { name: of.metadata.name }, status: content };
 }
 
+const groups = [
+  { prefix: "kms", group: "apis/keyfleet.io/v1alpha1" },
+  { prefix: "statefulsets", group: "apis/apps/v1" },
+] as const;
+
 async function call(method: string, site: Site, path: string, body?: object) {
-  const group = path.startsWith("kms") ? "apis/keyfleet.io/v1alpha1" : "api/v1";
+  const group = groups.find(({ prefix }) => path.startsWith(prefix))?.group ?? "api/v1";
   const query = method === "PATCH" ? "?fieldManager=player&force=true" : "";
   return await server.request(method, `/${group}/namespaces/${site}/${path}${query}`, body);
 }

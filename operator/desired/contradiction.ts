@@ -17,6 +17,12 @@ export function isContradicted(observed: Observed, node: KmsNode): boolean {
   return said.length > 0 && said.every(({ up }) => !up) && said.some(({ claimed }) => claimed);
 }
 
+/** Whether a node that serves says that it has a link to the one of that name. */
+export function isReached({ sites }: Observed, name: string): boolean {
+  const others = sites.filter(({ reachable }) => reachable).flatMap(({ nodes }) => nodes.filter(serves));
+  return others.some(({ status }) => status?.peers?.some((peer) => peer.name === name && peer.connected));
+}
+
 function serves({ status }: KmsNode): boolean {
   return status?.conditions?.some((one) => one.type === "Serving" && one.status === "True") ?? false;
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsCluster, KubernetesObject, Observed } from "../ports/types.ts";
 import { rollingAnnotation } from "./consent.ts";
+import { isReached } from "./contradiction.ts";
 import { conditionOf, type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
 
@@ -21,7 +22,7 @@ const startPatienceMs = 60_000;
  * The settings that a node shall have now, `turn` when it may have the new ones. One that serves, or is only coming up,
  * keeps those that need a restart until its turn comes, so that new ones are tried on one node first and no other node can
  * come up with bad ones. One that cannot serve with what it has gets the new ones at once; if it was not given any
- * lately, not while a node that serves is just being given them. Paused: everything stays.
+ * lately, not while a node that may serve is just being given them. Paused: everything stays.
  */
 export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFacts, turn = false): ResolvedSettings {
   const wanted = resolvedSettings(observed.cluster, facts);
@@ -29,18 +30,27 @@ export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFa
   if (before === undefined || isUnset(before)) return wanted;
   if (isPaused(observed.cluster)) return before;
   const others = fleet.nodes.filter(({ name, counts }) => counts && name !== facts.name);
-  const tried = !isRolling(facts) && others.some((other) => other.serving && isRolling(other));
+  // Of one whose site is away nobody knows: it may serve with its old pod while the new settings wait.
+  const isTrying = (other: NodeFacts) => isRolling(other) && (other.serving || !other.siteReachable);
+  const tried = !isRolling(facts) && others.some(isTrying);
   const keeps = facts.standing === "Member" && !turn && (facts.serving || comesUp(observed, facts) || tried);
   return keeps ? { ...wanted, ...partOf(before) } : wanted;
 }
 
-/** Whether a node that does not serve has not shown that it cannot: its pod is away, or has been ready just now. */
+/** What a node says that is only coming up, or going down. */
+const onItsWay: ReadonlySet<string> = new Set(["Starting", "Ending", "Joining", "AwaitingMembership"]);
+
+/**
+ * Whether a node that does not serve has not shown that it cannot: its pod is away, or has been ready just now, or the node
+ * says that it serves and others have a link to it, whatever was heard of its pod.
+ */
 function comesUp(observed: Observed, facts: NodeFacts): boolean {
   const { name, node, external } = facts;
   const serving = conditionOf(node, "Serving");
-  const saysWhy = serving?.status === "False" && serving.reason !== "Starting" && serving.reason !== "Ending";
+  const saysWhy = serving?.status === "False" && !onItsWay.has(serving.reason);
   // The operator sees nothing of the machine of an External node.
   if (external || isRolling(facts) || saysWhy) return false;
+  if (serving?.status === "True" && isReached(observed, name)) return true;
   const pod = objectOf(observed, "Pod", `${name}-0`);
   return pod === undefined || observed.nowMs - changedAtMs(pod) < startPatienceMs;
 }

@@ -1,6 +1,7 @@
 import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { leaveToSite, memberStep, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
+import { podIsNewest } from "./pod-revision.ts";
 import { chooseSponsor } from "./sponsor.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -18,7 +19,7 @@ export const finish: FleetPolicy = (view) => {
   if (!node.local || node.node === undefined) return stillGoing(node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock(operation, node.name, doing) : waitForLock(view, doing);
-  if (isThrough(node)) return memberStep(node, { action: "Member" }, doing);
+  if (isThrough(view, node)) return memberStep(node, { action: "Member" }, doing);
   return otherSponsor(view, node, doing) ?? stillGoing(node, doing);
 };
 
@@ -27,7 +28,10 @@ function isBegun({ standing, counts, entry }: NodeFacts): boolean {
   return counts && (standing === "Founding" || (standing === "Joining" && entry !== undefined));
 }
 
-function isThrough({ standing, node }: NodeFacts): boolean {
+function isThrough(view: View, facts: NodeFacts): boolean {
+  // It would serve with the pod that it has, and the other sites could not see that settings wait for the next one.
+  if (!podIsNewest(view, facts)) return false;
+  const { standing, node } = facts;
   if (standing === "Founding") return node?.status?.clusterId !== undefined;
   const replicating = conditionOf(node, "Replicating");
   return replicating?.status === "True" && replicating.reason === "CaughtUp" && node?.status?.clusterId !== undefined;

@@ -3,7 +3,7 @@ import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
 import { podProblem } from "./pod-problems.ts";
 import { hasHeard } from "./removal.ts";
-import { restartPending } from "./restart.ts";
+import { restartDue } from "./restart.ts";
 import { correct, lags, lagsVersion, rollPending } from "./roll.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
@@ -43,7 +43,7 @@ function hasBetter(view: View, node: NodeFacts): boolean {
 }
 
 function isPending(view: View, node: NodeFacts): boolean {
-  return restartPending(view, node) || rollPending(view, node);
+  return restartDue(view, node) || rollPending(view, node);
 }
 
 /** It serves, and holds what the members that it reaches hold. */

@@ -3,6 +3,7 @@ import { documentRemedy, hasNewestDocument, requestAnnotation } from "../desired
 import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
+import { podIsNewest } from "./pod-revision.ts";
 import { versionStep } from "./roll-gates.ts";
 import { missingPin } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
@@ -19,6 +20,7 @@ const gates: readonly NodeGate[] = [
   nodeConfigured,
   missingPin,
   podRuns,
+  podIsMadeAnew,
   nodeStarted,
   hsmReady,
   clockWithinBound,
@@ -78,6 +80,13 @@ function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {
 
 function podRuns(view: View, node: NodeFacts): Blocked | undefined {
   return node.local ? podProblem(view.observed, node.name) : undefined;
+}
+
+/** It has not tried its newest settings yet; with its next pod it may not come up any more. */
+function podIsMadeAnew(view: View, node: NodeFacts): Blocked | undefined {
+  if (!node.local || podIsNewest(view, node)) return undefined;
+  const message = "its pod is being made anew from its newest settings";
+  return { gate: "nodeStarted", subject: node.name, message, remedy: "wait", passing: true };
 }
 
 function nodeStarted(view: View, facts: NodeFacts): Blocked | undefined {

@@ -4,6 +4,7 @@ import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
+import { podIsOld } from "./pod-revision.ts";
 import { lags } from "./roll.ts";
 import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
@@ -33,8 +34,7 @@ export const restartOne: FleetPolicy = (view) => {
 function nextToRestart(view: View): NodeFacts | undefined {
   const { lock, cluster } = view.observed;
   const due = view.desired.fleet.nodes.filter(
-    (facts) =>
-      facts.counts && facts.local && facts.serving && facts.standing === "Member" && restartPending(view, facts),
+    (facts) => facts.counts && facts.local && facts.serving && facts.standing === "Member" && restartDue(view, facts),
   );
   // Paused: only what was begun, and a node that would never hear of its document again.
   const begun = due.filter((node) => !isPaused(cluster) || lock.node === node.name || hasDeadToken(view, node));
@@ -49,15 +49,16 @@ function restartGates(view: View, node: NodeFacts, inHand: boolean): Blocked[] {
   return [...othersKeepServing(view, node, { why: "must restart", remedy }), ...window];
 }
 
+/** Whether a member has to be restarted; one that the specification dropped only if it would not hear that it leaves. */
+export function restartDue(view: View, facts: NodeFacts): boolean {
+  return restartPending(view, facts) && (facts.entry !== undefined || hasDeadToken(view, facts));
+}
+
 /** Whether the pod of a node of this site is older than what it should be made from. */
-export function restartPending(view: View, facts: NodeFacts): boolean {
+function restartPending(view: View, facts: NodeFacts): boolean {
   const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
   if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
-  return (
-    revisionIsOld(objectOf(view.observed, "StatefulSet", facts.name), pod) ||
-    hasDeadToken(view, facts) ||
-    asksForRestart(facts, pod)
-  );
+  return podIsOld(view, facts, pod) || hasDeadToken(view, facts) || asksForRestart(facts, pod);
 }
 
 /**
@@ -69,18 +70,6 @@ function hasDeadToken({ observed }: View, { name }: NodeFacts): boolean {
     Date.parse(String(objectOf(observed, kind, object)?.metadata.creationTimestamp));
   const account = made("ServiceAccount", name);
   return account <= observed.nowMs && account > made("Pod", `${name}-0`);
-}
-
-interface SetStatus {
-  readonly observedGeneration?: number;
-  readonly updateRevision?: string;
-}
-
-function revisionIsOld(set: KubernetesObject | undefined, pod: KubernetesObject): boolean {
-  const status = set?.status as SetStatus | undefined;
-  // Kubernetes has not looked at the newest StatefulSet yet, so its revision says nothing.
-  if (status?.updateRevision === undefined || status.observedGeneration !== set?.metadata.generation) return false;
-  return pod.metadata.labels?.["controller-revision-hash"] !== status.updateRevision;
 }
 
 /** Only what the node said after this pod began; an older word is about the pod before. */

@@ -11,7 +11,7 @@ import {
   type WorldInTest,
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
-import { madeAnew, without } from "../testing/worlds.ts";
+import { madeAnew, podOf, without } from "../testing/worlds.ts";
 import { parseCron, startsAt } from "./cron.ts";
 import { backupMark } from "./fresh-backup.ts";
 import { planNext } from "./plan.ts";
@@ -315,6 +315,30 @@ const withOldSettings: readonly (readonly [string, WorldInTest, readonly string[
       objects: madeAnew("Pod", "dc1-b-0", justNow),
     },
     ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
+  ],
+  [
+    "reach a node that says that it serves, and that another has a link to, as a step, whatever was heard of its pod",
+    {
+      nodes: { "dc1-b": "member", "dc2-a": reaching({ "dc1-b": true }) },
+      objects: podOf("dc1-b", { conditions: [{ type: "Ready", status: "False" }] }),
+    },
+    ["lock for settings of dc1-b"],
+  ],
+  [
+    "reach such a node at once when nobody has a link to it: its machine is dead",
+    {
+      nodes: { "dc1-b": "member", "dc2-a": reaching({ "dc1-b": false }) },
+      objects: podOf("dc1-b", { conditions: [{ type: "Ready", status: "False" }] }),
+    },
+    ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
+  ],
+  [
+    "wait for a node of a site that is away, as it may be trying them",
+    {
+      nodes: { "dc1-b": { stage: "member", serving: false }, "dc3-a": begunFor("0.1.0") },
+      unreachable: ["dc3"],
+    },
+    [],
   ],
   [
     "wait while the first that has them does not serve",

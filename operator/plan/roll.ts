@@ -1,13 +1,12 @@
 import { leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "../desired/consent.ts";
-import { appliedAnnotation } from "../desired/desired.ts";
-import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
+import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isRolling, settingsLag } from "../desired/staging.ts";
-import type { KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
+import { isApplied } from "./pod-revision.ts";
 import { approved, settingsTried, soaked, versionStep } from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
@@ -58,19 +57,9 @@ function isRoll(operation: string | undefined): boolean {
 
 /** The step is over when the node serves from a pod of its newest specification. */
 function endStep(view: View, node: NodeFacts, doing: string): FleetStep {
-  if (!node.serving || isBeingApplied(view, node)) return { kind: "wait", doing, blocked: [] };
+  const isBeingApplied = !isApplied(view, node) || node.node?.status?.version !== node.node?.spec.version;
+  if (!node.serving || isBeingApplied) return { kind: "wait", doing, blocked: [] };
   return { kind: "node", node: node.name, change: { without: rollingAnnotation }, doing };
-}
-
-/** Kubernetes has not yet looked at what the specification of the node has become. */
-function isBeingApplied(view: View, { name, node }: NodeFacts): boolean {
-  const wanted = view.desired.nodes.find(({ facts }) => facts.name === name)?.objects;
-  const set = wanted?.find(({ kind }) => kind === "StatefulSet");
-  const found = objectOf(view.observed, "StatefulSet", name);
-  const status = found?.status as { observedGeneration?: number } | undefined;
-  const digest = (object: KubernetesObject | undefined) => object?.metadata.annotations?.[appliedAnnotation];
-  const applied = digest(set) === digest(found) && status?.observedGeneration === found?.metadata.generation;
-  return !applied || node?.status?.version !== node?.spec.version;
 }
 
 /** Whether a member still has to be brought to another version or to settings that need a restart. */

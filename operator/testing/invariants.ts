@@ -75,6 +75,7 @@ export class Invariants {
   check(): void {
     const all = this.#world.all();
     this.#truth.note();
+    this.#rolls.note();
     for (const node of all) {
       if (this.#truth.serves(node.metadata.name)) this.#takenDown.delete(node.metadata.name);
       this.#listsOnlyGrow(node);
@@ -338,8 +339,14 @@ export class Invariants {
         );
       }),
     );
-    const names = threatened.map(({ metadata }) => metadata.name);
+    // Whoever names a site lost goes on without what was begun there.
+    const counted = threatened.filter(({ spec }) => !this.#isNamedLost(spec.site));
+    const names = counted.map(({ metadata }) => metadata.name);
     this.#hold(names.length <= 1, `settings that do not work wait in the pods of ${names}`);
+  }
+
+  #isNamedLost(name: string): boolean {
+    return this.#world.sites.some((site) => !this.#truth.counts(site, name));
   }
 
   #isBad(set: object): boolean {

@@ -9,6 +9,7 @@ export class Recent {
   readonly #servingSinceMs = new Map<string, number>();
   /** What serves when the schedule begins has done so for long. */
   #isFirst = true;
+  readonly #serving = new Set<string>();
   /** When a node stopped serving last. */
   readonly #stoppedMs = new Map<string, number>();
 
@@ -24,7 +25,12 @@ export class Recent {
       if (this.#specs.get(name)?.spec !== cluster.spec) this.#specs.set(name, { spec: cluster.spec, sinceMs: nowMs });
       const linked = sites.filter((other) => this.#world.linked(site, other));
       for (const other of linked) this.#linkedMs.set(`${name} ${other.name}`, nowMs);
-      for (const node of site.nodes.keys()) this.#noteServing(node, serves(node));
+      for (const node of site.nodes.keys()) {
+        if (serves(node)) this.#serving.add(node);
+        else this.#serving.delete(node);
+        // A lost site comes back as if it had only been cut off: its nodes say that they have served on.
+        if (site.alive) this.#noteServing(node, serves(node));
+      }
     }
     this.#isFirst = false;
   }
@@ -37,6 +43,7 @@ export class Recent {
 
   /** For how long a node has served without a break, in milliseconds. */
   servedMs(node: string): number {
+    if (!this.#serving.has(node)) return 0;
     return this.#world.nowMs - (this.#servingSinceMs.get(node) ?? this.#world.nowMs);
   }
 

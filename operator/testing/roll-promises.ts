@@ -15,6 +15,15 @@ const comesBack: ReadonlySet<string> = new Set(["restart", "upgrade", "settings"
 
 /** By then an operator has looked several times. */
 const longestHeldMs = 60_000;
+const longestHeldSteps = 50;
+
+/** A node for which a site holds the lock: since when, and when its share was written last. */
+interface Held {
+  readonly name: string;
+  readonly sinceMs: number;
+  readonly sinceStep: number;
+  readonly lastMs: number;
+}
 
 interface Tools {
   readonly truth: Truth;
@@ -29,11 +38,18 @@ export class RollPromises {
   /** What was found at a write that nobody could refuse: locks are renewed behind the back of the schedule. */
   readonly broken: string[] = [];
   /** Nodes that are not wanted and for which a site holds the lock, by site. */
-  readonly #dropped = new Map<string, { readonly name: string; readonly sinceMs: number; readonly lastMs: number }>();
+  readonly #dropped = new Map<string, Held>();
+  /** Of the schedule, so far: while time only passes, nobody looks. */
+  #steps = 0;
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
     this.#tools = tools;
+  }
+
+  /** Called after each step. */
+  note(): void {
+    this.#steps += 1;
   }
 
   /** A node that serves is taken down for another version or other settings. */
@@ -53,7 +69,7 @@ export class RollPromises {
     const soakMs = (site.cluster.spec.upgrade?.soakSeconds ?? 30) * 1000 - beliefMs;
     for (const { metadata, spec } of truth.needed(site)) {
       const { name: other } = metadata;
-      if (other === name || spec.version !== site.cluster.spec.version || truth.isMistaken(site, other)) continue;
+      if (other === name || spec.version !== truth.target(site) || truth.isMistaken(site, other)) continue;
       if (truth.isHidden(site, other)) continue;
       const servedMs = recent.servedMs(other);
       // That it stopped may not have been heard yet, nor by the time it serves again.
@@ -84,8 +100,9 @@ export class RollPromises {
     if (this.#world.all().some((node) => node.metadata.name === name && truth.isInTheMiddle(node))) return;
     const isSame = known?.name === name && nowMs - known.lastMs < leaseMs;
     const sinceMs = isSame ? known.sinceMs : nowMs;
-    this.#dropped.set(site.name, { name, sinceMs, lastMs: nowMs });
-    if (nowMs - sinceMs >= longestHeldMs)
+    const sinceStep = isSame ? known.sinceStep : this.#steps;
+    this.#dropped.set(site.name, { name, sinceMs, sinceStep, lastMs: nowMs });
+    if (nowMs - sinceMs >= longestHeldMs && this.#steps - sinceStep >= longestHeldSteps)
       this.broken.push(`${site.name} holds the lock for ${name}, for which nobody waits`);
   }
 
@@ -105,7 +122,7 @@ export class RollPromises {
     const node = truth.needed(site).find(({ metadata }) => metadata.name === name);
     if (
       node === undefined ||
-      isToChange(site, node) ||
+      isToChange(site, node, truth.target(site)) ||
       truth.isMistaken(site, name) ||
       this.#isSomebodyElseFirst(site, name)
     )
@@ -135,10 +152,10 @@ function holderOf(lease: KubernetesObject | undefined): string | undefined {
 }
 
 /** Whether a site's document wants the node to be other than it is. */
-function isToChange({ cluster }: SimulatedSite, node: KmsNode): boolean {
+function isToChange({ cluster }: SimulatedSite, node: KmsNode, target: string): boolean {
   const { name } = node.metadata;
   const siteEntry = cluster.spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
   const entry = siteEntry?.nodes.find((one) => one.name === name);
   const lagsSettings = settingsLag(cluster, { name, node, siteEntry, entry } as NodeFacts);
-  return node.spec.version !== cluster.spec.version || lagsSettings;
+  return node.spec.version !== target || lagsSettings;
 }

@@ -1,5 +1,6 @@
 import type { Member } from "@keyfleet/crds/kms-node.ts";
-import type { KmsNode } from "../ports/types.ts";
+import { targetVersion } from "../desired/upgrade-requests.ts";
+import type { KmsNode, Observed } from "../ports/types.ts";
 import type { Volume } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
@@ -55,6 +56,12 @@ export class Truth {
   /** Whether a site counts in the eyes of another. */
   counts(site: SimulatedSite, other: string): boolean {
     return !(site.cluster.spec.recovery?.lostSites ?? []).includes(other);
+  }
+
+  /** The version that all nodes shall run, as the copy of the document in that site has it: that, or back to the level. */
+  target({ cluster }: SimulatedSite): string {
+    const sites = this.#world.sites.map((one) => ({ cluster: one.cluster }));
+    return targetVersion({ cluster, sites } as unknown as Observed, this.#world.level());
   }
 
   /** Nodes that the copy of the document in that site names. */
