@@ -154,11 +154,11 @@ export class Peer {
     // Before anything of a departed log can come.
     await this.#orLater(() => askFences(connection, this.#options.store));
     await this.#orLater(() => this.#poll(connection));
-    let over = false;
+    const over = new AbortController();
     const check = () => {
       const error = lost();
       if (error !== undefined) throw error;
-      return !over && !this.#stopped;
+      return !over.signal.aborted && !this.#stopped;
     };
     const look = async () => {
       for (let looks = 1; check(); looks += 1) {
@@ -174,9 +174,7 @@ export class Peer {
         else await this.#pause(pollMs);
       }
     };
-    await Promise.all([look(), take()]).finally(() => {
-      over = true;
-    });
+    await Promise.all([look(), take()]).finally(() => over.abort());
   }
 
   /** Runs the work; false when our own database is away or the master key not there yet, for which the peer is not to blame. */

@@ -1,7 +1,7 @@
 import type { Json } from "../objects/types.ts";
 import { effectOf } from "../store/change.ts";
+import type { Importing } from "../store/importing.ts";
 import { join, nothing, type State } from "../store/law.ts";
-import type { Importing } from "../store/ledger.ts";
 import type { Operation, Vector } from "../store/types.ts";
 
 /** The end of a log, also of one whose operations are not there any more. */

@@ -7,8 +7,8 @@ import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { grantMark } from "./grant-reader.ts";
-import { type Head, headsFrom } from "./head.ts";
 import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf } from "./holder.ts";
+import { type Importing, readImporting } from "./importing.ts";
 import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
 import { type Changed, Merge } from "./merge.ts";
@@ -24,21 +24,6 @@ const pruneMax = 1_000;
 const continuedSetting = "continuedLogs";
 /** Columns of keyfleet.append without any operation. */
 const noOperations = [[], [], [], [], [], [], [], [], []];
-
-/** How far a snapshot is taken in. */
-export interface Importing {
-  /** Of the peer that it comes from. */
-  readonly identity: string;
-  /** What its rows hold at least. */
-  readonly heads: readonly Head[];
-  /** What this node held before. */
-  readonly floor: Vector;
-  /** Whether that is set aside; else it was thrown away, and only who holds all of it may be asked. */
-  readonly aside: boolean;
-  /** The last object that is in. */
-  readonly after: string;
-  readonly stage: "rows" | "tail";
-}
 
 /** An object's state, with the sealed material that its create brought. */
 export interface Joined {
@@ -346,13 +331,6 @@ export class Ledger {
       after = { origin: last.origin, seq: last.seq };
     }
   }
-}
-
-async function readImporting(client: pg.Client): Promise<Importing | undefined> {
-  const { rows } = await client.query("select identity, heads, floor, aside, after, stage from keyfleet.import");
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  return { ...row, heads: headsFrom(row.heads), floor: new Map(Object.entries(row.floor)) };
 }
 
 /** Only a store in which nothing is merged yet may be without root: new, or to be merged anew from its whole log. */
