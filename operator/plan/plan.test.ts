@@ -127,7 +127,6 @@ const founding: readonly Case[] = [
   ],
 ];
 
-const changedSince = (set: KubernetesObject) => ({ ...set, metadata: { ...set.metadata, generation: 2 } });
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
 const joining: readonly Case[] = [
   ["takes the lock before it lets a node join", oneMember, ["lock for join of dc1-b"]],
@@ -171,31 +170,6 @@ const joining: readonly Case[] = [
       lock: heldFor("join", "dc1-b"),
     },
     ["dc1-b: Member"],
-  ],
-  [
-    "waits until the next node has a pod of its newest settings, which it may not come up with",
-    { ...oneMember, objects: oldPod("dc1-b", "False") },
-    ["delete Pod dc1-b-0"],
-  ],
-  [
-    "makes no joiner a member while newer settings wait for its next pod",
-    {
-      others: "waiting",
-      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
-      lock: heldFor("join", "dc1-b"),
-      objects: oldPod("dc1-b", "False"),
-    },
-    ["delete Pod dc1-b-0"],
-  ],
-  [
-    "makes no joiner a member before Kubernetes has looked at its newest settings",
-    {
-      others: "waiting",
-      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
-      lock: heldFor("join", "dc1-b"),
-      objects: replaced("StatefulSet", "dc1-b", changedSince),
-    },
-    [],
   ],
   [
     "resumes a join after a crash by taking the lock again",
@@ -481,12 +455,6 @@ function onItsWayOut(pod: KubernetesObject): KubernetesObject {
   return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };
 }
 
-/** A member that keeps its settings when the specification names it no more. */
-const configured: NodeInTest = {
-  stage: "member",
-  spec: { settings: { hsm: { ...aCluster().spec.defaults?.hsm, keyLabel: "bank-dc1-b" } } },
-};
-
 const restarts: readonly Case[] = [
   [
     "gives a node that does not serve a pod of the newest specification at once",
@@ -522,26 +490,6 @@ const restarts: readonly Case[] = [
     "does not restart a node over and over for an account that a wrong clock has dated into the future",
     { objects: madeAnew("ServiceAccount", "dc1-a"), nowMs: Date.parse("2026-03-01T11:29:00Z") },
     [],
-  ],
-  [
-    "restarts no member that the specification dropped: it leaves with the pod that it has",
-    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": configured }, objects: oldPod("dc1-b", "True") },
-    ["lock for remove of dc1-b"],
-  ],
-  [
-    "restarts a member that the specification dropped and that would not hear that it leaves",
-    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": configured }, objects: madeAnew("ServiceAccount", "dc1-b") },
-    ["lock for restart of dc1-b"],
-  ],
-  [
-    "gives the lock back of a member that the specification dropped before it was restarted",
-    {
-      cluster: without("dc1", "dc1-b"),
-      nodes: { "dc1-b": configured },
-      objects: oldPod("dc1-b", "True"),
-      lock: heldFor("restart", "dc1-b"),
-    },
-    ["unlock"],
   ],
   ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
   [
