@@ -91,6 +91,7 @@ const toldLater: readonly (readonly [RegExp, readonly Gate[]])[] = [
   [/^spec\.upgrade\.windows/, ["windowOpen"]],
   [/^spec\.upgrade\.(strategy|soakSeconds)$/, ["soaked", "capacityKept"]],
   [/^spec\.upgrade\.(approval|requests)/, ["approved", "lastTouchedRecovered"]],
+  [/^spec\.upgrade\.backupMaxAgeHours$/, ["freshBackup"]],
   [/^spec\.clients\.caBundleRefs/, ["referencesPresent"]],
   [/^spec\.recovery\.lostSites/, ["siteCounts"]],
   [/^spec\.pause$/, ["notPaused"]],

@@ -102,7 +102,14 @@ export const clusterReasons = {
 export type ClusterReason = keyof typeof clusterReasons;
 
 /** Gates that wait for a person's decision or for a time, not for a repair: Argo CD shows such a fleet as Suspended. */
-export const suspendingGates = ["notPaused", "approved", "windowOpen", "rejoinConsent", "deletionConfirmed"] as const;
+export const suspendingGates = [
+  "notPaused",
+  "approved",
+  "freshBackup",
+  "windowOpen",
+  "rejoinConsent",
+  "deletionConfirmed",
+] as const;
 
 /** Gates of the plan: what must hold before a step that touches the fleet. */
 export const gates = {
@@ -129,6 +136,7 @@ export const gates = {
   rejoinConsent: "Somebody consented that a node which has departed wipes its volume.",
   deletionConfirmed: "Somebody confirmed that a deletion ends the fleet with all its nodes.",
   sitesEnd: "Every site that counts ends the fleet too.",
+  freshBackup: "A backup is fresh enough to begin an upgrade, where the specification asks for one.",
   approved: "A person has released the upgrade, where the specification asks for that.",
   soaked: "Nodes of the new version have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",

@@ -27,6 +27,8 @@ export interface KmsClusterSpec {
     approval?: "Automatic" | "Manual";
     /** How long an upgraded node must serve before the next one. Default 30. */
     soakSeconds?: number;
+    /** An upgrade begins only when somebody told by the annotation keyfleet.io/backed-up-at that a backup was made within so many hours; when absent nobody is asked. */
+    backupMaxAgeHours?: number;
     /** When nodes may be restarted; always when absent. */
     windows?: {
       /** Start of the window in UTC: minute hour day month weekday. */

@@ -3,6 +3,7 @@
 local suspending = {
   ["notPaused"] = true,
   ["approved"] = true,
+  ["freshBackup"] = true,
   ["windowOpen"] = true,
   ["rejoinConsent"] = true,
   ["deletionConfirmed"] = true,

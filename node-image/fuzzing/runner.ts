@@ -15,8 +15,9 @@ export interface RunOptions {
   readonly seedFolder?: string;
 }
 
-/** An input that takes longer than this hangs; far above what a loaded machine makes of one that does not. */
-const hangMs = 20_000;
+/** An input that takes more processor time than this hangs, and so does one that waits longer: on a busy machine those differ. */
+const hangCpuMs = 20_000;
+const hangMs = 600_000;
 /** Heap of the thread: an input that needs more ends the thread, and is found. */
 const heapMaxMib = 256;
 const inputBytesMax = 256 * 1024;
@@ -36,7 +37,7 @@ export async function runFuzzer(options: RunOptions): Promise<Report> {
   worker.once("message", resolve);
   worker.once("error", (error) => reject(ended(`the thread ended: ${error.message}`, shared)));
   worker.once("exit", (code) => reject(ended(`the thread ended with ${code}`, shared)));
-  hang.found.then(() => reject(ended(`no end after ${hangMs} ms`, shared)));
+  hang.found.then(() => reject(ended(`no end after ${hangCpuMs} ms of processor time or ${hangMs} ms`, shared)));
   try {
     return { ...(await promise), seed, peakMib: memory.peakMib() };
   } finally {
@@ -54,12 +55,12 @@ function ended(problem: string, shared: SharedArrayBuffer): Error {
 function watchProgress(shared: SharedArrayBuffer) {
   const { promise: found, resolve } = Promise.withResolvers<void>();
   const numbers = new Int32Array(shared, 0, 2);
-  let [last, since] = [-1, performance.now()];
+  let [last, since, cpu] = [-1, performance.now(), process.cpuUsage()];
   const timer = setInterval(() => {
     const now = Atomics.load(numbers, 0);
     // Before the first input the thread loads and measures its code.
-    if (now !== last || now === 0) [last, since] = [now, performance.now()];
-    else if (performance.now() - since > hangMs) resolve();
+    if (now !== last || now === 0) [last, since, cpu] = [now, performance.now(), process.cpuUsage()];
+    else if (performance.now() - since > hangMs || process.cpuUsage(cpu).user / 1000 > hangCpuMs) resolve();
   }, 500);
   return { found, stop: () => clearInterval(timer) };
 }

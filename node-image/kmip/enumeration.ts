@@ -15,7 +15,12 @@ export function knows(table: Enumeration, value: number, version: number = Numbe
 
 /** The protocol version that brought the value. */
 export function sinceOf(table: Enumeration, value: number): number {
-  return table.since.findLast(([first]) => value >= first)?.[1] ?? 10;
+  // Asked of every enumeration of every answer: no closure, and most tables have few rows.
+  for (let at = table.since.length - 1; at >= 0; at--) {
+    const row = table.since[at];
+    if (row !== undefined && value >= row[0]) return row[1];
+  }
+  return 10;
 }
 
 function untilOf(table: Enumeration, value: number): number {

@@ -111,6 +111,8 @@ interface Plan {
   readonly version: number;
   readonly written: readonly Row[];
   readonly read: ReadonlyMap<number, Row>;
+  /** Those that may not simply be left out: few of a structure with many optional members. */
+  readonly filled: readonly Row[];
 }
 
 function plan(fields: Fields, version: number): Plan {
@@ -127,10 +129,13 @@ function plan(fields: Fields, version: number): Plan {
       forms.find(({ since, until }) => since <= version && version < until) ??
       forms.find(({ since }) => version < since && since < nextMajor),
   );
-  return { version, written, read: new Map(read.map((row) => [row.form.tag, row])) };
+  const filled = read.filter(
+    ({ form }) => form.absent !== undefined || form.presence === "list" || form.presence === "one",
+  );
+  return { version, written, read: new Map(read.map((row) => [row.form.tag, row])), filled };
 }
 
-function readStructure(item: Item, { version, read }: Plan, reading: Reading): Record<string, unknown> {
+function readStructure(item: Item, { version, read, filled }: Plan, reading: Reading): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const child of expect(item, itemType.structure).value) {
     const row = read.get(child.tag);
@@ -144,7 +149,7 @@ function readStructure(item: Item, { version, read }: Plan, reading: Reading): R
     } else if (key in result) throw givenTwice(child.tag, item.tag);
     else result[key] = value;
   }
-  for (const { key, form } of read.values()) if (!(key in result)) fill(result, { key, form }, item.tag, reading);
+  for (const row of filled) if (!(row.key in result)) fill(result, row, item.tag, reading);
   return result;
 }
 

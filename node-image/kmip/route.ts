@@ -42,7 +42,7 @@ export interface RouteRow<Request, Response extends object> {
   /** What the response holds that must be zeroed; `material.bytes` and `materials` are known without it. */
   readonly secrets?: (response: Response) => readonly Buffer[];
   /** The identifier for later items of the batch; `uniqueIdentifier` unless said. */
-  readonly placeholder?: (response: Response) => string | undefined;
+  readonly placeholder?: (response: Response, identifiers: readonly string[]) => string | undefined;
 }
 
 /** Makes the route of one operation. */
@@ -57,10 +57,11 @@ export function route<Request, Response extends object>(row: RouteRow<Request, R
     slow: row.slow ?? false,
     run: async (item, context, reading) => {
       const done = await row.run(request.read(item, reading), context);
+      const identifiers = identifiersOf(done);
       return {
         write: (version) => response.write(tag.ResponsePayload, done, version),
-        placeholder: placeholder(done),
-        identifiers: identifiersOf(done),
+        placeholder: placeholder(done, identifiers),
+        identifiers,
         secrets: secrets(done),
       };
     },
@@ -68,8 +69,7 @@ export function route<Request, Response extends object>(row: RouteRow<Request, R
 }
 
 /** Locate gives the placeholder only when it found exactly one (4.9); of a key pair it is the private key (4.2). */
-function identifierOf(response: object): string | undefined {
-  const found = identifiersOf(response);
+function identifierOf(response: object, found: readonly string[]): string | undefined {
   return found.length === 1 || "privateKeyUniqueIdentifier" in response ? found[0] : undefined;
 }
 

@@ -108,9 +108,11 @@ const userIds = new WeakMap<Caller, string>();
 
 /** The identifier of the caller's own record: a hash, made once a connection. */
 function userIdOf(caller: Caller): string {
-  const known = userIds.get(caller) ?? recordId("user", caller.identity);
-  userIds.set(caller, known);
-  return known;
+  const known = userIds.get(caller);
+  if (known !== undefined) return known;
+  const made = recordId("user", caller.identity);
+  userIds.set(caller, made);
+  return made;
 }
 
 const noRows: Rows = new Map();

@@ -57,6 +57,9 @@ create unlogged table if not exists mesh.positions (
 alter table mesh.positions add column if not exists backend integer;
 -- The log that was acknowledged: what was said of an earlier one says nothing of the present one.
 alter table mesh.positions add column if not exists origin uuid;
+-- What was acknowledged in a session that is over says nothing at this start: the disk may be another one.
+delete from mesh.positions p where not exists (
+  select from pg_stat_get_activity(null) a where a.pid = p.backend and a.backend_start <= p.acknowledged);
 create unlogged table if not exists mesh.handovers (
   identity text primary key,
   wrapped bytea,

@@ -26,37 +26,83 @@ function aStore() {
 interface Case {
   readonly sentence: string;
   readonly others: readonly string[];
-  /** Who has said that it holds no more, of which log. */
-  readonly said: readonly (readonly [identity: string, incarnation: string])[];
+  /** Whose database was seen to hold no more, and who has acknowledged, of which log. */
+  readonly agreed: readonly (readonly [identity: string, incarnation: string])[];
+  readonly acknowledged: readonly (readonly [identity: string, incarnation: string])[];
   readonly renews: boolean;
 }
 
+const one = (...names: string[]) => names.map((name) => [name, "one"] as const);
 const cases: readonly Case[] = [
-  { sentence: "a fleet of one goes on with its log", others: [], said: [], renews: false },
+  { sentence: "a fleet of one goes on with its log", others: [], agreed: [], acknowledged: [], renews: false },
   {
-    sentence: "all members hold no more: it goes on",
+    sentence: "all members hold no more, and none has more on its way: it goes on",
     others: ["a", "b"],
-    said: [
-      ["a", "one"],
-      ["b", "one"],
-    ],
+    agreed: one("a", "b"),
+    acknowledged: one("b", "a"),
     renews: false,
   },
-  { sentence: "one member is not heard: another log begins", others: ["a", "b"], said: [["a", "one"]], renews: true },
-  { sentence: "nobody is heard: another log begins", others: ["a"], said: [], renews: true },
-  { sentence: "what is said of another log does not count", others: ["a"], said: [["a", "none"]], renews: true },
-  { sentence: "who is no member does not count", others: ["a"], said: [["x", "one"]], renews: true },
+  {
+    sentence: "one member is not heard: another log begins",
+    others: ["a", "b"],
+    agreed: one("a"),
+    acknowledged: one("a"),
+    renews: true,
+  },
+  {
+    sentence: "one member's database says that it holds no more, its key server nothing: another log begins",
+    others: ["a", "b"],
+    agreed: one("a", "b"),
+    acknowledged: one("a"),
+    renews: true,
+  },
+  {
+    sentence: "one member has acknowledged, its database was not asked: another log begins",
+    others: ["a", "b"],
+    agreed: one("b"),
+    acknowledged: one("a", "b"),
+    renews: true,
+  },
+  { sentence: "nobody is heard: another log begins", others: ["a"], agreed: [], acknowledged: [], renews: true },
+  {
+    sentence: "what is said of another log does not count",
+    others: ["a"],
+    agreed: [["a", "none"]],
+    acknowledged: one("a"),
+    renews: true,
+  },
+  {
+    sentence: "what is acknowledged of another log does not count",
+    others: ["a"],
+    agreed: one("a"),
+    acknowledged: [["a", "none"]],
+    renews: true,
+  },
+  {
+    sentence: "who is no member does not count",
+    others: ["a"],
+    agreed: one("x"),
+    acknowledged: one("x"),
+    renews: true,
+  },
 ];
 
-for (const { sentence, others, said, renews } of cases) {
+for (const { sentence, others, agreed, acknowledged, renews } of cases) {
   test(`before the first write: ${sentence}`, async () => {
     const store = aStore();
     const ownLog = new OwnLog({ store, others: () => others, nowMs: () => 0, log: () => undefined });
-    for (const [identity, incarnation] of said) ownLog.agreed(identity, incarnation);
+    for (const [identity, incarnation] of agreed) ownLog.agreed(identity, incarnation);
+    for (const [identity, incarnation] of acknowledged) ownLog.acknowledged(identity, incarnation);
     await ownLog.open();
     assert.deepEqual(store.renewals, renews ? [{ former: "one", head: 7, why: "notAsked" }] : []);
     assert.equal(store.ownEndKnown, true);
   });
+}
+
+/** Says all that a member has to say. */
+function says(ownLog: OwnLog, identity: string): void {
+  ownLog.agreed(identity, "one");
+  ownLog.acknowledged(identity, "one");
 }
 
 test("a member that comes while others are asked is asked too", async () => {
@@ -64,9 +110,9 @@ test("a member that comes while others are asked is asked too", async () => {
   const others = ["a"];
   const ownLog = new OwnLog({ store, others: () => others, nowMs: () => 0, log: () => undefined });
   others.push("b");
-  ownLog.agreed("a", "one");
+  says(ownLog, "a");
   assert.equal(store.ownEndKnown, false);
-  ownLog.agreed("b", "one");
+  says(ownLog, "b");
   assert.equal(store.ownEndKnown, true);
 });
 
@@ -80,6 +126,6 @@ test("a starting node waits three seconds for all members' word, and not at all 
   nowMs += 1;
   assert.equal(ownLog.asked, true);
   nowMs = 5_000;
-  ownLog.agreed("a", "one");
+  says(ownLog, "a");
   assert.equal(ownLog.asked, true);
 });

@@ -15,14 +15,16 @@ export interface OwnLogOptions {
 
 /**
  * Whether a node that starts may go on with its log. Its disk may be older than what it has written, and members may hold
- * more: a sequence that was used must never be used again for something else. So the log goes on only once every member has
- * said that it holds no more of it. Who is to write before that begins a log of a new name, and has the rest of the one
- * before, if there is more of it, from those who hold it.
+ * more: a sequence that was used must never be used again for something else. So the log goes on only once every member's
+ * database was seen to hold no more of it, and its key server has acknowledged over a new connection, before which it brings
+ * to its disk whatever came by an earlier one. Who is to write before that begins a log of a new name, and has the rest of
+ * the one before, if there is more of it, from those who hold it.
  */
 export class OwnLog {
   readonly #options: OwnLogOptions;
   readonly #startedMs: number;
   readonly #agreed = new Set<string>();
+  readonly #acknowledged = new Set<string>();
 
   constructor(options: OwnLogOptions) {
     this.#options = options;
@@ -35,11 +37,14 @@ export class OwnLog {
     return store.ownEndKnown || nowMs() - this.#startedMs >= askMs;
   }
 
-  /** A peer holds nothing of the log of this name that is not here. */
+  /** A peer's database holds nothing of the log of this name that is not here. */
   agreed(identity: string, incarnation: string): void {
-    if (this.#options.store.ownEndKnown || incarnation !== this.#options.store.incarnation) return;
-    this.#agreed.add(identity);
-    this.#conclude();
+    this.#heard(this.#agreed, identity, incarnation);
+  }
+
+  /** A peer's key server has acknowledged the log of this name over a connection to the PostgreSQL that runs now. */
+  acknowledged(identity: string, incarnation: string): void {
+    this.#heard(this.#acknowledged, identity, incarnation);
   }
 
   /** Before the first write of this life. */
@@ -60,8 +65,15 @@ export class OwnLog {
       log({ level: "warn", event: "newIncarnation", incarnation: store.incarnation, reason });
   }
 
+  #heard(all: Set<string>, identity: string, incarnation: string): void {
+    if (this.#options.store.ownEndKnown || incarnation !== this.#options.store.incarnation) return;
+    all.add(identity);
+    this.#conclude();
+  }
+
   #missing(): readonly string[] {
-    return this.#options.others().filter((identity) => !this.#agreed.has(identity));
+    const [agreed, acknowledged] = [this.#agreed, this.#acknowledged];
+    return this.#options.others().filter((identity) => !agreed.has(identity) || !acknowledged.has(identity));
   }
 
   #conclude(): void {

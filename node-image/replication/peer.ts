@@ -154,10 +154,11 @@ export class Peer {
     // Before anything of a departed log can come.
     await this.#orLater(() => askFences(connection, this.#options.store));
     await this.#orLater(() => this.#poll(connection));
+    let over = false;
     const check = () => {
       const error = lost();
       if (error !== undefined) throw error;
-      return !this.#stopped;
+      return !over && !this.#stopped;
     };
     const look = async () => {
       for (let looks = 1; check(); looks += 1) {
@@ -173,7 +174,9 @@ export class Peer {
         else await this.#pause(pollMs);
       }
     };
-    await Promise.all([look(), take()]);
+    await Promise.all([look(), take()]).finally(() => {
+      over = true;
+    });
   }
 
   /** Runs the work; false when our own database is away or the master key not there yet, for which the peer is not to blame. */
@@ -247,6 +250,8 @@ export class Peer {
   /** Whether the peer's own log is the one that is here: a node that was started from an older disk has lost some, and writes other. */
   async #judge(held: number, theirs: PeerHead | undefined): Promise<void> {
     const [origin, { store }] = [this.#origin, this.#options];
+    // What came by an earlier connection may still be on its way to the disk, and no longer be the peer's.
+    if (this.#suspect) await store.settled();
     if (origin === undefined || theirs === undefined || origin === store.incarnation) return;
     this.#suspect = theirs.seq < held;
     if (theirs.seq === 0 || theirs.seq > held) return;

@@ -49,8 +49,10 @@ export class Pruner {
       !heads.has(identity) && (remembered.get(identity)?.silentMs ?? 0) > absentMs;
     const away = others.filter(isAway);
     // Two parts of a fleet that gave each other up would each prune what the other lacks, and could never be one again: so
-    // only the greater part does. The lesser one keeps its logs, from which the others have what it wrote meanwhile.
-    const isGreater = 2 * away.length < others.length + 1;
+    // only the greater part does. The lesser one keeps its logs, from which the others have what it wrote meanwhile. To this
+    // part belongs who is heard now: who is merely not given up yet may already be with the others.
+    const heard = others.filter(({ identity }) => heads.has(identity));
+    const isGreater = 2 * (heard.length + 1) > others.length + 1;
     this.#tellAway(
       away.map(({ name }) => name),
       isGreater,
@@ -77,7 +79,7 @@ export class Pruner {
       if (this.away.includes(peer)) continue;
       const remedy = isGreater
         ? "logs are no longer kept for it; it takes a snapshot when it is back, or remove it"
-        : "logs are kept for it and grow, since half of the members or more are away; bring them back or remove them";
+        : "logs are kept for it and grow, since half of the members or more are not heard; bring them back or remove them";
       this.#options.log({ level: "warn", event: "memberAwayTooLong", peer, remedy });
     }
     this.away = names;

@@ -171,6 +171,7 @@ class Exchange implements Replication {
   #tick(): void {
     if (this.#stopped) return;
     this.#gate.tick();
+    this.#snapshots.tick();
     const now = this.#options.nowMs();
     if (this.#doorsOpen && now - this.#lookedMs >= lookEveryMs) {
       this.#lookedMs = now;
@@ -271,6 +272,7 @@ class Exchange implements Replication {
     if (incarnation !== this.#incarnation) return;
     const news = rows.filter(({ identity, at }) => heard.get(identity as string) !== at);
     for (const { identity, at } of news) heard.set(identity as string, at as string);
+    for (const { identity } of news) this.#ownLog.acknowledged(identity as string, incarnation);
     this.#gate.allAcknowledged(news.map(({ identity, seq }) => [identity as string, Number(seq)]));
   }
 

@@ -7,6 +7,8 @@ import type { MeshMember, MeshTls, PeerHead, SnapshotStatus } from "./types.ts";
 /** A gap that no reachable peer can fill for so long is closed by a snapshot. */
 const blockedMs = 3_000;
 const retryMs = 2_000;
+/** One that nobody is there to finish with is given up after so long, or up to twice as long. */
+const abandonMs = 5_000;
 /** A peer whose snapshot was not to be believed is not asked again for so long. */
 const distrustMs = 600_000;
 
@@ -31,6 +33,7 @@ export class Snapshots {
   #problem: string | undefined;
   #notBeforeMs = 0;
   #blockedSinceMs: number | undefined;
+  #abandonAtMs: number | undefined;
   #stopped = false;
 
   constructor(options: SnapshotsOptions) {
@@ -50,7 +53,7 @@ export class Snapshots {
   }
 
   /**
-   * Some log cannot be followed: perhaps all that is here is thrown away soon for a snapshot, so nothing of it is to be
+   * Some log cannot be followed: perhaps all that is here is set aside soon for a snapshot, so nothing of it is to be
    * acknowledged. The site is out of step until then.
    */
   get behind(): boolean {
@@ -78,7 +81,7 @@ export class Snapshots {
       const operations = heads.reduce((sum, { seq }) => sum + seq, 0);
       return operations >= emptyTakesFrom || heads.some(({ base }) => base > 0);
     }
-    if (!this.#isBlocked()) {
+    if (this.#blocked().length === 0) {
       this.#blockedSinceMs = undefined;
       return false;
     }
@@ -86,8 +89,8 @@ export class Snapshots {
     return nowMs() - this.#blockedSinceMs >= blockedMs;
   }
 
-  /** Whether some log goes on at a peer, and nobody who is reachable has its next operation any more. */
-  #isBlocked(): boolean {
+  /** Logs that go on at a peer, and of which nobody who is reachable has the next operation any more. */
+  #blocked(): readonly string[] {
     const vector = this.#options.store.vector();
     const blocked = new Map<string, boolean>();
     for (const heads of this.#options.heads().values()) {
@@ -96,22 +99,56 @@ export class Snapshots {
         if (seq > mine) blocked.set(origin, base > mine && (blocked.get(origin) ?? true));
       }
     }
-    return [...blocked.values()].includes(true);
+    return [...blocked].flatMap(([origin, isBlocked]) => (isBlocked ? [origin] : []));
   }
 
-  /** Only from a peer that holds all that is here: what is here is thrown away. One begun before is finished with its peer, if it is there. */
+  /** One begun before is finished with its peer, if it is there. */
   #mayAsk(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
     const { store, nowMs, heads } = this.#options;
-    if (this.#stopped || nowMs() < this.#notBeforeMs) return false;
-    if ((this.#distrusted.get(member.identity) ?? 0) > nowMs()) return false;
-    const floor = store.intake.importing?.floor ?? store.vector();
-    const holdsAll = (held: ReadonlyMap<string, PeerHead>) =>
-      [...floor].every(([origin, seq]) => (held.get(origin)?.seq ?? 0) >= seq);
+    if (this.#stopped || nowMs() < this.#notBeforeMs || this.#isDistrusted(member.identity)) return false;
     const begun = store.intake.importing?.identity;
     const itsHeads = begun === undefined ? undefined : heads().get(begun);
     // It may have been set back meanwhile, and is not waited for then.
-    const goesOn = itsHeads !== undefined && holdsAll(itsHeads) && !this.#distrusted.has(begun ?? "");
-    return holdsAll(theirs) && (begun === member.identity || !goesOn);
+    const goesOn = itsHeads !== undefined && this.#helps(itsHeads) && !this.#distrusted.has(begun ?? "");
+    return this.#helps(theirs) && (begun === member.identity || !goesOn);
+  }
+
+  #isDistrusted(identity: string): boolean {
+    return (this.#distrusted.get(identity) ?? 0) > this.#options.nowMs();
+  }
+
+  /** Whether the peer has something that is lacking here and cannot be had by the logs. From one that hangs back as well a snapshot would bring nothing. */
+  #helps(theirs: ReadonlyMap<string, PeerHead>): boolean {
+    const { store } = this.#options;
+    const { importing } = store.intake;
+    const held = importing?.floor ?? store.vector();
+    const seq = (origin: string) => theirs.get(origin)?.seq ?? 0;
+    // What was thrown away only who holds all of it can give back.
+    if (importing?.aside === false) return [...held].every(([origin, mine]) => seq(origin) >= mine);
+    if (held.size === 0) return true;
+    const lacking = importing === undefined ? this.#blocked() : [...theirs.keys()];
+    return lacking.some((origin) => seq(origin) > (held.get(origin) ?? 0));
+  }
+
+  /** To be called every second or so: without anybody to have the rest from, this node is again what it was before. */
+  tick(): void {
+    const { store, heads, nowMs, surroundings, log } = this.#options;
+    const { importing } = store.intake;
+    const helped = () => [...heads()].some(([identity, held]) => !this.#isDistrusted(identity) && this.#helps(held));
+    const isAlone = importing?.aside === true && importing.floor.size > 0 && this.#running === undefined && !helped();
+    if (!isAlone) {
+      this.#abandonAtMs = undefined;
+      return;
+    }
+    // Not the same for all: two may each be taking in what the other was.
+    this.#abandonAtMs ??= nowMs() + abandonMs * (1 + surroundings.random());
+    if (nowMs() < this.#abandonAtMs) return;
+    this.#abandonAtMs = undefined;
+    this.#blockedSinceMs = undefined;
+    void store.intake.abandon().then(
+      (abandoned) => abandoned && log({ level: "warn", event: "snapshotAbandoned" }),
+      () => undefined,
+    );
   }
 
   #start(member: MeshMember): void {

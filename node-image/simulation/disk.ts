@@ -13,6 +13,13 @@ export interface RememberedMember {
   readonly heardMs: number;
 }
 
+/** What a disk holds of the fleet's operations. */
+export interface Held {
+  readonly logs: ReadonlyMap<string, readonly Operation[]>;
+  readonly bases: ReadonlyMap<string, Base>;
+  readonly objects: ReadonlyMap<string, State>;
+}
+
 const pullMax = 1_000;
 
 /** What survives the end of a node's processes: the logs, gapless per origin, what they came to, and whose node this is. */
@@ -26,6 +33,8 @@ export class Disk {
   /** Ends of departed logs, as the store saves them. */
   fences: Json = [];
   importing: Importing | undefined;
+  /** What it held before that. */
+  aside: Held | undefined;
   /** As an unlogged table: gone when PostgreSQL crashes. Identity → position of this node's log. */
   readonly positions = new Map<string, { readonly origin: string; readonly seq: number; readonly at: number }>();
   /** No key server has run on it yet. */
@@ -44,6 +53,7 @@ export class Disk {
     for (const [identity, member] of this.members) copy.members.set(identity, member);
     copy.fences = this.fences;
     copy.importing = this.importing;
+    copy.aside = this.aside;
     copy.fresh = this.fresh;
     return copy;
   }
@@ -73,11 +83,35 @@ export class Disk {
     return pruned.length;
   }
 
-  /** Everything of others' is thrown away, and this node's own log too. */
+  /** Everything of others', and this node's own log too. */
+  held(): Held {
+    return { logs: new Map(this.logs), bases: new Map(this.bases), objects: new Map(this.objects) };
+  }
+
+  /** Holds that and nothing else. */
+  hold({ logs, bases, objects }: Held): void {
+    this.clear();
+    for (const [origin, log] of logs) this.logs.set(origin, [...log]);
+    for (const [origin, base] of bases) this.bases.set(origin, base);
+    for (const [id, state] of objects) this.objects.set(id, state);
+  }
+
   clear(): void {
     this.logs.clear();
     this.bases.clear();
     this.objects.clear();
+  }
+
+  /** Joins into it what is held elsewhere: the objects by the law, and each log that is longer there. */
+  join({ logs, bases, objects }: Held): void {
+    for (const [id, state] of objects) this.objects.set(id, join(this.objects.get(id) ?? nothing, state));
+    for (const origin of new Set([...logs.keys(), ...bases.keys()])) {
+      const [log = [], base] = [logs.get(origin), bases.get(origin)];
+      if (((log.at(-1) ?? base)?.seq ?? 0) <= this.position(origin)) continue;
+      this.logs.set(origin, [...log]);
+      if (base === undefined) this.bases.delete(origin);
+      else this.bases.set(origin, base);
+    }
   }
 
   head(origin: string): Base | undefined {

@@ -27,12 +27,10 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   begin(identity: string, mark: StoreMark): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
-      const vector = vectorOf(mark);
       const floor = disk.importing?.floor ?? disk.vector();
-      if ([...floor].some(([origin, seq]) => (vector.get(origin) ?? 0) < seq))
-        throw new StoreError("unavailable", "the peer does not hold all that this node holds");
+      if (disk.importing === undefined) disk.aside = disk.held();
       disk.clear();
-      disk.importing = { identity, heads: mark.heads, floor, after: zero, stage: "rows" };
+      disk.importing = { identity, heads: mark.heads, floor, aside: true, after: zero, stage: "rows" };
     });
   }
 
@@ -63,8 +61,22 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
     const disk = this.#disk;
     return this.#alone(() => {
       const same = sorted(vectorOf(mark)) === sorted(disk.vector()) && mark.root.equals(rootOf(disk));
-      if (same) disk.importing = undefined;
-      return same;
+      if (!same) return false;
+      if (disk.aside !== undefined) disk.join(disk.aside);
+      disk.aside = undefined;
+      disk.importing = undefined;
+      return true;
+    });
+  }
+
+  abandon(): Promise<boolean> {
+    const disk = this.#disk;
+    return this.#alone(() => {
+      if (disk.importing === undefined || disk.aside === undefined) return false;
+      disk.hold(disk.aside);
+      disk.aside = undefined;
+      disk.importing = undefined;
+      return true;
     });
   }
 }

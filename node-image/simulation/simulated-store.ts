@@ -56,7 +56,7 @@ export class SimulatedStore {
     this.intake = new SimulatedIntake(parts.disk, (work) => this.#alone(work));
     this.#fences = new Fences({
       keyring: () => keyring,
-      held: (origin) => (origin === this.incarnation ? 0 : (this.#vector.get(origin) ?? 0)),
+      held: (origin) => (origin === this.incarnation ? 0 : this.#held(origin)),
       save: async (said) => {
         parts.disk.fences = said;
       },
@@ -188,6 +188,10 @@ export class SimulatedStore {
     return outcome;
   }
 
+  settled(): Promise<void> {
+    return this.#enqueue({});
+  }
+
   /** The queries of replication on the tables of the mesh. */
   async query(text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> {
     if (!this.#available) throw unavailable();
@@ -214,6 +218,10 @@ export class SimulatedStore {
 
   #tell(channel: string): void {
     for (const listener of this.#listeners) listener(channel);
+  }
+
+  #held(origin: string): number {
+    return Math.max(this.#vector.get(origin) ?? 0, this.intake.importing?.floor.get(origin) ?? 0);
   }
 
   #mustBeWhole(): void {

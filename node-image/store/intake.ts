@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
 import { isDestroyed } from "./law.ts";
@@ -43,7 +44,10 @@ export class Intake {
     return this.#ledger.importing;
   }
 
-  /** Throws away what this node holds and begins with another's; StoreError "unavailable" unless that holds all of it by now. */
+  /**
+   * Sets aside what this node holds and begins with another's. StoreError "unavailable" when earlier software has thrown away
+   * more than that holds.
+   */
   begin(identity: string, mark: StoreMark): Promise<void> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
@@ -52,14 +56,16 @@ export class Intake {
       const floor = ledger.importing?.floor ?? ledger.vector;
       const lacking = [...floor].find(([origin, seq]) => (vector.get(origin) ?? 0) < seq);
       // It may be behind for a moment only, and has said nothing wrong.
-      if (lacking !== undefined)
+      if (lacking !== undefined && ledger.importing?.aside === false)
         throw new StoreError("unavailable", `the peer does not hold all that this node holds of ${lacking[0]}`);
       const root = openOf(ledger, mark).copy("empty");
       await within(client, async () => {
+        const isAside = ledger.importing?.aside ?? true;
+        if (ledger.importing === undefined) await setAside(client);
         await client.query("truncate keyfleet.ops, keyfleet.kept, keyfleet.objects, keyfleet.bases, keyfleet.import");
-        const text = "insert into keyfleet.import (identity, heads, floor) values ($1, $2, $3)";
+        const text = "insert into keyfleet.import (identity, heads, floor, aside) values ($1, $2, $3, $4)";
         const before = JSON.stringify(Object.fromEntries(floor));
-        await client.query(text, [identity, encodeHeads(mark.heads), before]);
+        await client.query(text, [identity, encodeHeads(mark.heads), before, isAside]);
         await writeRoot(client, ledger, { root, vector: new Map() });
       });
       await ledger.read(client);
@@ -118,16 +124,47 @@ export class Intake {
     });
   }
 
-  /** Ends the import when this node stands where the other stood and holds exactly what it held; else false. */
+  /**
+   * When this node stands where the other stood and holds exactly what it held, joins into that what it held itself and the
+   * other does not, and ends the import; else false.
+   */
   confirm(mark: StoreMark): Promise<boolean> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
       if (!sameVector(ledger.vector, vectorOf(mark)) || !openOf(ledger, mark).equals(ledger.root)) return false;
-      await client.query("delete from keyfleet.import");
-      await ledger.read(client);
-      await ledger.trust(client, ledger.keyring);
+      const { floor } = ledger.importing as Importing;
+      const goesOn = [...floor].some(([origin, seq]) => seq > (ledger.vector.get(origin) ?? 0));
+      await this.#changed(client, async () => {
+        if (goesOn) await writeRoot(client, ledger, await joinAside(client, ledger, floor));
+        await forgetAside(client);
+        await client.query("delete from keyfleet.import");
+      });
       return true;
     });
+  }
+
+  /** Gives up, and is again what this node was before; false when that was not set aside. */
+  abandon(): Promise<boolean> {
+    return this.#alone(async (client) => {
+      if (this.#ledger.importing?.aside !== true) return false;
+      await this.#changed(client, async () => {
+        await takeBack(client);
+        await client.query("delete from keyfleet.import");
+      });
+      return true;
+    });
+  }
+
+  /** A transaction, after which what is known of the database is read anew, however it ended. */
+  async #changed(client: pg.Client, work: () => Promise<void>): Promise<void> {
+    const ledger = this.#ledger;
+    const { keyring } = ledger;
+    try {
+      await within(client, work);
+    } finally {
+      await ledger.read(client);
+      await ledger.trust(client, keyring);
+    }
   }
 }
 

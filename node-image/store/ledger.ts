@@ -10,6 +10,7 @@ import { grantMark } from "./grant-reader.ts";
 import { type Head, headsFrom } from "./head.ts";
 import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf } from "./holder.ts";
 import { KnownRows } from "./known-rows.ts";
+import type { State } from "./law.ts";
 import { type Changed, Merge } from "./merge.ts";
 import { asOperation, understands } from "./operation.ts";
 import { Root } from "./root.ts";
@@ -30,11 +31,20 @@ export interface Importing {
   readonly identity: string;
   /** What its rows hold at least. */
   readonly heads: readonly Head[];
-  /** What this node held before: only who holds all of it may be asked. */
+  /** What this node held before. */
   readonly floor: Vector;
+  /** Whether that is set aside; else it was thrown away, and only who holds all of it may be asked. */
+  readonly aside: boolean;
   /** The last object that is in. */
   readonly after: string;
   readonly stage: "rows" | "tail";
+}
+
+/** An object's state, with the sealed material that its create brought. */
+export interface Joined {
+  readonly id: string;
+  readonly state: State;
+  readonly sealed: Buffer | null;
 }
 
 /** When this node's log is to be followed by one of a new name. */
@@ -272,6 +282,23 @@ export class Ledger {
     this.#root = next;
   }
 
+  /** Joins states into the rows and sums them up; the caller has begun the transaction, and reads anew when it fails. */
+  async join(client: pg.Client, states: readonly Joined[]): Promise<void> {
+    const { keyring, root } = this;
+    const ids = new Set(states.map(({ id }) => id));
+    const { known, damaged } = await this.#rows.load(client, { keyring, root }, ids);
+    const [broken] = damaged;
+    if (broken !== undefined) throw new StoreError("damaged", `object ${broken}: its row was changed in the database`);
+    const merge = new Merge(known);
+    for (const { id, state, sealed } of states) merge.join(id, state, sealed);
+    const changed = merge.changed(keyring);
+    const next = root.copy("here");
+    const rows = summedUp(next, changed);
+    await commitBatch(client, [...noOperations, ...rowColumns(changed), [], [], next.sealed(keyring, this.#vector)]);
+    this.#root = next;
+    this.#rows.wrote(rows);
+  }
+
   /** Takes what everybody holds and is older than `beforeHlc` from the beginning of the logs; returns how many operations. */
   async prune(client: pg.Client, common: Vector, beforeHlc: bigint): Promise<number> {
     const origins = [...common.keys()];
@@ -322,7 +349,7 @@ export class Ledger {
 }
 
 async function readImporting(client: pg.Client): Promise<Importing | undefined> {
-  const { rows } = await client.query("select identity, heads, floor, after, stage from keyfleet.import");
+  const { rows } = await client.query("select identity, heads, floor, aside, after, stage from keyfleet.import");
   const [row] = rows;
   if (row === undefined) return undefined;
   return { ...row, heads: headsFrom(row.heads), floor: new Map(Object.entries(row.floor)) };

@@ -18,6 +18,7 @@ const migrations: readonly Migration[] = [
   { file: "schema-2.sql", worksWith: "0.1.0" },
   { file: "schema-3.sql", worksWith: "0.1.0" },
   { file: "schema-4.sql", worksWith: "0.1.0" },
+  { file: "schema-5.sql", worksWith: "0.1.0" },
 ];
 
 /**

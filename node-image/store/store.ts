@@ -141,7 +141,7 @@ class PostgresStore implements NodeStore {
       grants: this.#searches.grants,
     });
     this.#fences = new Fences({
-      held: (origin) => (origin === this.incarnation ? 0 : (this.vector().get(origin) ?? 0)),
+      held: (origin) => (origin === this.incarnation ? 0 : this.#held(origin)),
       keyring: () => this.#writer.ledger.keyring,
       save: (text) => this.setSetting(fencesSetting, text),
     });
@@ -197,6 +197,10 @@ class PostgresStore implements NodeStore {
       if (marked.length > 0) listener([...new Set(marked.map(({ object }) => object))]);
     }
     return ingested;
+  }
+
+  settled(): Promise<void> {
+    return this.#writer.alone(async () => undefined, { sparesObjects: true });
   }
 
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void {
@@ -361,6 +365,11 @@ class PostgresStore implements NodeStore {
 
   #mustBeWhole(): void {
     if (this.intake.importing !== undefined) throw takingIn();
+  }
+
+  /** Also what a snapshot has set aside. */
+  #held(origin: string): number {
+    return Math.max(this.vector().get(origin) ?? 0, this.intake.importing?.floor.get(origin) ?? 0);
   }
 
   async #read(ids: readonly string[]): Promise<Found> {

@@ -115,7 +115,7 @@ export interface NodeStore extends Store {
    * started from an older disk does not know how far its log went.
    */
   readonly ownEndKnown: boolean;
-  /** All who may hold some of the own log were asked, and none holds more than is here. */
+  /** All who may hold some of the own log were asked, and none holds more than is here, nor will. */
   setOwnEndKnown(): void;
   /** Called before each write as long as the end of the own log is not known. Default: nothing is done. */
   setOpening(opening: () => Promise<void>): void;
@@ -127,6 +127,8 @@ export interface NodeStore extends Store {
   heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }>;
   /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */
   ingest(operations: readonly Operation[], options?: { readonly importing?: true }): Promise<Ingested>;
+  /** Resolves when all that was to be taken in by now is on the disk, or was given up. Rejects with StoreError "unavailable". */
+  settled(): Promise<void>;
   /** Another node's state instead of its log. */
   readonly intake: Intake;
   /**

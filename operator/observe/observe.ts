@@ -6,6 +6,8 @@ import { agreementOf } from "./spec-agreement.ts";
 export interface Sources {
   readonly site: string;
   readonly clock: Clock;
+  /** Names the operator for as long as its term lasts. */
+  readonly instance: string;
   /** Of the named sites and the local one. */
   views(wanted: readonly string[]): readonly SiteView[];
   /** Objects of this site that carry the cluster's label. */
@@ -28,6 +30,8 @@ export async function observe(sources: Sources): Promise<Observed | undefined> {
   return {
     site: sources.site,
     nowMs: sources.clock.nowMs(),
+    instance: sources.instance,
+    monotonicMs: sources.clock.monotonicMs(),
     cluster: now,
     sites,
     lock,

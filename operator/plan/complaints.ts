@@ -2,10 +2,10 @@ import { viewOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
-import { covers } from "./covers.ts";
 import { deletionComplaints } from "./ending.ts";
 import { takeBack } from "./fleet-gates.ts";
-import { returnedMembers, unerased } from "./remove.ts";
+import { unerased } from "./kept-volumes.ts";
+import { returnedMembers } from "./remove.ts";
 import { missingCertificates } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
@@ -27,10 +27,11 @@ function storageUnchanged(view: View): Blocked[] {
   return view.desired.nodes.flatMap(({ facts }): Blocked[] => {
     const made = storageMade(view.observed, facts.name);
     const wanted = resolvedSettings(view.observed.cluster, facts).storage;
-    if (made === undefined || covers(wanted, made)) return [];
+    if (made === undefined) return [];
     const { storageClassName } = wanted;
     const otherClass = storageClassName !== undefined && storageClassName !== made.storageClassName;
-    if (!otherClass && isLarger(wanted.size, made.size)) return []; // it grows; the API server says when it cannot
+    // A larger one grows; the API server says when it cannot.
+    if (!otherClass && !isLarger(made.size, wanted.size)) return [];
     const what = otherClass ? "cannot move to another storage class" : "cannot shrink";
     const message = `its volume has ${made.size} and ${what}; the node goes on with it`;
     const remedy = `set storage of ${facts.name} back to ${made.size}, or add a node with another name`;

@@ -1,7 +1,7 @@
 import { objectOf } from "../desired/facts.ts";
 import { fleetEnding, isEnding } from "../ports/spec-copy.ts";
 import type { Action, KmsCluster, KmsNode, KubernetesObject, SiteView } from "../ports/types.ts";
-import { markVolume } from "./remove.ts";
+import { markVolume } from "./kept-volumes.ts";
 import type { Blocked, LocalPolicy, Plan, View } from "./types.ts";
 
 const recheckAfterMs = 2_000;

@@ -4,11 +4,14 @@ import { eraseAnnotation, erasePod } from "../desired/erasure.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import { aCluster, aView, nowMs, type WorldInTest } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
+import { keptTime, keptUntil } from "./kept-time.ts";
 
 const hsm = {
   ...{ library: "/usr/lib/hsm.so", token: { label: "dc1" }, keyLabel: "bank-dc1-c" },
   pinSecretRef: { name: "dc1-hsm-pin", key: "code" },
 };
+const over = 60_000;
+const kept = (keptMs: number) => JSON.stringify({ retention: "1m", keptMs, instance: "me", atMs: 3_600_000 });
 const at = (ms: number) => new Date(nowMs + ms).toISOString();
 
 function aClaim(annotations: Record<string, string> = {}): KubernetesObject {
@@ -19,7 +22,8 @@ function aClaim(annotations: Record<string, string> = {}): KubernetesObject {
       namespace: "keyfleet",
       labels: { "keyfleet.io/node": "dc1-c", "keyfleet.io/cluster": "bank" },
       annotations: {
-        "keyfleet.io/kept-until": at(-1_000),
+        [keptUntil]: at(-1_000),
+        [keptTime]: kept(over),
         [eraseAnnotation]: JSON.stringify({ version: "0.1.0", hsm }),
         ...annotations,
       },
@@ -44,11 +48,7 @@ function withClaim(
 
 const back = aCluster((c) => c.spec.sites[0]?.nodes.push({ name: "dc1-c" }));
 const cases: readonly Case[] = [
-  [
-    "is kept as long as its volume is",
-    { objects: withClaim(undefined, 0, { "keyfleet.io/kept-until": at(60_000) }) },
-    [],
-  ],
+  ["is kept as long as its volume is", { objects: withClaim(undefined, 0, { [keptTime]: kept(over - 1) }) }, []],
   ["is destroyed before its volume is deleted", { objects: withClaim() }, ["apply Pod dc1-c-erase"]],
   ["is being destroyed: the volume stays", { objects: withClaim("Running") }, []],
   [

@@ -16,11 +16,9 @@ import {
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import {
-  askingForRestart,
   caughtUp,
   defaulted,
   going,
-  madeAnew,
   manyNodes,
   oldPod,
   podOf,
@@ -127,6 +125,7 @@ const founding: readonly Case[] = [
   ],
 ];
 
+const changedSince = (set: KubernetesObject) => ({ ...set, metadata: { ...set.metadata, generation: 2 } });
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
 const joining: readonly Case[] = [
   ["takes the lock before it lets a node join", oneMember, ["lock for join of dc1-b"]],
@@ -170,6 +169,41 @@ const joining: readonly Case[] = [
       lock: heldFor("join", "dc1-b"),
     },
     ["dc1-b: Member"],
+  ],
+  [
+    "waits until the next node has a pod of its newest settings, which it may not come up with",
+    { ...oneMember, objects: oldPod("dc1-b", "False") },
+    ["delete Pod dc1-b-0"],
+  ],
+  [
+    "makes no joiner a member while newer settings wait for its next pod",
+    {
+      others: "waiting",
+      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
+      lock: heldFor("join", "dc1-b"),
+      objects: oldPod("dc1-b", "False"),
+    },
+    ["delete Pod dc1-b-0"],
+  ],
+  [
+    "makes no joiner a member before Kubernetes has looked at its newest settings",
+    {
+      others: "waiting",
+      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
+      lock: heldFor("join", "dc1-b"),
+      objects: replaced("StatefulSet", "dc1-b", changedSince),
+    },
+    [],
+  ],
+  [
+    "makes no joiner a member while it has no pod",
+    {
+      others: "waiting",
+      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
+      lock: heldFor("join", "dc1-b"),
+      objects: replaced("Pod", "dc1-b-0"),
+    },
+    [],
   ],
   [
     "resumes a join after a crash by taking the lock again",
@@ -451,66 +485,7 @@ function withClaim({ size, phase = "Bound" }: { size: string; phase?: string }) 
   return (claim: KubernetesObject): KubernetesObject => ({ ...claim, spec, status: { phase } });
 }
 
-function onItsWayOut(pod: KubernetesObject): KubernetesObject {
-  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };
-}
-
-const restarts: readonly Case[] = [
-  [
-    "gives a node that does not serve a pod of the newest specification at once",
-    {
-      nodes: { "dc1-a": { stage: "member", serving: false } },
-      unreachable: ["dc2"],
-      objects: oldPod("dc1-a", "False"),
-    },
-    ["delete Pod dc1-a-0"],
-  ],
-  [
-    "restarts a node that serves only under the lock",
-    { objects: oldPod("dc1-a", "True") },
-    ["lock for restart of dc1-a"],
-  ],
-  [
-    "restarts a node under the lock while all others serve",
-    { objects: oldPod("dc1-a", "True"), lock: heldFor("restart", "dc1-a") },
-    ["delete Pod dc1-a-0"],
-  ],
-  [
-    "does not restart a node while another is down",
-    { nodes: { "dc2-b": { stage: "member", serving: false } }, objects: oldPod("dc1-a", "True") },
-    [],
-    ["fleetKeepsServing dc1-a"],
-  ],
-  [
-    "restarts a node whose account was deleted and made again, because its token died with the old one",
-    { objects: madeAnew("ServiceAccount", "dc1-a"), lock: heldFor("restart", "dc1-a") },
-    ["delete Pod dc1-a-0"],
-  ],
-  [
-    "does not restart a node over and over for an account that a wrong clock has dated into the future",
-    { objects: madeAnew("ServiceAccount", "dc1-a"), nowMs: Date.parse("2026-03-01T11:29:00Z") },
-    [],
-  ],
-  ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
-  [
-    "keeps the lock while the old pod drains: it is Ready, but on its way out",
-    { lock: heldFor("restart", "dc1-a"), objects: replaced("Pod", "dc1-a-0", onItsWayOut) },
-    [],
-    [],
-  ],
-  [
-    "restarts a node that asks for it, once",
-    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T11:00:00Z") } } } },
-    ["lock for restart of dc1-a"],
-  ],
-  [
-    "does not restart a node for what it said before its pod began",
-    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T09:00:00Z") } } } },
-    [],
-  ],
-];
-
-checkCases({ founding, joining, gatesOfNodes, repairs, restarts });
+checkCases({ founding, joining, gatesOfNodes, repairs });
 
 test("a plan that waits for a person is blocked, one that waits for time looks again, an idle one is settled", () => {
   assert.equal(aView({ ...oneMember, unreachable: ["dc2"] }).plan.kind, "blocked");

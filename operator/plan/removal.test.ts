@@ -1,4 +1,3 @@
-import type { KubernetesObject } from "../ports/types.ts";
 import { aCluster, type NodeInTest, nowMs } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { without } from "../testing/worlds.ts";
@@ -269,26 +268,4 @@ const afterwards: readonly Case[] = [
   ],
 ];
 
-const kept = (until: string) => (objects: KubernetesObject[]) => [
-  ...objects,
-  {
-    ...{ apiVersion: "v1", kind: "PersistentVolumeClaim" },
-    metadata: {
-      name: "data-dc1-c-0",
-      labels: { "keyfleet.io/node": "dc1-c" },
-      annotations: { "keyfleet.io/kept-until": until },
-    },
-  },
-];
-const withC = aCluster((c) => c.spec.sites[0]?.nodes.push({ name: "dc1-c" }));
-const volumes: readonly Case[] = [
-  ["is kept as long as it says", { objects: kept(new Date(nowMs + 60_000).toISOString()) }, []],
-  ["is deleted then", { objects: kept(ago(1_000)) }, ["delete PersistentVolumeClaim data-dc1-c-0"]],
-  [
-    "is an ordinary one again when its node is back",
-    { cluster: withC, objects: kept(ago(1_000)), nodes: { "dc1-c": "member" } },
-    ["apply PersistentVolumeClaim data-dc1-c-0"],
-  ],
-];
-
-checkCases({ volumes, beginning, going, afterwards });
+checkCases({ beginning, going, afterwards });

@@ -13,6 +13,7 @@ import {
 import { type Case, checkCases } from "../testing/cases.ts";
 import { madeAnew, podOf, without } from "../testing/worlds.ts";
 import { parseCron, startsAt } from "./cron.ts";
+import { backupMark } from "./fresh-backup.ts";
 import { planNext } from "./plan.ts";
 import { isOpen } from "./windows.ts";
 
@@ -23,6 +24,13 @@ const to = (version: string, upgrade: Upgrade = {}) =>
     c.spec.version = version;
     c.spec.upgrade = upgrade;
   });
+/** An upgrade that wants a backup of a day, and when the last one was made. */
+const backedUp = (hoursAgo: number | undefined) => {
+  const cluster = to("0.2.0", { backupMaxAgeHours: 24 });
+  if (hoursAgo === undefined) return cluster;
+  const annotations = { [backupMark]: new Date(nowMs - hoursAgo * 3_600_000).toISOString() };
+  return { ...cluster, metadata: { ...cluster.metadata, annotations } };
+};
 const at = (version: string, sinceMs = 3_600_000): NodeInTest => ({
   stage: "member",
   spec: { version },
@@ -166,6 +174,20 @@ const upgrade: readonly Case[] = [
       cluster: to("0.2.0", { requests: { rollback: "back-1" } }),
       nodes: { "dc1-a": at("0.2.0"), "dc2-a": at("0.1.0") },
     },
+    ["lock for upgrade of dc1-a"],
+  ],
+  ["waits for a backup", { cluster: backedUp(undefined) }, [], ["freshBackup bank"]],
+  ["waits while the backup is too old", { cluster: backedUp(25) }, [], ["freshBackup bank"]],
+  ["waits while the backup is of a time that is yet to come", { cluster: backedUp(-1) }, [], ["freshBackup bank"]],
+  ["begins with a fresh backup", { cluster: backedUp(23) }, ["lock for upgrade of dc1-a"]],
+  [
+    "begins with a backup that was told in another site",
+    { cluster: backedUp(undefined), copies: { dc3: backedUp(1) } },
+    ["lock for upgrade of dc1-a"],
+  ],
+  [
+    "goes on when the backup has grown old meanwhile",
+    { cluster: backedUp(30), nodes: { "dc2-a": at("0.2.0") } },
     ["lock for upgrade of dc1-a"],
   ],
   ["waits for its window", { cluster: to("0.2.0", { windows: [{ cron: "0 2 * * *", duration: "4h" }] }) }, []],

@@ -3,6 +3,7 @@ import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isRolling, settingsLag } from "../desired/staging.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
+import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { isApplied } from "./pod-revision.ts";
@@ -97,7 +98,7 @@ export function isManaged({ external }: NodeFacts): boolean {
 function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
   const shared = [
     ...notPaused(view, doing),
-    ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view)] : []),
+    ...(lagsVersion(view, node) ? [...versionStep(view), ...approved(view), ...freshBackup(view)] : []),
   ];
   const fleet = closedFleetGates(view, node);
   // It serves nobody: a new specification can only make it better, even while a site is away. A rebuilt one leaves.

@@ -80,6 +80,10 @@ export interface Reference {
 export interface Observed {
   readonly site: string;
   readonly nowMs: number;
+  /** This operator for as long as its term lasts; another one after a restart. */
+  readonly instance: string;
+  /** Of its clock that never jumps, from any beginning: two readings of one instance tell what has passed between them. */
+  readonly monotonicMs: number;
   readonly cluster: KmsCluster;
   /** In the order of spec.sites; the local site is always among them, last when spec does not name it. */
   readonly sites: readonly SiteView[];

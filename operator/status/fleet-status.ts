@@ -3,8 +3,10 @@ import { conditionOf, handledRequests, viewOf } from "../plan/facts.ts";
 import type { Blocked, Plan, View } from "../plan/types.ts";
 import { fleetConditions } from "./conditions.ts";
 import { nodeStatuses } from "./node-status.ts";
+import { toldElsewhere } from "./told-elsewhere.ts";
 
 const longestMessage = 512;
+const mostBlocked = 64;
 
 /**
  * What `kubectl get kms` and `kubectl describe` show. Pure; the same facts give the same status, word for word, so that an
@@ -30,7 +32,7 @@ export function fleetStatus(view: View, plan: Plan): KmsClusterStatus {
     ...handled(view),
     siteStatus: siteStatuses(view),
     nodeStatus,
-    blockedBy: plan.blocked.map((blocked) => blockedBy(view, blocked)),
+    blockedBy: allBlocked(view, plan),
     conditions: fleetConditions(view, plan),
   };
 }
@@ -47,8 +49,10 @@ function keptId(view: View): { clusterId?: string } {
 
 function statusMessage(view: View, plan: Plan, nodes: string): string {
   const { observed, desired } = view;
-  const [first] = plan.blocked;
-  const busy = plan.doing !== undefined && !plan.doing.startsWith("waiting");
+  const told = toldElsewhere(view);
+  const first = causeElsewhere(plan, told) ?? plan.blocked[0] ?? told[0];
+  const busy =
+    plan.doing !== undefined && !plan.doing.startsWith("waiting") && causeElsewhere(plan, told) === undefined;
   const away = observed.cluster.spec.sites
     .filter(({ name }) => !viewOf(observed, name)?.reachable)
     .map(({ name }) => `site ${name} is not reachable`)
@@ -63,6 +67,12 @@ function statusMessage(view: View, plan: Plan, nodes: string): string {
   return `all nodes serve${clockTrouble(view)}`;
 }
 
+/** Why what is under way, or what this site waits for, does not go on, in the words of the site that sees it. */
+function causeElsewhere({ doing = "", blocked }: Plan, told: readonly BlockedBy[]): BlockedBy | undefined {
+  const concerned = new Set([...doing.split(" "), ...blocked.slice(0, 1).map(({ subject }) => subject)]);
+  return told.find(({ subject }) => concerned.has(subject));
+}
+
 /** A clock that is off stops no node that serves, so nothing waits for it; still somebody has to mend it. */
 function clockTrouble({ desired }: View): string {
   const told = desired.fleet.nodes.flatMap(({ name, entry, node }) => {
@@ -73,7 +83,7 @@ function clockTrouble({ desired }: View): string {
 }
 
 /** "dc3-a clock is off by 1.2 s", "dc1-a: Secret dc1-hsm-pin with the PIN is missing". */
-function saidOf({ subject, message }: Blocked): string {
+function saidOf({ subject, message }: Pick<Blocked, "subject" | "message">): string {
   if (message.startsWith(subject) || message.startsWith(`site ${subject}`)) return message;
   return /^(clock|runs|does|must)\b/.test(message) ? `${subject} ${message}` : `${subject}: ${message}`;
 }
@@ -89,6 +99,14 @@ function siteStatuses(view: View): SiteStatus[] {
       ...(caCertificate === undefined ? {} : { caCertificate }),
     };
   });
+}
+
+/** This site's own view first; of what is told elsewhere only what it does not know by itself. */
+function allBlocked(view: View, plan: Plan): BlockedBy[] {
+  const own = plan.blocked.map((blocked) => blockedBy(view, blocked));
+  const known = new Set(own.map(({ gate, subject }) => `${gate}/${subject}`));
+  const told = toldElsewhere(view).filter(({ gate, subject }) => !known.has(`${gate}/${subject}`));
+  return [...own, ...told].slice(0, mostBlocked);
 }
 
 /** `since` stays as long as the same gate is closed by the same subject, whatever the message says. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
+import type { BlockedBy, KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { clusterConditions, eventReasons, gates } from "@keyfleet/crds/reasons.ts";
 import { failures } from "../plan/failures.ts";
 import { aCluster, aView, type NodeInTest, nowMs, replaced, type WorldInTest } from "../testing/builders.ts";
@@ -26,6 +26,13 @@ const upgrading: NodeInTest = {
 };
 const leaving: NodeInTest = { stage: "member", spec: { membership: { action: "Leave" } } };
 const removeLock = { heldByMe: true, holder: "dc1", operation: "remove", node: "dc1-b" };
+const upgradeOfDc2 = { cluster: aCluster((c) => (c.spec.version = "0.2.0")), nodes: { "dc2-a": upgrading } };
+const noImage: BlockedBy = {
+  ...{ gate: "imagePresent", subject: "dc2-a", message: "dc2-a does not serve yet: image missing" },
+  ...{ since: "2026-03-01T11:00:00Z", remedy: "import the image" },
+};
+const telling = (blocked: BlockedBy) =>
+  aCluster((made) => (made.status = { siteStatus: [ca("dc2")], blockedBy: [blocked] }));
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
 const noPin = { "Secret/hsm-pin": { present: false, keys: [] } };
 const joinLock = { heldByMe: true, holder: "dc1", operation: "join", node: "dc1-b" };
@@ -141,12 +148,27 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "3/3",
     "upgrading dc1-a to 0.2.0 (6/6)",
   ],
+  ["another site's node is being upgraded", upgradeOfDc2, "5/6", "3/3", "upgrading dc2-a to 0.2.0 (5/6)"],
   [
-    "another site's node is being upgraded",
-    { cluster: aCluster((c) => (c.spec.version = "0.2.0")), nodes: { "dc2-a": upgrading } },
+    "another site's node is being upgraded and its site says why it cannot run",
+    { ...upgradeOfDc2, copies: { dc2: telling(noImage) } },
     "5/6",
     "3/3",
-    "upgrading dc2-a to 0.2.0 (5/6)",
+    "waiting: dc2-a does not serve yet: image missing",
+  ],
+  [
+    "another site has a complaint, and nothing waits for it",
+    { copies: { dc2: telling({ ...noImage, message: "its volume cannot shrink" }) } },
+    "6/6",
+    "3/3",
+    "waiting: dc2-a: its volume cannot shrink",
+  ],
+  [
+    "another site repeats what it was told of this one",
+    { copies: { dc2: telling({ ...noImage, subject: "dc1-a" }) } },
+    "6/6",
+    "3/3",
+    "all nodes serve",
   ],
   [
     "the site whose node is being upgraded is lost",
@@ -308,6 +330,12 @@ test("a node of another site is described in the words of its own operator", () 
   const { nodeStatus, nodes } = statusOf({ nodes: { "dc2-a": "new" }, copies });
   assert.equal(nodeStatus?.find(({ name }) => name === "dc2-a")?.message, told.message);
   assert.equal(nodes, "5/6");
+});
+
+test("what another site waits for is told with its own words, since when and remedy, and only once", () => {
+  const copies = { dc2: telling(noImage), dc3: telling(noImage) };
+  assert.deepEqual(statusOf({ ...upgradeOfDc2, copies }).blockedBy, [noImage]);
+  assert.deepEqual(statusOf({ copies, unreachable: ["dc2"] }).blockedBy, [], "a site that is away tells nothing");
 });
 
 test("the CA of each site is published, and stays while the site is away", () => {

@@ -160,6 +160,8 @@ export interface WorldInTest {
   /** Copies of the KmsCluster in other sites, with their status. */
   readonly copies?: Readonly<Record<string, KmsCluster>>;
   readonly nowMs?: number;
+  /** What the operator's clock that never jumps says, an hour when absent. */
+  readonly monotonicMs?: number;
   /** False leaves out what the operator itself makes. */
   readonly settled?: boolean;
   /** Last change to the objects of this site. */
@@ -182,6 +184,8 @@ export function anObserved(world: WorldInTest = {}): Observed {
   const raw: Observed = {
     site,
     nowMs: world.nowMs ?? nowMs,
+    instance: "me",
+    monotonicMs: world.monotonicMs ?? 3_600_000,
     cluster,
     sites: cluster.spec.sites.map(({ name }) => aSiteView(name, { world, cluster, local: name === site })),
     lock: { heldByMe: false, holder: undefined, operation: undefined, node: undefined, ...world.lock },

@@ -5,6 +5,7 @@ import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { beyondEnd, EndedLogs, missingOf } from "./ended-logs.ts";
+import { KeptVolumes } from "./kept-volumes.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
 import { runningVersion } from "./simulated-node.ts";
@@ -27,6 +28,7 @@ export class Invariants {
   readonly #truth: Truth;
   readonly #recent: Recent;
   readonly #rolls: RollPromises;
+  readonly #volumesKept: KeptVolumes;
   /** Nodes that an operator took down and that have not served again. */
   readonly #takenDown = new Map<string, string>();
   readonly #memberLists = new Map<string, Set<string>>();
@@ -45,6 +47,7 @@ export class Invariants {
     this.#recent = new Recent(world);
     const hold = (holds: boolean, what: string) => this.#hold(holds, what);
     this.#rolls = new RollPromises(world, { truth: this.#truth, recent: this.#recent, hold });
+    this.#volumesKept = new KeptVolumes(() => world.nowMs, hold);
   }
 
   /** A KmsNode was deleted by hand: what it listed is forgotten with it. */
@@ -54,6 +57,8 @@ export class Invariants {
 
   /** Called before each write of an operator takes effect. */
   beforeWrite(site: SimulatedSite, before: KubernetesObject | undefined, after: KubernetesObject | undefined): void {
+    this.#volumesKept.beforeWrite(before, after);
+    this.did.set("VolumeDeleted", this.#volumesKept.deleted);
     const kind = (before ?? after)?.kind;
     if (kind === "Pod" && after === undefined) this.#podGoes(site, before?.metadata.name.slice(0, -2) ?? "");
     if (kind === "KmsNode" && after !== undefined)

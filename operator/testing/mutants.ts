@@ -175,6 +175,20 @@ const mutants: readonly Mutant[] = [
     "export function soaked(view: View, candidate: NodeFacts): Blocked[] {",
   ),
   {
+    what: "a volume is kept by no clock that jumps",
+    theme: "clocks",
+    file: "observe/observe.ts",
+    find: "monotonicMs: sources.clock.monotonicMs(),",
+    replace: "monotonicMs: sources.clock.nowMs(),",
+  },
+  {
+    what: "a volume is kept by no clock of another process",
+    theme: "clocks",
+    file: "plan/kept-time.ts",
+    find: "return instance === observed.instance ? keptMs +",
+    replace: "return instance !== observed.site ? keptMs +",
+  },
+  {
     what: "a removal once begun is finished",
     theme: "removals",
     file: "plan/plan.ts",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { KmsCluster } from "../ports/types.ts";
+import { keepsAny } from "./kept-volumes.ts";
 import { Simulation } from "./simulation.ts";
 import type { Theme } from "./themes.ts";
 
@@ -39,7 +40,11 @@ export async function runSchedule(seed: number, setting: ScheduleSetting): Promi
   const world = new Simulation(seed, { ...setting, edits }, edits ? setting.founded : undefined);
   for (let step = 0; step < faultySteps; step++) await world.step(true);
   await world.heal();
-  const steps = await untilRest(world);
+  let steps = await untilRest(world);
+  if (world.sites.some(keepsAny)) {
+    await world.passRetention();
+    steps += await untilRest(world, () => !world.sites.some(keepsAny));
+  }
   const writes = world.writes();
   for (let step = 0; step < calmSteps; step++) await world.step(false);
   world.checkAtRest();
@@ -54,13 +59,13 @@ export async function foundedFleet(setting: ScheduleSetting): Promise<Simulation
   return world;
 }
 
-/** How many steps it took until nobody had anything to do. */
-async function untilRest(world: Simulation): Promise<number> {
+/** How many steps it took until nobody had anything to do, and that was so. */
+async function untilRest(world: Simulation, isDone = () => true): Promise<number> {
   let calm = 0;
   let writes = world.writes();
   for (let steps = 0; steps < mostHealthySteps; steps++) {
     await world.step(false);
-    calm = world.atRest() && world.writes() === writes ? calm + 1 : 0;
+    calm = world.atRest() && isDone() && world.writes() === writes ? calm + 1 : 0;
     if (calm > settledSteps && (await isSettled(world))) return steps;
     writes = world.writes();
   }

@@ -19,6 +19,8 @@ import { SimulatedWatch } from "./simulated-watch.ts";
 
 /** What an informer may lag behind; far below the lease, as in reality. */
 const mostStaleMs = 3_000;
+/** By so much the clock of a process that never jumps is ahead of that of the process before it. */
+const beginningsApartMs = 20 * 60_000;
 const quiet = () => {};
 export const quietLog: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
@@ -44,20 +46,15 @@ export class SimulatedOperator {
   readonly #world: OperatorWorld;
   readonly #seen = new Map<string, Snapshot[]>();
   readonly watch = new SimulatedWatch();
-  /** The clock of the machine that it runs on. */
-  readonly #clock: Clock;
+  /** The clock of the process. */
+  #clock: Clock;
   #lock: LeaseFleetLock;
   #instance = 0;
 
   constructor(site: SimulatedSite, world: OperatorWorld) {
     this.site = site;
     this.#world = world;
-    const { clock } = world;
-    this.#clock = {
-      nowMs: () => clock.nowMs() + site.clockOffsetMs,
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, run) => clock.after(delayMs, run),
-    };
+    this.#clock = this.#newClock();
     this.#lock = this.#newLock();
   }
 
@@ -72,6 +69,7 @@ export class SimulatedOperator {
     this.#instance += 1;
     this.#seen.clear();
     this.watch.relist();
+    this.#clock = this.#newClock();
     this.#lock = this.#newLock();
     this.site.crashAfterWrites = Number.POSITIVE_INFINITY;
   }
@@ -129,6 +127,7 @@ export class SimulatedOperator {
         observe({
           site: this.site.name,
           clock,
+          instance: this.instance,
           views: (wanted) =>
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
@@ -173,7 +172,7 @@ export class SimulatedOperator {
     const known = this.#seen.get(name) ?? [];
     const reachable = this.#world.linked(this.site, other) && known.length > 0;
     const recent = known.filter(
-      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#clock.monotonicMs() - mostStaleMs,
+      ({ atMs }, at) => at === known.length - 1 || atMs >= this.#world.clock.monotonicMs() - mostStaleMs,
     );
     const view = reachable ? pick(this.#world.random, recent) : known.at(-1);
     return {
@@ -182,6 +181,17 @@ export class SimulatedOperator {
       problem: reachable ? undefined : "cut",
       cluster: view?.cluster,
       nodes: this.watch.nodes(other, view?.nodes ?? []),
+    };
+  }
+
+  /** Tells the time of day of its machine; its other clock begins anywhere. */
+  #newClock(): Clock {
+    const { clock } = this.#world;
+    const aheadMs = this.#instance * beginningsApartMs;
+    return {
+      nowMs: () => clock.nowMs() + this.site.clockOffsetMs,
+      monotonicMs: () => clock.monotonicMs() + aheadMs,
+      after: (delayMs, run) => clock.after(delayMs, run),
     };
   }
 

@@ -53,7 +53,8 @@ export function withWorkingSettings(spec: KmsClusterSpec): KmsClusterSpec {
   }));
   const defaults = working(spec.defaults ?? {});
   const hsm = { library: "/good.so", ...defaults.hsm };
-  return { ...spec, sites, defaults: { ...defaults, hsm, storage: { size: "30Gi" } } };
+  const storage = { ...spec.defaults?.storage, size: "30Gi" };
+  return { ...spec, sites, defaults: { ...defaults, hsm, storage } };
 }
 
 /** The document with another entry for a site. */

@@ -122,7 +122,9 @@ export class SimulatedSite {
     const generation = ((before?.metadata.generation as number | undefined) ?? 0) + (changed ? 1 : 0);
     const identity = before?.metadata ?? { uid: `${this.name}-${++this.#uids}`, creationTimestamp: this.#created() };
     const { uid, creationTimestamp } = identity as { uid: string; creationTimestamp: string };
-    const metadata = { ...object.metadata, uid, creationTimestamp, generation };
+    // Labels that others gave stay: a claim has its own from its StatefulSet.
+    const labels = object.metadata.labels ?? before?.metadata.labels;
+    const metadata = { ...object.metadata, ...(labels && { labels }), uid, creationTimestamp, generation };
     const { status: _status, ...rest } = object;
     const stored = { ...before, ...rest, metadata, ...(before?.status === undefined ? {} : { status: before.status }) };
     if (object.kind === "KmsNode") this.putNode(stored as unknown as KmsNode);

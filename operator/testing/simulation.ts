@@ -3,6 +3,7 @@ import { settingsLag } from "../desired/staging.ts";
 import { highestVersion } from "../desired/version.ts";
 import type { Clock, KmsCluster, KmsNode } from "../ports/types.ts";
 import { Invariants } from "./invariants.ts";
+import { retentionMs, withRetention } from "./kept-volumes.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
@@ -45,15 +46,18 @@ export class Simulation {
   readonly #clock: SimulatedClock;
   readonly #invariants: Invariants;
   readonly #options: SimulationOptions;
+  readonly #longestJumpMs: number;
   readonly #workedMs = new Map<SimulatedSite, number>();
   #ids = 0;
 
   constructor(seed: number, options: SimulationOptions, start?: Simulation) {
     this.#random = generator(seed);
     this.#options = options;
+    this.#longestJumpMs = options.theme?.longestJumpMs ?? longestJumpMs;
     this.#clock = new SimulatedClock(start?.nowMs);
     const creationTimestamp = new Date(this.#clock.nowMs()).toISOString();
-    const own = { ...options.cluster, metadata: { ...options.cluster.metadata, creationTimestamp } };
+    const cluster = withRetention(options.cluster);
+    const own = { ...cluster, metadata: { ...cluster.metadata, creationTimestamp } };
     this.#invariants = new Invariants(this);
     this.sites = own.spec.sites.map(({ name }, at) => {
       const site = new SimulatedSite(name, own, (...write) => this.#invariants.beforeWrite(...write));
@@ -110,7 +114,7 @@ export class Simulation {
 
   /** Ends all faults; the administrator puts right what he did wrong. Times that a wrong clock wrote pass by. */
   async heal(): Promise<void> {
-    if (this.story.some((line) => line.includes(" jump "))) await this.#clock.advance(longestJumpMs);
+    if (this.story.some((line) => line.includes(" jump "))) await this.#clock.advance(this.#longestJumpMs);
     for (const site of this.sites) Object.assign(site, { reachable: true, alive: true, clockOffsetMs: 0 });
     for (const operator of this.operators) {
       mendMachines(operator.site);
@@ -150,6 +154,11 @@ export class Simulation {
       ) &&
       this.sites.every((site) => podsAreCurrent(site) && site.leases.holder("keyfleet-bank") === undefined)
     );
+  }
+
+  /** Lets the time pass for which volumes of removed nodes are kept. */
+  async passRetention(): Promise<void> {
+    await this.#clock.advance(retentionMs);
   }
 
   /** What must hold once all is at rest. */
@@ -196,6 +205,8 @@ export class Simulation {
         site.objects.set(`Service/${metadata.name}`, { ...object, status });
       }
       if (kind === "StatefulSet") this.#statefulSet(site, object);
+      if (kind === "Pod" && metadata.labels?.["keyfleet.io/erases"] !== undefined)
+        site.objects.set(`Pod/${metadata.name}`, { ...object, status: { phase: "Succeeded" } });
     }
   }
 
@@ -293,7 +304,8 @@ export class Simulation {
   /** The clocks of a site jump; a second jump may put them right. */
   #jump(site: SimulatedSite): void {
     const isOff = site.clockOffsetMs !== 0;
-    site.clockOffsetMs = isOff && this.#random() < 0.5 ? 0 : Math.round((this.#random() - 0.5) * 2 * longestJumpMs);
+    site.clockOffsetMs =
+      isOff && this.#random() < 0.5 ? 0 : Math.round((this.#random() - 0.5) * 2 * this.#longestJumpMs);
   }
 
   /** A watch of the operator loses one event: the next change of some object of some site. */

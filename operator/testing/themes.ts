@@ -14,6 +14,8 @@ export interface Theme {
   readonly edits: readonly string[];
   /** Soak time once all is mended; a second when absent. */
   readonly soakSeconds?: number;
+  /** Clocks jump by up to so much; 20 minutes when absent. */
+  readonly longestJumpMs?: number;
 }
 
 /** Themes by name: a mutant of the code is looked for where it does harm. */
@@ -74,6 +76,11 @@ export const themes: Readonly<Record<string, Theme>> = {
   farewells: {
     faults: ["lose", "lose", "return", "doubledEvent"],
     edits: ["giveUpLost"],
+  },
+  clocks: {
+    faults: ["jump", "jump", "jump", "restart", "cut"],
+    edits: ["remove", "remove", "add", "swap", "consent"],
+    longestJumpMs: 3 * 86_400_000,
   },
   mistakes: {
     faults: ["restart", "object"],

@@ -70,3 +70,16 @@ export async function operatorProcess(place: Place, { site, name }: OperatorPod)
 async function leaseAt(place: Place, site: string, name: string): Promise<LeaseSpec> {
   return (await objectAt<{ spec: LeaseSpec }>(place, site, "leases", name)).spec;
 }
+
+/** How often an operator has called the API servers of all sites, by verb. */
+export type CallCounts = ReadonlyMap<string, number>;
+
+/** What an operator counts at /metrics of its calls. */
+export async function callsOf(place: Place, { site, name }: OperatorPod): Promise<CallCounts> {
+  const counts = new Map<string, number>();
+  const lines = (await answerOf(place, site, `${name}:8081`, "metrics")).matchAll(
+    /^keyfleet_operator_api_calls_total\{.*verb="(\w+)".*\} (\d+)$/gm,
+  );
+  for (const [, verb = "", count] of lines) counts.set(verb, (counts.get(verb) ?? 0) + Number(count));
+  return counts;
+}

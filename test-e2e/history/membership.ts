@@ -43,8 +43,8 @@ async function comeBack(
   recorder: Recorder,
   { name, sponsor }: { name: string; sponsor: string },
 ): Promise<void> {
-  const { incarnation } = world.node(name).status ?? {};
-  if (incarnation === undefined) throw new Error(`${name} has no incarnation`);
+  // Its key server may have been ended lately, and say nothing yet.
+  const incarnation = await world.node(name).reached("its incarnation", (status) => status.incarnation);
   recorder.deed("consent to come back as a new incarnation for", name);
   world.node(name).edit({ membership: { action: "None", rejoin: incarnation } });
   await world.node(name).reached("a new incarnation", (status) => status.incarnation !== incarnation);

@@ -15,6 +15,7 @@ export const refused: readonly Refused[] = [
   ["pause", "Everything", /spec\.pause/, "Orchestration"],
   ["upgrade.strategy", "Hope", /spec\.upgrade\.strategy/, "RemoveAndRebuild"],
   ["upgrade.approval", "Perhaps", /spec\.upgrade\.approval/, "Manual"],
+  ["upgrade.backupMaxAgeHours", 0, /spec\.upgrade\.backupMaxAgeHours.*greater than or equal to 1/, 24],
   ["upgrade.soakSeconds", -1, /spec\.upgrade\.soakSeconds.*greater than or equal to 0/, 60],
   ["upgrade.windows", [{ cron: "at night", duration: "4h" }], /spec\.upgrade\.windows\[0\]\.cron/],
   ["upgrade.windows", [{ cron: "0 2 * * 6", duration: "4 hours" }], /spec\.upgrade\.windows\[0\]\.duration/],
@@ -186,6 +187,15 @@ export function doubtful({ site, other, next }: { site: string; other: string; n
       },
       status: new RegExp(`the upgrade to ${next.replaceAll(".", "\\.")} waits for approval`),
       remedy: /set spec\.upgrade\.requests\.approve to a value that was not used before/,
+    },
+    {
+      what: "a version that wants a fresh backup",
+      change: (spec) => {
+        spec.version = next;
+        spec.upgrade = { backupMaxAgeHours: 24 };
+      },
+      status: /begins only with a backup that is at most 24 h old; none is told/,
+      remedy: /annotate kms \S+ keyfleet\.io\/backed-up-at=/,
     },
     {
       what: "a version while all is paused",

@@ -1,0 +1,93 @@
+import type { KubernetesObject } from "../ports/types.ts";
+import { aCluster, type NodeInTest, replaced } from "../testing/builders.ts";
+import { type Case, checkCases } from "../testing/cases.ts";
+import { askingForRestart, madeAnew, oldPod, without } from "../testing/worlds.ts";
+
+const heldFor = (operation: string, node: string) => ({ heldByMe: true, holder: "dc1", operation, node });
+
+/** A member that keeps its settings when the specification names it no more. */
+const configured: NodeInTest = {
+  stage: "member",
+  spec: { settings: { hsm: { ...aCluster().spec.defaults?.hsm, keyLabel: "bank-dc1-b" } } },
+};
+
+const restarts: readonly Case[] = [
+  [
+    "gives a node that does not serve a pod of the newest specification at once",
+    {
+      nodes: { "dc1-a": { stage: "member", serving: false } },
+      unreachable: ["dc2"],
+      objects: oldPod("dc1-a", "False"),
+    },
+    ["delete Pod dc1-a-0"],
+  ],
+  [
+    "restarts a node that serves only under the lock",
+    { objects: oldPod("dc1-a", "True") },
+    ["lock for restart of dc1-a"],
+  ],
+  [
+    "restarts a node under the lock while all others serve",
+    { objects: oldPod("dc1-a", "True"), lock: heldFor("restart", "dc1-a") },
+    ["delete Pod dc1-a-0"],
+  ],
+  [
+    "does not restart a node while another is down",
+    { nodes: { "dc2-b": { stage: "member", serving: false } }, objects: oldPod("dc1-a", "True") },
+    [],
+    ["fleetKeepsServing dc1-a"],
+  ],
+  [
+    "restarts a node whose account was deleted and made again, because its token died with the old one",
+    { objects: madeAnew("ServiceAccount", "dc1-a"), lock: heldFor("restart", "dc1-a") },
+    ["delete Pod dc1-a-0"],
+  ],
+  [
+    "does not restart a node over and over for an account that a wrong clock has dated into the future",
+    { objects: madeAnew("ServiceAccount", "dc1-a"), nowMs: Date.parse("2026-03-01T11:29:00Z") },
+    [],
+  ],
+  [
+    "restarts no member that the specification dropped: it leaves with the pod that it has",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": configured }, objects: oldPod("dc1-b", "True") },
+    ["lock for remove of dc1-b"],
+  ],
+  [
+    "restarts a member that the specification dropped and that would not hear that it leaves",
+    { cluster: without("dc1", "dc1-b"), nodes: { "dc1-b": configured }, objects: madeAnew("ServiceAccount", "dc1-b") },
+    ["lock for restart of dc1-b"],
+  ],
+  [
+    "gives the lock back of a member that the specification dropped before it was restarted",
+    {
+      cluster: without("dc1", "dc1-b"),
+      nodes: { "dc1-b": configured },
+      objects: oldPod("dc1-b", "True"),
+      lock: heldFor("restart", "dc1-b"),
+    },
+    ["unlock"],
+  ],
+  ["gives the lock back after the restart", { lock: heldFor("restart", "dc1-a") }, ["unlock"]],
+  [
+    "keeps the lock while the old pod drains: it is Ready, but on its way out",
+    { lock: heldFor("restart", "dc1-a"), objects: replaced("Pod", "dc1-a-0", onItsWayOut) },
+    [],
+    [],
+  ],
+  [
+    "restarts a node that asks for it, once",
+    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T11:00:00Z") } } } },
+    ["lock for restart of dc1-a"],
+  ],
+  [
+    "does not restart a node for what it said before its pod began",
+    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T09:00:00Z") } } } },
+    [],
+  ],
+];
+
+checkCases({ restarts });
+
+function onItsWayOut(pod: KubernetesObject): KubernetesObject {
+  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };
+}
