@@ -196,6 +196,16 @@ const joining: readonly Case[] = [
     [],
   ],
   [
+    "makes no joiner a member while it has no pod",
+    {
+      others: "waiting",
+      nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") },
+      lock: heldFor("join", "dc1-b"),
+      objects: replaced("Pod", "dc1-b-0"),
+    },
+    [],
+  ],
+  [
     "resumes a join after a crash by taking the lock again",
     { others: "waiting", nodes: { "dc1-a": "member", "dc1-b": caughtUp("dc1-b") } },
     ["lock for join of dc1-b"],

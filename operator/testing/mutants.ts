@@ -96,13 +96,6 @@ const mutants: readonly Mutant[] = [
     replace: "(facts.serving || (facts.serving && comesUp(observed, facts)) || tried)",
   },
   {
-    what: "a node joins with a pod of its newest settings",
-    theme: "settings",
-    file: "plan/pod-revision.ts",
-    find: "  if (facts.external) return true;",
-    replace: "  if (facts.name.length > 0) return true;",
-  },
-  {
     what: "a node that did not come back is corrected under the lock",
     theme: "accidents",
     file: "plan/lock.ts",
