@@ -31,15 +31,10 @@ export const settleLock: FleetPolicy = (view) => {
   return stillWanted && isJoin ? undefined : releaseLock("nothing is left to do under it");
 };
 
-/** Waits for the node, unless something newer may help it; what a roll took down gets that under the same lock. */
+/** Waits for the node, unless something newer may help it. That it gets under the same lock; what joined, another version later. */
 function whileDown(view: View, node: NodeFacts, isRoll: boolean): FleetStep | undefined {
-  if (node.serving || !hasBetter(view, node)) return waitForRecovery(view, node);
-  return isRoll ? correct(view, node) : undefined;
-}
-
-/** Whether a step can give the node something newer; what just joined gets new settings without one. */
-function hasBetter(view: View, node: NodeFacts): boolean {
-  return rolls.has(view.observed.lock.operation ?? "") ? lags(view, node) : lagsVersion(view, node);
+  if (node.serving || !lags(view, node)) return waitForRecovery(view, node);
+  return isRoll || !lagsVersion(view, node) ? correct(view, node) : undefined;
 }
 
 function isPending(view: View, node: NodeFacts): boolean {

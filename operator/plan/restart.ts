@@ -5,7 +5,7 @@ import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
 import { podIsOld } from "./pod-revision.ts";
-import { lags } from "./roll.ts";
+import { lags, nextToRoll } from "./roll.ts";
 import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
 import { windowOpen } from "./windows.ts";
@@ -19,7 +19,8 @@ export const restartIdle: LocalPolicy = (view) =>
 /** A member that serves with a pod out of date is restarted under the lock, one at a time, while the others serve. */
 export const restartOne: FleetPolicy = (view) => {
   const node = nextToRestart(view);
-  if (node === undefined) return undefined;
+  // Nobody is restarted while another does not serve: what that one is to get comes first (plan/roll.ts).
+  if (node === undefined || nextToRoll(view)?.serving === false) return undefined;
   const doing = `restarting ${node.name}`;
   const { lock } = view.observed;
   const inHand = lock.heldByMe && lock.node === node.name;

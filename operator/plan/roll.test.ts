@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KmsCluster } from "../ports/types.ts";
 import {
   aCluster,
   aCondition,
   anObserved,
+  aPod,
   desiredInTest,
   inWords,
   type NodeInTest,
   nowMs,
+  replaced,
   type WorldInTest,
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
@@ -351,6 +354,57 @@ for (const [sentence, world, does] of withOldSettings)
     const observed = { ...anObserved(world), cluster: badHsm };
     const words = inWords(planNext(desiredInTest(observed), observed, () => undefined)).does;
     assert.deepEqual(words.sort(), [...does].sort());
+  });
+
+/** dc1-a was given settings, serves with the pod before and waits for its restart; dc1-b does not serve, since then. */
+const oneOfTwoWaits = (downSince: string): WorldInTest => ({
+  nodes: {
+    "dc1-a": { stage: "member", annotations: { "keyfleet.io/rolling": "0.1.0" } },
+    "dc1-b": {
+      ...{ stage: "member", serving: false },
+      status: {
+        conditions: [{ ...aCondition("Serving", "False", "RootOfTrustUnavailable"), lastTransitionTime: downSince }],
+      },
+    },
+  },
+  objects: replaced("Pod", "dc1-a-0", (pod) => aPod("dc1-a", pod.status as Record<string, unknown>, "revision-0")),
+});
+const longDown = "2026-03-01T11:50:00Z";
+const ownOfTheOther = aCluster(({ spec }) => {
+  const [site] = spec.sites;
+  if (site !== undefined)
+    site.nodes = [{ name: "dc1-a" }, { name: "dc1-b", settings: { hsm: { library: "/own.so" } } }];
+});
+for (const [sentence, cluster, world, does] of [
+  [
+    "when the document has overtaken it, the other first gets what may mend it",
+    badHsm,
+    oneOfTwoWaits(justNow),
+    ["lock for settings of dc1-b"],
+  ],
+  ["the other is waited for while it may come back by itself", ownOfTheOther, oneOfTwoWaits(justNow), []],
+  [
+    "the other first gets what may mend it when it does not come back by itself",
+    ownOfTheOther,
+    oneOfTwoWaits(longDown),
+    ["lock for settings of dc1-b"],
+  ],
+  [
+    "the lock is given back for that",
+    ownOfTheOther,
+    { ...oneOfTwoWaits(longDown), lock: held("settings", "dc1-a") },
+    ["unlock"],
+  ],
+  [
+    "one that has joined gets under the lock of its join what may mend it",
+    badHsm,
+    { ...oneOfTwoWaits(justNow), lock: held("join", "dc1-b") },
+    ["dc1-b: Member"],
+  ],
+] as const satisfies readonly (readonly [string, KmsCluster, WorldInTest, readonly string[]])[])
+  test(`a step of a node that serves, while another does not: ${sentence}`, () => {
+    const observed = { ...anObserved(world), cluster };
+    assert.deepEqual(inWords(planNext(desiredInTest(observed), observed, () => undefined)).does, does);
   });
 
 test("a node that gets them at once is marked as one whose step is not over, which other sites see", () => {

@@ -13,6 +13,9 @@ import { neededMembers, othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 import { windowOpen } from "./windows.ts";
 
+/** A node that has not served for longer than this does not come back by itself. */
+const comebackPatienceMs = 120_000;
+
 /**
  * Brings members to the wanted version and settings, one at a time: those that do not serve first, then by turns of the
  * sites. The lock is given back when the node has recovered (plan/lock.ts); the next one begins after the soak time.
@@ -77,9 +80,9 @@ export function nextToRoll(view: View): NodeFacts | undefined {
   const { lock } = view.observed;
   const pending = view.desired.fleet.nodes.filter((node) => node.counts && isManaged(node) && rollPending(view, node));
   const inHand = pending.find(({ name, local }) => local && lock.heldByMe && lock.node === name);
-  const rolling = pending.filter(isRolling);
-  const down = pending.filter(({ serving, siteReachable }) => !serving && siteReachable);
-  if (inHand !== undefined || rolling.length + down.length > 0) return inHand ?? rolling[0] ?? down[0];
+  const begun = inHand ?? pending.find(isRolling);
+  const down = pending.find(({ serving, siteReachable }) => !serving && siteReachable);
+  if (begun !== undefined || down !== undefined) return firstOf(view, begun, down);
   const last = lastRolled(view)?.site;
   const left = (site: string) => pending.filter((node) => node.site === site).length;
   const elsewhere = pending.filter(({ site }) => site !== last);
@@ -88,6 +91,17 @@ export function nextToRoll(view: View): NodeFacts | undefined {
     (best, node) => (best === undefined || left(node.site) > left(best.site) ? node : best),
     undefined,
   );
+}
+
+/**
+ * What was begun comes first. But one that serves is not restarted while another does not, which must not wait for it in
+ * turn: not for a step that the document has overtaken, and for no longer than a node needs that comes back by itself.
+ */
+function firstOf(view: View, begun: NodeFacts | undefined, down: NodeFacts | undefined): NodeFacts | undefined {
+  if (begun === undefined || down === undefined || !begun.serving) return begun ?? down;
+  const since = Date.parse(conditionOf(down.node, "Serving")?.lastTransitionTime ?? "");
+  const comesBack = view.observed.nowMs - since < comebackPatienceMs;
+  return lags(view, begun) || !comesBack ? down : begun;
 }
 
 /** The node of an appliance or a virtual machine is never restarted: its administrator upgrades it. */

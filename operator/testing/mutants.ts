@@ -99,7 +99,7 @@ const mutants: readonly Mutant[] = [
     what: "a node that did not come back is corrected under the lock",
     theme: "accidents",
     file: "plan/lock.ts",
-    find: "return isRoll ? correct(view, node) : undefined;",
+    find: "return isRoll || !lagsVersion(view, node) ? correct(view, node) : undefined;",
     replace: 'return isRoll && node.name === "" ? correct(view, node) : undefined;',
   },
   {
