@@ -1,5 +1,6 @@
 import type { Observed } from "../ports/types.ts";
 import type { NodeFacts } from "./facts.ts";
+import { copiesOf } from "./upgrade-requests.ts";
 
 /** Annotation of the KmsCluster, in any site: nodes (with commas) that may wipe their volume and join anew. */
 export const rejoinAnnotation = "keyfleet.io/rejoin";
@@ -11,7 +12,7 @@ export const rebuildAnnotation = "keyfleet.io/rebuild";
 /** Whether a node that has departed may wipe its volume: somebody consented, or it left for that purpose. */
 export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "name" | "node">): boolean {
   if (node?.metadata.annotations?.[rebuildAnnotation] !== undefined) return true;
-  const copies = [observed.cluster, ...observed.sites.map(({ cluster }) => cluster)];
+  const copies = copiesOf(observed);
   const named = copies.flatMap((copy) => copy?.metadata.annotations?.[rejoinAnnotation]?.split(",") ?? []);
   return named.some((one) => one.trim() === name);
 }

@@ -1,11 +1,11 @@
 import type { NodeEntry, SiteEntry } from "@keyfleet/crds/kms-cluster.ts";
 import type { Condition, KmsNode, Member } from "@keyfleet/crds/kms-node.ts";
 import type { NodeConditionType } from "@keyfleet/crds/reasons.ts";
-import type { KmsCluster, KubernetesObject, Observed, SiteView } from "../ports/types.ts";
+import type { KubernetesObject, Observed, SiteView } from "../ports/types.ts";
 import { isContradicted } from "./contradiction.ts";
 import { listedMembers } from "./listed.ts";
 import { outStanding, type Standing } from "./standing.ts";
-import { targetVersion } from "./upgrade-requests.ts";
+import { copiesOf, targetVersion } from "./upgrade-requests.ts";
 import { compareVersions, highestVersion } from "./version.ts";
 
 /** What is known of one node, wanted or left over. */
@@ -96,7 +96,7 @@ export function viewOf(observed: Observed, site: string): SiteView | undefined {
 
 function identities(observed: Observed): string[] {
   const ofNodes = observed.sites.flatMap((site) => site.nodes.map(identityOf));
-  const clusters: (KmsCluster | undefined)[] = [observed.cluster, ...observed.sites.map((site) => site.cluster)];
+  const clusters = copiesOf(observed);
   const ids = [...ofNodes, ...clusters.map((cluster) => cluster?.status?.clusterId)];
   return [...new Set(ids.filter((id): id is string => id !== undefined))];
 }

@@ -22,9 +22,15 @@ export function targetVersion(observed: Observed, level: string | undefined): st
 export function boundVersion(observed: Observed, kind: VersionRequest): string | undefined {
   const value = observed.cluster.spec.upgrade?.requests?.[kind];
   if (value === undefined || value === "") return undefined;
-  const copies = [observed.cluster, ...observed.sites.map(({ cluster }) => cluster)];
-  const handled = copies.map((copy) => copy?.status?.upgrade?.[kind]).find((one) => one?.value === value);
+  const handled = copiesOf(observed)
+    .map((copy) => copy?.status?.upgrade?.[kind])
+    .find((one) => one?.value === value);
   return handled?.version ?? observed.cluster.spec.version;
+}
+
+/** Every site's copy of the document, as far as it was seen, this site's first: what is told in any one of them is told. */
+export function copiesOf({ cluster: own, sites }: Observed): (KmsCluster | undefined)[] {
+  return [own, ...sites.map(({ cluster }) => cluster)];
 }
 
 /** What the status keeps of the requests, so that they are handled once. Undefined when there never was one. */

@@ -1,11 +1,11 @@
+import { copiesOf } from "../desired/upgrade-requests.ts";
 import { compareVersions } from "../desired/version.ts";
+import { clockDifferenceMs } from "./roll-gates.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** Whoever makes backups writes here, on the KmsCluster of any site, when the last one was made (RFC 3339). */
 export const backupMark = "keyfleet.io/backed-up-at";
 const hourMs = 3_600_000;
-/** Clocks of two sites differ by less, unless one is wrong. */
-const clockDifferenceMs = 60_000;
 
 /**
  * An upgrade begins only with a backup that is not older than spec.upgrade.backupMaxAgeHours. One that has begun goes on,
@@ -35,7 +35,7 @@ export function freshBackup(view: View): Blocked[] {
 
 /** What any site's copy says, when it is a time and not one that is yet to come. */
 function toldTimes({ observed }: View): number[] {
-  return [observed.cluster, ...observed.sites.map(({ cluster }) => cluster)]
+  return copiesOf(observed)
     .map((copy) => Date.parse(copy?.metadata.annotations?.[backupMark] ?? ""))
     .filter((ms) => ms <= observed.nowMs + clockDifferenceMs);
 }

@@ -8,7 +8,7 @@ import type { Blocked, View } from "./types.ts";
 /** How long an upgraded node must serve before the next one, unless spec.upgrade.soakSeconds says otherwise. */
 const defaultSoakSeconds = 30;
 /** Clocks of two sites differ by less, unless one is wrong. */
-const clockDifferenceMs = 60_000;
+export const clockDifferenceMs = 60_000;
 
 /** One minor step at a time, and never back behind the features that the fleet already uses. */
 export function versionStep(view: View): Blocked[] {

@@ -15,6 +15,7 @@ const mostBlocked = 64;
 export function fleetStatus(view: View, plan: Plan): KmsClusterStatus {
   const { cluster } = view.observed;
   const { clusterIds } = view.desired.fleet;
+  const told = toldElsewhere(view);
   const nodeStatus = nodeStatuses(view);
   const wantedNames = new Set(cluster.spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name)));
   const wanted = nodeStatus.filter(({ name }) => wantedNames.has(name));
@@ -28,11 +29,11 @@ export function fleetStatus(view: View, plan: Plan): KmsClusterStatus {
     nodes,
     sites: `${reached}/${cluster.spec.sites.length}`,
     ...(versions.length === 0 ? {} : { version: versions.join(",").slice(0, 64) }),
-    message: statusMessage(view, plan, nodes).slice(0, longestMessage),
+    message: statusMessage(view, plan, { nodes, told }).slice(0, longestMessage),
     ...handled(view),
     siteStatus: siteStatuses(view),
     nodeStatus,
-    blockedBy: allBlocked(view, plan),
+    blockedBy: allBlocked(view, plan, told),
     conditions: fleetConditions(view, plan),
   };
 }
@@ -47,12 +48,15 @@ function keptId(view: View): { clusterId?: string } {
   return clusterId === undefined ? {} : { clusterId };
 }
 
-function statusMessage(view: View, plan: Plan, nodes: string): string {
+function statusMessage(
+  view: View,
+  plan: Plan,
+  { nodes, told }: { readonly nodes: string; readonly told: readonly BlockedBy[] },
+): string {
   const { observed, desired } = view;
-  const told = toldElsewhere(view);
-  const first = causeElsewhere(plan, told) ?? plan.blocked[0] ?? told[0];
-  const busy =
-    plan.doing !== undefined && !plan.doing.startsWith("waiting") && causeElsewhere(plan, told) === undefined;
+  const cause = causeElsewhere(plan, told);
+  const first = cause ?? plan.blocked[0] ?? told[0];
+  const busy = plan.doing !== undefined && !plan.doing.startsWith("waiting") && cause === undefined;
   const away = observed.cluster.spec.sites
     .filter(({ name }) => !viewOf(observed, name)?.reachable)
     .map(({ name }) => `site ${name} is not reachable`)
@@ -102,11 +106,11 @@ function siteStatuses(view: View): SiteStatus[] {
 }
 
 /** This site's own view first; of what is told elsewhere only what it does not know by itself. */
-function allBlocked(view: View, plan: Plan): BlockedBy[] {
+function allBlocked(view: View, plan: Plan, told: readonly BlockedBy[]): BlockedBy[] {
   const own = plan.blocked.map((blocked) => blockedBy(view, blocked));
   const known = new Set(own.map(({ gate, subject }) => `${gate}/${subject}`));
-  const told = toldElsewhere(view).filter(({ gate, subject }) => !known.has(`${gate}/${subject}`));
-  return [...own, ...told].slice(0, mostBlocked);
+  const more = told.filter(({ gate, subject }) => !known.has(`${gate}/${subject}`));
+  return [...own, ...more].slice(0, mostBlocked);
 }
 
 /** `since` stays as long as the same gate is closed by the same subject, whatever the message says. */

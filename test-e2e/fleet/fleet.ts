@@ -43,6 +43,14 @@ export function isServing(node: KmsNode | undefined): boolean {
   return conditionOf(node?.status, "Serving")?.status === "True";
 }
 
+/** Names of the nodes of these sites that run a version and serve. */
+export async function servingWith(place: Place, version: string, sites: readonly string[]): Promise<string[]> {
+  return (await allNodes(place, sites))
+    .filter(({ status }) => status?.version === version)
+    .filter(isServing)
+    .map(({ metadata }) => metadata.name);
+}
+
 /** "4/6 dc1-a joins" of a site, for progress and messages. */
 export async function statusLine(place: Place, site: string): Promise<string> {
   const { status } = await clusterAt(place, site);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../fleet/await.ts";
 import { editDocument } from "../fleet/document.ts";
-import { allNodes, isServing } from "../fleet/fleet.ts";
+import { allNodes, servingWith } from "../fleet/fleet.ts";
 import { type Load, underLoad } from "../fleet/load.ts";
 import { servingAt } from "../fleet/outages.ts";
 import { waitUntilTold } from "../fleet/say.ts";
@@ -91,11 +91,8 @@ async function siteInHand(): Promise<string> {
 }
 
 /** Nodes that run the next version and serve, in these sites. */
-async function upgraded(sites: readonly string[] = place.sites.names): Promise<string[]> {
-  return (await allNodes(place, sites))
-    .filter(({ status }) => status?.version === next)
-    .filter(isServing)
-    .map(({ metadata }) => metadata.name);
+function upgraded(sites: readonly string[] = place.sites.names): Promise<string[]> {
+  return servingWith(place, next, sites);
 }
 
 function others(site: string): string[] {

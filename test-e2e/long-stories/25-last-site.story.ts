@@ -10,6 +10,7 @@ import {
   endpoints,
   isServing,
   nodesAt,
+  servingWith,
   waitForAllServing,
   waitUntilEqual,
 } from "../fleet/fleet.ts";
@@ -92,9 +93,6 @@ test("both sites come back with the older version and the older document: they a
 });
 
 /** Nodes that run the next version and serve, in these sites. */
-async function upgraded(sites: readonly string[] = place.sites.names): Promise<string[]> {
-  return (await allNodes(place, sites))
-    .filter(({ status }) => status?.version === next)
-    .filter(isServing)
-    .map(({ metadata }) => metadata.name);
+function upgraded(sites: readonly string[] = place.sites.names): Promise<string[]> {
+  return servingWith(place, next, sites);
 }
