@@ -167,7 +167,7 @@ const chaCha20: Kind = {
   makeIv: ({ nonces }) => nonces.next(12),
   start: (r, nonceBytes) => {
     const iv = Buffer.alloc(16);
-    iv.writeUInt32LE(r.parameters.initialCounterValue ?? 0, 0);
+    iv.writeUInt32LE((r.parameters.initialCounterValue ?? 0) >>> 0, 0);
     iv.set(nonceBytes, 16 - nonceBytes.length);
     return keystream(r, chaChaName(r.key, "chacha20"), iv);
   },

@@ -37,7 +37,8 @@ export function ecdsaSignDigest(key: KeyObject, digest: Buffer): Buffer {
 /** Whether a DER signature is one of the digest: public numbers only. */
 export function ecdsaVerifyDigest(key: KeyObject, digest: Buffer, signature: Buffer): boolean {
   const { numbers } = curveOf(key);
-  const parts = signatureParts(signature);
+  // Far more than two numbers of the curve: reading it would take longer than refusing it.
+  const parts = signature.length > 4 * numbers.bytes ? undefined : signatureParts(signature);
   if (parts === undefined) return false;
   const { r, s } = parts;
   if (r <= 0n || r >= numbers.n || s <= 0n || s >= numbers.n) return false;

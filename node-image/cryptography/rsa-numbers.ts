@@ -25,6 +25,8 @@ export interface GivenRsa {
 }
 
 const modulusMaxBytes = 1_024;
+/** Bases that are tried: each finds the factors of a real key at least every second time. */
+const attempts = 32;
 
 /** The whole key. The numbers are not secret from this process, which reads them once; nobody else can time it. Throws Refusal. */
 export function completeRsa(given: GivenRsa): RsaNumbers {
@@ -39,7 +41,8 @@ export function completeRsa(given: GivenRsa): RsaNumbers {
       return ordered(one, modulus / one);
     }
     const [e, d] = [read(given.publicExponent), read(given.privateExponent)];
-    if (e === undefined || d === undefined) throw incomplete();
+    // Both are smaller than the modulus (RFC 8017, 3); larger ones would be long to work with.
+    if (e === undefined || d === undefined || e >= modulus || d >= modulus) throw incomplete();
     return factors(modulus, e * d - 1n);
   }
   const order = ((p - 1n) * (q - 1n)) / greatestCommonDivisor(p - 1n, q - 1n);
@@ -61,7 +64,7 @@ function factors(n: bigint, multiple: bigint): [bigint, bigint] {
     odd /= 2n;
     twos += 1;
   }
-  for (let attempt = 0; attempt < 64 && odd > 0n; attempt++) {
+  for (let attempt = 0; attempt < attempts && odd > 0n; attempt++) {
     let y = power(toNumber(randomFillSync(Buffer.alloc(16))) + 2n, odd, n);
     for (let step = 0; step < twos; step++) {
       const square = (y * y) % n;
@@ -71,6 +74,8 @@ function factors(n: bigint, multiple: bigint): [bigint, bigint] {
       }
       y = square;
     }
+    // The exponents are not of this modulus: no other base would show more.
+    if (y !== 1n) throw incomplete();
   }
   throw incomplete();
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { outcomeText, runPool, sumOf } from "./pool.ts";
 import { runFuzzer, summaryText } from "./runner.ts";
 import { Finding, stream, targets } from "./targets.ts";
 
@@ -17,6 +18,19 @@ for (const name of Object.keys(targets)) {
     assert.ok(report.coverage.covered / report.coverage.bytes > 0.2, "the inputs reach too little of the code");
   });
 }
+
+test("targets run two at once in processes of their own; one that ends without a report is a finding", async (context) => {
+  context.diagnostic(`KEYFLEET_SEED=${seed}`);
+  const told: string[] = [];
+  const runs = ["ttlv", "reader"].map((target) => ({ target, inputs: 300, seed }));
+  const outcomes = await runPool(runs, 2, ({ target }) => void told.push(target));
+  assert.deepEqual(told.toSorted(), ["reader", "ttlv"]);
+  assert.equal(sumOf(outcomes, 1).text, "600 inputs in 1 s, 0 findings");
+  // A module that does nothing stands for a target whose process crashed.
+  const lost = await runPool(runs.slice(1), 1, () => undefined, new URL("identifiers.ts", import.meta.url));
+  assert.match(lost.map(outcomeText).join(), /^reader: 1 finding\n\nits process ended with 0 and no report$/);
+  assert.equal(sumOf(lost, 1).findings, 1);
+});
 
 test("the fuzzer finds what is wrong: a target that breaks its rule is told with its input", async () => {
   const { fuzz } = await import("./fuzzer.ts");

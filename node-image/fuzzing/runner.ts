@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Folder with OASIS test cases (XML) whose requests are seeds too. */
   readonly seedFolder?: string;
+  /** Takes a line about once a minute, on how far the run is. */
+  readonly progress?: (line: string) => void;
 }
 
 /** An input that takes more processor time than this hangs, and so does one that waits longer: on a busy machine those differ. */
@@ -21,6 +23,7 @@ const hangMs = 600_000;
 /** Heap of the thread: an input that needs more ends the thread, and is found. */
 const heapMaxMib = 256;
 const inputBytesMax = 256 * 1024;
+const progressMs = 60_000;
 
 /** Runs the fuzzer in a thread that may hang, crash or run out of memory: each is a finding, with the input that did it. */
 export async function runFuzzer(options: RunOptions): Promise<Report> {
@@ -33,6 +36,7 @@ export async function runFuzzer(options: RunOptions): Promise<Report> {
   });
   const memory = watchMemory();
   const hang = watchProgress(shared);
+  const telling = setInterval(() => options.progress?.(progressText(options, shared)), progressMs);
   const { promise, resolve, reject } = Promise.withResolvers<WorkerReport>();
   worker.once("message", resolve);
   worker.once("error", (error) => reject(ended(`the thread ended: ${error.message}`, shared)));
@@ -41,10 +45,17 @@ export async function runFuzzer(options: RunOptions): Promise<Report> {
   try {
     return { ...(await promise), seed, peakMib: memory.peakMib() };
   } finally {
+    clearInterval(telling);
     hang.stop();
     memory.stop();
     await worker.terminate();
   }
+}
+
+/** Runs are more than inputs: what may reach new code is tried again, to know which input does. */
+function progressText({ target, inputs }: RunOptions, shared: SharedArrayBuffer): string {
+  const runs = Atomics.load(new Int32Array(shared, 0, 2), 0);
+  return `${target}: ${runs} runs so far, for ${inputs} inputs`;
 }
 
 function ended(problem: string, shared: SharedArrayBuffer): Error {

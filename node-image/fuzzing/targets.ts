@@ -4,7 +4,7 @@ import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { json, xml } from "../kmip/vocabulary.ts";
 import { messageReader } from "../listen/message-reader.ts";
-import { findItem } from "../testing/items.ts";
+import { childrenOf } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
@@ -37,6 +37,8 @@ export class Finding extends Error {}
 const messageBytesMax = 64 * 1024;
 const messagesMax = 32;
 const generalFailure = 0x100;
+/** One for all sessions: it keeps nothing of them. */
+const keyring = testKeyring();
 const alice: Caller = { identity: "CN=alice", subject: "CN=alice" };
 
 /** A stream of messages in TTLV. */
@@ -121,21 +123,35 @@ function decoding(input: Buffer): void {
 function reading(input: Buffer): void {
   const whole = messagesOf(input, input.length || 1);
   const pieces = messagesOf(input, 1 + ((input[input.length - 1] ?? 0) % 37));
-  if (whole.join() !== pieces.join()) throw new Finding(`messages depend on how they arrive: ${whole} or ${pieces}`);
+  const same = whole.length === pieces.length && whole.every((each, at) => each.equals(pieces[at] as Buffer));
+  if (same) return;
+  const [one, other] = [whole, pieces].map((each) => each.map((bytes) => bytes.toString("hex")).join());
+  throw new Finding(`messages depend on how they arrive: ${one} or ${other}`);
 }
 
-function messagesOf(stream: Buffer, pieceBytes: number): string[] {
+const notKmip = Buffer.from("not KMIP");
+
+/** The messages of a stream that comes in pieces; what is no message ends them. */
+function messagesOf(stream: Buffer, pieceBytes: number): Buffer[] {
   const reader = messageReader(messageBytesMax);
-  const found: string[] = [];
-  for (let at = 0; at < stream.length; at += pieceBytes) {
-    reader.push(Buffer.from(stream.subarray(at, at + pieceBytes)));
+  const found: Buffer[] = [];
+  // One copy for all pieces: the reader owns, and zeroes, what it is given, and pieces have no byte in common.
+  const own = Buffer.from(stream);
+  for (let at = 0; at < own.length; at += pieceBytes) {
+    reader.push(own.subarray(at, at + pieceBytes));
     for (let next = reader.next(); next !== undefined; next = reader.next()) {
-      if (next instanceof Error) return [...found, "not KMIP"];
-      found.push(next.toString("hex"));
+      if (next instanceof Error) return [...found, notKmip];
+      found.push(next);
     }
   }
   return found;
 }
+
+/**
+ * The General Failures that the OASIS test cases ask for (CS-BC-M-GCM-1, CS-BC-M-CHACHA20POLY1305-1, QS-M-2): their messages say
+ * what is wrong, so that the log need not.
+ */
+const foreseen = /^(Tag Length must be one of|This key is not Quantum Safe)/;
 
 /** Every message is answered by a message, and no failure is one that nobody foresaw. */
 async function session(input: Buffer): Promise<void> {
@@ -143,7 +159,7 @@ async function session(input: Buffer): Promise<void> {
   let made = 0;
   const handler = kmipHandler({
     store: memoryStore(),
-    keyring: testKeyring(),
+    keyring,
     now: () => new Date(1_767_225_600_000),
     newId: () => identifierAt(made++),
     log: (fields) => {
@@ -155,8 +171,11 @@ async function session(input: Buffer): Promise<void> {
     const item = decode(answer);
     if (item.tag !== tag.ResponseMessage) throw new Finding("the answer is no Response Message");
     if (unforeseen.length > 0) throw new Finding(`unforeseen failure: ${unforeseen[0]}`);
-    if (findItem(item, tag.ResultReason)?.value === generalFailure)
-      throw new Finding("a General Failure without a line in the log");
+    for (const result of childrenOf(item, tag.BatchItem)) {
+      const [reason, words] = [tag.ResultReason, tag.ResultMessage].map((each) => childrenOf(result, each)[0]?.value);
+      if (reason === generalFailure && !foreseen.test(String(words)))
+        throw new Finding(`a General Failure without a line in the log: ${words}`);
+    }
     if (message.some((byte) => byte !== 0)) throw new Finding("the request's bytes are still in memory");
   }
 }

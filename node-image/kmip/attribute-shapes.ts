@@ -15,6 +15,7 @@ import {
   interval,
   longInteger,
   NotInVersion,
+  natural,
   type Reading,
   type Shape,
   text,
@@ -30,17 +31,17 @@ export const cryptographicParameters = structure({
   digitalSignatureAlgorithm: optional(tag.DigitalSignatureAlgorithm, enumeration(known.digitalSignatureAlgorithm), 12),
   cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm), 12),
   randomIv: optional(tag.RandomIV, boolean, 12),
-  ivLength: optional(tag.IVLength, integer, 12),
-  tagLength: optional(tag.TagLength, integer, 12),
-  fixedFieldLength: optional(tag.FixedFieldLength, integer, 12),
-  invocationFieldLength: optional(tag.InvocationFieldLength, integer, 12),
-  counterLength: optional(tag.CounterLength, integer, 12),
+  ivLength: optional(tag.IVLength, natural, 12),
+  tagLength: optional(tag.TagLength, natural, 12),
+  fixedFieldLength: optional(tag.FixedFieldLength, natural, 12),
+  invocationFieldLength: optional(tag.InvocationFieldLength, natural, 12),
+  counterLength: optional(tag.CounterLength, natural, 12),
   initialCounterValue: optional(tag.InitialCounterValue, integer, 12),
-  saltLength: optional(tag.SaltLength, integer, 14),
+  saltLength: optional(tag.SaltLength, natural, 14),
   maskGenerator: optional(tag.MaskGenerator, enumeration(known.maskGenerator), 14),
   maskGeneratorHashingAlgorithm: optional(tag.MaskGeneratorHashingAlgorithm, enumeration(known.hashingAlgorithm), 14),
   pSource: optional(tag.PSource, hexBytes, 14),
-  trailerField: optional(tag.TrailerField, integer, 14),
+  trailerField: optional(tag.TrailerField, natural, 14),
 });
 
 const distinguishedName = {
@@ -68,14 +69,14 @@ const shapes: Readonly<
   }),
   "Object Type": enumeration(known.objectType),
   "Cryptographic Algorithm": enumeration(known.cryptographicAlgorithm),
-  "Cryptographic Length": integer,
+  "Cryptographic Length": natural,
   "Cryptographic Parameters": cryptographicParameters,
   "Cryptographic Domain Parameters": structure({
-    qlength: optional(tag.Qlength, integer),
+    qlength: optional(tag.Qlength, natural),
     recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
   }),
   "Certificate Type": enumeration(known.certificateType),
-  "Certificate Length": integer,
+  "Certificate Length": natural,
   "Certificate Identifier": structure({
     issuer: one(tag.Issuer, text),
     serialNumber: optional(tag.SerialNumber, text),
@@ -142,7 +143,7 @@ const shapes: Readonly<
   "Random Number Generator": structure({
     rngAlgorithm: one(tag.RNGAlgorithm, enumeration(known.rngAlgorithm)),
     cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
-    cryptographicLength: optional(tag.CryptographicLength, integer),
+    cryptographicLength: optional(tag.CryptographicLength, natural),
     hashingAlgorithm: optional(tag.HashingAlgorithm, enumeration(known.hashingAlgorithm)),
     drbgAlgorithm: optional(tag.DRBGAlgorithm, anyEnumeration),
     recommendedCurve: optional(tag.RecommendedCurve, anyEnumeration),
@@ -171,7 +172,7 @@ const shapes: Readonly<
   "Rotate Automatic": boolean,
   "Rotate Offset": interval,
   "Rotate Date": dateTime,
-  "Rotate Generation": integer,
+  "Rotate Generation": natural,
   "Rotate Latest": boolean,
   ...Object.fromEntries(
     certificateNameParts.flatMap((part) => [
@@ -187,7 +188,7 @@ export const attributeNames: readonly string[] = Object.keys(shapes);
 /** Value of a client's own attribute: it keeps its type, and for structures its items. */
 const customValue: Shape<Json> = {
   read: (item, reading) => {
-    const value = itemToJson(item);
+    const value = itemToJson(item, reading);
     if (reading.version < 20 && holdsExtendedDate(item))
       throw new Refusal(
         "InvalidField",
@@ -214,14 +215,18 @@ export function shapeOf(name: string): Shape<Json> | undefined {
   return Object.hasOwn(shapes, name) ? (shapes[name] as unknown as Shape<Json>) : undefined;
 }
 
-function itemToJson(item: Item): Json {
+function itemToJson(item: Item, reading: Reading): Json {
   switch (item.type) {
     case itemType.structure:
-      return { type: item.type, value: item.value.map((child) => ({ tag: child.tag, item: itemToJson(child) })) };
+      return {
+        type: item.type,
+        value: item.value.map((child) => ({ tag: child.tag, item: itemToJson(child, reading) })),
+      };
     case itemType.byteString:
       return { type: item.type, value: item.value.toString("hex") };
-    case itemType.longInteger:
     case itemType.bigInteger:
+      return { type: item.type, value: bigIntegerText.read(item, reading) };
+    case itemType.longInteger:
     case itemType.dateTime:
     case itemType.dateTimeExtended:
       return { type: item.type, value: item.value.toString() };

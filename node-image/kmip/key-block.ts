@@ -17,7 +17,7 @@ import {
   bigIntegerText,
   bytes,
   enumeration,
-  integer,
+  natural,
   type Reading,
   type Shape,
 } from "./shape.ts";
@@ -48,7 +48,7 @@ const keyBlock = structure({
   compression: optional(tag.KeyCompressionType, enumeration(known.keyCompressionType)),
   value: optional(tag.KeyValue, anyItem),
   algorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
-  lengthBits: optional(tag.CryptographicLength, integer),
+  lengthBits: optional(tag.CryptographicLength, natural),
   wrapping: optional(tag.KeyWrappingData, keyWrappingData),
 });
 
@@ -77,14 +77,14 @@ const opaqueObject = structure({
 });
 
 const splitKey = structure({
-  parts: one(tag.SplitKeyParts, integer),
-  identifier: one(tag.KeyPartIdentifier, integer),
-  threshold: one(tag.SplitKeyThreshold, integer),
+  parts: one(tag.SplitKeyParts, natural),
+  identifier: one(tag.KeyPartIdentifier, natural),
+  threshold: one(tag.SplitKeyThreshold, natural),
   method: one(tag.SplitKeyMethod, enumeration(known.splitKeyMethod)),
   primeFieldSize: optional(tag.PrimeFieldSize, bigIntegerText),
   block: one(tag.KeyBlock, keyBlock),
 });
-const pgpKey = structure({ subtype: one(tag.PGPKeyVersion, integer), block: one(tag.KeyBlock, keyBlock) });
+const pgpKey = structure({ subtype: one(tag.PGPKeyVersion, natural), block: one(tag.KeyBlock, keyBlock) });
 
 /** A Template is kept as it came (2.2.6). */
 const template = structure({ attributes: list(tag.Attribute, attribute) });

@@ -1,4 +1,4 @@
-import { unsigned } from "../cryptography/bytes.ts";
+import { toNumber, unsigned } from "../cryptography/bytes.ts";
 import {
   derToTransparent,
   type TransparentKey,
@@ -12,18 +12,19 @@ import { one, optional, structure } from "./fields.ts";
 import { anyEnumeration, bytes, expect, type Reading, type Shape } from "./shape.ts";
 import { tag, tagName } from "./tags.ts";
 
+/** Bits of one number of a key: OpenSSL works with no longer ones, and they would be long to work with. */
+const numberBitsMax = 16_384;
+
 /** An unsigned number as big-endian bytes. */
 const unsignedBytes: Shape<Buffer> = {
   read: (item) => {
     const { value } = expect(item, itemType.bigInteger);
     if (value < 0n) throw new Refusal("InvalidField", `${tagName(item.tag)} is negative`);
+    if (value >> BigInt(numberBitsMax) !== 0n)
+      throw new Refusal("InvalidField", `${tagName(item.tag)} has more than ${numberBitsMax} bits`);
     return unsigned(value);
   },
-  write: (number, value) => {
-    let big = 0n;
-    for (const byte of value) big = (big << 8n) | BigInt(byte);
-    return { tag: number, type: itemType.bigInteger, value: big };
-  },
+  write: (number, value) => ({ tag: number, type: itemType.bigInteger, value: toNumber(value) }),
 };
 
 const transparentSymmetric = structure({ key: one(tag.Key, bytes) });

@@ -15,6 +15,7 @@ import {
   interval,
   longInteger,
   mapped,
+  natural,
   type Reading,
   type Shape,
   text,
@@ -50,8 +51,8 @@ export const createSplitKey = {
   request: structure({
     objectType,
     uniqueIdentifier: optional(tag.UniqueIdentifier, text),
-    parts: one(tag.SplitKeyParts, integer),
-    threshold: one(tag.SplitKeyThreshold, integer),
+    parts: one(tag.SplitKeyParts, natural),
+    threshold: one(tag.SplitKeyThreshold, natural),
     method: one(tag.SplitKeyMethod, enumeration(known.splitKeyMethod)),
     primeFieldSize: optional(tag.PrimeFieldSize, bigIntegerText),
     attributes: newAttributes(),
@@ -73,7 +74,7 @@ const ticket = structure({
 });
 const limits = {
   leaseTime: optional(tag.LeaseTime, interval),
-  requestCount: optional(tag.RequestCount, integer),
+  requestCount: optional(tag.RequestCount, natural),
   usageLimits: optional(tag.UsageLimits, anyItem),
 };
 const operationName: Shape<string> = mapped(

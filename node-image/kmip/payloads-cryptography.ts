@@ -3,7 +3,7 @@ import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
 import { identifier } from "./identifier.ts";
 import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { boolean, bytes, enumeration, integer } from "./shape.ts";
+import { boolean, bytes, enumeration, natural } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const cryptographicParameters = optional(tag.CryptographicParameters, parameters);
@@ -68,7 +68,7 @@ export const macVerify = {
   response: structure({ uniqueIdentifier, validityIndicator, correlationValue }),
 };
 
-const dataLength = one(tag.DataLength, integer);
+const dataLength = one(tag.DataLength, natural);
 
 /** RNG Retrieve (4.35). */
 export const rngRetrieve = { request: structure({ dataLength }), response: structure({ data: one(tag.Data, bytes) }) };
@@ -87,7 +87,7 @@ const derivationParameters = structure({
   iv: optional(tag.InitializationVector, bytes),
   derivationData: optional(tag.DerivationData, bytes),
   salt: optional(tag.Salt, bytes),
-  iterationCount: optional(tag.IterationCount, integer),
+  iterationCount: optional(tag.IterationCount, natural),
 });
 
 /** Derive Key (4.6). */

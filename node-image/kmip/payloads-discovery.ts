@@ -3,20 +3,20 @@ import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
 import { defaultsInformation } from "./payloads-policy.ts";
 import { protocolVersion } from "./protocol-version.ts";
-import { anyEnumeration, boolean, enumeration, integer, mapped, text } from "./shape.ts";
+import { anyEnumeration, boolean, enumeration, integer, mapped, natural, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 /** Locate (4.9). */
 export const locate = {
   request: structure({
-    maximumItems: optional(tag.MaximumItems, integer),
-    offsetItems: optional(tag.OffsetItems, integer, 13),
+    maximumItems: optional(tag.MaximumItems, natural),
+    offsetItems: optional(tag.OffsetItems, natural, 13),
     storageStatusMask: optional(tag.StorageStatusMask, integer),
     objectGroupMember: optional(tag.ObjectGroupMember, enumeration(known.objectGroupMember), 11),
     attributes: byVersion(list(tag.Attribute, attribute, 10, 20), group(tag.Attributes, attributes, 20)),
   }),
   response: structure({
-    locatedItems: optional(tag.LocatedItems, integer, 13),
+    locatedItems: optional(tag.LocatedItems, natural, 13),
     uniqueIdentifiers: list(tag.UniqueIdentifier, text),
   }),
 };
@@ -30,7 +30,7 @@ const serverInformation = structure({
 const rngParameters = structure({
   rngAlgorithm: one(tag.RNGAlgorithm, enumeration(known.rngAlgorithm)),
   cryptographicAlgorithm: optional(tag.CryptographicAlgorithm, enumeration(known.cryptographicAlgorithm)),
-  cryptographicLength: optional(tag.CryptographicLength, integer),
+  cryptographicLength: optional(tag.CryptographicLength, natural),
   drbgAlgorithm: optional(tag.DRBGAlgorithm, enumeration(known.drbgAlgorithm)),
 });
 

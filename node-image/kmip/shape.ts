@@ -34,6 +34,16 @@ export class NotInVersion extends Error {}
 
 /** A 32-bit signed number. */
 export const integer: Shape<number> = simple(itemType.integer);
+/** A length, a count or a place: KMIP writes them as signed numbers, of which none below 0 means anything. */
+export const natural: Shape<number> = {
+  ...integer,
+  read: (item) => {
+    const { value } = expect(item, itemType.integer);
+    if (value < 0)
+      throw new Refusal("InvalidField", `${tagName(item.tag)} is ${value}: give 0 or more`, "NumericRange");
+    return value;
+  },
+};
 /** A 64-bit signed number, as far as a JavaScript number is exact. Negative ones and larger ones are refused. */
 export const longInteger: Shape<number> = {
   read: (item) => {
@@ -99,9 +109,16 @@ export function enumeration(table: Enumeration): Shape<number> {
 /** Any number: for enumerations that are mostly vendors' own, or that nobody here reads. */
 export const anyEnumeration: Shape<number> = simple(itemType.enumeration);
 
+/** Bits of a number that is kept as digits: those of longer ones take seconds to make. */
+const digitsBitsMax = 65_536;
+
 /** A big integer as decimal digits: for attributes, which are stored as JSON. */
 export const bigIntegerText: Shape<string> = {
-  read: (item) => expect(item, itemType.bigInteger).value.toString(),
+  read: (item) => {
+    const { value } = expect(item, itemType.bigInteger);
+    if (BigInt.asIntN(digitsBitsMax, value) === value) return value.toString();
+    throw new Refusal("InvalidField", `${tagName(item.tag)} has more than ${digitsBitsMax} bits`, "NumericRange");
+  },
   write: (tag, value) => ({ tag, type: itemType.bigInteger, value: BigInt(value) }),
 };
 

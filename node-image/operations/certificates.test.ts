@@ -194,6 +194,11 @@ test("refused: no issuer, two issuers, a stranger's issuer, a forged request, an
   const forged = Buffer.from(csr);
   forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
   await fails(certify(app, { "x-issuer": text(second) }, ...pkcs10(forged)), 7, /signature/);
+  const early = certify(app, { "x-issuer": text(second), "Activation Date": -700_000_000 }, ...pkcs10(csr));
+  await fails(early, 7, /1950 to 9999/);
+  const own = await createPair(app, p256, signing);
+  const late = { "x-subject": text("CN=late"), "Activation Date": 300_000_000_000 };
+  await fails(certify(app, late, part.id(own.publicKey)), 7, /1950 to 9999/);
   const pair = await createPair(app, p256, [usage.sign, usage.verify]);
   await fails(certify(app, { "x-issuer": text(second) }, part.id(pair.publicKey), ...pkcs10(csr)), 7, /another key/);
   await fails(certify(app, { "x-issuer": text(second) }, part.id(pair.publicKey)), 6, /whom to certify/);

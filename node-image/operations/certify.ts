@@ -47,6 +47,9 @@ export interface CertifyResponse {
 const days = { usual: 365, most: 3_650 } as const;
 const daySeconds = 86_400;
 
+/** Times that a certificate can tell (RFC 5280, 4.1.2.5), in seconds since 1970. */
+const writable = { from: Date.UTC(1950) / 1000, until: Date.UTC(10_000) / 1000 - 1 } as const;
+
 /** Makes a certificate of a public key, signed by a CA whose key is managed here. */
 export async function certify(request: CertifyRequest, context: Context): Promise<CertifyResponse> {
   const csr = requestOf(request);
@@ -196,6 +199,8 @@ function validity(
     ...(issuer.notAfter === undefined ? [] : [seconds(issuer.notAfter)]),
   ];
   const until = Math.min(...ends);
+  if (from < writable.from || until > writable.until)
+    throw new Refusal("InvalidField", "A certificate is good for times from 1950 to 9999: look at its dates");
   if (until <= from)
     throw new Refusal("InvalidField", "The certificate would end before it begins: look at its dates and its issuer's");
   return { notBefore: new Date(from * 1000), notAfter: new Date(until * 1000) };

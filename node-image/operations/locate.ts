@@ -66,9 +66,6 @@ function checkKnown(request: LocateRequest, context: Context): void {
       throw new Refusal("InvalidField", `Attribute "${name}" does not exist in this protocol version`);
     }
   }
-  if ((request.maximumItems ?? 0) < 0 || (request.offsetItems ?? 0) < 0) {
-    throw new Refusal("InvalidField", "Maximum Items and Offset Items cannot be negative");
-  }
 }
 
 /** What the store compares, and what is compared here. */

@@ -103,6 +103,7 @@ function splitRow({ split }: Material): Record<string, Json[]> {
       "Prime Field Size belongs to Polynomial Sharing Prime Field, and to no other method",
     );
   }
+  if (prime && BigInt(primeFieldSize) < 2n) throw new Refusal("InvalidField", "Prime Field Size is no prime");
   return { ".split": [{ parts, threshold, identifier, method, ...(prime ? { primeFieldSize } : {}) }] };
 }
 

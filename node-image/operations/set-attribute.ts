@@ -64,7 +64,9 @@ function adjusted(name: string, value: Json, { adjustment, by = 1 }: AdjustAttri
   const sign = { [adjustmentType.increment]: 1, [adjustmentType.decrement]: -1 }[adjustment];
   const result = sign === undefined ? -value : value + sign * by;
   const max = name.endsWith(" Date") ? 8.64e12 : 0x7fff_ffff;
-  if (!Number.isSafeInteger(result) || Math.abs(result) > max)
+  // Of numbers only dates and masks have a sign; of the others none below 0 could be told.
+  const min = / (Date|Mask)$/.test(name) ? -max : 0;
+  if (!Number.isSafeInteger(result) || result < min || result > max)
     throw new Refusal("InvalidField", `"${name}" would leave its range`, "NumericRange");
   return result;
 }

@@ -1,6 +1,6 @@
 import { checkPrime, generatePrime } from "node:crypto";
 import { promisify } from "node:util";
-import { join, type Sharing, sharingFault, split, splitKeyMethod } from "../cryptography/secret-sharing.ts";
+import { join, type Share, type Sharing, sharingFault, split, splitKeyMethod } from "../cryptography/secret-sharing.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { keyFormatType, objectType } from "../objects/enumerations.ts";
 import type { Material, SplitPart } from "../objects/material.ts";
@@ -40,6 +40,8 @@ export interface JoinSplitKeyRequest {
 
 /** Largest secret that is shared in a prime field: larger ones would hold up everybody. */
 const primeSecretMaxBytes = 64;
+/** Largest prime that is computed with. */
+const primeMaxBytes = 2 * primeSecretMaxBytes;
 const splittable: readonly number[] = [objectType.symmetricKey, objectType.privateKey, objectType.secretData];
 
 /** Splits a key, or makes one, and stores the parts, all or none. */
@@ -131,8 +133,7 @@ async function primeOf({ primeFieldSize }: CreateSplitKeyRequest, secretBytes: n
   }
   if (primeFieldSize === undefined) return newPrime(8 * secretBytes + 1);
   const prime = BigInt(primeFieldSize);
-  const tooLarge = prime.toString(16).length > 4 * primeSecretMaxBytes;
-  if (prime < 2n || tooLarge || !(await promisify(checkPrime)(prime))) {
+  if (prime < 2n || isTooLarge(prime) || !(await promisify(checkPrime)(prime))) {
     throw new Refusal("InvalidField", "Prime Field Size is no prime, or far larger than any key: leave it out");
   }
   return prime;
@@ -213,8 +214,9 @@ export async function joinSplitKey(
     const { primeFieldSize, ...facts } = first.part;
     const sharing = { ...facts, ...(primeFieldSize === undefined ? {} : { prime: BigInt(primeFieldSize) }) };
     const shares = opened.map(({ index, material }) => ({ index, bytes: material.bytes }));
-    checkShares(shares, sharing);
-    const bytes = join(shares, sharing, Math.ceil(lengthBits / 8));
+    const secretBytes = Math.ceil(lengthBits / 8);
+    checkShares(shares, sharing, secretBytes);
+    const bytes = join(shares, sharing, secretBytes);
     const subtype = request.objectType === objectType.secretData ? (request.secretDataType ?? 1) : 0;
     return {
       uniqueIdentifier: await storeJoined(
@@ -264,13 +266,27 @@ function checkSameSet(parts: readonly SplitPart[]): void {
 }
 
 /** Parts may have been registered by clients: they must be fit to be computed with. */
-function checkShares(shares: readonly { readonly bytes: Buffer }[], { method, prime }: Sharing): void {
+function checkShares(shares: readonly Share[], { method, prime }: Sharing, secretBytes: number): void {
   const length = shares[0]?.bytes.length ?? 0;
   const even = method !== splitKeyMethod.polynomial16 || length % 2 === 0;
-  const large = prime !== undefined && length > 4 * primeSecretMaxBytes;
-  if (large || !even || (prime === undefined && shares.some(({ bytes }) => bytes.length !== length))) {
+  if (!even || (prime === undefined && shares.some(({ bytes }) => bytes.length !== length))) {
     throw new Refusal("CryptographicFailure", "The parts have lengths that do not fit each other");
   }
+  const longest = Math.max(secretBytes, ...shares.map(({ bytes }) => bytes.length));
+  if (prime !== undefined && (longest > primeMaxBytes || isTooLarge(prime))) {
+    throw new Refusal(
+      "CryptographicFailure",
+      `Parts in a prime field of more than ${primeMaxBytes} bytes are not joined here`,
+    );
+  }
+  const elements = { [splitKeyMethod.polynomial8]: 0x100, [splitKeyMethod.polynomial16]: 0x1_0000 }[method];
+  if (shares.some(({ index }) => index >= (elements ?? prime ?? Number.POSITIVE_INFINITY))) {
+    throw new Refusal("CryptographicFailure", "A Key Part Identifier is larger than the field has elements");
+  }
+}
+
+function isTooLarge(prime: bigint): boolean {
+  return prime >> BigInt(8 * primeMaxBytes) > 0n;
 }
 
 function storeJoined(
