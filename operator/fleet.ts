@@ -111,7 +111,6 @@ export class Fleet {
     return observe({
       site: self.site,
       clock,
-      instance: self.instance,
       views: (wanted) => sites.views(cluster, wanted),
       objects: () => objects.of(cluster),
       references: (wanted) => this.#references.current(wanted),

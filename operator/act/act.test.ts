@@ -29,7 +29,12 @@ function aScene(change: Partial<ActPorts> = {}, held = true): Scene {
   };
   const ports: ActPorts = {
     ...{ cluster: cluster as unknown as KubernetesObject, site: "dc1", api: site.api(), lock },
-    clock: { nowMs: () => nowMs, monotonicMs: () => 0, after: () => () => {} },
+    clock: {
+      nowMs: () => nowMs,
+      monotonicMs: () => 0,
+      sinceBoot: () => ({ boot: "boot", ms: 0 }),
+      after: () => () => {},
+    },
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     signal: new AbortController().signal,
     ...change,

@@ -67,6 +67,7 @@ async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
       await ports.api.apply(action.object);
       return true;
     case "delete":
+      if (action.asSeen !== undefined) return await ports.api.removeAsSeen(action.object, action.asSeen);
       await ports.api.remove(action.object);
       return true;
     case "signCertificate":

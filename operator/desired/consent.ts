@@ -16,5 +16,10 @@ export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "
   const named = copies.flatMap((copy) => copy?.metadata.annotations?.[rejoinAnnotation]?.split(",") ?? []);
   return named.some((one) => one.trim() === name);
 }
+/**
+ * Annotation of a KmsNode whose pod is older than its settings: what it had before of those that need a restart (JSON). So
+ * every site sees that settings wait there, and its own can take them back.
+ */
+export const settingsBeforeAnnotation = "keyfleet.io/settings-before";
 /** Annotation of a KmsNode that was given another version or settings and has not yet served with them. */
 export const rollingAnnotation = "keyfleet.io/rolling";

@@ -1,17 +1,24 @@
 import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { Observed } from "../ports/types.ts";
-import { hasConsent, leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "./consent.ts";
+import {
+  hasConsent,
+  leavingAnnotation,
+  rebuildAnnotation,
+  rollingAnnotation,
+  settingsBeforeAnnotation,
+} from "./consent.ts";
 import { reachedAt } from "./exposure.ts";
 import { isTurnOfExternal } from "./external.ts";
 import type { FleetFacts, NodeFacts } from "./facts.ts";
 import { nodeLabels } from "./labels.ts";
 import { memberList } from "./members.ts";
-import { isGiven, isPaused, settingsNow } from "./staging.ts";
+import { isGiven, isPaused, settingsBeforeMark, settingsNow } from "./staging.ts";
 import { isOut, rejoinMark } from "./standing.ts";
 import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts";
 
 /** Annotations of a KmsNode that steps of the plan leave there. */
-const marks: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation, rollingAnnotation]);
+const leaving: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation]);
+const staging: ReadonlySet<string> = new Set([rollingAnnotation, settingsBeforeAnnotation]);
 
 /** What all nodes of a site have in common; worked out once a pass. */
 export interface SharedParts {
@@ -71,7 +78,10 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
       name: node.name,
       ...(namespace === undefined ? {} : { namespace }),
       labels: nodeLabels(name, node.name),
-      ...annotationsOf(node, isGiven(node, settings) ? { [rollingAnnotation]: version } : {}),
+      ...annotationsOf(node, {
+        ...(isGiven(node, settings) ? { [rollingAnnotation]: version } : {}),
+        ...settingsBeforeMark(node, settings),
+      }),
     },
     spec,
   };
@@ -109,9 +119,11 @@ function membershipOf(observed: Observed, node: NodeFacts): KmsNodeSpec["members
 
 /** Marks of steps on the node, with new ones; they go when the node belongs again. */
 function annotationsOf(node: NodeFacts, marked: Record<string, string>): { annotations?: Record<string, string> } {
-  const found = Object.entries(node.node?.metadata.annotations ?? {}).filter(([name]) => marks.has(name));
+  const found = Object.entries(node.node?.metadata.annotations ?? {});
   const leaves = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
-  const kept = found.filter(([name]) => (name === rollingAnnotation ? node.standing === "Member" : leaves));
+  const kept = found.filter(
+    ([name]) => (leaves && leaving.has(name)) || (node.standing === "Member" && staging.has(name)),
+  );
   const annotations = { ...Object.fromEntries(kept), ...marked };
   return Object.keys(annotations).length > 0 ? { annotations } : {};
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsCluster, KubernetesObject, Observed } from "../ports/types.ts";
-import { rollingAnnotation } from "./consent.ts";
+import { rollingAnnotation, settingsBeforeAnnotation } from "./consent.ts";
 import { isReached } from "./contradiction.ts";
 import { conditionOf, type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
@@ -22,7 +22,8 @@ const startPatienceMs = 60_000;
  * The settings that a node shall have now, `turn` when it may have the new ones. One that serves, or is only coming up,
  * keeps those that need a restart until its turn comes, so that new ones are tried on one node first and no other node can
  * come up with bad ones. One that cannot serve with what it has gets the new ones at once; if it was not given any
- * lately, not while a node that may serve is just being given them. Paused: everything stays.
+ * lately, not while a node that may serve is just being given them, and never while some wait for the pod of another: these
+ * reach it, or are taken back. Paused: everything stays.
  */
 export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFacts, turn = false): ResolvedSettings {
   const wanted = resolvedSettings(observed.cluster, facts);
@@ -32,8 +33,10 @@ export function settingsNow(observed: Observed, fleet: FleetFacts, facts: NodeFa
   const others = fleet.nodes.filter(({ name, counts }) => counts && name !== facts.name);
   // Of one whose site is away nobody knows: it may serve with its old pod while the new settings wait.
   const isTrying = (other: NodeFacts) => isRolling(other) && (other.serving || !other.siteReachable);
-  const tried = !isRolling(facts) && others.some(isTrying);
-  const keeps = facts.standing === "Member" && !turn && (facts.serving || comesUp(observed, facts) || tried);
+  const tried = others.some((other) => settingsWait(other) || (!isRolling(facts) && isTrying(other)));
+  // While this site's own API is away nobody knows that the node does not serve.
+  const mayServe = facts.serving || !facts.siteReachable || comesUp(observed, facts);
+  const keeps = facts.standing === "Member" && !turn && (mayServe || tried);
   return keeps ? { ...wanted, ...partOf(before) } : wanted;
 }
 
@@ -68,6 +71,36 @@ export function isGiven({ node, standing, external }: NodeFacts, settings: Resol
   const before = node?.spec.settings;
   if (external || standing !== "Member" || before === undefined || isUnset(before)) return false;
   return !sameParts(before, settings);
+}
+
+/** The annotation of a node that gets these settings: what it had before the first that have not reached its pod. */
+export function settingsBeforeMark(facts: NodeFacts, settings: ResolvedSettings): Record<string, string> {
+  const { node } = facts;
+  if (node === undefined || !isGiven(facts, settings)) return {};
+  const known = node.metadata.annotations?.[settingsBeforeAnnotation];
+  return { [settingsBeforeAnnotation]: known ?? JSON.stringify(partOf(node.spec.settings)) };
+}
+
+/** Whether settings that a node was given wait for its next pod, as far as its own site has told. */
+export function settingsWait(facts: NodeFacts): boolean {
+  const before = settingsBefore(facts);
+  return before !== undefined && facts.node !== undefined && !sameParts(before, facts.node.spec.settings);
+}
+
+/** The settings of a node without those that wait for its next pod; undefined when none do. */
+export function withoutWaiting(facts: NodeFacts): NodeSettings | undefined {
+  return settingsWait(facts) ? { ...facts.node?.spec.settings, ...partOf(settingsBefore(facts) ?? {}) } : undefined;
+}
+
+/** What somebody made unreadable is none: then the settings go on to the pod. */
+function settingsBefore({ node, external }: NodeFacts): NodeSettings | undefined {
+  const text = node?.metadata.annotations?.[settingsBeforeAnnotation];
+  if (external || text === undefined) return undefined;
+  try {
+    return Object(JSON.parse(text)) as NodeSettings;
+  } catch {
+    return undefined;
+  }
 }
 
 /** When a pod was made, or became ready or not ready. */

@@ -6,8 +6,6 @@ import { agreementOf } from "./spec-agreement.ts";
 export interface Sources {
   readonly site: string;
   readonly clock: Clock;
-  /** Names the operator for as long as its term lasts. */
-  readonly instance: string;
   /** Of the named sites and the local one. */
   views(wanted: readonly string[]): readonly SiteView[];
   /** Objects of this site that carry the cluster's label. */
@@ -30,8 +28,7 @@ export async function observe(sources: Sources): Promise<Observed | undefined> {
   return {
     site: sources.site,
     nowMs: sources.clock.nowMs(),
-    instance: sources.instance,
-    monotonicMs: sources.clock.monotonicMs(),
+    sinceBoot: sources.clock.sinceBoot(),
     cluster: now,
     sites,
     lock,

@@ -11,7 +11,8 @@ const hsm = {
   pinSecretRef: { name: "dc1-hsm-pin", key: "code" },
 };
 const over = 60_000;
-const kept = (keptMs: number) => JSON.stringify({ retention: "1m", keptMs, instance: "me", atMs: 3_600_000 });
+const kept = (keptMs: number) =>
+  JSON.stringify({ retention: "1m", counts: [{ keptMs, boot: "mine", atMs: 3_600_000 }] });
 const at = (ms: number) => new Date(nowMs + ms).toISOString();
 
 function aClaim(annotations: Record<string, string> = {}): KubernetesObject {

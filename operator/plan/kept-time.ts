@@ -1,69 +1,82 @@
-import type { KubernetesObject, Observed } from "../ports/types.ts";
+import type { BootTime, KubernetesObject, Observed } from "../ports/types.ts";
 
 /** Annotation of a volume whose node was removed: about until when it is kept. It is for people, nothing is decided by it. */
 export const keptUntil = "keyfleet.io/kept-until";
 /** Beside it: for how long it is to be kept, and how much of that has passed (JSON). */
 export const keptTime = "keyfleet.io/kept-time";
-/** How much has passed is written down so often; when another operator goes on, no more than that is not counted. */
-export const countedEveryMs = 600_000;
+/** How much has passed is written down so often: that much is lost when a machine on which an operator counts is lost. */
+export const countedEveryMs = 1_200_000;
+/** Of so many machines it is known what their clocks said; of one more the one that was asked longest ago is forgotten. */
+const mostBoots = 4;
 const defaultRetention = "168h";
 
 /** What the annotation says. */
 interface KeptTime {
   /** "168h" */
   readonly retention: string;
-  /** So long the volume had been kept ... */
+  /** The last one written first, one a boot. */
+  readonly counts: readonly Count[];
+}
+
+/** So long the volume had been kept when the clock of a machine stood there. */
+interface Count {
   readonly keptMs: number;
-  /** ... when the clock that never jumps of this operator ... */
-  readonly instance: string;
-  /** ... stood there. */
+  readonly boot: string;
   readonly atMs: number;
 }
 
 /** The annotations of a volume that is kept from now on; for as long as the document says when `retention` is not known. */
 export function beginsToBeKept(observed: Observed, retention?: string): Record<string, string> {
-  return marks(observed, { retention: retention ?? retentionOf(observed), keptMs: 0 });
+  return marks(observed, { retention: retention ?? retentionOf(observed), counts: [] });
 }
 
 /** The annotations with what has passed since, when that is to be written down; undefined when it is not. */
 export function goesOn(observed: Observed, claim: KubernetesObject): Record<string, string> | undefined {
-  const { retention, instance, atMs } = read(observed, claim);
-  const isCounted = instance === observed.instance && observed.monotonicMs - atMs < countedEveryMs;
-  return isCounted ? undefined : marks(observed, { retention, keptMs: keptMs(observed, claim) });
+  const { boot, ms } = observed.sinceBoot;
+  const kept = read(observed, claim);
+  const isCounted = kept.counts.some((count) => count.boot === boot && ms - count.atMs < countedEveryMs);
+  return isCounted ? undefined : marks(observed, kept);
 }
 
 /** Whether a volume has been kept for its time. */
 export function isOver(observed: Observed, claim: KubernetesObject): boolean {
-  return keptMs(observed, claim) >= (durationMs(read(observed, claim).retention) ?? Number.POSITIVE_INFINITY);
+  const { retention, counts } = read(observed, claim);
+  return keptMs(counts, observed.sinceBoot) >= (durationMs(retention) ?? Number.POSITIVE_INFINITY);
 }
 
 /**
  * How long a volume has been kept at least. Clocks that tell the time of day jump, and all of a site may be wrong alike, so
- * none is asked: only what passed on the clock of the operator that counts, which never jumps. What no operator saw pass is
- * not counted.
+ * none is asked: only what passed on the clock of the machine that counts, which never jumps, since it was read last,
+ * whatever operator ran there then. What passed on other machines counts as far as it was written down.
  */
-function keptMs(observed: Observed, claim: KubernetesObject): number {
-  const { keptMs, instance, atMs } = read(observed, claim);
-  return instance === observed.instance ? keptMs + Math.max(0, observed.monotonicMs - atMs) : keptMs;
+function keptMs(counts: readonly Count[], now: BootTime): number {
+  const each = counts.map(({ keptMs, boot, atMs }) =>
+    boot === now.boot ? keptMs + Math.max(0, now.ms - atMs) : keptMs,
+  );
+  return Math.max(0, ...each);
 }
 
-function marks(observed: Observed, { retention, keptMs }: Pick<KeptTime, "retention" | "keptMs">) {
-  const left = Math.max(0, (durationMs(retention) ?? 0) - keptMs);
-  const counted: KeptTime = {
-    retention,
-    keptMs: Math.floor(keptMs),
-    instance: observed.instance,
-    atMs: Math.ceil(observed.monotonicMs),
-  };
+function marks(observed: Observed, { retention, counts }: KeptTime): Record<string, string> {
+  const { boot, ms } = observed.sinceBoot;
+  const kept = keptMs(counts, observed.sinceBoot);
+  const left = Math.max(0, (durationMs(retention) ?? 0) - kept);
+  const own: Count = { keptMs: Math.floor(kept), boot, atMs: Math.ceil(ms) };
+  const others = counts.filter((count) => count.boot !== boot);
+  const counted: KeptTime = { retention, counts: [own, ...others].slice(0, mostBoots) };
   return { [keptUntil]: new Date(observed.nowMs + left).toISOString(), [keptTime]: JSON.stringify(counted) };
 }
 
 /** What somebody made unreadable counts anew. */
 function read(observed: Observed, { metadata }: KubernetesObject): KeptTime {
-  const { retention, keptMs, instance, atMs } = parsed(metadata.annotations?.[keptTime]);
-  const isWhole = typeof instance === "string" && Number.isFinite(keptMs) && Number.isFinite(atMs);
-  if (isWhole && durationMs(retention) !== undefined) return { retention, keptMs, instance, atMs } as KeptTime;
-  return { retention: retentionOf(observed), keptMs: 0, instance: "", atMs: 0 };
+  const { retention, counts } = parsed(metadata.annotations?.[keptTime]);
+  const isWhole = durationMs(retention) !== undefined && Array.isArray(counts) && counts.every(isCount);
+  if (isWhole) return { retention, counts } as KeptTime;
+  return { retention: retentionOf(observed), counts: [] };
+}
+
+function isCount(count: unknown): count is Count {
+  const { keptMs, boot, atMs } = Object(count) as Partial<Count>;
+  return typeof boot === "string" && Number.isFinite(keptMs) && Number.isFinite(atMs);
 }
 
 function parsed(text: string | undefined): Partial<KeptTime> {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { rollingAnnotation } from "../desired/consent.ts";
+import { rollingAnnotation, settingsBeforeAnnotation } from "../desired/consent.ts";
 import { appliedAnnotation, type DesiredNode } from "../desired/desired.ts";
 import { objectOf } from "../desired/facts.ts";
 import { signingCa } from "../desired/own-ca.ts";
@@ -9,6 +9,7 @@ import { withNews } from "./news.ts";
 import { notPaused } from "./pause.ts";
 import { isGoing } from "./remove.ts";
 import type { FleetStep, LocalPolicy, View } from "./types.ts";
+import { settleWaiting } from "./waiting.ts";
 
 /** Makes what is missing, puts right what was changed, signs certificates. Writes only where something differs. */
 export const nodeObjects: LocalPolicy = (view, step) => {
@@ -22,8 +23,9 @@ export const nodeObjects: LocalPolicy = (view, step) => {
 };
 
 function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | undefined): Action[] {
-  const { kmsNode, facts } = desired;
-  const wanted = withStep(desired, step);
+  const { facts } = desired;
+  const kmsNode = settleWaiting(view, desired);
+  const wanted = withStep({ ...desired, kmsNode }, step);
   const lock = wanted === kmsNode ? {} : { needsLock: true as const };
   const object = wanted as unknown as KubernetesObject;
   const ca = signingCa(view.observed);
@@ -47,7 +49,7 @@ function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | unde
   if (
     sameWhenStored(wanted.spec, facts.node.spec) &&
     covers(object.metadata.labels, facts.node.metadata.labels) &&
-    (wanted === kmsNode || sameMarks(object, facts.node))
+    (wanted === desired.kmsNode || sameMarks(object, facts.node))
   )
     return [];
   return [{ kind: "apply", object, because: becauseOf(wanted, facts.node), ...lock }];
@@ -69,9 +71,9 @@ function withStep({ kmsNode, facts }: DesiredNode, step: FleetStep | undefined):
   return { ...kmsNode, spec: { ...spec, members } };
 }
 
-/** Only a step changes the operator's annotations; others' are not its own. */
+/** Only a step, or that none waits, changes the operator's annotations; others' are not its own. */
 function sameMarks({ metadata }: KubernetesObject, { metadata: found }: KmsNode): boolean {
-  const marks = new Set([...Object.keys(metadata.annotations ?? {}), rollingAnnotation]);
+  const marks = new Set([...Object.keys(metadata.annotations ?? {}), rollingAnnotation, settingsBeforeAnnotation]);
   return [...marks].every((name) => metadata.annotations?.[name] === found.annotations?.[name]);
 }
 
@@ -86,7 +88,7 @@ function becauseOf(wanted: KmsNode, before: KmsNode): string {
     return `${wanted.metadata.name}: ${before.spec.membership.action} → ${action}`;
   const fields = Object.keys({ ...wanted.spec, ...before.spec }) as (keyof KmsNode["spec"])[];
   const changed = fields.filter((field) => !sameWhenStored(wanted.spec[field], before.spec[field]));
-  return `${wanted.metadata.name}: ${changed.join(", ") || "labels"} changed`;
+  return `${wanted.metadata.name}: ${changed.join(", ") || "labels or annotations"} changed`;
 }
 
 /** Makes and puts right what the nodes of this site have in common. */

@@ -16,6 +16,13 @@ export function podIsNewest(view: View, facts: NodeFacts): boolean {
   return isApplied(view, facts) && !podIsOld(view, facts, pod);
 }
 
+/** Whether what the document of a node asks for has reached its pod, or will reach the next one that is made. */
+export function hasReachedPod(view: View, facts: NodeFacts): boolean {
+  const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
+  const isGoing = pod === undefined || pod.metadata.deletionTimestamp !== undefined;
+  return isApplied(view, facts) && (isGoing || !podIsOld(view, facts, pod));
+}
+
 /** Whether Kubernetes has looked at what the StatefulSet of a node has become. */
 export function isApplied(view: View, { name }: NodeFacts): boolean {
   const wanted = view.desired.nodes.find(({ facts }) => facts.name === name)?.objects;

@@ -1,5 +1,7 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import type { KubernetesObject } from "../ports/types.ts";
-import { aCluster, type NodeInTest, replaced } from "../testing/builders.ts";
+import { aCluster, aView, type NodeInTest, replaced } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { askingForRestart, madeAnew, oldPod, without } from "../testing/worlds.ts";
 
@@ -20,6 +22,11 @@ const restarts: readonly Case[] = [
       objects: oldPod("dc1-a", "False"),
     },
     ["delete Pod dc1-a-0"],
+  ],
+  [
+    "deletes no pod while this site's own API is away, so that nobody knows that the node does not serve",
+    { unreachable: ["dc1"], objects: oldPod("dc1-a", "True") },
+    [],
   ],
   [
     "restarts a node that serves only under the lock",
@@ -87,6 +94,19 @@ const restarts: readonly Case[] = [
 ];
 
 checkCases({ restarts });
+
+test("restarts without the lock rest on the pod and on what the node says: they are done only while both are so", () => {
+  const { plan } = aView({
+    nodes: { "dc1-a": { stage: "member", serving: false } },
+    objects: oldPod("dc1-a", "False"),
+  });
+  const [action] = plan.kind === "act" ? plan.actions.filter(({ kind }) => kind === "delete") : [];
+  assert.ok(action?.kind === "delete");
+  assert.deepEqual(
+    action.asSeen?.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+    ["KmsNode dc1-a"],
+  );
+});
 
 function onItsWayOut(pod: KubernetesObject): KubernetesObject {
   return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-03-01T12:00:00Z" } };

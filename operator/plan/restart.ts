@@ -10,11 +10,23 @@ import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
 import { windowOpen } from "./windows.ts";
 
-/** A node that does not serve gets a pod of the newest specification at once, so that a bad one can always be corrected. */
+/**
+ * A node that does not serve gets a pod of the newest specification at once, so that a bad one can always be corrected. That
+ * it does not serve must be so when the pod goes: an event may have been lost, and this site's own API may be away.
+ */
 export const restartIdle: LocalPolicy = (view) =>
   view.desired.nodes
-    .filter(({ facts }) => !facts.serving && (restartPending(view, facts) || isRetried(view, facts)))
-    .flatMap(({ facts }) => deletePod(view, facts));
+    .filter(({ facts }) => isIdle(facts) && (restartPending(view, facts) || isRetried(view, facts)))
+    .flatMap(({ facts }) => deletePod(view, facts).map((action) => ({ ...action, asSeen: saidBy(facts) })));
+
+function isIdle({ siteReachable, serving }: NodeFacts): boolean {
+  return siteReachable && !serving;
+}
+
+/** What else tells whether a node serves. */
+function saidBy({ node }: NodeFacts): KubernetesObject[] {
+  return node === undefined ? [] : [node as unknown as KubernetesObject];
+}
 
 /** A member that serves with a pod out of date is restarted under the lock, one at a time, while the others serve. */
 export const restartOne: FleetPolicy = (view) => {

@@ -1,5 +1,5 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { isRolling } from "../desired/staging.ts";
+import { isRolling, settingsLag, settingsWait } from "../desired/staging.ts";
 import { boundVersion } from "../desired/upgrade-requests.ts";
 import { compareVersions, isOneStep } from "../desired/version.ts";
 import { neededMembers } from "./serving-gates.ts";
@@ -84,6 +84,19 @@ export function settingsTried(view: View, candidate: NodeFacts, has: (node: Node
       "correct the field that the message names, or what it refers to; the other nodes keep their settings meanwhile";
     return [{ gate: "settingsTried", subject: node.name, message, remedy }];
   });
+}
+
+/** Settings wait for the pod of one node at most: what waits on another reaches that, or is taken back (plan/waiting.ts). */
+export function settingsWaitElsewhere(view: View, candidate: NodeFacts): Blocked[] {
+  if (!settingsLag(view.observed.cluster, candidate)) return [];
+  const waiting = neededMembers(view).filter((node) => node.name !== candidate.name && settingsWait(node));
+  return waiting.map(({ name, site, siteReachable }) => ({
+    gate: "settingsTried",
+    subject: name,
+    message: `${name} was given settings that wait for its restart`,
+    remedy: `wait; if this stays, see the log of the operator in ${site}`,
+    ...(siteReachable ? { passing: true as const } : {}),
+  }));
 }
 
 /** Whether a node has served for the soak time without a break. */

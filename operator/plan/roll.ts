@@ -1,13 +1,13 @@
 import { leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
-import { isRolling, settingsLag } from "../desired/staging.ts";
+import { isPaused, isRolling, settingsBeforeMark, settingsLag, settingsWait } from "../desired/staging.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { isApplied } from "./pod-revision.ts";
-import { approved, settingsTried, soaked, versionStep } from "./roll-gates.ts";
+import { approved, settingsTried, settingsWaitElsewhere, soaked, versionStep } from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
@@ -99,9 +99,22 @@ export function nextToRoll(view: View): NodeFacts | undefined {
  */
 function firstOf(view: View, begun: NodeFacts | undefined, down: NodeFacts | undefined): NodeFacts | undefined {
   if (begun === undefined || down === undefined || !begun.serving) return begun ?? down;
+  return isOvertaken(view, begun, down) ? down : begun;
+}
+
+function isOvertaken(view: View, begun: NodeFacts, down: NodeFacts): boolean {
   const since = Date.parse(conditionOf(down.node, "Serving")?.lastTransitionTime ?? "");
   const comesBack = view.observed.nowMs - since < comebackPatienceMs;
-  return lags(view, begun) || !comesBack ? down : begun;
+  return lags(view, begun) || !comesBack;
+}
+
+/** Whether a node that serves holds up with settings that wait on it another, which does not serve and is to get some first. */
+export function isInTheWay(view: View, begun: NodeFacts): boolean {
+  if (!begun.serving || !settingsWait(begun) || isPaused(view.observed.cluster)) return false;
+  const down = view.desired.fleet.nodes.filter(
+    (node) => node.name !== begun.name && node.counts && node.siteReachable && !node.serving && isManaged(node),
+  );
+  return down.some((node) => rollPending(view, node) && lags(view, node) && isOvertaken(view, begun, node));
 }
 
 /** The node of an appliance or a virtual machine is never restarted: its administrator upgrades it. */
@@ -117,7 +130,11 @@ function closedGates(view: View, node: NodeFacts, doing: string): Blocked[] {
   const fleet = closedFleetGates(view, node);
   // It serves nobody: a new specification can only make it better, even while a site is away. A rebuilt one leaves.
   if (!node.serving && node.siteReachable && !isRebuilt(view, node))
-    return [...shared, ...fleet.filter(({ gate }) => gate !== "allSitesObserved")];
+    return [
+      ...shared,
+      ...fleet.filter(({ gate }) => gate !== "allSitesObserved"),
+      ...settingsWaitElsewhere(view, node),
+    ];
   const why = "must restart";
   const remedy = `delete the pod ${node.name}-0 when an interruption suits`;
   return [
@@ -146,7 +163,7 @@ function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
   const { cluster, nowMs } = view.observed;
   const settings = resolvedSettings(cluster, node);
   const version = view.desired.fleet.target;
-  const mark = { [rollingAnnotation]: version };
+  const mark = { [rollingAnnotation]: version, ...settingsBeforeMark(node, settings) };
   if (!isRebuilt(view, node))
     return { kind: "node", node: node.name, change: { version, settings, annotations: mark }, doing };
   const annotations = { [leavingAnnotation]: new Date(nowMs).toISOString(), [rebuildAnnotation]: version };

@@ -65,9 +65,8 @@ export function connect(options: ConnectOptions): KubernetesApi {
         contentType: "application/apply-patch+yaml",
         body: object,
       }),
-    async delete(kind, name, uid) {
-      const preconditions = uid === undefined ? {} : { preconditions: { uid } };
-      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", ...preconditions };
+    async delete(kind, name, preconditions) {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", preconditions };
       await send({ method: "DELETE", path: pathOf(kind, namespace, name), body });
     },
     async probe() {

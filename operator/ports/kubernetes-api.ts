@@ -20,12 +20,18 @@ export interface KubernetesApi {
   update(object: KubernetesObject): Promise<KubernetesObject>;
   /** Server-side apply, taking over conflicting fields. */
   apply(object: KubernetesObject, options: ApplyOptions): Promise<KubernetesObject>;
-  /** Deletes the object with that uid; code "notFound" or "conflict" when it is gone or another one. */
-  delete(kind: Kind, name: string, uid: string | undefined): Promise<void>;
+  /** Deletes the object while it is the one of the preconditions; code "notFound" or "conflict" when it is gone or is not. */
+  delete(kind: Kind, name: string, preconditions: Preconditions): Promise<void>;
   /** Cheapest authenticated question: does the server answer us. */
   probe(): Promise<void>;
   /** Drops all connections, so that the next call makes new ones: old ones may hang after a network loss. */
   reconnect(): void;
+}
+
+/** Of a deletion; what is undefined may be anything. */
+export interface Preconditions {
+  readonly uid?: string | undefined;
+  readonly resourceVersion?: string | undefined;
 }
 
 export interface ListQuery {

@@ -7,15 +7,16 @@ import { siteApi, type WriteSink } from "./site-api.ts";
 
 function aSite() {
   const api = new FakeCluster();
+  const told: string[] = [];
   const sink: WriteSink = {
     known: ({ kind, metadata }) => api.peek(kind as "KmsCluster", metadata.name),
-    wrote: () => {},
-    removed: () => {},
+    wrote: ({ kind, metadata }) => told.push(`wrote ${kind} ${metadata.name}`),
+    removed: ({ kind, metadata }) => told.push(`removed ${kind} ${metadata.name}`),
   };
   const stop = new AbortController();
   const log = quietLog();
   const site = siteApi({ api, sink, site: "dc1", signal: stop.signal, clock: new FakeClock(), log });
-  return { api, site, stop, log };
+  return { api, site, stop, log, told };
 }
 
 test("apply makes an object in its namespace, and writes nothing when it is so already", async () => {
@@ -38,6 +39,40 @@ test("remove deletes that very object, and takes being gone for success", async 
   await site.remove(newer);
   await site.remove(newer);
   assert.equal(api.peek("Pod", "dc1-a-0"), undefined);
+});
+
+const isReady = { status: { conditions: [{ type: "Ready", status: "True" }] } };
+for (const [sentence, change, deleted] of [
+  ["is deleted while both are as they were seen", () => {}, true],
+  ["stays when it has become ready", (api) => api.put(anObject("Pod", "dc1-a-0", isReady)), false],
+  ["stays when its node says something else", (api) => api.put(anObject("KmsNode", "dc1-a", isReady)), false],
+  ["stays when its node is gone", (api) => api.drop("KmsNode", "dc1-a"), false],
+  [
+    "stays when it becomes ready after it was read",
+    (api) => {
+      api.beforeRequest = async (what) => {
+        if (what.startsWith("delete")) api.put(anObject("Pod", "dc1-a-0", isReady));
+      };
+    },
+    false,
+  ],
+] as const satisfies readonly (readonly [string, (api: FakeCluster) => unknown, boolean])[])
+  test(`a pod that is deleted because of what it and its node said ${sentence}`, async () => {
+    const { api, site, told } = aSite();
+    const [pod, node] = [api.put(anObject("Pod", "dc1-a-0")), api.put(anObject("KmsNode", "dc1-a"))];
+    change(api);
+    assert.equal(await site.removeAsSeen(pod, [node]), deleted);
+    assert.equal(api.peek("Pod", "dc1-a-0") === undefined, deleted);
+    assert.equal(told.includes("removed Pod dc1-a-0"), deleted, "the caches are told when it is gone");
+  });
+
+test("what an object has become that was seen otherwise is told to the caches, which may have missed it", async () => {
+  const { api, site, told } = aSite();
+  const [pod, node] = [api.put(anObject("Pod", "dc1-a-0")), api.put(anObject("KmsNode", "dc1-a"))];
+  api.put(anObject("Pod", "dc1-a-0", isReady));
+  api.drop("KmsNode", "dc1-a");
+  await site.removeAsSeen(pod, [node]);
+  assert.deepEqual(told.sort(), ["removed KmsNode dc1-a", "wrote Pod dc1-a-0"]);
 });
 
 test("a status is written once, and not again while it is the same", async () => {

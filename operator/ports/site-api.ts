@@ -40,12 +40,26 @@ export function siteApi(options: {
     async remove(object) {
       signal.throwIfAborted();
       try {
-        await api.delete(kindOf(object), object.metadata.name, object.metadata.uid);
+        await api.delete(kindOf(object), object.metadata.name, { uid: object.metadata.uid });
       } catch (error) {
         // Gone, or another object of that name by now: what was to go is gone.
         if (!isApiError(error, "notFound", "conflict")) throw error;
       }
       sink.removed(object);
+    },
+    async removeAsSeen(object, others) {
+      signal.throwIfAborted();
+      const same = await Promise.all([object, ...others].map((seen) => isAsSeen(seen, options)));
+      if (same.includes(false)) return false;
+      const { name, uid, resourceVersion } = object.metadata;
+      try {
+        await api.delete(kindOf(object), name, { uid, resourceVersion });
+      } catch (error) {
+        if (isApiError(error, "notFound", "conflict")) return false;
+        throw error;
+      }
+      sink.removed(object);
+      return true;
     },
     async readSecret(name) {
       signal.throwIfAborted();
@@ -87,6 +101,18 @@ export function siteApi(options: {
       }
     },
   };
+}
+
+/** Reads an object; what it has become is told to the caches, which may have missed that. */
+async function isAsSeen(
+  seen: KubernetesObject,
+  { api, sink }: { readonly api: KubernetesApi; readonly sink: WriteSink },
+): Promise<boolean> {
+  const found = await api.get(kindOf(seen), seen.metadata.name);
+  if (found === undefined) sink.removed(seen);
+  else if (found.metadata.resourceVersion !== seen.metadata.resourceVersion) sink.wrote(found);
+  else return true;
+  return false;
 }
 
 function inNamespace(object: KubernetesObject, namespace: string): KubernetesObject {

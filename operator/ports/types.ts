@@ -80,10 +80,7 @@ export interface Reference {
 export interface Observed {
   readonly site: string;
   readonly nowMs: number;
-  /** This operator for as long as its term lasts; another one after a restart. */
-  readonly instance: string;
-  /** Of its clock that never jumps, from any beginning: two readings of one instance tell what has passed between them. */
-  readonly monotonicMs: number;
+  readonly sinceBoot: BootTime;
   readonly cluster: KmsCluster;
   /** In the order of spec.sites; the local site is always among them, last when spec does not name it. */
   readonly sites: readonly SiteView[];
@@ -115,7 +112,14 @@ export type Action =
       readonly needsLock?: true;
       readonly news?: StepNews;
     }
-  | { readonly kind: "delete"; readonly object: KubernetesObject; readonly because: string; readonly needsLock?: true }
+  | {
+      readonly kind: "delete";
+      readonly object: KubernetesObject;
+      readonly because: string;
+      readonly needsLock?: true;
+      /** What the decision rests on: done only while the API server has the object, and these, as they are here. */
+      readonly asSeen?: readonly KubernetesObject[];
+    }
   /** Signs with the CA in the Secret `ca` and applies the KmsNode with the certificate in it. */
   | {
       readonly kind: "signCertificate";
@@ -139,6 +143,11 @@ export interface SiteApi {
   apply(object: KubernetesObject): Promise<KubernetesObject>;
   /** Deletes exactly that object (its uid is the precondition); being gone already is success. */
   remove(object: KubernetesObject): Promise<void>;
+  /**
+   * Deletes the object only as it is here, and only while these others are as they are here (resourceVersion). False when
+   * something has changed; the next pass then sees what.
+   */
+  removeAsSeen(object: KubernetesObject, others: readonly KubernetesObject[]): Promise<boolean>;
   /** The whole Secret, for the site's CA key only; undefined when there is none. Fill the buffers with zeros after use. */
   readSecret(name: string): Promise<Readonly<Record<string, Buffer>> | undefined>;
   /** Creates, never replaces; false when the name is taken. */
@@ -215,12 +224,20 @@ export interface Log {
   error(event: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
+/** A reading of a machine's clock. Two of one boot, by whatever process, tell what has passed between them; others nothing. */
+export interface BootTime {
+  readonly boot: string;
+  readonly ms: number;
+}
+
 /** Time, passed in so that tests need not wait. */
 export interface Clock {
   /** Milliseconds since the epoch; for what people read and for objects. */
   nowMs(): number;
   /** Milliseconds that only ever grow; for deadlines and ages. */
   monotonicMs(): number;
+  /** What has passed since this machine was started, on its clock that never jumps and that outlives the process. */
+  sinceBoot(): BootTime;
   /** Calls once later; answers how to call it off. */
   after(delayMs: number, run: () => void): () => void;
 }

@@ -61,6 +61,7 @@ class Process {
     const clock: Clock = {
       nowMs: () => world.clock.nowMs(),
       monotonicMs: () => world.clock.monotonicMs(),
+      sinceBoot: () => world.clock.sinceBoot(),
       after: (delayMs, run) => world.clock.after(delayMs, () => (this.#runs ? run() : void this.#due.push(run))),
     };
     this.leadership = new Leadership({

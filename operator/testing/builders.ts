@@ -160,8 +160,10 @@ export interface WorldInTest {
   /** Copies of the KmsCluster in other sites, with their status. */
   readonly copies?: Readonly<Record<string, KmsCluster>>;
   readonly nowMs?: number;
-  /** What the operator's clock that never jumps says, an hour when absent. */
-  readonly monotonicMs?: number;
+  /** For how long the operator's machine has run, an hour when absent. */
+  readonly sinceBootMs?: number;
+  /** Which start of which machine that is; "mine" when absent. */
+  readonly boot?: string;
   /** False leaves out what the operator itself makes. */
   readonly settled?: boolean;
   /** Last change to the objects of this site. */
@@ -184,8 +186,7 @@ export function anObserved(world: WorldInTest = {}): Observed {
   const raw: Observed = {
     site,
     nowMs: world.nowMs ?? nowMs,
-    instance: "me",
-    monotonicMs: world.monotonicMs ?? 3_600_000,
+    sinceBoot: { boot: world.boot ?? "mine", ms: world.sinceBootMs ?? 3_600_000 },
     cluster,
     sites: cluster.spec.sites.map(({ name }) => aSiteView(name, { world, cluster, local: name === site })),
     lock: { heldByMe: false, holder: undefined, operation: undefined, node: undefined, ...world.lock },

@@ -13,6 +13,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  sinceBoot() {
+    return { boot: "boot", ms: this.#nowMs };
+  }
+
   after(delayMs: number, run: () => void): () => void {
     const timer = { atMs: this.#nowMs + delayMs, run };
     this.#timers.push(timer);

@@ -5,6 +5,7 @@ import {
   ApiError,
   type KubernetesApi,
   type ListQuery,
+  type Preconditions,
   type WatchEvent,
   type WatchQuery,
 } from "../ports/kubernetes-api.ts";
@@ -142,11 +143,13 @@ export class FakeCluster implements KubernetesApi {
     return this.#store(known === undefined ? rest : (merged(known, rest) as KubernetesObject));
   }
 
-  async delete(kind: Kind, name: string, uid: string | undefined): Promise<void> {
+  async delete(kind: Kind, name: string, { uid, resourceVersion }: Preconditions): Promise<void> {
     await this.#request(`delete ${kind}/${name}`, { writes: true });
     const known = this.#objects.get(`${kind}/${name}`);
     if (known === undefined) throw new ApiError("notFound", `${kind}/${name} not found`, { status: 404 });
-    if (uid !== undefined && uid !== known.metadata.uid) throw new ApiError("conflict", "uid differs", { status: 409 });
+    const differs = (wanted: string | undefined, is: string | undefined) => wanted !== undefined && wanted !== is;
+    if (differs(uid, known.metadata.uid) || differs(resourceVersion, known.metadata.resourceVersion))
+      throw new ApiError("conflict", "uid or resourceVersion differs", { status: 409 });
     this.#remove(`${kind}/${name}`);
   }
 

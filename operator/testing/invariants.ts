@@ -8,7 +8,7 @@ import { beyondEnd, EndedLogs, missingOf } from "./ended-logs.ts";
 import { KeptVolumes } from "./kept-volumes.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
-import { runningVersion } from "./simulated-node.ts";
+import { isMadeFrom, runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 import { textOf } from "./text-of.ts";
@@ -95,11 +95,10 @@ export class Invariants {
 
   #nodeChanges(site: SimulatedSite, before: KmsNode | undefined, after: KmsNode): void {
     const [was, is] = [before?.spec.membership.action, after.spec.membership.action];
-    const { name } = after.metadata;
     if (before !== undefined && was !== is) this.#membershipChanges(site, before, after);
     const belongs = before !== undefined && was === "Member" && is === "Member";
     if (belongs && before.spec.version !== after.spec.version) this.#versionChanges(site, before, after);
-    if (belongs && changesRestartFields(before, after)) this.#settingsChange(site, name);
+    if (belongs && changesRestartFields(before, after)) this.#settingsChange(site, after);
     const rises = compareVersions(after.spec.featureLevel, this.#level ?? after.spec.featureLevel) > 0;
     // One that does not belong yet gets the level of the fleet when it joins.
     if (this.#level !== undefined && rises && is !== "None") this.#levelRises(site, after);
@@ -144,6 +143,7 @@ export class Invariants {
     this.#hold(isOneStep(level, to) && compareVersions(to, level) >= 0, `${name} goes to ${to} at level ${level}`);
     const free = upgrade?.approval !== "Manual" || to === level || upgrade.requests?.approve !== undefined;
     this.#hold(free, `${name} goes to ${to} without approval`);
+    this.#rolls.backedUp(site, before, to);
     if (!this.#mustServe(site, name)) return;
     this.#allAgree(site, `version of ${name}`);
     this.#rolls.begins(site, name, `${name} goes to ${to}`);
@@ -155,9 +155,11 @@ export class Invariants {
     return isKnown && !this.#truth.isMistaken(site, name);
   }
 
-  /** One that serves gets other settings that need a restart: as a step on the fleet. */
-  #settingsChange(site: SimulatedSite, name: string): void {
+  /** One that serves gets other settings that need a restart: as a step on the fleet, unless its pod has them already. */
+  #settingsChange(site: SimulatedSite, after: KmsNode): void {
+    const { name } = after.metadata;
     if (!this.#mustServe(site, name)) return;
+    if (isMadeFrom(site, after)) return void this.did.set("takenBack", (this.did.get("takenBack") ?? 0) + 1);
     this.#locked(site, `settings of ${name}`);
     this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} gets settings although paused`);
     this.#allAgree(site, `settings of ${name}`);

@@ -18,6 +18,8 @@ interface Mutant extends Change {
   readonly and?: Change;
   /** The schedules in which it does harm; all kinds when absent. */
   readonly theme?: keyof typeof themes;
+  /** The first schedule, where it seldom does harm: one that is known to come to it; 1 when absent. */
+  readonly from?: number;
 }
 
 const nothing = "return [];\n";
@@ -48,6 +50,7 @@ const mutants: readonly Mutant[] = [
   },
   gate("capacityKept", ["plan/leave.ts", "swaps"], "function capacityKept(view: View, node: NodeFacts): Blocked[] {"),
   gate("versionStep", ["plan/roll-gates.ts", "releases"], "export function versionStep(view: View): Blocked[] {"),
+  gate("freshBackup", ["plan/fresh-backup.ts", "backups"], "export function freshBackup(view: View): Blocked[] {"),
   gate("approved", ["plan/roll-gates.ts", "releases"], "export function approved(view: View): Blocked[] {"),
   gate(
     "soaked before the level",
@@ -92,8 +95,8 @@ const mutants: readonly Mutant[] = [
     what: "settings wait also for a node that is only coming up",
     theme: "stumbles",
     file: "desired/staging.ts",
-    find: "(facts.serving || comesUp(observed, facts) || tried)",
-    replace: "(facts.serving || (facts.serving && comesUp(observed, facts)) || tried)",
+    find: "|| comesUp(observed, facts);",
+    replace: "|| (facts.serving && comesUp(observed, facts));",
   },
   {
     what: "a node that did not come back is corrected under the lock",
@@ -178,15 +181,34 @@ const mutants: readonly Mutant[] = [
     what: "a volume is kept by no clock that jumps",
     theme: "clocks",
     file: "observe/observe.ts",
-    find: "monotonicMs: sources.clock.monotonicMs(),",
-    replace: "monotonicMs: sources.clock.nowMs(),",
+    find: "sinceBoot: sources.clock.sinceBoot(),",
+    replace: "sinceBoot: { ...sources.clock.sinceBoot(), ms: sources.clock.nowMs() },",
   },
   {
-    what: "a volume is kept by no clock of another process",
+    what: "a volume is kept by no clock of another machine",
     theme: "clocks",
     file: "plan/kept-time.ts",
-    find: "return instance === observed.instance ? keptMs +",
-    replace: "return instance !== observed.site ? keptMs +",
+    find: "boot === now.boot ? keptMs +",
+    replace: 'boot !== "" ? keptMs +',
+  },
+  {
+    what: "a pod is deleted without the lock only as it was seen",
+    theme: "rumours",
+    file: "act/act.ts",
+    find: "if (action.asSeen !== undefined)",
+    replace: "if (action.asSeen?.length === 99)",
+  },
+  {
+    what: "podIsNewest",
+    file: "plan/finish.ts",
+    find: "if (!podIsNewest(view, facts)) return false;",
+    replace: 'if (facts.name === "" && !podIsNewest(view, facts)) return false;',
+  },
+  {
+    what: "firstOf",
+    file: "plan/roll.ts",
+    find: "return isOvertaken(view, begun, down) ? down : begun;",
+    replace: "return begun;",
   },
   {
     what: "a removal once begun is finished",
@@ -238,8 +260,9 @@ function runMutant(root: string, mutant: Mutant, seeds: number): string | undefi
       cpSync(join(root, part), join(copy, part), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
     for (const change of changesOf(mutant)) apply(change, copy);
-    const { theme = "" } = mutant;
-    const words = [join(copy, "operator/simulate.ts"), "--seeds", String(seeds), "--bail", "--theme", theme];
+    const { theme = "", from = 1 } = mutant;
+    const range = ["--seeds", String(seeds), "--from", String(from), "--bail", "--theme", theme];
+    const words = [join(copy, "operator/simulate.ts"), ...range];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
     if (status === 0) return undefined;
     const found = /^seed \d+: .*$/m.exec(stdout)?.[0];

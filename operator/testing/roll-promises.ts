@@ -1,5 +1,7 @@
 import type { NodeFacts } from "../desired/facts.ts";
 import { settingsLag } from "../desired/staging.ts";
+import { compareVersions } from "../desired/version.ts";
+import { backupMark } from "../plan/fresh-backup.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { leaseMs, lockAnnotations } from "../runtime/lock-decision.ts";
 import type { Recent } from "./recent.ts";
@@ -41,6 +43,8 @@ export class RollPromises {
   readonly #dropped = new Map<string, Held>();
   /** Of the schedule, so far: while time only passes, nobody looks. */
   #steps = 0;
+  /** When a node got another version last. */
+  #versionChangedMs = 0;
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -60,6 +64,21 @@ export class RollPromises {
     const isOpen = windows.length === 0 || windows.some((window) => isInWindow(window, nowMs));
     this.#tools.hold(isOpen, `${what} outside of ${windows[0]?.cron}`);
     this.soaked(site, name, what);
+  }
+
+  /** An upgrade begins with a fresh backup, if the document asks for that; what any site's copy says of it counts. */
+  backedUp(site: SimulatedSite, { metadata, spec }: KmsNode, to: string): void {
+    const { truth, hold } = this.#tools;
+    const sinceMs = this.#world.nowMs - this.#versionChangedMs;
+    this.#versionChangedMs = this.#world.nowMs;
+    const hours = site.cluster.spec.upgrade?.backupMaxAgeHours;
+    const hasBegun = truth.needed(site).some((node) => node.spec.version !== spec.version);
+    // What another site has just ended may not have been heard of.
+    if (hours === undefined || hasBegun || sinceMs < beliefMs || compareVersions(to, spec.version) <= 0) return;
+    if (truth.clocksJumped()) return;
+    const told = this.#world.sites.map(({ cluster }) => Date.parse(cluster.metadata.annotations?.[backupMark] ?? ""));
+    const isFresh = told.some((ms) => this.#world.nowMs - ms <= hours * 3_600_000);
+    hold(isFresh, `${metadata.name} begins the upgrade to ${to} without a fresh backup`);
   }
 
   /** The others that have what the document wants have served for the soak time. Clocks that jumped know no such time. */

@@ -20,6 +20,10 @@ export class SimulatedClock implements Clock {
     return this.#nowMs;
   }
 
+  sinceBoot() {
+    return { boot: "boot", ms: this.#nowMs };
+  }
+
   after(delayMs: number, run: () => void): () => void {
     const timer = { atMs: this.#nowMs + delayMs, run };
     this.#timers.push(timer);

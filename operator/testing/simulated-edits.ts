@@ -1,4 +1,5 @@
 import { compareVersions, isOneStep } from "../desired/version.ts";
+import { backupMark } from "../plan/fresh-backup.ts";
 import type { KmsCluster, KmsClusterSpec } from "../ports/types.ts";
 import { pick } from "./random.ts";
 import { withoutOwnSettings, withSetting, withSite, withWorkingSettings } from "./simulated-settings-edits.ts";
@@ -140,6 +141,11 @@ const edits: Readonly<Record<string, Edit>> = {
   inPlace: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, strategy: "InPlace" } }),
 };
 
+/** Edits that only a theme asks for, so that schedules of all kinds stay what they were. */
+const editsOfThemes: Readonly<Record<string, Edit>> = {
+  askForBackup: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, backupMaxAgeHours: 1 } }),
+};
+
 /** Edits that set the most in motion are made three times as often as the others. */
 const oftenest = [
   "add",
@@ -159,7 +165,8 @@ const everyEdit: readonly string[] = [...Object.keys(edits), ...oftenest, ...oft
 export function editAtRandom(site: SimulatedSite, world: EditWorld, among = everyEdit): string | undefined {
   const name = pick(world.random, among);
   if (name === "consent") return consentAtRandom(site, world);
-  const next = edits[name]?.(site.cluster.spec, world);
+  if (name === "backUp") return backedUp(site, world);
+  const next = { ...edits, ...editsOfThemes }[name]?.(site.cluster.spec, world);
   if (next === undefined || JSON.stringify(next) === JSON.stringify(site.cluster.spec)) return undefined;
   site.putCluster(edited(site.cluster, next));
   return name;
@@ -171,6 +178,14 @@ function consentAtRandom(site: SimulatedSite, { random }: EditWorld): string | u
   if (wanted.length === 0) return undefined;
   site.putCluster(withConsent(site.cluster, [pick(random, wanted)]));
   return "consent";
+}
+
+/** Somebody says when the last backup was made: within the last two hours. */
+function backedUp(site: SimulatedSite, { random }: EditWorld): string {
+  const atMs = Date.parse(site.now()) - Math.floor(random() * 2 * 3_600_000);
+  const annotations = { ...site.cluster.metadata.annotations, [backupMark]: new Date(atMs).toISOString() };
+  site.putCluster({ ...site.cluster, metadata: { ...site.cluster.metadata, annotations } });
+  return "backUp";
 }
 
 /** The document with consent that these nodes, once departed, wipe their volume and come back. */

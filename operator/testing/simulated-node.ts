@@ -1,8 +1,13 @@
 import type { Condition, KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
+import type { ResolvedSettings } from "../desired/settings.ts";
+import { statefulSet } from "../desired/stateful-set.ts";
 import { compareVersions } from "../desired/version.ts";
 import type { KubernetesObject } from "../ports/types.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import { textOf } from "./text-of.ts";
+
+/** Of what the operators of a simulation make pods. */
+export const nodeImage = { repository: "localhost/keyfleet-node", pullPolicy: "Never" } as const;
 
 /** What a node keeps on its volume. */
 export interface Volume {
@@ -50,6 +55,18 @@ export function runningVersion(site: SimulatedSite, name: string): string | unde
 /** Whether the pod of a node was made with settings that cannot work. */
 export function hasBadSettings(site: SimulatedSite, name: string): boolean {
   return containers(site.objects.get(`Pod/${name}-0`)).some(({ command }) => command?.includes("/bad.so"));
+}
+
+/** Whether the pod of a node, as it is, is what these settings make. */
+export function isMadeFrom(site: SimulatedSite, node: KmsNode): boolean {
+  const set = statefulSet(node, {
+    settings: node.spec.settings as ResolvedSettings,
+    image: nodeImage,
+    existing: undefined,
+  });
+  const { template } = set.spec as { template: object };
+  const pod = site.objects.get(`Pod/${node.metadata.name}-0`);
+  return pod?.metadata.labels?.["controller-revision-hash"] === JSON.stringify(template);
 }
 
 interface Container {

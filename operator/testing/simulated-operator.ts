@@ -14,13 +14,16 @@ import type {
 import { reconcile } from "../reconcile.ts";
 import { LeaseFleetLock } from "../runtime/fleet-lock.ts";
 import { pick } from "./random.ts";
+import { nodeImage } from "./simulated-node.ts";
 import { Crash, type SimulatedSite } from "./simulated-site.ts";
 import { SimulatedWatch } from "./simulated-watch.ts";
 
 /** What an informer may lag behind; far below the lease, as in reality. */
 const mostStaleMs = 3_000;
-/** By so much the clock of a process that never jumps is ahead of that of the process before it. */
-const beginningsApartMs = 20 * 60_000;
+/** On which machine of its site an operator runs after each restart: often on the one before. */
+const machines = [0, 0, 1, 0, 2, 2] as const;
+/** By so much the clock of a machine that never jumps is ahead of that of the one before it. */
+const bootsApartMs = 20 * 60_000;
 const quiet = () => {};
 export const quietLog: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
@@ -127,7 +130,6 @@ export class SimulatedOperator {
         observe({
           site: this.site.name,
           clock,
-          instance: this.instance,
           views: (wanted) =>
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
@@ -140,7 +142,7 @@ export class SimulatedOperator {
       lock: this.#lock,
       log: quietLog,
       clock,
-      nodeImage: { repository: "localhost/keyfleet-node", pullPolicy: "Never" },
+      nodeImage,
       signal: new AbortController().signal,
     };
   }
@@ -157,6 +159,11 @@ export class SimulatedOperator {
       remove: async (object) => {
         known(object);
         await api.remove(object);
+      },
+      removeAsSeen: async (object, others) => {
+        const removed = await api.removeAsSeen(object, others);
+        for (const one of [object, ...others]) known(one);
+        return removed;
       },
     };
   }
@@ -184,13 +191,14 @@ export class SimulatedOperator {
     };
   }
 
-  /** Tells the time of day of its machine; its other clock begins anywhere. */
+  /** Tells the time of day of its machine, whose other clock began anywhere, as that of the process did. */
   #newClock(): Clock {
     const { clock } = this.#world;
-    const aheadMs = this.#instance * beginningsApartMs;
+    const machine = machines[this.#instance % machines.length] ?? 0;
     return {
       nowMs: () => clock.nowMs() + this.site.clockOffsetMs,
-      monotonicMs: () => clock.monotonicMs() + aheadMs,
+      monotonicMs: () => clock.monotonicMs() + this.#instance * 1_000,
+      sinceBoot: () => ({ boot: `boot-${machine}`, ms: clock.monotonicMs() + machine * bootsApartMs }),
       after: (delayMs, run) => clock.after(delayMs, run),
     };
   }

@@ -52,6 +52,11 @@ export class SimulatedSite {
       apply: async (object) => this.#written(this.#known(object), object, () => this.apply(object)),
       remove: async (object) =>
         this.#written(this.#known(object), undefined, () => this.remove(object.kind, object.metadata.name)),
+      removeAsSeen: async (object, others) => {
+        if ([object, ...others].some((seen) => this.#known(seen) !== seen)) return false;
+        this.#written(object, undefined, () => this.remove(object.kind, object.metadata.name));
+        return true;
+      },
       readSecret: async (name) => decoded(this.objects.get(`Secret/${name}`)),
       createSecret: async (object) => {
         if (this.objects.has(`Secret/${object.metadata.name}`)) return false;

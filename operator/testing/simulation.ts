@@ -281,6 +281,7 @@ export class Simulation {
     restart: (operator) => operator.restart(),
     object: ({ site }) => this.#loseObject(site, ({ kind }) => kind !== "Secret" && kind !== "PersistentVolumeClaim"),
     pod: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "Pod"),
+    account: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "ServiceAccount"),
     node: ({ site }) => this.#loseNode(site),
     lose: ({ site }) => {
       if (this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;

@@ -4,8 +4,8 @@ export const everyFault = [
   ...["lostEvent", "doubledEvent", "machine", "hsm"],
 ] as const;
 
-/** A pod that is deleted by hand is one of the objects; a theme may ask for it alone. */
-export type Fault = (typeof everyFault)[number] | "pod";
+/** A pod or an account that is deleted by hand is one of the objects; a theme may ask for it alone. */
+export type Fault = (typeof everyFault)[number] | "pod" | "account";
 
 /** A schedule that is about one thing: fewer kinds of faults and edits, and those more often. */
 export interface Theme {
@@ -45,6 +45,10 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["restart", "crash"],
     edits: ["upgrade", "upgrade", "askForApproval", "approve", "noRequests", "pause", "leap", "rollBack"],
   },
+  backups: {
+    faults: ["restart", "cut"],
+    edits: ["upgrade", "upgrade", "askForBackup", "askForBackup", "backUp", "rollBack", "soonest"],
+  },
   settings: {
     faults: ["object", "restart", "crash", "cut"],
     edits: ["breakSettings", "mendSettings", "otherSettings", "setting", "upgrade", "remove", "add", "dropBroken"],
@@ -52,6 +56,10 @@ export const themes: Readonly<Record<string, Theme>> = {
   stumbles: {
     faults: ["pod"],
     edits: ["breakSettings", "breakSettings", "mendSettings", "otherSettings"],
+  },
+  rumours: {
+    faults: ["lostEvent", "lostEvent", "lostEvent", "pod", "pod", "account", "account"],
+    edits: ["otherSettings", "soonest"],
   },
   drops: {
     faults: ["restart"],
