@@ -66,6 +66,6 @@ export interface Store {
   objects(ids: readonly string[]): Promise<readonly ManagedObject[]>;
   /** Identifiers, newest first. */
   locate(filter: ObjectFilter): Promise<readonly string[]>;
-  /** All or nothing; resolves when durable here and as `durability` asks. */
+  /** All or nothing; resolves when durable here and as `durability` asks. The changes are the store's from now on: nobody writes to them. */
   write(changes: readonly Change[]): Promise<void>;
 }

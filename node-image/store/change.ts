@@ -1,5 +1,5 @@
-import type { Json } from "../objects/types.ts";
-import { nothing, type Register, type Stamp, type State } from "./law.ts";
+import type { Change } from "../objects/types.ts";
+import type { Register, State } from "./law.ts";
 import { digestOf } from "./row.ts";
 import type { Operation } from "./types.ts";
 
@@ -12,30 +12,24 @@ export interface Effect {
 
 /** The effect of an operation that `understands` has let through. */
 export function effectOf(operation: Operation): Effect {
-  const body = JSON.parse(operation.payload.toString()) as Body;
-  const stamp = { hlc: operation.hlc.toString(), origin: operation.origin };
-  const attributes = new Map(
-    Object.entries(body.attributes).map(([name, value]): [string, Register] => [name, { stamp, value }]),
-  );
-  const changed = { ...nothing, facts: body.facts, attributes };
-  if (operation.kind !== "create") return { state: changed, sealed: undefined };
-  const sealed = Buffer.from(body.sealed as string, "base64");
-  return { state: { ...changed, born: bornAs(body, stamp, sealed) }, sealed };
+  return effectOfChange(operation, changeOf(operation));
 }
 
-interface Body {
-  readonly facts: number;
-  readonly attributes: Readonly<Record<string, readonly Json[] | null>>;
-  readonly owner?: string;
-  readonly objectType?: number;
-  readonly sealed?: string;
+/** The effect of an operation whose payload was made from this change. */
+export function effectOfChange({ hlc, origin }: Pick<Operation, "hlc" | "origin">, change: Change): Effect {
+  const stamp = { hlc: hlc.toString(), origin };
+  const attributes = new Map<string, Register>();
+  for (const name of Object.keys(change.attributes))
+    attributes.set(name, { stamp, value: change.attributes[name] ?? null });
+  const { facts } = change;
+  if (change.kind !== "create") return { state: { born: undefined, facts, attributes }, sealed: undefined };
+  const { owner, objectType, sealed } = change;
+  return { state: { born: { stamp, owner, objectType, sealedDigest: digestOf(sealed) }, facts, attributes }, sealed };
 }
 
-function bornAs(body: Body, stamp: Stamp, sealed: Buffer): State["born"] {
-  return {
-    stamp,
-    owner: body.owner as string,
-    objectType: body.objectType as number,
-    sealedDigest: digestOf(sealed),
-  };
+/** The reverse of `encodeChange`. */
+function changeOf({ kind, object, payload }: Operation): Change {
+  const { v: _, sealed, ...body } = JSON.parse(payload.toString());
+  const change = { ...body, kind, id: object };
+  return kind === "create" ? { ...change, sealed: Buffer.from(sealed, "base64") } : change;
 }

@@ -1,5 +1,6 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
+import { arrayOf } from "./array-parameter.ts";
 import type { LogicalClock } from "./clock.ts";
 import { encodeChange, envelope, understands, verified } from "./operation.ts";
 import type { Ingested, Operation, Vector } from "./types.ts";
@@ -16,14 +17,13 @@ export interface DraftBase {
 
 /** Payloads made before queueing, so that a change that cannot be kept is refused alone. */
 export interface EncodedChange {
-  readonly kind: Change["kind"];
-  readonly object: string;
+  readonly change: Change;
   readonly payload: Buffer;
 }
 
 /** Encodes the changes of one write; throws StoreError "invalid". */
 export function encode(changes: readonly Change[]): readonly EncodedChange[] {
-  return changes.map((change) => ({ kind: change.kind, object: change.id, payload: encodeChange(change) }));
+  return changes.map((change) => ({ change, payload: encodeChange(change) }));
 }
 
 /** One transaction in the making: operations that join up with the log, of this node and of others. */
@@ -34,6 +34,7 @@ export class Draft {
   readonly kept: Operation[] = [];
   readonly #base: DraftBase;
   readonly #understood = new Set<Operation>();
+  readonly #changes = new Map<Operation, Change>();
   readonly #positions = new Map<string, number>();
 
   constructor(base: DraftBase) {
@@ -55,10 +56,13 @@ export class Draft {
 
   addLocal(changes: readonly EncodedChange[]): void {
     const { incarnation, clock, keyring } = this.#base;
-    for (const change of changes) {
+    for (const { change, payload } of changes) {
+      const { kind, id: object } = change;
       const seq = this.position(incarnation) + 1;
-      const unsigned = { origin: incarnation, seq, hlc: clock.tick(), ...change };
-      this.#add({ ...unsigned, mac: keyring.mac(envelope(unsigned)) }, true);
+      const unsigned = { origin: incarnation, seq, hlc: clock.tick(), kind, object, payload };
+      const operation = { ...unsigned, mac: keyring.mac(envelope(unsigned)) };
+      this.#add(operation, true);
+      this.#changes.set(operation, change);
     }
   }
 
@@ -83,24 +87,29 @@ export class Draft {
     return operations.every((operation) => verified(this.#base.keyring, operation));
   }
 
+  /** What an operation of this node was made from: it need not be decoded again. */
+  changeOf(operation: Operation): Change | undefined {
+    return this.#changes.get(operation);
+  }
+
   /** What is to be merged. */
   merging(): readonly Operation[] {
     return [...this.operations.filter((operation) => this.#understood.has(operation)), ...this.kept];
   }
 
   /** Arguments of keyfleet.append; `merged` are the operations that the same transaction merges. */
-  columns(merged: ReadonlySet<Operation>): unknown[] {
+  columns(merged: ReadonlySet<Operation>): Buffer[] {
     const all = this.operations;
     return [
-      all.map((operation) => operation.origin),
-      all.map((operation) => operation.seq),
-      all.map((operation) => operation.hlc.toString()),
-      all.map((operation) => operation.kind),
-      all.map((operation) => operation.object),
-      all.map((operation) => operation.payload),
-      all.map((operation) => operation.mac),
-      all.map((operation) => !merged.has(operation)),
-      this.#notifications(),
+      arrayOf.uuids(all.map(({ origin }) => origin)),
+      arrayOf.bigints(all.map(({ seq }) => seq)),
+      arrayOf.bigints(all.map(({ hlc }) => hlc)),
+      arrayOf.texts(all.map(({ kind }) => kind)),
+      arrayOf.uuids(all.map(({ object }) => object)),
+      arrayOf.byteas(all.map(({ payload }) => payload)),
+      arrayOf.byteas(all.map(({ mac }) => mac)),
+      arrayOf.booleans(all.map((operation) => !merged.has(operation))),
+      arrayOf.texts(this.#notifications()),
     ];
   }
 

@@ -1,15 +1,25 @@
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
+import { arrayOf } from "./array-parameter.ts";
+import type { State } from "./law.ts";
 import type { Changed, Known } from "./merge.ts";
 import type { Root } from "./root.ts";
 import { leafOf, stateOf } from "./row.ts";
+import { decodeState } from "./state.ts";
 
-/** Objects kept in memory, about 1.5 kB each; beyond it the one unused for longest is read again when it is needed. */
+/** Objects kept in memory, about 2 kB each; beyond it the one unused for longest is read again when it is needed. */
 const rowsMax = 4_000;
+
+/** A row that was checked, as text: of most nothing more is asked, and V8 copies and marks a text at once, but a tree piece by piece. */
+interface Kept {
+  readonly text: string;
+  readonly mac: Buffer;
+  readonly leaf: Buffer;
+}
 
 /** What the one writer knows of the rows that it merges into; nobody else changes them. */
 export class KnownRows {
-  readonly #rows = new Map<string, Known>();
+  readonly #rows = new Map<string, Kept>();
 
   /** Reads what is not known yet. Absent objects are in neither result; damaged ones are never merged into. */
   async load(
@@ -21,12 +31,12 @@ export class KnownRows {
     const damaged = new Set<string>();
     for (const id of ids) {
       const row = this.#rows.get(id);
-      if (row !== undefined) known.set(id, row);
+      if (row !== undefined) known.set(id, { state: decodeState(row.text) as State, mac: row.mac, leaf: row.leaf });
     }
     const missing = [...ids].filter((id) => !known.has(id));
     if (missing.length === 0) return { known, damaged };
     const text = "select id, state, mac from keyfleet.objects where id = any($1::uuid[])";
-    const { rows } = await client.query({ name: "rows", text, values: [missing] });
+    const { rows } = await client.query({ name: "rows", text, values: [arrayOf.uuids(missing)] });
     for (const row of rows) {
       try {
         known.set(row.id, { state: stateOf(trust.keyring, row), mac: row.mac, leaf: leafOf(trust.root, row) });
@@ -40,9 +50,9 @@ export class KnownRows {
 
   /** Takes over what was committed. */
   wrote(changed: readonly (Changed & { readonly leaf: Buffer })[]): void {
-    for (const { row, state, leaf } of changed) {
+    for (const { row, leaf } of changed) {
       this.#rows.delete(row.id);
-      this.#rows.set(row.id, { state, mac: row.mac, leaf });
+      this.#rows.set(row.id, { text: row.state, mac: row.mac, leaf });
     }
     for (const id of this.#rows.keys()) {
       if (this.#rows.size <= rowsMax) return;

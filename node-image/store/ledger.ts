@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Json } from "../objects/types.ts";
+import { arrayOf } from "./array-parameter.ts";
 import type { LogicalClock } from "./clock.ts";
 import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
@@ -22,8 +23,6 @@ const pageSize = 1_000;
 const pruneMax = 1_000;
 /** Where earlier logs of this node are kept: see holder.ts. */
 const continuedSetting = "continuedLogs";
-/** Columns of keyfleet.append without any operation. */
-const noOperations = [[], [], [], [], [], [], [], [], []];
 
 /** An object's state, with the sealed material that its create brought. */
 export interface Joined {
@@ -263,7 +262,7 @@ export class Ledger {
     const next = this.root.copy("here");
     summedUp(next, fresh);
     const sealed = next.sealed(this.keyring, this.#vector);
-    await commitBatch(client, [...noOperations, ...rowColumns(fresh), [], [], sealed]);
+    await commitBatch(client, [...this.draft().columns(new Set()), ...rowColumns(fresh), ...keptColumns([]), sealed]);
     this.#root = next;
   }
 
@@ -279,7 +278,8 @@ export class Ledger {
     const changed = merge.changed(keyring);
     const next = root.copy("here");
     const rows = summedUp(next, changed);
-    await commitBatch(client, [...noOperations, ...rowColumns(changed), [], [], next.sealed(keyring, this.#vector)]);
+    const sealed = next.sealed(keyring, this.#vector);
+    await commitBatch(client, [...this.draft().columns(new Set()), ...rowColumns(changed), ...keptColumns([]), sealed]);
     this.#root = next;
     this.#rows.wrote(rows);
   }
@@ -311,7 +311,7 @@ export class Ledger {
     // What concerns a damaged row is kept, so that the rest goes on.
     const merged = merging.filter(({ object }) => !damaged.has(object));
     const merge = new Merge(known);
-    for (const operation of merged) merge.add(operation);
+    for (const operation of merged) merge.add(operation, draft.changeOf(operation));
     return { merged: new Set(merged), changed: merge.changed(trust.keyring) };
   }
 
@@ -372,22 +372,22 @@ function summedUp(root: Root, changed: readonly Changed[]): readonly (Changed & 
   });
 }
 
-async function commitBatch(client: pg.Client, values: readonly unknown[]): Promise<void> {
+async function commitBatch(client: pg.Client, values: readonly Buffer[]): Promise<void> {
   const places = values.map((_, index) => `$${index + 1}`).join();
   await client.query({ name: "commit", text: `select keyfleet.commit_batch(${places})`, values: [...values] });
 }
 
-function rowColumns(changed: readonly Changed[]): unknown[] {
+function rowColumns(changed: readonly Changed[]): Buffer[] {
   return [
-    changed.map(({ row }) => row.id),
-    changed.map(({ before }) => before === undefined),
-    changed.map(({ row }) => row.state),
-    changed.map(({ row }) => row.mac),
-    changed.map(({ material }) => (material === "keep" ? null : material)),
-    changed.map(({ material }) => material === "keep"),
+    arrayOf.uuids(changed.map(({ row }) => row.id)),
+    arrayOf.booleans(changed.map(({ before }) => before === undefined)),
+    arrayOf.texts(changed.map(({ row }) => row.state)),
+    arrayOf.byteas(changed.map(({ row }) => row.mac)),
+    arrayOf.byteas(changed.map(({ material }) => (material === "keep" ? null : material))),
+    arrayOf.booleans(changed.map(({ material }) => material === "keep")),
   ];
 }
 
-function keptColumns(held: readonly Operation[]): unknown[] {
-  return [held.map(({ origin }) => origin), held.map(({ seq }) => seq)];
+function keptColumns(held: readonly Operation[]): Buffer[] {
+  return [arrayOf.uuids(held.map(({ origin }) => origin)), arrayOf.bigints(held.map(({ seq }) => seq))];
 }

@@ -1,5 +1,6 @@
 import type { Keyring } from "../keys/types.ts";
-import { effectOf } from "./change.ts";
+import type { Change } from "../objects/types.ts";
+import { effectOf, effectOfChange } from "./change.ts";
 import { isDestroyed, join, nothing, type State } from "./law.ts";
 import { makeRow, type Row } from "./row.ts";
 import type { Operation } from "./types.ts";
@@ -38,9 +39,9 @@ export class Merge {
     this.#known = known;
   }
 
-  /** Merges an operation that this software understands. */
-  add(operation: Operation): void {
-    const { state, sealed } = effectOf(operation);
+  /** Merges an operation that this software understands; its change where that is at hand, else it is decoded. */
+  add(operation: Operation, change?: Change): void {
+    const { state, sealed } = change === undefined ? effectOf(operation) : effectOfChange(operation, change);
     this.join(operation.object, state, sealed ?? null);
   }
 

@@ -3,6 +3,7 @@ import type { Change, Json } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import { kinds } from "./kinds.ts";
 import type { Operation } from "./types.ts";
+import { writeUuid } from "./uuid.ts";
 
 /** Largest payload of one operation. */
 export const payloadMaxBytes = 1024 * 1024;
@@ -10,6 +11,7 @@ const depthMax = 32;
 const attributesMax = 1_000;
 const nameMaxLength = 1_000;
 const version = 1;
+const headBytes = 56;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A UUID as the store writes it: lower case, with hyphens. */
@@ -19,16 +21,18 @@ export function isUuid(text: string): boolean {
 
 /** The bytes under the MAC: everything of the operation but the MAC, each part with a fixed place or its length before it. */
 export function envelope(operation: Omit<Operation, "mac">): Buffer {
-  const kind = Buffer.from(operation.kind);
-  const head = Buffer.alloc(52);
-  head.write("KFO1");
-  head.write(operation.origin.replaceAll("-", ""), 4, "hex");
-  head.writeBigUInt64BE(BigInt(operation.seq), 20);
-  head.writeBigUInt64BE(operation.hlc, 28);
-  head.write(operation.object.replaceAll("-", ""), 36, "hex");
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(kind.length);
-  return Buffer.concat([head, length, kind, operation.payload]);
+  const { origin, seq, hlc, kind, object, payload } = operation;
+  const kindBytes = Buffer.byteLength(kind);
+  const bytes = Buffer.alloc(headBytes + kindBytes + payload.length);
+  bytes.write("KFO1");
+  writeUuid(bytes, origin, 4);
+  bytes.writeBigUInt64BE(BigInt(seq), 20);
+  bytes.writeBigUInt64BE(hlc, 28);
+  writeUuid(bytes, object, 36);
+  bytes.writeUInt32BE(kindBytes, 52);
+  bytes.write(kind, headBytes);
+  bytes.set(payload, headBytes + kindBytes);
+  return bytes;
 }
 
 /** Whether a member of the fleet has made it as it is. Throws KeyError "closed". */

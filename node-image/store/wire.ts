@@ -7,15 +7,9 @@ export const notificationMaxBytes = 7_900;
 /** One operation as JSON text, as notifications carry it and mesh.pull returns it. */
 export function toWire(operation: Operation): string {
   const { origin, seq, hlc, kind, object, payload, mac } = operation;
-  return JSON.stringify([
-    origin,
-    seq,
-    hlc.toString(),
-    kind,
-    object,
-    payload.toString("base64"),
-    mac.toString("base64"),
-  ]);
+  // Only the kind may have characters that JSON escapes.
+  const middle = `"${hlc}",${JSON.stringify(kind)},"${object}"`;
+  return `["${origin}",${seq},${middle},"${payload.toString("base64")}","${mac.toString("base64")}"]`;
 }
 
 /** Reads what `toWire` or mesh.pull wrote; undefined when it is anything else. Peers are not trusted: every part is checked. */
