@@ -189,6 +189,12 @@ function report(
   if (pod && !isSaid) site.objects.set(`Pod/${name}-0`, { ...pod, status: readiness(site, ready) });
 }
 
+/** Whether a pod is ready. */
+export function isReady({ status }: KubernetesObject): boolean {
+  const { conditions = [] } = (status ?? {}) as { conditions?: { status: string }[] };
+  return conditions.some((condition) => condition.status === "True");
+}
+
 /** The status of a pod that has just become ready or not ready. */
 export function readiness(site: SimulatedSite, status: "True" | "False") {
   return { conditions: [{ type: "Ready", status, lastTransitionTime: site.now() }] };

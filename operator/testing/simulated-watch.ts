@@ -1,4 +1,5 @@
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { isReady } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 
 /** What is shown of an object instead of what it is now, and the change that was missed. */
@@ -18,6 +19,15 @@ export class SimulatedWatch {
   lose(site: SimulatedSite, kind: string, name: string): void {
     const shown = current(site, kind, name);
     this.#missed.set(keyOf(site, kind, name), { shown, missed: shown });
+  }
+
+  /** Loses the event that a pod becomes ready, and its account is made anew meanwhile. False when all are ready. */
+  loseReadiness(site: SimulatedSite): boolean {
+    const waiting = [...site.objects.values()].find((object) => object.kind === "Pod" && !isReady(object));
+    if (waiting === undefined) return false;
+    this.lose(site, "Pod", waiting.metadata.name);
+    site.remove("ServiceAccount", waiting.metadata.name.slice(0, -"-0".length));
+    return true;
   }
 
   /** Lists everything anew. */

@@ -8,7 +8,7 @@ import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
 import { hsmGoes, machineDies, machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
-import { work } from "./simulated-node.ts";
+import { isReady, work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
 import { textOf } from "./text-of.ts";
@@ -281,7 +281,9 @@ export class Simulation {
     restart: (operator) => operator.restart(),
     object: ({ site }) => this.#loseObject(site, ({ kind }) => kind !== "Secret" && kind !== "PersistentVolumeClaim"),
     pod: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "Pod"),
-    account: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "ServiceAccount"),
+    unheard: ({ site, watch }) => {
+      if (!watch.loseReadiness(site)) this.#loseObject(site, ({ kind }) => kind === "Pod");
+    },
     node: ({ site }) => this.#loseNode(site),
     lose: ({ site }) => {
       if (this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
@@ -383,9 +385,7 @@ function podsAreCurrent({ objects }: SimulatedSite): boolean {
   return sets.every((set) => {
     const { template } = set.spec as { template: object };
     const pod = objects.get(`Pod/${set.metadata.name}-0`);
-    const conditions = (pod?.status as { conditions?: { status: string }[] } | undefined)?.conditions ?? [];
-    const isNew = pod?.metadata.labels?.["controller-revision-hash"] === textOf(template);
-    return isNew && conditions.some(({ status }) => status === "True");
+    return pod?.metadata.labels?.["controller-revision-hash"] === textOf(template) && isReady(pod);
   });
 }
 

@@ -4,8 +4,8 @@ export const everyFault = [
   ...["lostEvent", "doubledEvent", "machine", "hsm"],
 ] as const;
 
-/** A pod or an account that is deleted by hand is one of the objects; a theme may ask for it alone. */
-export type Fault = (typeof everyFault)[number] | "pod" | "account";
+/** A theme may ask for a pod alone of the objects that are deleted by hand, and for a pod of which is not heard that it is ready. */
+export type Fault = (typeof everyFault)[number] | "pod" | "unheard";
 
 /** A schedule that is about one thing: fewer kinds of faults and edits, and those more often. */
 export interface Theme {
@@ -58,7 +58,7 @@ export const themes: Readonly<Record<string, Theme>> = {
     edits: ["breakSettings", "breakSettings", "mendSettings", "otherSettings"],
   },
   rumours: {
-    faults: ["lostEvent", "lostEvent", "lostEvent", "pod", "pod", "account", "account"],
+    faults: ["unheard", "unheard", "lostEvent"],
     edits: ["otherSettings", "soonest"],
   },
   drops: {
