@@ -4,6 +4,7 @@ import { requestsFor } from "../../operator/testing/certificate-requests.ts";
 import { foundedFleet } from "../../operator/testing/schedule.ts";
 import { Simulation } from "../../operator/testing/simulation.ts";
 import type { Benchmark } from "../benchmark.ts";
+import { memoryOf } from "./memory.ts";
 
 const help = `passes of the operator (its own code, API servers in memory) over KmsClusters of 20 nodes in three sites
   --fleets 1,10,100   how many KmsClusters one operator serves
@@ -19,10 +20,19 @@ export const operator: Benchmark = {
     });
     const begin = await fleetOfTwenty();
     console.log(`idle hour of one fleet: ${await idleHour(begin)} writes by the operators of three sites`);
-    console.log("fleets  idle p50 ms  idle p99 ms  change p50 ms  change p99 ms  heap MiB  resident MiB");
+    console.log(
+      "heap, resident: this process, with three operators and their API servers; alone: one operator (operator/main.ts) in a process\n" +
+        "of its own, which has settled that many fleets of its site over HTTPS and sees those of two others, after a collection",
+    );
+    console.log(columns.join("  "));
     for (const fleets of values.fleets.split(",").map(Number)) await measure(begin, fleets, Number(values.rounds));
   },
 };
+
+const columns = [
+  ...["fleets", "idle p50 ms", "idle p99 ms", "change p50 ms", "change p99 ms"],
+  ...["heap MiB", "resident MiB", "alone heap MiB", "alone resident MiB"],
+];
 
 const setting = () => {
   const cluster = aCluster(({ spec }) => {
@@ -66,15 +76,16 @@ async function measure({ fleet, options }: Begin, fleets: number, rounds: number
     }
   globalThis.gc?.();
   const { heapUsed, rss } = process.memoryUsage();
+  const alone = await memoryOf(fleet, fleets);
   const figures = [
     at(idle, 0.5),
     at(idle, 0.99),
     at(changed, 0.5),
     at(changed, 0.99),
-    heapUsed / 2 ** 20,
-    rss / 2 ** 20,
+    ...[heapUsed, rss, alone.heapUsed, alone.rss].map((bytes) => bytes / 2 ** 20),
   ];
-  console.log([String(fleets).padStart(6), ...figures.map((figure) => figure.toFixed(1).padStart(11))].join("  "));
+  const cells = [String(fleets), ...figures.map((figure) => figure.toFixed(1))];
+  console.log(cells.map((cell, at) => cell.padStart(columns[at]?.length ?? 0)).join("  "));
   console.log(
     JSON.stringify({ fleets, nodes: 20, rounds, figures: figures.map((figure) => Number(figure.toFixed(2))) }),
   );

@@ -1,0 +1,135 @@
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { type Kind, kinds } from "../../operator/ports/kinds.ts";
+import { isApiError } from "../../operator/ports/kubernetes-api.ts";
+import type { KubernetesObject } from "../../operator/ports/types.ts";
+import type { FakeCluster } from "../../operator/testing/fake-cluster.ts";
+
+/** API servers in memory, by namespace, behind one HTTPS door on loopback, as far as the operator asks. */
+export async function serveApi(namespaces: ReadonlyMap<string, FakeCluster>, folder: string) {
+  const { key, cert } = makeCertificate(folder);
+  const server = https.createServer({ key, cert }, (request, response) => {
+    answer(namespaces, request, response).catch((error: unknown) => refuse(response, error));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const kubeconfig = (namespace: string) =>
+    JSON.stringify({
+      ...{ apiVersion: "v1", kind: "Config", "current-context": "bench" },
+      clusters: [{ name: "bench", cluster: { server: urlOf(server), "certificate-authority-data": base64(cert) } }],
+      users: [{ name: "bench", user: { token: "nobody asks for it" } }],
+      contexts: [{ name: "bench", context: { cluster: "bench", user: "bench", namespace } }],
+    });
+  const stop = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { kubeconfig, stop };
+}
+
+function urlOf(server: https.Server): string {
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function makeCertificate(folder: string) {
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  const words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const { status, stderr } = spawnSync("openssl", ["req", ...words, ...names, "-keyout", key, "-out", cert]);
+  if (status !== 0) throw new Error(`openssl must be installed: ${stderr}`);
+  return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+}
+
+function base64(value: string): string {
+  return Buffer.from(value).toString("base64");
+}
+
+const kindsByPlural = new Map(Object.entries(kinds).map(([kind, { plural }]) => [plural as string, kind as Kind]));
+
+async function answer(
+  namespaces: ReadonlyMap<string, FakeCluster>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? "", "https://server");
+  const [, namespace = "", plural = "", name, subresource] =
+    /\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
+  const [api, kind] = [namespaces.get(namespace), kindsByPlural.get(plural)];
+  if (api === undefined || kind === undefined) return send(response, 404, { message: `no ${url.pathname}` });
+  if (url.searchParams.get("watch") === "1") return await watch(api, kind, { url, response });
+  const body = request.method === "GET" ? undefined : JSON.parse((await text(request)) || "{}");
+  send(response, 200, await call(api, { kind, name, subresource, request, url, body }));
+}
+
+interface Asked {
+  readonly kind: Kind;
+  readonly name: string | undefined;
+  readonly subresource: string | undefined;
+  readonly request: IncomingMessage;
+  readonly url: URL;
+  readonly body: KubernetesObject & { readonly preconditions?: object };
+}
+
+async function call(api: FakeCluster, asked: Asked): Promise<unknown> {
+  const { kind, name, subresource, request, url, body } = asked;
+  const isMetadata = request.headers.accept?.includes("PartialObjectMetadata") ?? false;
+  switch (request.method) {
+    case "POST":
+      return await api.create(body);
+    case "PUT":
+      return await api.update(body);
+    case "PATCH": {
+      const fieldManager = url.searchParams.get("fieldManager") ?? "";
+      return await api.apply(body, { fieldManager, ...(subresource === "status" && { subresource }) });
+    }
+    case "DELETE":
+      return await api.delete(kind, name ?? "", body.preconditions ?? {});
+    default:
+      if (name === undefined) return isMetadata ? { items: [] } : await list(api, kind, url);
+      return found(await (isMetadata ? api.getMetadata(kind, name) : api.get(kind, name)), name);
+  }
+}
+
+async function list(api: FakeCluster, kind: Kind, url: URL): Promise<object> {
+  const { items, resourceVersion } = await api.list(kind, selectorOf(url));
+  return { items, metadata: { resourceVersion } };
+}
+
+function found<T>(object: T | undefined, name: string): T {
+  if (object !== undefined) return object;
+  throw Object.assign(new Error(`${name} not found`), { status: 404 });
+}
+
+async function watch(
+  api: FakeCluster,
+  kind: Kind,
+  { url, response }: { readonly url: URL; readonly response: ServerResponse },
+): Promise<void> {
+  const closed = new AbortController();
+  response.on("close", () => closed.abort());
+  response.writeHead(200).flushHeaders();
+  const resourceVersion = url.searchParams.get("resourceVersion") ?? "";
+  const onEvent = (event: object) => void response.write(`${JSON.stringify(event)}\n`);
+  await api.watch(kind, { ...selectorOf(url), resourceVersion, signal: closed.signal, onEvent }).catch(() => {});
+  response.end();
+}
+
+function selectorOf(url: URL) {
+  const labelSelector = url.searchParams.get("labelSelector");
+  return labelSelector === null ? {} : { labelSelector };
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body ?? {}));
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  const { status = 500, message } = error as { status?: number; message: string };
+  send(response, status, { message, ...(isApiError(error, "alreadyExists") && { reason: "AlreadyExists" }) });
+}
