@@ -30,7 +30,9 @@ export function unsuffixed(name: Json): { readonly name: Json; readonly isOf: (i
 
 /** Rows that say when names were given (milliseconds since 1970); they decide nothing but who was first. */
 export function claimRows(names: readonly Json[], nowMs: number): Record<string, Json[]> {
-  return Object.fromEntries(names.filter((name) => name !== null).map((name) => [claimRow(name), [nowMs]]));
+  const rows: Record<string, Json[]> = Object.create(null);
+  for (const name of names) if (name !== null) rows[claimRow(name)] = [nowMs];
+  return rows;
 }
 
 function claimsName({ attributes, facts }: ManagedObject, name: Json): boolean {

@@ -76,6 +76,7 @@ export async function goesBy(
 
 async function claimants(name: Json, owner: string, context: Context): Promise<readonly ManagedObject[]> {
   const ids = await context.store.locate({ owner, withoutFacts: fact.destroyed, attributes: { Name: name } });
+  if (ids.length === 0) return [];
   const objects = await context.store.objects(ids);
   return objects.filter(({ facts }) => (facts & fact.destroyed) === 0);
 }

@@ -77,27 +77,29 @@ function sealMaterial(
   }
 }
 
+/** Into one object without prototype: the claim of a name is a key that no other object has, and V8 would make shapes for it. */
 function allAttributes(created: NewObject, context: Context): Record<string, Json[]> {
-  const requested = firstAttributes(created.requested, created.objectType, context.version);
-  const now = seconds(context.now());
-  const all = { ...requested, ...created.given };
+  const all = firstAttributes(created.requested, created.objectType, context.version);
+  Object.assign(all, created.given);
+  Object.assign(all, newUsageLimits(all, context), claimRows(all.Name ?? [], context.now().getTime()), digest(created));
+  if (created.material.format !== 0) all["Key Format Type"] = [created.material.format];
+  return Object.assign(all, ofServer(created, all, seconds(context.now())), created.past?.attributes);
+}
+
+/** What the server says of every new object. */
+function ofServer(created: NewObject, all: Readonly<Record<string, Json[]>>, now: number): Record<string, Json[]> {
   const sensitive = all.Sensitive?.[0] === true;
   const extractable = all.Extractable?.[0] !== false;
-  return {
-    ...all,
-    ...newUsageLimits(all, context),
-    ...claimRows(all.Name ?? [], context.now().getTime()),
-    ...digest(created),
-    ...(created.material.format === 0 ? {} : { "Key Format Type": [created.material.format] }),
+  const common = {
     "Protection Storage Mask": [protectionStorage.software],
     "Initial Date": [now],
     "Last Change Date": [now],
     Fresh: [true],
     Sensitive: [sensitive],
     Extractable: [extractable],
-    ...(isSecret(created.objectType) ? { "Always Sensitive": [sensitive], "Never Extractable": [!extractable] } : {}),
-    ...created.past?.attributes,
   };
+  if (!isSecret(created.objectType)) return common;
+  return { ...common, "Always Sensitive": [sensitive], "Never Extractable": [!extractable] };
 }
 
 /** What may be guessed, like passwords or short keys, could be found by its digest: that is not stored, it is made when asked for. */

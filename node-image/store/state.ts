@@ -15,7 +15,7 @@ export function encodeState(state: State): string {
   const head = born === undefined ? null : [place(born.stamp), born.owner, born.objectType, born.sealedDigest];
   const entries = [...attributes]
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, { stamp, value }]) => `${JSON.stringify(name)}:${JSON.stringify([place(stamp), value])}`);
+    .map(([name, { stamp, value }]) => `${JSON.stringify(name)}:[${place(stamp)},${JSON.stringify(value)}]`);
   const list = JSON.stringify(stamps.map(({ hlc, origin }) => [hlc, origin]));
   return `{"v":${version},"facts":${facts},"born":${JSON.stringify(head)},"stamps":${list},"attributes":{${entries.join()}}}`;
 }
