@@ -57,9 +57,11 @@ export function hasBadSettings(site: SimulatedSite, name: string): boolean {
   return containers(site.objects.get(`Pod/${name}-0`)).some(({ command }) => command?.includes("/bad.so"));
 }
 
-/** Whether the pod of a node, as it is, is what these settings make. */
+/** Whether the pod of a node is what these settings make of the version that it runs; the node may have been given another. */
 export function isMadeFrom(site: SimulatedSite, node: KmsNode): boolean {
-  const set = statefulSet(node, {
+  const version = runningVersion(site, node.metadata.name) ?? node.spec.version;
+  const asItRuns = { ...node, spec: { ...node.spec, version } };
+  const set = statefulSet(asItRuns, {
     settings: node.spec.settings as ResolvedSettings,
     image: nodeImage,
     existing: undefined,
