@@ -75,10 +75,10 @@ const messages = /\/node-image\/(ttlv|kmip|operations|objects|access|cryptograph
 
 /** By name. */
 export const targets: Readonly<Record<string, Target>> = {
-  ttlv: { name: "ttlv", share: 55, form: stream, files: /\/ttlv\/(de|en)code/, run: decoding },
+  ttlv: { name: "ttlv", share: 75, form: stream, files: /\/ttlv\/(de|en)code/, run: decoding },
   reader: {
     name: "reader",
-    share: 30,
+    share: 10,
     form: stream,
     files: /\/node-image\/(ttlv\/frame|listen\/message-reader)/,
     run: reading,

@@ -112,7 +112,8 @@ function readString(parser: Parser): Buffer {
   for (let at = start; ; at++) {
     const byte = bytes[at];
     if (byte === undefined || byte < 0x20)
-      throw new DecodeError("A string does not end, or has a control character", at);
+      // What a backslash stands before may be behind the end.
+      throw new DecodeError("A string does not end, or has a control character", Math.min(at, bytes.length));
     if (byte === 0x5c) {
       escaped = true;
       at += 1;

@@ -117,7 +117,8 @@ for (const [name, text, message] of refusedXml) {
   test(`XML with ${name} is refused with its place`, () => {
     assert.throws(
       () => xml.decode(Buffer.from(text)),
-      (error) => error instanceof DecodeError && message.test(error.message),
+      (error) =>
+        error instanceof DecodeError && message.test(error.message) && error.offset >= 0 && error.offset <= text.length,
     );
   });
 }
@@ -133,6 +134,7 @@ const refusedJson: readonly (readonly [string, string, RegExp])[] = [
   ["an unknown escape", '{"tag":"NameValue","type":"TextString","value":"\\\\x"}', /escape/],
   ["half of a surrogate pair", '{"tag":"NameValue","type":"TextString","value":"\\\\ud800"}', /escape/],
   ["a line end in a string", '{"tag":"NameValue","type":"TextString","value":"a\nb"}', /control character/],
+  ["a backslash at its end", '{"tag":"NameValue\\', /does not end/],
   ["a trailing comma", '{"tag":"RequestMessage","value":[],}', /name is missing/],
   ["something after the message", '{"tag":"RequestMessage","value":[]} 1', /Something follows/],
   ["too deep", '{"tag":"RequestMessage","value":['.repeat(limits.depth + 1), /nested deeper/],
@@ -142,7 +144,8 @@ for (const [name, text, message] of refusedJson) {
     const bytes = Buffer.from(text.replaceAll("\\\\", "\\"));
     assert.throws(
       () => json.decode(bytes),
-      (error) => error instanceof DecodeError && message.test(error.message),
+      (error) =>
+        error instanceof DecodeError && message.test(error.message) && error.offset >= 0 && error.offset <= text.length,
     );
   });
 }
