@@ -179,6 +179,8 @@ export class World {
     // What an earlier life said of itself must not be taken for news.
     rmSync(this.node(name).statusFile, { force: true });
     execFileSync("cp", ["-a", `${join(this.#folder, "images", image, name)}/.`, this.#disk(name)]);
+    // Of a disk that was full when its image was taken: nobody would make room again.
+    rmSync(this.#filler(name), { force: true });
     this.setClock(name, 0);
     this.setSlow(name, 0);
   }
@@ -195,7 +197,6 @@ export class World {
 
   /** Fills the disk but for so many KiB; what it returns makes room again. */
   fillDisk(name: string, leftKiB: number): () => void {
-    const filler = join(this.#disk(name), "filler");
     // Written, not allocated: what the node writes meanwhile must not let it fail.
     spawnSync("sh", [
       "-c",
@@ -204,7 +205,11 @@ export class World {
       this.#disk(name),
       `${leftKiB}`,
     ]);
-    return () => rmSync(filler, { force: true });
+    return () => rmSync(this.#filler(name), { force: true });
+  }
+
+  #filler(name: string): string {
+    return join(this.#disk(name), "filler");
   }
 
   /** Room that is left on the disk of the node, bytes. */
