@@ -5,13 +5,12 @@ import {
   aCluster,
   aCondition,
   anObserved,
-  aPod,
   desiredInTest,
   inWords,
   type NodeInTest,
   nowMs,
-  replaced,
   type WorldInTest,
+  withOldPod,
 } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { madeAnew, podOf, without } from "../testing/worlds.ts";
@@ -372,7 +371,7 @@ const oneOfTwoWaits = (downSince: string): WorldInTest => ({
       },
     },
   },
-  objects: replaced("Pod", "dc1-a-0", (pod) => aPod("dc1-a", pod.status as Record<string, unknown>, "revision-0")),
+  objects: withOldPod("dc1-a"),
 });
 const longDown = "2026-03-01T11:50:00Z";
 const ownOfTheOther = aCluster(({ spec }) => {

@@ -6,12 +6,11 @@ import {
   aCluster,
   aCondition,
   anObserved,
-  aPod,
   desiredInTest,
   inWords,
   type NodeInTest,
-  replaced,
   type WorldInTest,
+  withOldPod,
 } from "../testing/builders.ts";
 import { planNext } from "./plan.ts";
 
@@ -23,8 +22,6 @@ const given: NodeInTest = {
   stage: "member",
   annotations: { [rollingAnnotation]: "0.1.0", [settingsBeforeAnnotation]: JSON.stringify(before) },
 };
-const oldPod = (name: string) =>
-  replaced("Pod", `${name}-0`, (pod) => aPod(name, pod.status as Record<string, unknown>, "revision-0"));
 
 function down(since: string): NodeInTest {
   const serving = { ...aCondition("Serving", "False", "RootOfTrustUnavailable"), lastTransitionTime: since };
@@ -34,7 +31,7 @@ function down(since: string): NodeInTest {
 /** dc1-a serves with settings that wait, dc1-b does not serve since then. */
 const waits = (since: string): WorldInTest => ({
   nodes: { "dc1-a": given, "dc1-b": down(since) },
-  objects: oldPod("dc1-a"),
+  objects: withOldPod("dc1-a"),
 });
 
 /** The document has other settings for dc1-b, and those that wait for dc1-a. */
@@ -95,7 +92,7 @@ for (const [sentence, cluster, world, does] of [
   [
     "stay while all others serve: the node is restarted into them",
     aCluster(),
-    { nodes: { "dc1-a": given }, objects: oldPod("dc1-a") },
+    { nodes: { "dc1-a": given }, objects: withOldPod("dc1-a") },
     ["lock for restart of dc1-a"],
   ],
   [
@@ -141,7 +138,7 @@ for (const [sentence, annotations, library] of [
 ] as const)
   test(`when a node is given settings, ${sentence}`, () => {
     const node = { ...down(longAgo), ...(annotations && { annotations }) };
-    const { metadata } = applied(planOf(ofB, { nodes: { "dc1-b": node }, objects: oldPod("dc1-b") }), "dc1-b");
+    const { metadata } = applied(planOf(ofB, { nodes: { "dc1-b": node }, objects: withOldPod("dc1-b") }), "dc1-b");
     const kept = JSON.parse(metadata.annotations?.[settingsBeforeAnnotation] ?? "{}");
     assert.equal(kept.hsm.library, library);
   });

@@ -320,6 +320,11 @@ export function replaced(kind: string, name: string, by?: (object: KubernetesObj
     });
 }
 
+/** Gives a node a pod that is older than its specification. */
+export function withOldPod(node: string) {
+  return replaced("Pod", `${node}-0`, (pod) => aPod(node, pod.status as Record<string, unknown>, "revision-0"));
+}
+
 /** Desired objects with an image and with CAs that are all good. */
 export function desiredInTest(observed: Observed): Desired {
   const image = { repository: "localhost/keyfleet-node", pullPolicy: "Never" } as const;

@@ -200,10 +200,11 @@ export class World {
     // Written, not allocated: what the node writes meanwhile must not let it fail.
     spawnSync("sh", [
       "-c",
-      `df --output=avail -k "$1" | tail -1 | { read free; head -c "$((free > $2 ? free - $2 : 0))K" /dev/zero >"$1/filler"; }`,
+      `df --output=avail -k "$1" | tail -1 | { read free; head -c "$((free > $2 ? free - $2 : 0))K" /dev/zero >"$3"; }`,
       "sh",
       this.#disk(name),
       `${leftKiB}`,
+      this.#filler(name),
     ]);
     return () => rmSync(this.#filler(name), { force: true });
   }
