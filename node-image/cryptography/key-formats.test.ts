@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
-import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, generatePrimeSync, type KeyObject } from "node:crypto";
 import { test } from "node:test";
 import { cryptographicAlgorithm as algorithm, keyFormatType as format, objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { keyTypes } from "./algorithms.ts";
+import { toNumber, unsigned } from "./bytes.ts";
 import { curves } from "./curves.ts";
 import { keyBytes } from "./key-format.ts";
 import { keyObjectOf } from "./key-object.ts";
 import { derToTransparent, type TransparentKey, transparentFormats, transparentToDer } from "./transparent.ts";
+import { inverse } from "./weierstrass.ts";
 
 /** node:crypto knows more types than its declarations. */
 const generate = generateKeyPairSync as unknown as (
@@ -103,11 +105,51 @@ for (const [what, names] of given) {
   });
 }
 
+/** A private exponent is one for the product of p - 1 and q - 1 (RFC 2313), or for their least common multiple (RFC 8017). */
+const orders = {
+  product: (p: bigint, q: bigint) => (p - 1n) * (q - 1n),
+  "least common multiple": (p: bigint, q: bigint) => ((p - 1n) * (q - 1n)) / greatestCommonDivisor(p - 1n, q - 1n),
+};
+/** The last is as long as FIPS 186-5 allows; all are primes. */
+const exponents = [3n, 65_537n, 2n ** 255n - 19n];
+for (const [of, order] of Object.entries(orders)) {
+  for (const exponent of exponents) {
+    test(`an RSA key is made whole from n, the exponent ${exponent} and its inverse by the ${of}`, () => {
+      const publicExponent = exponent === 3n ? 3 : 65_537;
+      const { privateKey } = generate("rsa", { modulusLength: 2048, publicExponent });
+      const made = derToTransparent(
+        format.transparentRsaPrivateKey,
+        keyBytes(privateKey, format.transparentRsaPrivateKey),
+      );
+      const [p, q] = [toNumber(made.p as Buffer), toNumber(made.q as Buffer)];
+      const key = {
+        modulus: made.modulus as Buffer,
+        publicExponent: unsigned(exponent),
+        privateExponent: unsigned(inverse(exponent, order(p, q))),
+      };
+      const bytes = transparentToDer(format.transparentRsaPrivateKey, key);
+      const whole = derToTransparent(format.transparentRsaPrivateKey, bytes);
+      assert.deepEqual({ ...whole, ...key, p: made.p, q: made.q }, whole);
+    });
+  }
+}
+
+function greatestCommonDivisor(one: bigint, other: bigint): bigint {
+  return other === 0n ? one : greatestCommonDivisor(other, one % other);
+}
+
+const prime = generatePrimeSync(1024, { bigint: true });
 const wrong: readonly (readonly [string, TransparentKey])[] = [
   ["too few numbers", { modulus: numbers.modulus as Buffer }],
   ["a factor that is none", { ...numbers, p: Buffer.from([3]), q: Buffer.from([5]) }],
+  ["a modulus that is a prime", rsaOf(prime, prime - 1n)],
+  ["a modulus that is the square of a prime", rsaOf(prime * prime, prime * (prime - 1n))],
   ["exponents of another key", { ...numbers, p: numbers.p as Buffer, privateExponent: Buffer.from([17]) }],
 ];
+function rsaOf(modulus: bigint, order: bigint): TransparentKey {
+  const privateExponent = unsigned(inverse(65_537n, order));
+  return { modulus: unsigned(modulus), publicExponent: unsigned(65_537n), privateExponent };
+}
 for (const [what, key] of wrong) {
   test(`an RSA key of ${what} is refused`, () => {
     assert.throws(() => transparentToDer(format.transparentRsaPrivateKey, key), Refusal);
