@@ -21,8 +21,7 @@ export async function changeMembers(world: World, recorder: Recorder, random: Ra
 export async function replace(world: World, recorder: Recorder, name: string): Promise<void> {
   recorder.deed("forked, is removed and joins anew:", name);
   // The list follows what the node says of itself: it may have begun another log since it joined.
-  const listed = world.fleet.members.find((member) => member.name === name)?.incarnation;
-  const incarnation = world.node(name).status?.incarnation ?? listed;
+  const incarnation = world.node(name).status?.incarnation ?? listedIncarnation(world, name);
   world.fleet.list(name, { standing: "Fenced", ...(incarnation === undefined ? {} : { incarnation }) });
   await withoutLink(world, name);
   const held = () =>
@@ -66,25 +65,26 @@ async function join(
 async function leave(world: World, recorder: Recorder, name: string): Promise<void> {
   const { fleet } = world;
   recorder.deed("leave begins for", name);
-  // It may have begun another log since it joined.
-  const { incarnation } = world.node(name).status ?? {};
-  if (incarnation !== undefined) fleet.list(name, { incarnation });
   world.node(name).edit({ membership: { action: "Leave" } });
   fleet.list(name, { standing: "Leaving" });
   await world.node(name).reachedCondition("Serving", "False", "Drained");
-  const own = await world
-    .node(name)
-    .reached("its own departure", ({ departures }) => departures?.find((departure) => departure.name === name));
-  for (const member of world.members)
-    await world
-      .node(member)
-      .reached(`all of ${name}'s log`, ({ departures }) =>
-        departures?.some(({ incarnation, sequence }) => incarnation === own.incarnation && sequence === own.sequence),
-      );
+  // A node that is set back while it drains has less to leave, or begins another log: what it says now is what counts.
+  const own = await world.node(name).reached("all of its log elsewhere", ({ incarnation, departures }) => {
+    if (incarnation !== undefined && incarnation !== listedIncarnation(world, name)) fleet.list(name, { incarnation });
+    const said = departures?.find((departure) => departure.name === name);
+    const held = world.members.map((member) =>
+      world.node(member).status?.departures?.find((departure) => departure.name === name),
+    );
+    return held.every((each) => each?.incarnation === said?.incarnation && each?.sequence === said?.sequence) && said;
+  });
   fleet.list(name, { standing: "Fenced" });
   await withoutLink(world, name);
   fleet.list(name, { standing: "Departed", lastSequence: own.sequence });
   recorder.deed(`has left after ${own.sequence} operations:`, name);
+}
+
+function listedIncarnation({ fleet }: World, name: string): string | undefined {
+  return fleet.members.find((member) => member.name === name)?.incarnation;
 }
 
 async function withoutLink(world: World, name: string): Promise<void> {
