@@ -200,12 +200,14 @@ const mutants: readonly Mutant[] = [
   },
   {
     what: "podIsNewest",
+    from: 1767,
     file: "plan/finish.ts",
     find: "if (!podIsNewest(view, facts)) return false;",
     replace: 'if (facts.name === "" && !podIsNewest(view, facts)) return false;',
   },
   {
     what: "firstOf",
+    theme: "overtaken",
     file: "plan/roll.ts",
     find: "return isOvertaken(view, begun, down) ? down : begun;",
     replace: "return begun;",

@@ -61,6 +61,10 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["unheard", "unheard", "lostEvent"],
     edits: ["otherSettings", "soonest"],
   },
+  overtaken: {
+    faults: ["node", "node", "machine"],
+    edits: ["breakSettings", "mendSettings", "upgrade", "upgrade", "rollBack", "soonest"],
+  },
   drops: {
     faults: ["restart"],
     edits: ["breakSettings", "dropBroken", "dropBroken", "add"],
