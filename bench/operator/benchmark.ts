@@ -22,7 +22,8 @@ export const operator: Benchmark = {
     console.log(`idle hour of one fleet: ${await idleHour(begin)} writes by the operators of three sites`);
     console.log(
       "heap, resident: this process, with three operators and their API servers; alone: one operator (operator/main.ts) in a process\n" +
-        "of its own, which has settled that many fleets of its site over HTTPS and sees those of two others, after a collection",
+        "of its own, which has settled that many fleets of its site over HTTPS and sees those of two others, after a collection;\n" +
+        "own: resident without the pages of files",
     );
     console.log(columns.join("  "));
     for (const fleets of values.fleets.split(",").map(Number)) await measure(begin, fleets, Number(values.rounds));
@@ -31,7 +32,7 @@ export const operator: Benchmark = {
 
 const columns = [
   ...["fleets", "idle p50 ms", "idle p99 ms", "change p50 ms", "change p99 ms"],
-  ...["heap MiB", "resident MiB", "alone heap MiB", "alone resident MiB"],
+  ...["heap MiB", "resident MiB", "alone heap MiB", "alone own MiB", "alone resident MiB"],
 ];
 
 const setting = () => {
@@ -82,7 +83,7 @@ async function measure({ fleet, options }: Begin, fleets: number, rounds: number
     at(idle, 0.99),
     at(changed, 0.5),
     at(changed, 0.99),
-    ...[heapUsed, rss, alone.heapUsed, alone.rss].map((bytes) => bytes / 2 ** 20),
+    ...[heapUsed, rss, alone.heapUsed, alone.own, alone.resident].map((bytes) => bytes / 2 ** 20),
   ];
   const cells = [String(fleets), ...figures.map((figure) => figure.toFixed(1))];
   console.log(cells.map((cell, at) => cell.padStart(columns[at]?.length ?? 0)).join("  "));
