@@ -71,8 +71,8 @@ const planted: readonly (readonly [
   [
     "what is announced is acknowledged before it is durable",
     "/replication/peer.ts",
-    "const position = this.#options.store.vector().get(this.#origin) ?? 0;",
-    "const position = this.#theirs?.get(this.#origin)?.seq ?? 0;",
+    "this.#acknowledgements?.tell(origin, this.#position());",
+    "this.#acknowledgements?.tell(origin, this.#theirs?.get(origin)?.seq ?? 0);",
     /in step, does not hold/,
   ],
   [
