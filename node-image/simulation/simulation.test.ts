@@ -95,8 +95,8 @@ const planted: readonly (readonly [
     "/replication/snapshots.ts",
     "return lacking.some((origin) => seq(origin) > (held.get(origin) ?? 0));",
     "return [...held].every(([origin, mine]) => seq(origin) >= mine);",
-    /not equal after healing|is lost/,
-    5359,
+    /it holds what was pruned/,
+    "kept-logs.test.ts",
   ],
   [
     "a snapshot throws away what its peer does not hold",
@@ -127,15 +127,15 @@ const planted: readonly (readonly [
     "/replication/peer.ts",
     'if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked")',
     'if ((await compareHere(store, incarnation, theirs)) !== "forked")',
-    /different logs|not equal after healing|is lost|different objects/,
-    2179,
+    /what it had lost has come back/,
+    "set-back.test.ts",
   ],
   [
     "a node that starts goes on with its log before all members were asked",
     "/replication/own-log.ts",
     "if (this.#missing().length === 0) this.#options",
     "this.#options",
-    /what was written as the second operation, alone/,
+    /written as the second operation, hearing nobody/,
     "set-back.test.ts",
   ],
   [
@@ -159,8 +159,8 @@ const planted: readonly (readonly [
     "/replication/replication.ts",
     "const wanted = this.#isOut() ? [] : members",
     "const wanted = members",
-    /in step, does not hold/,
-    4032,
+    /nobody counts on it/,
+    "removed.test.ts",
   ],
 ];
 
