@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DurabilityGate, silenceMaxMs, stepDeadlineMs } from "./durability.ts";
+import { DurabilityGate, goneMaxMs, silenceMaxMs as silenceMaxOf, stepDeadlineMs } from "./durability.ts";
 import type { Durability, SiteStep } from "./types.ts";
 
 const [a, b, c] = ["CN=dc2-a", "CN=dc2-b", "CN=dc3-a"] as const;
+const members = 4;
+const silenceMaxMs = silenceMaxOf(members);
 
 /** A gate for two other sites, dc2 with two nodes and dc3 with one; time moves only by `pass`. */
 function aGate(mode: Durability) {
@@ -15,6 +17,7 @@ function aGate(mode: Durability) {
       ["dc2", [a, b]],
       ["dc3", [c]],
     ]),
+    members,
   );
   const answered = new Set<number>();
   return {
@@ -92,6 +95,18 @@ test("a site that is silent is reported before anything is written", () => {
   assert.deepEqual(steps, [{ site: "dc2", inStep: false }]);
 });
 
+test("a site of which nobody is connected any more is reported sooner, one that connects again at once is not", () => {
+  const { gate, pass, steps } = aGate("EverySite");
+  gate.connected(new Set([b, c]));
+  pass(goneMaxMs);
+  gate.connected(new Set([a]));
+  pass(goneMaxMs);
+  gate.connected(new Set([a]));
+  assert.deepEqual(steps, [{ site: "dc3", inStep: false }]);
+  gate.acknowledged(c, 0);
+  assert.deepEqual(steps.splice(1), [{ site: "dc3", inStep: true }]);
+});
+
 test("a site out of step counts again when it has caught up, not before", async () => {
   const { gate, write, answered, pass, steps } = aGate("EverySite");
   write(10);
@@ -158,6 +173,6 @@ test("a site that leaves the fleet is no longer waited for", async () => {
   const { gate, write, answered } = aGate("EverySite");
   write(1);
   gate.acknowledged(c, 1);
-  gate.setSites(new Map([["dc3", [c]]]));
+  gate.setSites(new Map([["dc3", [c]]]), members);
   assert.deepEqual(await answered(), [1]);
 });

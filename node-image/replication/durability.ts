@@ -3,12 +3,18 @@ import type { Durability, SiteStep } from "./types.ts";
 
 /** A site that has not acknowledged a write after this is out of step. */
 export const stepDeadlineMs = 1_000;
-/** Peers give a sign of life every second even when nothing is written; a site that is silent for longer is out of step. */
-export const silenceMaxMs = 3_000;
+/** A site of whose members none has had a connection to here for so long is out of step. */
+export const goneMaxMs = 3_000;
+/**
+ * So is one from whose members nothing came for so long, whether connected or not: at rest each member gives a sign of life
+ * to one peer a second, to one after another.
+ */
+export const silenceMaxMs = (members: number): number => 3_000 + 1_000 * members;
 
 interface Site {
   inStep: boolean;
   heardMs: number;
+  connectedMs: number;
   /** Up to here writes were answered without it because it fell out of step: it holds them before it is back. */
   owes: number;
   identities: readonly string[];
@@ -39,6 +45,7 @@ export class DurabilityGate {
   #heads: { readonly atMs: number; readonly head: number }[] = [];
   #waiters: Waiter[] = [];
   #answered = { head: 0, atMs: 0 };
+  #members = 0;
 
   constructor(options: DurabilityOptions) {
     this.mode = options.mode;
@@ -50,12 +57,18 @@ export class DurabilityGate {
     return this.#waiters.length;
   }
 
-  /** Other sites with the identities of their members; a new one is presumed in step until its first deadline. */
-  setSites(sites: ReadonlyMap<string, readonly string[]>): void {
+  /**
+   * Other sites with the identities of their members, and how many members there are in all; a new one is presumed in step
+   * until its first deadline.
+   */
+  setSites(sites: ReadonlyMap<string, readonly string[]>, members: number): void {
+    const now = this.#nowMs();
+    this.#members = members;
     for (const name of this.#sites.keys()) if (!sites.has(name)) this.#sites.delete(name);
     for (const [name, identities] of sites) {
       const site = this.#sites.get(name);
-      if (site === undefined) this.#sites.set(name, { inStep: true, heardMs: this.#nowMs(), owes: 0, identities });
+      if (site === undefined)
+        this.#sites.set(name, { inStep: true, heardMs: now, connectedMs: now, owes: 0, identities });
       else site.identities = identities;
     }
     this.#release();
@@ -102,13 +115,24 @@ export class DurabilityGate {
     this.#release();
   }
 
-  /** To be called several times a second: marks the sites that let a deadline pass. */
+  /** Who is connected to this node, all at once, as they are at this moment. */
+  connected(identities: ReadonlySet<string>): void {
+    const now = this.#nowMs();
+    for (const [name, site] of this.#sites) {
+      if (site.identities.some((identity) => identities.has(identity))) site.connectedMs = now;
+      else if (site.inStep && now - site.connectedMs > goneMaxMs) this.#step(name, site, false);
+    }
+    this.#release();
+  }
+
+  /** To be called each second or more often, while writes wait several times: marks the sites that let a deadline pass. */
   tick(): void {
     const now = this.#nowMs();
+    const silenceMs = silenceMaxMs(this.#members);
     const expired = this.#waiters.findLast((waiter) => waiter.deadlineMs <= now);
     for (const [name, site] of this.#sites) {
       const late = expired !== undefined && this.#sitePosition(site) < expired.head;
-      if (site.inStep && (late || now - site.heardMs > silenceMaxMs)) this.#step(name, site, false);
+      if (site.inStep && (late || now - site.heardMs > silenceMs)) this.#step(name, site, false);
     }
     this.#release();
   }

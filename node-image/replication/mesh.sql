@@ -77,18 +77,29 @@ begin
   return substr(system_user, 6);
 end $$;
 
+-- Another text after each change of what this node holds: of its rows, its logs, or its knowledge where departed logs end.
+-- Asking for it is a sign of life of the caller, and its answer one of this node.
+create or replace function mesh.sign_of_life() returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return hashtextextended(concat((select r.sealed from keyfleet.root r), (select f.value from keyfleet.fences f)), 0)::text;
+end $$;
+
 -- How far this node holds each log, with the MAC of its last operation and how much of its beginning is not there any more;
--- own marks this node's log, which is there even when it is empty; hears: any query, an empty one too, is a sign of life here.
+-- own marks this node's log, which is there even when it is empty; hears: any query, an empty one too, is a sign of life here;
+-- sign: what mesh.sign_of_life says at this moment.
 drop function if exists mesh.vector();
-create function mesh.vector() returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean)
+create function mesh.vector()
+returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean, sign text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   self uuid := (select n.incarnation from keyfleet.node_self n);
+  now_held text := mesh.sign_of_life();
 begin
   return query
-    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true from keyfleet.vector v
+    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true, now_held from keyfleet.vector v
     union all
-    select self, 0::bigint, true, 0::bigint, '', true where keyfleet.position_of(self) = 0;
+    select self, 0::bigint, true, 0::bigint, '', true, now_held where keyfleet.position_of(self) = 0;
 end $$;
 
 -- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 1 MiB.
@@ -163,6 +174,26 @@ begin
   if before is distinct from greatest(up_to, 0) then
     perform pg_notify('acks', '');
   end if;
+end $$;
+
+-- Who of the members has acknowledged the log, and said so or anything else when last; open: over a connection that is there.
+create or replace function keyfleet.heard(of_origin uuid)
+returns table (identity text, seq bigint, at text, open boolean)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select p.identity, p.seq, concat(p.acknowledged, a.state_change), a.pid is not null
+    from mesh.positions p
+    left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged
+    where p.origin = of_origin;
+end $$;
+
+-- Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
+create or replace function keyfleet.end_overstayers() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform pg_terminate_backend(a.pid) from pg_stat_get_activity(null) a
+    where a.usesysid = 'mesh'::regrole and a.xact_start < clock_timestamp() - interval '15 seconds';
 end $$;
 
 -- Where the logs of departed nodes end, as this node knows it: [[origin, sequence, MAC]…]; no row when it knows of none.

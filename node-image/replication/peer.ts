@@ -1,23 +1,22 @@
 import { StoreError } from "../store/error.ts";
 import type { Operation } from "../store/types.ts";
+import { Acknowledgements } from "./acknowledgements.ts";
 import { askFences } from "./fences.ts";
 import { compareAtPeer, compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
-import { overdueMs } from "./pace.ts";
+import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
 import { headOf, isOtherHead, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
-const pollMs = 1_000;
 /** Nothing is taken in for so long at most without a look at what came: a notification ends it at once. */
 const inboxMs = 10_000;
 const pullMax = 1_000;
 const refusedForMs = 15_000;
 const backoffMinMs = 100;
 const backoffMaxMs = 1_000;
-const acknowledgementsInFlightMax = 4;
-/** Ends of departed logs are asked for at each connection and then at every so manieth look. */
+/** Ends of departed logs are asked for at each connection, after a sign of life that is another one, and at every so manieth look. */
 const fencesEvery = 30;
 const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 
@@ -34,13 +33,12 @@ export class Peer {
   #theirs: ReadonlyMap<string, PeerHead> | undefined;
   #roundTripMs: number | undefined;
   #lastHeardMs: number | undefined;
-  #acknowledging = 0;
-  #acknowledged = -1;
+  #acknowledgements: Acknowledgements | undefined;
   /** When the question that waits for its answer was asked. */
   #askedMs: number | undefined;
   #lookedMs = 0;
-  /** The peer takes any sign of life for one, not acknowledgements alone. */
-  #hearsSigns = false;
+  /** What the peer's signs of life say as long as it holds what it held at the last look; undefined: it gives none. */
+  #unchanged: string | undefined;
   #ownLogAtPeer = { incarnation: "", seq: 0 };
   /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
   #suspect = true;
@@ -66,9 +64,10 @@ export class Peer {
     return this.#connection !== undefined && this.#theirs !== undefined;
   }
 
-  /** Has answered what it was asked a second ago. */
-  get heard(): boolean {
-    return this.reachable && (this.#askedMs === undefined || this.#options.nowMs() - this.#askedMs < overdueMs);
+  /** Connected, and has not answered what it was asked a second ago. */
+  get silent(): boolean {
+    const asked = this.#connection === undefined ? undefined : this.#askedMs;
+    return asked !== undefined && this.#options.nowMs() - asked >= overdueMs;
   }
 
   /** What the peer said last of each log; undefined while it is not reachable. */
@@ -129,8 +128,9 @@ export class Peer {
     if (this.#stopped) return connection.close();
     this.#inbox = inbox;
     this.#refused.clear();
-    this.#acknowledging = 0;
-    this.#acknowledged = -1;
+    this.#acknowledgements = new Acknowledgements(connection, (position) => {
+      if (this.#position() > position) this.#acknowledge();
+    });
     this.#askedMs = undefined;
     this.#suspect = true;
     this.#connection = connection;
@@ -162,7 +162,8 @@ export class Peer {
     };
     const look = async () => {
       for (let looks = 1; check(); looks += 1) {
-        await this.#pause(pollMs);
+        await this.#pause(lookMs);
+        if (check() && this.#mayRest()) await this.#options.pace.turn(connection);
         if (check() && looks % fencesEvery === 0) await this.#orLater(() => askFences(connection, this.#options.store));
         if (check()) await this.#orLater(() => this.#look(connection));
       }
@@ -171,9 +172,10 @@ export class Peer {
       while (check()) {
         const taken = await this.#orLater(() => this.#takeInbox(connection));
         if (taken) await this.#inbox.something(inboxMs);
-        else await this.#pause(pollMs);
+        else await this.#pause(lookMs);
       }
     };
+    over.signal.addEventListener("abort", () => this.#options.pace.leave(connection));
     await Promise.all([look(), take()]).finally(() => over.abort());
   }
 
@@ -190,14 +192,22 @@ export class Peer {
     }
   }
 
-  /** At rest a sign of life, which costs the peer next to nothing and asks for one; else what the peer has. */
+  /** At rest a sign of life, which costs both next to nothing; else, or when the peer has changed, what the peer has. */
   async #look(connection: PeerConnection): Promise<void> {
-    const { pace, store } = this.#options;
-    const must = pace.mustLook(this.#lookedMs) || !this.#hearsSigns || this.#inbox.news;
-    const unsettled = this.lag() !== 0 || this.#suspect || this.#refused.size > 0 || this.#problem !== undefined;
-    const untold = this.#acknowledged !== (store.vector().get(this.#origin ?? "") ?? 0);
-    if (must || unsettled || untold || store.intake.importing !== undefined) return this.#poll(connection);
-    await this.#asked(() => connection.query(""));
+    if (!this.#options.pace.resting || !this.#mayRest()) return this.#poll(connection);
+    const [row] = await this.#asked(() => connection.query("select mesh.sign_of_life() as sign", []));
+    if (row?.sign === this.#unchanged) return;
+    await askFences(connection, this.#options.store);
+    await this.#poll(connection);
+  }
+
+  /** Nothing is to be had from the peer as far as is known, nor to be told to it; and it gives signs of life. */
+  #mayRest(): boolean {
+    const { nowMs, store } = this.#options;
+    const settled = this.lag() === 0 && !this.#suspect && this.#refused.size === 0 && this.#problem === undefined;
+    const told = this.#acknowledgements?.told === this.#position();
+    const known = this.#unchanged !== undefined && !this.#inbox.news && nowMs() - this.#lookedMs < wholeLookMs;
+    return settled && told && known && store.intake.importing === undefined;
   }
 
   /** Asks, and remembers that and how soon there was an answer. */
@@ -222,14 +232,14 @@ export class Peer {
     const rows = await this.#asked(() => connection.query("select * from mesh.vector()", []));
     const heads = new Map(rows.map((row) => [row.origin as string, headOf(row)]));
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
-    this.#hearsSigns = rows[0]?.hears === true;
+    this.#unchanged = rows[0]?.sign as string | undefined;
     this.#theirs = heads;
     this.#problem = undefined;
     // Before a snapshot, which would bring what is lacking of the own log as if it had never been lost.
     await this.#watchOwnLog(connection, heads.get(store.incarnation));
     if (this.#options.snapshots.consider(this.member, heads)) return;
     await this.#judge(held.get(this.#origin) ?? 0, heads.get(this.#origin));
-    this.#acknowledge(connection);
+    this.#acknowledge();
     for (const [origin, head] of heads) {
       const { seq: theirs, base } = head;
       if (origin === store.incarnation) continue;
@@ -325,7 +335,7 @@ export class Peer {
     if (last === undefined || this.#isRefused(origin)) return;
     // Any member may send notifications on this channel, so what is wrong with one is no reason to distrust the peer.
     const { position } = await this.#options.store.ingest(operations);
-    this.#acknowledge(connection);
+    this.#acknowledge();
     if (position < last.seq) await this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
   }
 
@@ -338,30 +348,20 @@ export class Peer {
       ingested.reason === "fenced" &&
       (await askFences(connection, this.#options.store));
     if (ingested.outcome === "refused" && !raised) this.#refuse(origin, ingested.reason);
-    if (origin === this.#origin) this.#acknowledge(connection);
+    if (origin === this.#origin) this.#acknowledge();
   }
 
-  /** Tells the peer how far its own log is durable here; not awaited, the newest position is what counts. */
-  #acknowledge(connection: PeerConnection): void {
-    if (this.#origin === undefined || this.#acknowledging >= acknowledgementsInFlightMax) return;
+  /** How far the peer's own log is durable here. */
+  #position(): number {
+    return this.#options.store.vector().get(this.#origin ?? "") ?? 0;
+  }
+
+  /** Tells the peer, unless what is here may not be what the peer has, or may not stay. */
+  #acknowledge(): void {
     const origin = this.#origin;
-    if (this.#suspect || this.#isRefused(origin) || this.#options.snapshots.behind || !this.#options.stays()) return;
-    this.#acknowledging += 1;
-    const position = this.#options.store.vector().get(this.#origin) ?? 0;
-    void connection
-      .query("select mesh.acknowledge($1, $2)", [origin, position])
-      .then(
-        () => true,
-        () => false,
-      )
-      .then((told) => {
-        // The count of a connection that is gone says nothing of the one that followed.
-        if (this.#connection !== connection) return;
-        if (told) this.#acknowledged = position;
-        this.#acknowledging -= 1;
-        const now = this.#options.store.vector().get(this.#origin ?? "") ?? 0;
-        if (now > position && this.#acknowledging === 0) this.#acknowledge(connection);
-      });
+    const { snapshots, stays } = this.#options;
+    if (origin === undefined || this.#suspect || this.#isRefused(origin) || snapshots.behind || !stays()) return;
+    this.#acknowledgements?.tell(origin, this.#position());
   }
 
   #refuse(origin: string, reason: string): void {

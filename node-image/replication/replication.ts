@@ -23,18 +23,16 @@ import type {
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 /** Deadlines of writes that wait for sites are looked at at the first pace, all else at the second. */
-const tickMs = { waiting: 100, resting: 500 } as const;
+const tickMs = { waiting: 100, resting: 1_000 } as const;
 // Signs of life are looked for at this pace; what is new is told by a notification.
-const lookEveryMs = 900;
-const endEveryMs = 5_000;
+const lookEveryMs = 1_900;
+const endEveryMs = 4_900;
 /** The table, not the notification, says who acknowledged what: any member can send notifications. */
-const acknowledgements = "select identity, seq, acknowledged::text as at from mesh.positions where origin = $1";
+const acknowledgements = `select identity, seq, acknowledged::text as at, true as open
+  from mesh.positions where origin = $1`;
 /** Whatever the session does in which a member has acknowledged is a sign of life as well. */
-const signsOfLife = `select p.identity, p.seq, concat(p.acknowledged, a.state_change) as at from mesh.positions p
-  left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged where p.origin = $1`;
-// Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
-const endOverstayers = `select pg_terminate_backend(pid) from pg_stat_activity
-  where usename = 'mesh' and xact_start < clock_timestamp() - interval '15 seconds'`;
+const signsOfLife = "select * from keyfleet.heard($1)";
+const endOverstayers = "select keyfleet.end_overstayers()";
 const retryMs = 500;
 const defaults: ReplicationLimits = {
   keepMs: 3_600_000,
@@ -42,6 +40,8 @@ const defaults: ReplicationLimits = {
   pruneEveryMs: 10_000,
   emptyTakesFrom: 10_000,
 };
+/** Where nothing could be pruned nobody looks again before so long. */
+const pruneRestMs = 60_000;
 
 /** Starts the exchange of the log with all members: opens this node's doors for them and pulls from each. */
 export function startReplication(options: ReplicationOptions): Replication {
@@ -66,6 +66,7 @@ class Exchange implements Replication {
   #peers: readonly Peer[] = [];
   #tls: MeshTls;
   #doorsOpen = false;
+  #open: ReadonlySet<string> = new Set();
   #resting: (() => void) | undefined;
   #lookedMs = 0;
   #endedMs = 0;
@@ -83,13 +84,14 @@ class Exchange implements Replication {
     const others = () => this.#members.filter((member) => this.#isOther(member)).map(({ identity }) => identity);
     this.#ownLog = new OwnLog({ store, others, nowMs, log });
     this.#gossip = new Gossip(nowMs);
-    this.#pace = new Pace({ store, nowMs, allHeard: () => this.#peers.every((peer) => peer.heard) });
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
     this.#readAcknowledgements = oneAtATime(() => this.#read("acknowledgements"));
     this.#readSignsOfLife = oneAtATime(() => this.#read("signsOfLife"));
     this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
     const surroundings = options.surroundings ?? realSurroundings;
     this.#surroundings = surroundings;
+    const anySilent = () => this.#peers.some((peer) => peer.silent);
+    this.#pace = new Pace({ store, nowMs, surroundings, anySilent });
     this.#limits = { ...defaults, ...options.limits };
     const heads = () => this.#heads();
     this.#snapshots = new Snapshots({ store, tls: () => this.#tls, heads, nowMs, log, surroundings, ...this.#limits });
@@ -108,7 +110,7 @@ class Exchange implements Replication {
     this.#members = members;
     this.#tls = tls;
     store.setFences(fences(members));
-    this.#gate.setSites(this.#otherSites());
+    this.#gate.setSites(this.#otherSites(), members.filter(isSpokenTo).length);
     // Who is fenced speaks to nobody either: others may not have heard of it yet, and would count what it holds.
     const wanted = this.#isOut() ? [] : members.filter((member) => this.#isPeer(member));
     const kept = this.#peers.filter((peer) => wanted.some((member) => sameLink(member, peer.member)));
@@ -158,12 +160,14 @@ class Exchange implements Replication {
     this.#options.store.setOpening(async () => undefined);
     for (const peer of this.#peers) peer.stop();
     // Nobody waits for sites that are no longer heard.
-    this.#gate.setSites(new Map());
+    this.#gate.setSites(new Map(), 0);
   }
 
   #wait(head: number): Promise<void> {
     this.#follow();
     const held = this.#gate.wait(head);
+    // Also by this one learns who does not answer any more.
+    this.#pace.wake();
     if (this.#gate.waiting > 0) this.#resting?.();
     return held;
   }
@@ -172,6 +176,7 @@ class Exchange implements Replication {
     if (this.#stopped) return;
     this.#gate.tick();
     this.#snapshots.tick();
+    this.#pace.tick();
     const now = this.#options.nowMs();
     if (this.#doorsOpen && now - this.#lookedMs >= lookEveryMs) {
       this.#lookedMs = now;
@@ -225,20 +230,23 @@ class Exchange implements Replication {
     log({ level: "error", event: "forked", problem: this.#forked });
   }
 
-  #pruneLater(): void {
-    this.#surroundings.after(this.#limits.pruneEveryMs, () => {
+  #pruneLater(afterMs = this.#limits.pruneEveryMs): void {
+    const { pruneEveryMs, keepMs } = this.#limits;
+    const restMs = Math.max(pruneEveryMs, Math.min(pruneRestMs, keepMs));
+    this.#surroundings.after(afterMs, () => {
       if (this.#stopped) return;
       // What failed is tried again in the next turn.
       void this.#prune()
-        .catch(() => undefined)
-        .finally(() => this.#pruneLater());
+        .catch(() => 0)
+        .then((operations) => this.#pruneLater(operations > 0 ? pruneEveryMs : restMs));
     });
   }
 
-  async #prune(): Promise<void> {
+  async #prune(): Promise<number> {
     const { self, log } = this.#options;
     const operations = await this.#pruner.turn(this.#members, self.identity, this.#heads());
     if (operations > 0) log({ level: "debug", event: "logPruned", operations });
+    return operations;
   }
 
   /** Roles and functions for peers; tried again until the database takes them. */
@@ -270,10 +278,19 @@ class Exchange implements Replication {
     const rows = await store.query(what === "signsOfLife" ? signsOfLife : acknowledgements, [incarnation]);
     this.#follow();
     if (incarnation !== this.#incarnation) return;
-    const news = rows.filter(({ identity, at }) => heard.get(identity as string) !== at);
+    if (what === "signsOfLife") this.#connected(rows);
+    const news = rows.filter(({ identity, at, open }) => open === true && heard.get(identity as string) !== at);
     for (const { identity, at } of news) heard.set(identity as string, at as string);
     for (const { identity } of news) this.#ownLog.acknowledged(identity as string, incarnation);
     this.#gate.allAcknowledged(news.map(({ identity, seq }) => [identity as string, Number(seq)]));
+  }
+
+  /** The kernel ends connections of who is gone within four seconds; whoever goes along with it is looked for at once. */
+  #connected(rows: readonly Record<string, unknown>[]): void {
+    const open = new Set(rows.filter((row) => row.open === true).map(({ identity }) => identity as string));
+    this.#gate.connected(open);
+    if ([...this.#open].some((identity) => !open.has(identity))) this.#pace.wake();
+    this.#open = open;
   }
 
   /** What was acknowledged of a former log says nothing of the present one. */

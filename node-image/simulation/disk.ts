@@ -7,6 +7,14 @@ import type { Operation, Vector } from "../store/types.ts";
 /** The end of a log, also of one whose operations are not there any more. */
 export type Base = Pick<Operation, "seq" | "hlc" | "mac">;
 
+/** What a member has acknowledged, in which order, and whether it is still connected. */
+interface Position {
+  readonly origin: string;
+  readonly seq: number;
+  readonly at: number;
+  readonly open: boolean;
+}
+
 /** What a node remembers of a member: how far it held each log, and when it was heard. */
 export interface RememberedMember {
   readonly vector: Readonly<Record<string, number>>;
@@ -36,7 +44,7 @@ export class Disk {
   /** What it held before that. */
   aside: Held | undefined;
   /** As an unlogged table: gone when PostgreSQL crashes. Identity → position of this node's log. */
-  readonly positions = new Map<string, { readonly origin: string; readonly seq: number; readonly at: number }>();
+  readonly positions = new Map<string, Position>();
   /** No key server has run on it yet. */
   fresh = true;
 

@@ -178,6 +178,11 @@ export class SimulatedNode {
 
   forget(link: Link): void {
     this.#links.delete(link);
+    const identity = this.#identities.get(link);
+    const position = identity === undefined ? undefined : this.disk.positions.get(identity);
+    const isThere = [...this.#links].some((each) => this.#identities.get(each) === identity);
+    if (identity !== undefined && position !== undefined && !isThere)
+      this.disk.positions.set(identity, { ...position, open: false });
   }
 
   /** What the functions of schema mesh answer. */
@@ -185,7 +190,7 @@ export class SimulatedNode {
     const { disk } = this;
     if (text === "listen ops") return [];
     if (text.includes("mesh.fences()")) return [{ f: disk.fences }];
-    if (text === "") return this.#signOfLife(identity);
+    if (text.includes("mesh.sign_of_life()")) return this.#signOfLife(identity);
     if (text.includes("mesh.vector()")) {
       const own = disk.incarnation;
       const origins = new Set([...disk.vector().keys(), own]);
@@ -197,7 +202,7 @@ export class SimulatedNode {
           own: origin === own,
           base: `${disk.bases.get(origin)?.seq ?? 0}`,
           mac: head?.mac.toString("base64") ?? "",
-          hears: true,
+          sign: this.#sign(),
         };
       });
     }
@@ -228,7 +233,7 @@ export class SimulatedNode {
     this.#acknowledgements += 1;
     const before = this.disk.positions.get(identity);
     const news = before?.origin !== origin || before.seq !== upTo;
-    this.disk.positions.set(identity, { origin, seq: Math.max(0, upTo), at: this.#acknowledgements });
+    this.disk.positions.set(identity, { origin, seq: Math.max(0, upTo), at: this.#acknowledgements, open: true });
     if (news) this.#after(this.#life, 0.1, () => this.store?.notify("acks"));
     return [];
   }
@@ -236,10 +241,15 @@ export class SimulatedNode {
   /** PostgreSQL shows when a session was active last. */
   #signOfLife(identity: string): Record<string, unknown>[] {
     const position = this.disk.positions.get(identity);
-    if (position === undefined) return [];
     this.#acknowledgements += 1;
-    this.disk.positions.set(identity, { ...position, at: this.#acknowledgements });
-    return [];
+    if (position !== undefined) this.disk.positions.set(identity, { ...position, at: this.#acknowledgements });
+    return [{ sign: this.#sign() }];
+  }
+
+  #sign(): string {
+    const { disk } = this;
+    const heads = [...disk.vector().keys()].map((origin) => [origin, disk.head(origin)?.seq, disk.head(origin)?.mac]);
+    return JSON.stringify([heads, disk.fences]);
   }
 
   #appended(operations: readonly Operation[]): void {

@@ -45,3 +45,35 @@ test("a node that was set back writes under no sequence that a stopped key serve
   assert.equal(new Set(vectors).size, 1, vectors.join());
   for (const node of nodes) node.crash();
 });
+
+for (const hears of ["nobody", "all members"]) {
+  test(`a node that was set back and hears ${hears} writes under a log of a new name`, async () => {
+    const mesh = new SimulatedMesh(1, "EverySite");
+    const { time } = mesh;
+    const nodes = names.map((name) => mesh.add(name));
+    mesh.members = nodes.map(({ member }) => member);
+    for (const node of nodes) node.start(mesh.members);
+    const [setBack] = nodes as [(typeof nodes)[0]];
+    const run = (ms: number) => time.runUntil(time.nowMs + ms);
+    const write = async () => {
+      void mesh.write(setBack, [mesh.newObject()]);
+      await run(2_000);
+    };
+    await run(2_000);
+    await write();
+    const image = setBack.disk.copy();
+    const { incarnation } = image;
+    await write();
+    setBack.crash();
+    setBack.setBack(image);
+    const heal = mesh.cut(hears === "nobody" ? mesh.around([setBack]) : []);
+    setBack.start(mesh.members);
+    for (let count = 0; count < 5; count += 1) await write();
+    assert.equal(mesh.versions(incarnation, 2).length, 1, `written as the second operation, hearing ${hears}`);
+    assert.ok(setBack.disk.position(setBack.disk.incarnation) > 0, "and it writes");
+    heal();
+    await run(10_000);
+    for (const { disk } of nodes) assert.equal(disk.position(incarnation), 2, "what it had lost has come back");
+    for (const node of nodes) node.crash();
+  });
+}

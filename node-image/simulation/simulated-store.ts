@@ -206,9 +206,9 @@ export class SimulatedStore {
       return [...disk.members].map(([identity, member]) => {
         return { identity, vector: member.vector, silent: wallMs() - member.heardMs };
       });
-    if (!text.includes("from mesh.positions")) return [];
+    if (!text.includes("from mesh.positions") && !text.includes("keyfleet.heard(")) return [];
     const positions = [...disk.positions].filter(([, { origin }]) => origin === values[0]);
-    return positions.map(([identity, { seq, at }]) => ({ identity, seq: `${seq}`, at: `${at}` }));
+    return positions.map(([identity, { seq, at, open }]) => ({ identity, seq: `${seq}`, at: `${at}`, open }));
   }
 
   /** A notification of this node's PostgreSQL. */
