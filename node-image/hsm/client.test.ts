@@ -52,14 +52,21 @@ test("without a sidecar requests are unavailable and the status says where to lo
 });
 
 test("a sidecar that does not answer is a timeout, and its late answer harms nobody", async (context) => {
-  const { hsm, listen } = link(context, 40);
+  const timeoutMs = 40;
+  const { hsm, listen } = link(context, timeoutMs);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
   const held: (() => void)[] = [];
+  const first = Promise.withResolvers<void>();
   await listen((frame, socket) => {
     const text = `answer ${held.length + 1}`;
     held.push(() => answer(frame, socket, [outcomes.done, text]));
+    first.resolve();
     if (held.length === 2) for (const release of held) release();
   });
-  await assert.rejects(hsm.seal(some, some), code("timeout"));
+  const refused = assert.rejects(hsm.seal(some, some), code("timeout"));
+  await first.promise;
+  context.mock.timers.tick(timeoutMs);
+  await refused;
   assert.deepEqual(await hsm.unseal(some, some), Buffer.from("answer 2"));
 });
 
