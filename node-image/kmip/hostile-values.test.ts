@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { keyFormatType } from "../objects/enumerations.ts";
 import { active, block, listOf, part } from "../testing/cryptography-requests.ts";
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
@@ -40,9 +41,10 @@ function aServer(version: number) {
   return { send, made, log };
 }
 
+/** What is registered may encrypt. */
 const register = (type: number, object: Item): Request => ({
   operation: operation.register,
-  payload: payload(item.enumeration(tag.ObjectType, type), template({}), object),
+  payload: payload(item.enumeration(tag.ObjectType, type), template(active(4)), object),
 });
 const bigInteger = (number: number, value: bigint): Item => ({ tag: number, type: itemType.bigInteger, value });
 const aKey = (lengthBits: number) =>
@@ -84,7 +86,7 @@ const transparentRsa = (modulus: bigint) =>
     item.structure(
       tag.PublicKey,
       block(
-        10,
+        keyFormatType.transparentRsaPublicKey,
         item.structure(tag.KeyMaterial, bigInteger(tag.Modulus, modulus), bigInteger(tag.PublicExponent, 65_537n)),
         4,
       ),
@@ -113,6 +115,8 @@ const rotating: Request = {
     ),
   ),
 };
+
+const padding = { oaep: 2, pkcs1: 8 };
 
 type Case = readonly [
   sentence: string,
@@ -200,6 +204,21 @@ const cases: readonly Case[] = [
     /more than 128 bytes/,
   ],
   ["a modulus has 20,000 bits", 14, [transparentRsa(2n ** 20_000n)], reason.field, /Modulus has more than 16384 bits/],
+  ...[padding.oaep, padding.pkcs1].map(
+    (paddingMethod): Case => [
+      `a modulus is even, and the key encrypts with padding method ${paddingMethod}`,
+      14,
+      [
+        transparentRsa(2n ** 2047n + 2n),
+        ([id = ""]) => ({
+          operation: operations.encrypt,
+          payload: payload(part.id(id), part.parameters({ paddingMethod }), part.data(Buffer.alloc(8, 1))),
+        }),
+      ],
+      reason.cryptographic,
+      /does not encrypt: its numbers/,
+    ],
+  ),
   [
     "an interval of 0 seconds is counted down",
     21,
