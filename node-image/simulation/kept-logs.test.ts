@@ -11,28 +11,30 @@ const tooLongMs = 12_000;
 /** Three nodes in three sites; the last is the one that goes away. */
 function aMesh() {
   const mesh = new SimulatedMesh(1, "Local");
-  const nodes = ["dc1-a", "dc2-a", "dc3-a"].map((name) => mesh.add(name));
+  const nodes = mesh.begin(["dc1-a", "dc2-a", "dc3-a"]);
   const [writer, , away] = nodes as [SimulatedNode, SimulatedNode, SimulatedNode];
-  mesh.members = nodes.map(({ member }) => member);
-  for (const node of nodes) node.start(mesh.members);
   const write = async (node: SimulatedNode, count: number, overMs: number) => {
     for (let written = 0; written < count; written += 1) {
       void mesh.write(node, [mesh.newObject()]);
       await mesh.time.runUntil(mesh.time.nowMs + overMs / count);
     }
   };
+  /** It is cut off for so long, while the writer goes on. */
+  const goAway = async (forMs: number) => {
+    await write(writer, 10, 5_000);
+    const heal = mesh.cut(mesh.around([away]));
+    await write(writer, 30, forMs);
+    heal();
+  };
   const end = () => {
     for (const node of nodes) node.crash();
   };
-  return { mesh, writer, away, write, end };
+  return { writer, away, write, goAway, end };
 }
 
 test("logs are kept for a member that is away, which needs no snapshot when it is back", async () => {
-  const { mesh, writer, away, write, end } = aMesh();
-  await write(writer, 10, 5_000);
-  const heal = mesh.cut(mesh.around([away]));
-  await write(writer, 30, shortlyMs);
-  heal();
+  const { writer, away, write, goAway, end } = aMesh();
+  await goAway(shortlyMs);
   await write(writer, 10, 10_000);
   const { incarnation } = writer.disk;
   assert.equal(away.disk.position(incarnation), writer.disk.position(incarnation));
@@ -42,11 +44,8 @@ test("logs are kept for a member that is away, which needs no snapshot when it i
 });
 
 test("a member that was given up takes a snapshot although it writes all the time, so that no peer holds all that it does", async () => {
-  const { mesh, writer, away, write, end } = aMesh();
-  await write(writer, 10, 5_000);
-  const heal = mesh.cut(mesh.around([away]));
-  await write(writer, 30, tooLongMs);
-  heal();
+  const { writer, away, write, goAway, end } = aMesh();
+  await goAway(tooLongMs);
   await write(away, 700, 7_000);
   const { incarnation } = writer.disk;
   assert.equal(away.disk.position(incarnation), writer.disk.position(incarnation), "it holds what was pruned");

@@ -63,6 +63,14 @@ export class SimulatedMesh {
     return node;
   }
 
+  /** The first members: all of them run, and know of each other. */
+  begin(names: readonly string[]): readonly SimulatedNode[] {
+    const nodes = names.map((name) => this.add(name));
+    this.members = nodes.map(({ member }) => member);
+    for (const node of nodes) node.start(this.members);
+    return nodes;
+  }
+
   /** Members as all documents say from now on; each node hears of it when it does. */
   tell(members: readonly MeshMember[]): void {
     this.members = [...members];

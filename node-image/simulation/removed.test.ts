@@ -5,10 +5,8 @@ import type { SimulatedNode } from "./node.ts";
 
 test("a node that was removed acknowledges nothing any more, also to who has not heard that it was", async () => {
   const mesh = new SimulatedMesh(1, "EverySite");
-  const nodes = ["dc1-a", "dc2-a", "dc3-a"].map((name) => mesh.add(name));
+  const nodes = mesh.begin(["dc1-a", "dc2-a", "dc3-a"]);
   const [writer, , removed] = nodes as [SimulatedNode, SimulatedNode, SimulatedNode];
-  mesh.members = nodes.map(({ member }) => member);
-  for (const node of nodes) node.start(mesh.members);
   const write = async (count: number) => {
     for (let written = 0; written < count; written += 1) {
       void mesh.write(writer, [mesh.newObject()]);

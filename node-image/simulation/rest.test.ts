@@ -10,9 +10,7 @@ const toleranceMs = 1_500;
 /** A fleet of six, one write old, in which nothing was written for half a minute. */
 async function atRest() {
   const mesh = new SimulatedMesh(1, "EverySite");
-  const nodes = names.map((name) => mesh.add(name));
-  mesh.members = nodes.map(({ member }) => member);
-  for (const node of nodes) node.start(mesh.members);
+  const nodes = mesh.begin(names);
   const run = (ms: number) => mesh.time.runUntil(mesh.time.nowMs + ms);
   await run(5_000);
   void mesh.write(node(nodes, "dc1-a"), [mesh.newObject()]);

@@ -7,10 +7,8 @@ import type { SimulatedNode } from "./node.ts";
 test("the end of a departed log rises to what a returning site holds, although the name is another's by then", async () => {
   const mesh = new SimulatedMesh(1, "EverySite");
   const { time } = mesh;
-  const nodes = ["dc1-a", "dc2-a", "dc3-a", "dc3-b"].map((name) => mesh.add(name));
+  const nodes = mesh.begin(["dc1-a", "dc2-a", "dc3-a", "dc3-b"]);
   const [near, away, , dies] = nodes as [SimulatedNode, SimulatedNode, SimulatedNode, SimulatedNode];
-  mesh.members = nodes.map(({ member }) => member);
-  for (const node of nodes) node.start(mesh.members);
   const run = (ms: number) => time.runUntil(time.nowMs + ms);
   await run(2_000);
   const objects = [mesh.newObject()];

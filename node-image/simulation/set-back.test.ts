@@ -8,9 +8,7 @@ const names = ["dc1-a", "dc2-a", "dc3-a"];
 test("a node that was set back writes under no sequence that a stopped key server has yet to take in", async () => {
   const mesh = new SimulatedMesh(1, "EverySite");
   const { time } = mesh;
-  const nodes = names.map((name) => mesh.add(name));
-  mesh.members = nodes.map(({ member }) => member);
-  for (const node of nodes) node.start(mesh.members);
+  const nodes = mesh.begin(names);
   const [setBack, stopped, cutOff] = nodes as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];
   const objects = [mesh.newObject()];
   const run = (ms: number) => time.runUntil(time.nowMs + ms);
@@ -50,9 +48,7 @@ for (const hears of ["nobody", "all members"]) {
   test(`a node that was set back and hears ${hears} writes under a log of a new name`, async () => {
     const mesh = new SimulatedMesh(1, "EverySite");
     const { time } = mesh;
-    const nodes = names.map((name) => mesh.add(name));
-    mesh.members = nodes.map(({ member }) => member);
-    for (const node of nodes) node.start(mesh.members);
+    const nodes = mesh.begin(names);
     const [setBack] = nodes as [(typeof nodes)[0]];
     const run = (ms: number) => time.runUntil(time.nowMs + ms);
     const write = async () => {

@@ -32,9 +32,7 @@ export interface Simulated {
 export async function simulate(seed: number): Promise<Simulated> {
   const mesh = new SimulatedMesh(seed, durabilities[seed % durabilities.length] ?? "EverySite");
   const { time, random } = mesh;
-  const nodes = names.slice(0, random.pick(sizes)).map((name) => mesh.add(name));
-  mesh.members = nodes.map((node) => node.member);
-  for (const node of nodes) node.start(mesh.members);
+  const nodes = mesh.begin(names.slice(0, random.pick(sizes)));
   const objects = Array.from({ length: 12 }, () => mesh.newObject());
   let writing = true;
   const clients = nodes.map((_, index) => write(mesh, index, { objects, going: () => writing }));
