@@ -75,13 +75,8 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
       operations: [...router].map(([operation, { since }]) => ({ operation, since })),
     },
   };
-  return async (message, caller, encoding = ttlv) => {
-    try {
-      return await answer(message, caller, { shared, metrics: parts.metrics, activity: parts.activity, encoding });
-    } finally {
-      message.fill(0);
-    }
-  };
+  const { metrics, activity } = parts;
+  return (message, caller, encoding = ttlv) => answer(message, caller, { shared, metrics, activity, encoding });
 }
 
 interface Surroundings {
@@ -118,6 +113,8 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     }
     const refused = failed(wholeMessage(error), { log: shared.log, version });
     return encoding.encode(responseMessage({ version, timeStamp }, [refused]));
+  } finally {
+    message.fill(0);
   }
 }
 

@@ -4,8 +4,8 @@ import { invalidMessage, type KmipHandler } from "../kmip/handler.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { LogFields } from "./log-budget.ts";
 import { messageReader } from "./message-reader.ts";
-import { flush, post } from "./outbox.ts";
 import type { Permits } from "./permits.ts";
+import { enter, flush, post } from "./turn.ts";
 
 /** A client's connection after its certificate was accepted. */
 export interface Connection {
@@ -78,7 +78,8 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     reader.push(bytes);
     // A client that sends on before it has its answer waits: what it sent so far is all that is kept of it.
     if (busy) return void socket.pause();
-    serve().then(watchMessage, (error: Error) => close(error.name));
+    busy = true;
+    enter(() => void serve().then(watchMessage, (error: Error) => close(error.name)));
   });
   socket.on("error", () => socket.destroy()); // a client that resets needs no line in the log
   socket.on("close", () => {
