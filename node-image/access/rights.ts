@@ -29,9 +29,15 @@ export const administratorRights: ReadonlySet<string> = new Set([
 /** Rights that every auditor has on every object, and all that an auditor may have on what is not the auditor's own. */
 export const auditorRights: ReadonlySet<string> = new Set(["Locate", "GetAttributes", "GetAttributeList", "Check"]);
 
-/** The right that an operation needs: its own name. */
+const rightsOf = new Map<string, string>();
+
+/** The right that an operation (one of those served) needs: its own name. */
 export function rightOf(operation: string): string {
-  return operation.replaceAll(/[ -]/g, "");
+  const known = rightsOf.get(operation);
+  if (known !== undefined) return known;
+  const right = operation.replaceAll(/[ -]/g, "");
+  rightsOf.set(operation, right);
+  return right;
 }
 
 function names(of: RightClass, list: string): [string, RightClass][] {

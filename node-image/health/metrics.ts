@@ -57,16 +57,18 @@ function operationMetrics(registry: Registry): OperationMetrics {
     registers,
   });
   // Finding a counter by its labels costs more than counting: each is found once.
-  const times = new Map<string, Histogram.Internal<"operation">>();
-  const counts = new Map<string, Counter.Internal>();
+  const kept = new Map<string, { timer: Histogram.Internal<"operation">; counters: Map<string, Counter.Internal> }>();
+  const keptFor = (operation: string) => {
+    const made = { timer: time.labels({ operation }), counters: new Map() };
+    kept.set(operation, made);
+    return made;
+  };
   return {
     operation: (name, result, seconds) => {
-      const operation = times.has(name) || times.size < maxOperations ? name : "other";
-      const timer = times.get(operation) ?? time.labels({ operation });
-      times.set(operation, timer);
-      const key = `${operation} ${result}`;
-      const counter = counts.get(key) ?? count.labels({ operation, result });
-      counts.set(key, counter);
+      const operation = kept.has(name) || kept.size < maxOperations ? name : "other";
+      const { timer, counters } = kept.get(operation) ?? keptFor(operation);
+      const counter = counters.get(result) ?? count.labels({ operation, result });
+      counters.set(result, counter);
       counter.inc();
       timer.observe(seconds);
     },

@@ -87,8 +87,8 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   const ticket = header.authentication === undefined ? undefined : ticketIn(header.authentication, reading);
   const own = ticket === undefined ? plainly : await withTicket(ticket, plainly);
   if (isDeferred(route, header)) return defer({ item, placeholders, route }, parts);
-  const plain = context.version < 20 ? await withTemplates(payload, own) : withoutStorageMasks(payload, reading);
-  return route.run(plain, own, reading);
+  const plain = context.version < 20 ? withTemplates(payload, own) : withoutStorageMasks(payload, reading);
+  return route.run(plain instanceof Promise ? await plain : plain, own, reading);
 }
 
 /** 1.x says whether the client can wait for a result (6.7); 2.x also that it must (2.1, 11.3). */

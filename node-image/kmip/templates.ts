@@ -23,9 +23,12 @@ const templatesMax = 16;
  * A 1.x payload with the attributes of the Templates that it names by Name written out (4): of attributes with one value those in
  * the request win, of those with several all are taken.
  */
-export async function withTemplates(payload: Item, context: Context): Promise<Item> {
+export function withTemplates(payload: Item, context: Context): Item | Promise<Item> {
   if (payload.type !== itemType.structure) return payload;
-  if (!payload.value.some(namesTemplate)) return namedTemplate(payload);
+  return payload.value.some(namesTemplate) ? allWrittenOut(payload, context) : namedTemplate(payload);
+}
+
+async function allWrittenOut(payload: Item & { type: 1 }, context: Context): Promise<Item> {
   const children: Item[] = [];
   for (const child of payload.value) children.push(namesTemplate(child) ? await writtenOut(child, context) : child);
   return { ...payload, value: children };
