@@ -29,12 +29,19 @@ export async function underLoad(place: Place, fleet: Fleet, name: string): Promi
   const names = nodes.map(({ metadata }) => metadata.name);
   const outages = watchOutages(place, names);
   const writers = startWriters(place, { endpoints, call, name: `${name}-${Date.now()}`, seconds: 1_800, tries: 3 });
-  await writers.more(30, 300_000);
+  const cancel = async () => void (await Promise.allSettled([outages.stop(), writers.stop()]));
+  try {
+    await writers.more(30, 300_000);
+  } catch (error) {
+    // Nobody else could end them: the story would not end before its clients do.
+    await cancel();
+    throw error;
+  }
   return {
     more: (keys) => writers.more(keys, 300_000),
     lost: outages.lost,
     end: (tell) => judge(place, fleet, { writers, outages, tell }),
-    cancel: async () => void (await Promise.all([outages.stop(), writers.stop()])),
+    cancel,
   };
 }
 
