@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
 import { type DerElement, DerError, derBits, derChildren, derOid, derTag, expectTag, readDer } from "./der.ts";
 import { isName } from "./distinguished-name.ts";
+import { checkRsaKey } from "./rsa-key.ts";
 import { isVerified, verifyNamed } from "./signature-algorithms.ts";
 
 /** What a certificate request asks for. */
@@ -39,6 +40,7 @@ function parse(bytes: Buffer): CertificateRequest {
   expectTag(version, derTag.integer);
   const name = expectTag(subject, derTag.sequence).bytes;
   const key = createPublicKey({ key: expectTag(spki, derTag.sequence).bytes, format: "der", type: "spki" });
+  checkRsaKey(key);
   const oid = derOid(derChildren(expectTag(algorithm, derTag.sequence))[0]);
   if (!isVerified(oid)) throw unreadable(`signatures by ${oid} are not taken: sign it with SHA-256 or better`);
   const signed = { data: expectTag(info, derTag.sequence).bytes, signature: derBits(signature) };

@@ -6,8 +6,10 @@ import { Refusal } from "../objects/refusal.ts";
 import { keyTypes } from "./algorithms.ts";
 import { toNumber, unsigned } from "./bytes.ts";
 import { curves } from "./curves.ts";
+import { derBits, derChildren, readDer } from "./der.ts";
 import { keyBytes } from "./key-format.ts";
 import { keyObjectOf } from "./key-object.ts";
+import { ImpossibleKey } from "./rsa-key.ts";
 import { derToTransparent, type TransparentKey, transparentFormats, transparentToDer } from "./transparent.ts";
 import { inverse } from "./weierstrass.ts";
 
@@ -177,3 +179,70 @@ test("bytes that are no key are refused without a word of them", () => {
     (error) => error instanceof Refusal && !error.message.includes("these bytes"),
   );
 });
+
+const numbersOf = (modulus: bigint, publicExponent = 65_537n): TransparentKey => ({
+  modulus: unsigned(modulus),
+  publicExponent: unsigned(publicExponent),
+});
+const odd = (bits: bigint) => 2n ** (bits - 1n) + 1n;
+const impossible: readonly (readonly [what: string, key: TransparentKey, said: RegExp])[] = [
+  ["an even modulus", numbersOf(2n ** 2047n), /modulus is even/],
+  ["an even public exponent", numbersOf(odd(2048n), 65_536n), /exponent is even or 1/],
+  ["a public exponent of 1", numbersOf(odd(2048n), 1n), /exponent is even or 1/],
+  ["a public exponent that is the modulus", numbersOf(odd(1024n), odd(1024n)), /not smaller than its modulus/],
+  ["a longer public exponent than modulus", numbersOf(odd(1024n), odd(1040n)), /not smaller than its modulus/],
+  ["a modulus of 511 bits", numbersOf(odd(511n)), /511 bits/],
+  ["a modulus of 16,385 bits", numbersOf(odd(16_385n)), /16385 bits/],
+];
+const stored = (type: number, wanted: number, bytes: Buffer) => ({
+  objectType: type,
+  material: { format: wanted, subtype: 0, algorithm: algorithm.rsa, lengthBits: 0, bytes },
+  algorithm: algorithm.rsa,
+});
+const storedPublic = (wanted: number, bytes: Buffer) => stored(objectType.publicKey, wanted, bytes);
+const storedPrivate = (bytes: Buffer) => stored(objectType.privateKey, pkcs8, bytes);
+const spkiOf = (key: TransparentKey) => transparentToDer(format.transparentRsaPublicKey, key);
+
+for (const [what, key, said] of impossible) {
+  test(`an RSA key with ${what} is none, in PKCS#1, X.509 and transparent, and spoils no other's key`, () => {
+    const spki = spkiOf(key);
+    const bits = derBits(derChildren(readDer(spki))[1]);
+    for (const each of [storedPublic(x509, spki), storedPublic(pkcs1, bits)])
+      assert.throws(
+        () => keyObjectOf(each),
+        (error) => error instanceof ImpossibleKey && said.test(error.message),
+      );
+    const { privateKey } = rsa;
+    assert.ok(keyObjectOf(storedPrivate(keyBytes(privateKey, pkcs8))).equals(privateKey));
+  });
+}
+
+test("a private RSA key with an even modulus is none", () => {
+  const modulus = derToTransparent(format.transparentRsaPublicKey, keyBytes(rsa.publicKey, x509)).modulus as Buffer;
+  const bytes = keyBytes(rsa.privateKey, pkcs8);
+  bytes[bytes.indexOf(modulus) + modulus.length - 1] = (modulus.at(-1) ?? 0) & 0xfe;
+  assert.throws(() => keyObjectOf(storedPrivate(bytes)), ImpossibleKey);
+});
+
+const possible: readonly (readonly [what: string, key: TransparentKey])[] = [
+  ["the smallest modulus", numbersOf(odd(512n))],
+  ["a public exponent of 3", numbersOf(odd(2048n), 3n)],
+  ["a public exponent of 256 bits", numbersOf(odd(3072n), odd(256n))],
+  ["the largest modulus that is used", numbersOf(odd(8192n))],
+];
+for (const [what, key] of possible) {
+  test(`an RSA key with ${what} is read`, () => {
+    assert.equal(keyObjectOf(storedPublic(x509, spkiOf(key))).asymmetricKeyType, "rsa");
+  });
+}
+
+const unused: readonly (readonly [what: string, key: TransparentKey])[] = [
+  ["a modulus of 8,200 bits", numbersOf(odd(8200n))],
+  ["a public exponent of 65 bits beside a modulus of 4,096", numbersOf(odd(4096n), odd(65n))],
+];
+for (const [what, key] of unused) {
+  test(`an RSA key with ${what} is one, and is not used`, () => {
+    const use = () => keyObjectOf(storedPublic(x509, spkiOf(key)));
+    assert.throws(use, (error) => error instanceof Refusal && !(error instanceof ImpossibleKey));
+  });
+}

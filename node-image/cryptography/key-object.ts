@@ -4,6 +4,7 @@ import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { curveAlgorithms, keyTypes } from "./algorithms.ts";
 import { type Curve, curveOfLength } from "./curves.ts";
+import { checkRsaKey } from "./rsa-key.ts";
 
 /** What a stored object is, for use as a key. */
 export interface StoredKey {
@@ -18,7 +19,9 @@ export interface StoredKey {
 /** The key in OpenSSL's hands; leaves the material's bytes to the caller. Throws Refusal if they are not what they claim to be. */
 export function keyObjectOf(stored: StoredKey): KeyObject {
   try {
-    return withinBounds(parse(stored));
+    const key = parse(stored);
+    checkRsaKey(key);
+    return withinBounds(key);
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal("CryptographicFailure", "The stored bytes are not a key of this Key Format Type and algorithm");
@@ -26,7 +29,7 @@ export function keyObjectOf(stored: StoredKey): KeyObject {
 }
 
 /** Longer numbers would keep everybody waiting while one client's key is used. */
-export const modulusMaxBits = 8_192;
+const modulusMaxBits = 8_192;
 
 function withinBounds(key: KeyObject): KeyObject {
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;

@@ -10,16 +10,6 @@ import type { CryptographicParameters } from "./parameters.ts";
 export function rsaEncrypt(key: KeyObject, data: Buffer, parameters: CryptographicParameters): Buffer {
   const most = largest(key, parameters);
   if (data.length > most) throw new Refusal("InvalidField", `This key and padding encrypt at most ${most} bytes`);
-  try {
-    return padded(key, data, parameters);
-  } catch (error) {
-    // OpenSSL reads any two numbers as a public key, and finds out here that they are none: an even modulus, say.
-    if (error instanceof Refusal) throw error;
-    throw new Refusal("CryptographicFailure", "This key does not encrypt: its numbers are not those of an RSA key");
-  }
-}
-
-function padded(key: KeyObject, data: Buffer, parameters: CryptographicParameters): Buffer {
   switch (parameters.paddingMethod) {
     case paddingMethod.pkcs1:
       return publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, data);

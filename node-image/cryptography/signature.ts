@@ -43,7 +43,10 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
   }
   if (!isNative(scheme)) {
     const hash = createHash(scheme.hash);
-    return { update: (data) => void hash.update(data), final: () => signDigest(key, hash.digest(), scheme) };
+    return {
+      update: (data) => void hash.update(data),
+      final: () => possible(() => signDigest(key, hash.digest(), scheme)),
+    };
   }
   const signing = createSign(scheme.hash);
   return {
@@ -56,7 +59,7 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
 export function signData(key: KeyObject, data: Buffer, parameters: CryptographicParameters): Buffer | Promise<Buffer> {
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole") return signWhole(key, data);
-  if (!isNative(scheme)) return signDigest(key, createHash(scheme.hash).update(data).digest(), scheme);
+  if (!isNative(scheme)) return possible(() => signDigest(key, createHash(scheme.hash).update(data).digest(), scheme));
   return possible(() => sign(scheme.hash, data, withPadding(key, scheme)));
 }
 

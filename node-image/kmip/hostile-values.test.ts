@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
-import { keyFormatType } from "../objects/enumerations.ts";
+import { unsigned } from "../cryptography/bytes.ts";
+import { wrap } from "../cryptography/key-wrap.ts";
+import { transparentToDer } from "../cryptography/transparent.ts";
+import { blockCipherMode, keyFormatType, usage } from "../objects/enumerations.ts";
 import { active, block, listOf, part } from "../testing/cryptography-requests.ts";
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
@@ -10,6 +14,7 @@ import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { kmipHandler } from "./handler.ts";
+import { keyWrappingData } from "./key-wrapping.ts";
 import { tag } from "./tags.ts";
 
 /** Values that the wire can tell and nothing behind it can work with: each has its Result Reason, none is a failure of the server. */
@@ -80,14 +85,15 @@ const join = ([one, other]: readonly string[]): Request => ({
   operation: operations.joinSplitKey,
   payload: payload(item.enumeration(tag.ObjectType, 2), part.id(one ?? ""), part.id(other ?? ""), template({})),
 });
-const transparentRsa = (modulus: bigint) =>
+const odd = 2n ** 2047n + 1n;
+const transparentRsa = (modulus: bigint, exponent = 65_537n) =>
   register(
     3,
     item.structure(
       tag.PublicKey,
       block(
         keyFormatType.transparentRsaPublicKey,
-        item.structure(tag.KeyMaterial, bigInteger(tag.Modulus, modulus), bigInteger(tag.PublicExponent, 65_537n)),
+        item.structure(tag.KeyMaterial, bigInteger(tag.Modulus, modulus), bigInteger(tag.PublicExponent, exponent)),
         4,
       ),
     ),
@@ -116,7 +122,42 @@ const rotating: Request = {
   ),
 };
 
-const padding = { oaep: 2, pkcs1: 8 };
+const wrappingBytes = Buffer.alloc(32, 7);
+const wrappingKey: Request = {
+  operation: operation.register,
+  payload: payload(
+    item.enumeration(tag.ObjectType, 2),
+    template(active(usage.unwrapKey)),
+    item.structure(tag.SymmetricKey, block(1, wrappingBytes, 3, 256)),
+  ),
+};
+
+/** A public key that nobody looked into, since it came wrapped by the key. */
+function wrappedRsa(by: string): Request {
+  const spki = transparentToDer(keyFormatType.transparentRsaPublicKey, {
+    modulus: unsigned(2n ** 2047n + 2n),
+    publicExponent: unsigned(65_537n),
+  });
+  const encryptionKey = {
+    uniqueIdentifier: by,
+    cryptographicParameters: { blockCipherMode: blockCipherMode.aesKeyWrapPadding },
+  };
+  const wrapping = { wrappingMethod: 1, encryptionKey, encodingOption: 1 };
+  const keyBlock = item.structure(
+    tag.KeyBlock,
+    item.enumeration(tag.KeyFormatType, keyFormatType.x509),
+    item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, wrap(createSecretKey(wrappingBytes), spki, "padded"))),
+    item.enumeration(tag.CryptographicAlgorithm, 4),
+    keyWrappingData.write(tag.KeyWrappingData, wrapping, 14),
+  );
+  return register(3, item.structure(tag.PublicKey, keyBlock));
+}
+
+const encryptions = [
+  ["PKCS#1 v1.5", { paddingMethod: 8 }],
+  ["OAEP", { paddingMethod: 2 }],
+  ["OAEP whose mask has another hash", { paddingMethod: 2, hashingAlgorithm: 6, maskGeneratorHashingAlgorithm: 4 }],
+] as const;
 
 type Case = readonly [
   sentence: string,
@@ -204,19 +245,24 @@ const cases: readonly Case[] = [
     /more than 128 bytes/,
   ],
   ["a modulus has 20,000 bits", 14, [transparentRsa(2n ** 20_000n)], reason.field, /Modulus has more than 16384 bits/],
-  ...[padding.oaep, padding.pkcs1].map(
-    (paddingMethod): Case => [
-      `a modulus is even, and the key encrypts with padding method ${paddingMethod}`,
+  ["a modulus is even", 14, [transparentRsa(2n ** 2047n + 2n)], reason.field, /modulus is even/],
+  ["a public exponent is 1", 14, [transparentRsa(odd, 1n)], reason.field, /exponent is even or 1/],
+  ["a public exponent is the modulus", 14, [transparentRsa(odd, odd)], reason.field, /not smaller than its modulus/],
+  ["a modulus has 2 bits", 14, [transparentRsa(3n, 2n)], reason.field, /modulus has 2 bits/],
+  ...encryptions.map(
+    ([what, parameters]): Case => [
+      `a modulus is even in a key that was registered wrapped, and encrypts with ${what}`,
       14,
       [
-        transparentRsa(2n ** 2047n + 2n),
-        ([id = ""]) => ({
+        wrappingKey,
+        ([id = ""]) => wrappedRsa(id),
+        ([, id = ""]) => ({
           operation: operations.encrypt,
-          payload: payload(part.id(id), part.parameters({ paddingMethod }), part.data(Buffer.alloc(8, 1))),
+          payload: payload(part.id(id), part.parameters(parameters), part.data(Buffer.alloc(8, 1))),
         }),
       ],
       reason.cryptographic,
-      /does not encrypt: its numbers/,
+      /not those of an RSA key: its modulus is even/,
     ],
   ),
   [

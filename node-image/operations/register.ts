@@ -1,6 +1,7 @@
 import { readCertificate } from "../cryptography/certificate.ts";
 import { keyFacts } from "../cryptography/key-facts.ts";
 import { keyObjectOf } from "../cryptography/key-object.ts";
+import { ImpossibleKey } from "../cryptography/rsa-key.ts";
 import { splitKeyMethod } from "../cryptography/secret-sharing.ts";
 import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
 import { transparentFormats } from "../cryptography/transparent.ts";
@@ -138,7 +139,7 @@ function symmetric(material: Material): Material {
 
 /**
  * What the client leaves out of algorithm and length, and of a certificate's signature, is read from the key itself. Keys that
- * OpenSSL cannot read are kept as they are.
+ * OpenSSL cannot read are kept as they are; those that it reads and that are none are not taken.
  */
 function learned({ objectType: type, attributes }: RegisterRequest, material: Material): Record<string, Json[]> {
   const pair = type === objectType.publicKey || type === objectType.privateKey || type === objectType.certificate;
@@ -159,6 +160,7 @@ function learned({ objectType: type, attributes }: RegisterRequest, material: Ma
       facts.flatMap(([name, value]) => (value === undefined || given.has(name) ? [] : [[name, [value]]])),
     );
   } catch (error) {
+    if (error instanceof ImpossibleKey) throw new Refusal("InvalidField", error.message);
     if (error instanceof Refusal) return {};
     throw error;
   }
