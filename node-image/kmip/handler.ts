@@ -7,7 +7,7 @@ import { type CryptographyPolicy, cryptographyState } from "../operations/crypto
 import { PolicyReader } from "../operations/fleet-policy.ts";
 import type { KeyCache } from "../operations/key-cache.ts";
 import { pendingWorks } from "../operations/pending.ts";
-import { Pkcs11Applications } from "../operations/pkcs11.ts";
+import { Pkcs11Applications } from "../operations/pkcs11-applications.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { ServedObjects } from "../operations/served-objects.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";

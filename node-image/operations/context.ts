@@ -5,7 +5,7 @@ import type { Cryptography } from "./cryptography.ts";
 import type { Delegation } from "./delegation.ts";
 import type { PolicyReader } from "./fleet-policy.ts";
 import type { PendingWorks } from "./pending.ts";
-import type { Pkcs11Applications } from "./pkcs11.ts";
+import type { Pkcs11Applications } from "./pkcs11-applications.ts";
 import type { Serial } from "./serial.ts";
 import type { ServedObjects } from "./served-objects.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
