@@ -2,13 +2,19 @@ import { type Profiler, Session } from "node:inspector";
 
 /** Which bytes of the code under test have run so far, as V8's block coverage tells. */
 export interface Coverage {
-  /** Takes in what ran since the last call; how many bytes of code ran for the first time. */
-  gain(): number;
-  /** Whether what ran since the last call includes code that never ran before; remembers nothing of it. */
-  isNew(): boolean;
+  /** What ran since the last look. */
+  look(): Look;
   /** Bytes of code that ran, of those in the files seen. */
   total(): { readonly covered: number; readonly bytes: number; readonly files: number };
   stop(): void;
+}
+
+/** What of the code ran between two looks. */
+export interface Look {
+  /** Whether that includes code that is not known yet. */
+  isNew(): boolean;
+  /** Makes all of it known; how many bytes of code were not before. */
+  keep(): number;
 }
 
 /** Starts counting in this thread, for files whose address matches. */
@@ -18,13 +24,17 @@ export function startCoverage(files: RegExp): Coverage {
   call(session, "Profiler.enable");
   call(session, "Profiler.startPreciseCoverage", { callCount: true, detailed: true });
   const seen = new Map<string, Uint8Array>();
-  const taken = () => {
-    const { result } = call(session, "Profiler.takePreciseCoverage") as { result: Profiler.ScriptCoverage[] };
-    return result.filter(({ url }) => files.test(url));
-  };
   return {
-    gain: () => taken().reduce((sum, script) => sum + paint(seen, script, true), 0),
-    isNew: () => taken().some((script) => paint(seen, script, false) > 0),
+    look: () => {
+      const { result } = call(session, "Profiler.takePreciseCoverage") as { result: Profiler.ScriptCoverage[] };
+      const ran = result
+        .filter(({ url }) => files.test(url))
+        .map((script) => [script.url, coveredBytes(script)] as const);
+      return {
+        isNew: () => ran.some(([url, now]) => newBytes(seen.get(url), now) > 0),
+        keep: () => ran.reduce((sum, [url, now]) => sum + paint(seen, url, now), 0),
+      };
+    },
     total: () => {
       const maps = [...seen.values()];
       const covered = maps.reduce((sum, map) => sum + map.reduce((bytes, bit) => bytes + bit, 0), 0);
@@ -47,16 +57,17 @@ function call(session: Session, method: string, parameters?: object): unknown {
   return answer;
 }
 
-function paint(seen: Map<string, Uint8Array>, script: Profiler.ScriptCoverage, keep: boolean): number {
-  const now = coveredBytes(script);
-  const known = grown(seen.get(script.url), now.length);
-  let gained = 0;
-  for (let at = 0; at < now.length; at += 1) {
-    if (now[at] === 0 || known[at] === 1) continue;
-    gained += 1;
-    if (keep) known[at] = 1;
-  }
-  if (keep) seen.set(script.url, known);
+function newBytes(known: Uint8Array | undefined, now: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < now.length; at += 1) if (now[at] === 1 && known?.[at] !== 1) count += 1;
+  return count;
+}
+
+function paint(seen: Map<string, Uint8Array>, url: string, now: Uint8Array): number {
+  const gained = newBytes(seen.get(url), now);
+  const known = grown(seen.get(url), now.length);
+  for (let at = 0; at < now.length; at += 1) if (now[at] === 1) known[at] = 1;
+  seen.set(url, known);
   return gained;
 }
 

@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import type { Coverage, Look } from "./coverage.ts";
+import { type FuzzOptions, fuzz } from "./fuzzer.ts";
+import { keepSlowest, readKept } from "./kept-input.ts";
 import { outcomeText, runPool, sumOf } from "./pool.ts";
-import { runFuzzer, summaryText } from "./runner.ts";
+import { seededRandom } from "./random.ts";
+import { progressText, runFuzzer, summaryText } from "./runner.ts";
+import { sharedProgress } from "./shared-progress.ts";
 import { Finding, stream, targets } from "./targets.ts";
 
 const seed = Number(process.env.KEYFLEET_SEED ?? Date.now() % 2 ** 31);
-/** Enough to reach the code that the seeds reach, from many sides, in a few seconds; `npm run fuzz` goes on from there. */
-const inputs: Readonly<Record<string, number>> = { ttlv: 4000, reader: 4000, json: 2000, xml: 2000, session: 600 };
+/**
+ * Enough to reach the code that the seeds reach, from many sides, in a few seconds, a third to a half of it run again to tell what
+ * reached it; `npm run fuzz` goes on from there.
+ */
+const inputs: Readonly<Record<string, number>> = { ttlv: 5000, reader: 4500, json: 3000, xml: 3000, session: 900 };
 
 for (const name of Object.keys(targets)) {
   test(`${name}: no mutated input makes it crash, hang, grow or break its rule`, async (context) => {
@@ -32,14 +43,115 @@ test("targets run two at once in processes of their own; one that ends without a
   assert.equal(sumOf(lost, 1).findings, 1);
 });
 
+/** 2000 inputs on a target of the test's own. */
+const tried = (run: (input: Buffer) => void, more: Partial<FuzzOptions> = {}) => {
+  const target = { name: "own", share: 1, form: stream, files: /^$/, run };
+  return fuzz({ target, seeds: [Buffer.alloc(16)], inputs: 2000, random: seededRandom(seed), ...more });
+};
+
 test("the fuzzer finds what is wrong: a target that breaks its rule is told with its input", async () => {
-  const { fuzz } = await import("./fuzzer.ts");
-  const { seededRandom } = await import("./random.ts");
-  const run = (input: Buffer) => {
+  const found = await tried((input) => {
     if (input.includes(0xff)) throw new Finding("holds a byte that it must not");
-  };
-  const target = { name: "broken", share: 1, form: stream, files: /^$/, run };
-  const found = await fuzz({ target, seeds: [Buffer.alloc(16)], inputs: 2000, random: seededRandom(1) });
+  });
   assert.equal(found.findings.length, 1);
   assert.ok(Buffer.from(found.findings[0]?.input ?? "", "hex").includes(0xff));
+});
+
+/** Code reached, as the test says which input reaches what: `reached` is asked after each input, and names what that one reached. */
+function coverageOf(reached: (input: Buffer) => readonly string[]) {
+  const known = new Set<string>();
+  let since = new Set<string>();
+  const look = (): Look => {
+    const seen = since;
+    since = new Set();
+    const unknown = () => [...seen].filter((each) => !known.has(each));
+    return {
+      isNew: () => unknown().length > 0,
+      keep: () => {
+        const news = unknown();
+        for (const each of news) known.add(each);
+        return news.length;
+      },
+    };
+  };
+  const coverage: Coverage = {
+    look,
+    total: () => ({ covered: known.size, bytes: 0, files: 0 }),
+    stop: () => undefined,
+  };
+  const run = (input: Buffer) => {
+    for (const each of reached(input)) since.add(each);
+  };
+  return { coverage, run };
+}
+
+/** The 300th input that is run, in the second generation, and whichever equals it. */
+function rare() {
+  let count = 0;
+  let one: Buffer | undefined;
+  return (input: Buffer) => {
+    count += 1;
+    if (count === 300) one = input;
+    return one?.equals(input) ? ["rare"] : [];
+  };
+}
+
+function once() {
+  let count = 0;
+  return () => {
+    count += 1;
+    return count === 300 ? ["once"] : [];
+  };
+}
+
+type Search = readonly [sentence: string, reached: (input: Buffer) => readonly string[], corpus: number, again: number];
+const searches: readonly Search[] = [
+  ["nothing is new: nothing is run again", () => [], 1, 0],
+  // A generation has 200 inputs at first: a hundred, fifty, and so on find one of them.
+  ["one input reaches new code: fewer are run again than its generation has", rare(), 2, 199],
+  ["code is reached once and never again: it is searched for once", once(), 2, 199],
+];
+
+for (const [sentence, reached, corpus, again] of searches) {
+  test(`${sentence}, and all that is run is counted`, async (context) => {
+    context.diagnostic(`KEYFLEET_SEED=${seed}`);
+    const { coverage, run } = coverageOf(reached);
+    const ran: Buffer[] = [];
+    const summary = await tried(run, { coverage, about: (input) => void ran.push(input) });
+    assert.deepEqual([summary.inputs, ran.length], [2000, 2000]);
+    assert.ok(summary.again <= again, `${summary.again} were run again`);
+    assert.equal(summary.corpus, corpus);
+  });
+}
+
+test("the slowest input is the one with the most processor time, however long another waited, and is kept whole", async (context) => {
+  context.diagnostic(`KEYFLEET_SEED=${seed}`);
+  const [busy, waiting] = [Buffer.alloc(3000, 1), Buffer.alloc(3000, 2)];
+  const time = { cpuMs: 0, elapsedMs: 0 };
+  const run = (input: Buffer) => {
+    time.cpuMs += input.equals(busy) ? 50 : 1;
+    time.elapsedMs += input.equals(waiting) ? 40_000 : 60;
+  };
+  const summary = await tried(run, { seeds: [waiting, busy], inputs: 2, clock: () => ({ ...time }) });
+  assert.deepEqual(summary.slowest, { cpuMs: 50, elapsedMs: 60, input: busy.toString("hex") });
+  const folder = mkdtempSync(join(tmpdir(), "keyfleet-fuzz-test-"));
+  try {
+    const digits = readKept(keepSlowest(summary, folder));
+    assert.equal(digits, busy.toString("hex"));
+    const again = await runFuzzer({ target: "ttlv", inputs: 3, seed, only: digits });
+    assert.deepEqual([again.inputs, again.slowest.input], [3, digits]);
+    assert.throws(() => readKept(import.meta.filename), /is no input/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("how far a run is: inputs done of those asked for, how many a second, and findings", () => {
+  const shared = sharedProgress();
+  const watched = sharedProgress(shared.memory);
+  for (let count = 0; count < 1500; count += 1) shared.begin(Buffer.from([count & 0xff]));
+  shared.foundOne();
+  const text = progressText({ target: "ttlv", inputs: 1_000_000 }, watched, 30);
+  assert.equal(text, "ttlv: 1,500 of 1,000,000 inputs, 50 a second, 1 findings");
+  assert.deepEqual(watched.input, Buffer.from([1499 & 0xff]));
 });

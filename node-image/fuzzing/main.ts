@@ -1,6 +1,9 @@
-import { availableParallelism } from "node:os";
+import { mkdtempSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { outcomeText, runPool, sumOf } from "./pool.ts";
+import { keepSlowest, readKept } from "./kept-input.ts";
+import { type Outcome, outcomeText, runPool, sumOf } from "./pool.ts";
 import { targets } from "./targets.ts";
 
 const help = `usage: npm run fuzz -- [OPTION...]
@@ -10,7 +13,11 @@ two cores. Ends with 1 when it found something.
   --seed 1            the same seed and code give the same inputs; default from the clock
   --target NAME       one of ${Object.keys(targets).join(", ")}; default all
   --oasis FOLDER      requests of these OASIS test cases (XML) are seeds too
+  --keep FOLDER       where each target's slowest input is kept, in hexadecimal digits; default a new one for temporary files
+  --again FILE        runs the input in such a file, and nothing else: with --target
 `;
+/** Times that an input is run with --again: the first compiles, the others tell how long it takes. */
+const againTimes = 10;
 
 const { values } = parseArgs({
   options: {
@@ -18,13 +25,16 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 2 ** 31) },
     target: { type: "string" },
     oasis: { type: "string" },
+    keep: { type: "string" },
+    again: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 const [inputs, seed] = [Number(values.inputs), Number(values.seed)];
 const names = values.target === undefined ? Object.keys(targets) : [values.target];
 const valid = Number.isSafeInteger(inputs) && inputs > 0 && inputs <= 1e9 && Number.isSafeInteger(seed);
-if (values.help || !valid || names.some((name) => !Object.hasOwn(targets, name))) {
+const alone = values.again === undefined || values.target !== undefined;
+if (values.help || !valid || !alone || names.some((name) => !Object.hasOwn(targets, name))) {
   process.stdout.write(help);
   process.exit(values.help ? 0 : 2);
 }
@@ -38,10 +48,15 @@ const runs = names
     inputs: Math.ceil((inputs * (targets[target]?.share ?? 0)) / sum),
     seed,
     ...(values.oasis === undefined ? {} : { seedFolder: values.oasis }),
+    ...(values.again === undefined ? {} : { only: readKept(values.again), inputs: againTimes }),
   }));
-const outcomes = await runPool(runs, Math.min(2, availableParallelism()), (outcome) =>
-  console.log(outcomeText(outcome)),
-);
+const folder = values.keep ?? mkdtempSync(join(tmpdir(), "keyfleet-fuzz-"));
+const tell = (outcome: Outcome) => {
+  console.log(outcomeText(outcome));
+  if ("report" in outcome && values.again === undefined)
+    console.log(`  kept for --again: ${keepSlowest(outcome.report, folder)}`);
+};
+const outcomes = await runPool(runs, Math.min(2, availableParallelism()), tell);
 const { text, findings } = sumOf(outcomes, (performance.now() - began) / 1000);
 console.log(text);
 process.exit(findings === 0 ? 0 : 1);

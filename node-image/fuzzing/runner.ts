@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { type SharedProgress, sharedProgress } from "./shared-progress.ts";
 import type { WorkerOrder, WorkerReport } from "./worker.ts";
 
 /** What a run came to, for people and for the test. */
@@ -13,6 +14,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Folder with OASIS test cases (XML) whose requests are seeds too. */
   readonly seedFolder?: string;
+  /** An input as hexadecimal digits: it alone is run, as many times as there are inputs. */
+  readonly only?: string;
   /** Takes a line about once a minute, on how far the run is. */
   readonly progress?: (line: string) => void;
 }
@@ -22,21 +25,23 @@ const hangCpuMs = 20_000;
 const hangMs = 600_000;
 /** Heap of the thread: an input that needs more ends the thread, and is found. */
 const heapMaxMib = 256;
-const inputBytesMax = 256 * 1024;
 const progressMs = 60_000;
 
 /** Runs the fuzzer in a thread that may hang, crash or run out of memory: each is a finding, with the input that did it. */
 export async function runFuzzer(options: RunOptions): Promise<Report> {
-  const shared = new SharedArrayBuffer(8 + inputBytesMax);
-  const { target, inputs, seed, seedFolder } = options;
-  const workerData: WorkerOrder = { target, inputs, seed, seedFolder, shared };
+  const shared = sharedProgress();
+  const { target, inputs, seed, seedFolder, only } = options;
+  const workerData: WorkerOrder = { target, inputs, seed, seedFolder, only, memory: shared.memory };
   const worker = new Worker(new URL("worker.ts", import.meta.url), {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: heapMaxMib },
   });
   const memory = watchMemory();
   const hang = watchProgress(shared);
-  const telling = setInterval(() => options.progress?.(progressText(options, shared)), progressMs);
+  const begin = performance.now();
+  const telling = setInterval(() => {
+    options.progress?.(progressText(options, shared, (performance.now() - begin) / 1000));
+  }, progressMs);
   const { promise, resolve, reject } = Promise.withResolvers<WorkerReport>();
   worker.once("message", resolve);
   worker.once("error", (error) => reject(ended(`the thread ended: ${error.message}`, shared)));
@@ -52,23 +57,25 @@ export async function runFuzzer(options: RunOptions): Promise<Report> {
   }
 }
 
-/** Runs are more than inputs: what may reach new code is tried again, to know which input does. */
-function progressText({ target, inputs }: RunOptions, shared: SharedArrayBuffer): string {
-  const runs = Atomics.load(new Int32Array(shared, 0, 2), 0);
-  return `${target}: ${runs} runs so far, for ${inputs} inputs`;
+/** How far a run is after so many seconds. */
+export function progressText(
+  { target, inputs: asked }: Pick<RunOptions, "target" | "inputs">,
+  { inputs, findings }: Pick<SharedProgress, "inputs" | "findings">,
+  seconds: number,
+): string {
+  const [done, all] = [inputs, asked].map((count) => count.toLocaleString("en"));
+  return `${target}: ${done} of ${all} inputs, ${(inputs / seconds).toFixed(0)} a second, ${findings} findings`;
 }
 
-function ended(problem: string, shared: SharedArrayBuffer): Error {
-  const length = new Int32Array(shared, 0, 2)[1] ?? 0;
-  return new Error(`${problem}; the input was ${Buffer.from(shared, 8, length).toString("hex")}`);
+function ended(problem: string, { input }: SharedProgress): Error {
+  return new Error(`${problem}; the input was ${input.toString("hex")}`);
 }
 
-function watchProgress(shared: SharedArrayBuffer) {
+function watchProgress(shared: SharedProgress) {
   const { promise: found, resolve } = Promise.withResolvers<void>();
-  const numbers = new Int32Array(shared, 0, 2);
   let [last, since, cpu] = [-1, performance.now(), process.cpuUsage()];
   const timer = setInterval(() => {
-    const now = Atomics.load(numbers, 0);
+    const now = shared.inputs;
     // Before the first input the thread loads and measures its code.
     if (now !== last || now === 0) [last, since, cpu] = [now, performance.now(), process.cpuUsage()];
     else if (performance.now() - since > hangMs || process.cpuUsage(cpu).user / 1000 > hangCpuMs) resolve();
@@ -93,12 +100,12 @@ function watchMemory() {
 
 /** The summary that is printed and kept in docs/fuzzing.md. */
 export function summaryText(report: Report): string {
-  const { coverage, inputs, seconds } = report;
+  const { coverage, inputs, again, seconds, slowest } = report;
   const percent = (100 * coverage.covered) / Math.max(1, coverage.bytes);
   const lines = [
-    `${report.target}: seed ${report.seed}, ${inputs} inputs in ${seconds.toFixed(1)} s, ${(inputs / seconds).toFixed(0)} a second`,
+    `${report.target}: seed ${report.seed}, ${inputs} inputs in ${seconds.toFixed(1)} s, ${(inputs / seconds).toFixed(0)} a second, ${again} of them again`,
     `  coverage ${percent.toFixed(1)}% of ${coverage.bytes} bytes in ${coverage.files} files, corpus ${report.corpus}`,
-    `  slowest input ${report.slowestMs.toFixed(1)} ms (${report.slowest.slice(0, 96)}…)`,
+    `  slowest input ${slowest.cpuMs.toFixed(1)} ms of processor time, ${slowest.elapsedMs.toFixed(1)} ms passed`,
     `  heap ${report.heapMib.toFixed(0)} MiB at the end, process at most ${report.peakMib.toFixed(0)} MiB`,
     `  ${report.findings.length} findings`,
     ...report.findings.map(({ problem, input }) => `\n${problem}\n  input ${input}`),

@@ -3,15 +3,18 @@ import { startCoverage } from "./coverage.ts";
 import { fuzz, type Summary } from "./fuzzer.ts";
 import { seededRandom } from "./random.ts";
 import { oasisSeeds, ownSeeds } from "./seeds.ts";
-import { stream, targets } from "./targets.ts";
+import { inputBytesMax, sharedProgress } from "./shared-progress.ts";
+import { stream, type Target, targets } from "./targets.ts";
 
-/** What the thread is told. `shared`: a count of inputs, the length of the present one, and its bytes. */
+/** What the thread is told: `memory` is that of SharedProgress. */
 export interface WorkerOrder {
   readonly target: string;
   readonly inputs: number;
   readonly seed: number;
   readonly seedFolder: string | undefined;
-  readonly shared: SharedArrayBuffer;
+  /** This one alone is run, as hexadecimal digits. */
+  readonly only: string | undefined;
+  readonly memory: SharedArrayBuffer;
 }
 
 /** What it answers at its end. */
@@ -20,27 +23,26 @@ export interface WorkerReport extends Summary {
   readonly heapMib: number;
 }
 
-const { target: name, inputs, seed, seedFolder, shared } = workerData as WorkerOrder;
+const { target: name, inputs, seed, seedFolder, only, memory } = workerData as WorkerOrder;
 const target = targets[name];
 if (target === undefined) throw new Error(`no target ${name}: ${Object.keys(targets).join(", ")}`);
 
 // Most inputs are refused by an error: its stack, which costs more than the decoding, need only say where.
 Error.stackTraceLimit = 4;
-const numbers = new Int32Array(shared, 0, 2);
-const bytes = Buffer.from(shared, 8);
-const about = (input: Buffer) => {
-  numbers[1] = input.copy(bytes);
-  Atomics.add(numbers, 0, 1);
-};
-const ofOneMessage = target.form !== stream || target.name !== "session";
-const sessions = [...ownSeeds(ofOneMessage), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
-// Seeds are streams of TTLV; a form that holds one message takes their last.
-const seeds = sessions.flatMap((session) => {
-  const messages = stream.read(session);
-  return target.form === stream ? [session] : messages.slice(-1).map((message) => target.form.write([message]));
-});
+const progress = sharedProgress(memory);
+const watched = { about: progress.begin, foundOne: progress.foundOne };
+const seeds = only === undefined ? seedsOf(target) : Array.from({ length: inputs }, () => Buffer.from(only, "hex"));
 const coverage = startCoverage(target.files);
-const summary = await fuzz({ target, seeds, inputs, random: seededRandom(seed), coverage, about });
+const summary = await fuzz({ target, seeds, inputs, random: seededRandom(seed), coverage, ...watched });
 const total = coverage.total();
 coverage.stop();
 parentPort?.postMessage({ ...summary, coverage: total, heapMib: process.memoryUsage().heapUsed / 2 ** 20 });
+
+/** Seeds are streams of TTLV; a form that holds one message takes their last. */
+function seedsOf({ form, name }: Target): Buffer[] {
+  const sessions = [...ownSeeds(name !== "session"), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
+  const last = (session: Buffer) => stream.read(session).slice(-1);
+  const written =
+    form === stream ? sessions : sessions.flatMap((session) => last(session).map((item) => form.write([item])));
+  return written.filter(({ length }) => length <= inputBytesMax);
+}
