@@ -50,11 +50,12 @@ const runs = names
     ...(values.oasis === undefined ? {} : { seedFolder: values.oasis }),
     ...(values.again === undefined ? {} : { only: readKept(values.again), inputs: againTimes }),
   }));
-const folder = values.keep ?? mkdtempSync(join(tmpdir(), "keyfleet-fuzz-"));
+let folder = values.keep;
 const tell = (outcome: Outcome) => {
   console.log(outcomeText(outcome));
-  if ("report" in outcome && values.again === undefined)
-    console.log(`  kept for --again: ${keepSlowest(outcome.report, folder)}`);
+  if (!("report" in outcome) || values.again !== undefined) return;
+  folder ??= mkdtempSync(join(tmpdir(), "keyfleet-fuzz-"));
+  console.log(`  kept for --again: ${keepSlowest(outcome.report, folder)}`);
 };
 const outcomes = await runPool(runs, Math.min(2, availableParallelism()), tell);
 const { text, findings } = sumOf(outcomes, (performance.now() - began) / 1000);
