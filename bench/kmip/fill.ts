@@ -61,8 +61,9 @@ export async function fill({ folder, objects, nameOf, owner }: Filling): Promise
         filler,
       );
       sample.push(...changed.filter((_, at) => (first + at) % sampleEvery === 0).map(({ row }) => row.id));
+      const prepared = ledger.prepared(changed);
       await inserted;
-      inserted = ledger.insert(client, changed);
+      inserted = ledger.insert(client, prepared);
       if ((first / rowsOfOneInsert) % 50 === 0) console.error(`${first} of ${objects} objects`);
     }
     await inserted;

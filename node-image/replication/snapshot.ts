@@ -51,18 +51,25 @@ export class Snapshot {
     return { root: row.root as Buffer, heads: headsFrom(row.heads as never) };
   }
 
-  /** While one page is written the next is on its way. */
+  /** While one page is written the next is checked, and the one after that is on its way. */
   async #rows(intake: Intake): Promise<void> {
-    let next = this.#page(intake.importing?.after ?? zero);
-    for (;;) {
-      const rows = await next;
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      next = this.#page(last.id);
-      // It may fail while this page is written; it is awaited afterwards.
-      next.catch(() => undefined);
-      await intake.rows(rows);
-      this.objects += rows.length;
+    let after = intake.importing?.after ?? zero;
+    let writing: Promise<void> = Promise.resolve();
+    try {
+      for (let next = awaitedLater(this.#page(after)); ; ) {
+        const rows = await next;
+        const last = rows.at(-1);
+        if (last === undefined) return await writing;
+        next = awaitedLater(this.#page(last.id));
+        const before = writing;
+        writing = awaitedLater(intake.rows(rows, after));
+        await before;
+        this.objects += rows.length;
+        after = last.id;
+      }
+    } finally {
+      // Whoever goes on later begins behind what is written then.
+      await writing.catch(() => undefined);
     }
   }
 
@@ -112,6 +119,12 @@ export class Snapshot {
     const vector: Vector = this.#store.vector();
     return vector.get(origin) ?? 0;
   }
+}
+
+/** It may fail before its turn to be awaited has come. */
+function awaitedLater<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 function asRow(value: unknown, before: string): SnapshotRow {

@@ -34,17 +34,17 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
     });
   }
 
-  rows(rows: readonly SnapshotRow[]): Promise<void> {
+  rows(rows: readonly SnapshotRow[], after: string): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
+      if (disk.importing?.after !== after) throw new StoreError("unavailable", "those before are not in");
       for (const { id, state, mac } of rows) {
         const decoded = decodeState(state);
         if (!checksum(Buffer.from(id + state)).equals(mac) || decoded === undefined)
           throw new StoreError("invalid", "it sent an object that no member has written");
         disk.objects.set(id, decoded);
       }
-      const after = rows.at(-1)?.id ?? zero;
-      if (disk.importing !== undefined) disk.importing = { ...disk.importing, after };
+      disk.importing = { ...disk.importing, after: rows.at(-1)?.id ?? zero };
     });
   }
 

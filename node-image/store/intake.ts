@@ -74,22 +74,29 @@ export class Intake {
     });
   }
 
-  /** Takes objects in the order of their identifiers, behind `importing.after`; StoreError "invalid" when one is not authentic. */
-  rows(rows: readonly SnapshotRow[]): Promise<void> {
+  /**
+   * Takes the objects that follow on `after` in the order of their identifiers. They are checked at once, while those before
+   * them may still be written. Throws StoreError "invalid" when one is not authentic; rejects with "unavailable" when those
+   * before are not in.
+   */
+  rows(rows: readonly SnapshotRow[], after: string): Promise<void> {
+    const ledger = this.#ledger;
     const last = rows.at(-1);
     if (last === undefined) return Promise.resolve();
+    const fresh = rows.map((row) => {
+      const { state, sealed } = checked(ledger, row);
+      const material = isDestroyed(state) ? null : (sealed ?? null);
+      return { row, state, before: undefined, material };
+    });
+    const prepared = ledger.prepared(fresh);
     return this.#alone(async (client) => {
-      const ledger = this.#ledger;
-      const fresh = rows.map((row) => {
-        const { state, sealed } = checked(ledger, row);
-        const material = isDestroyed(state) ? null : (sealed ?? null);
-        return { row, state, before: undefined, material };
-      });
+      if (ledger.importing?.after !== after)
+        throw new StoreError("unavailable", "the objects before these of the snapshot could not be written");
       try {
         await within(client, async () => {
           // Whoever crashes here goes on where the disk is; the end of the import waits for the disk, and for all before it.
           await client.query("set local synchronous_commit = off");
-          await ledger.insert(client, fresh);
+          await ledger.insert(client, prepared);
           await client.query("update keyfleet.import set after = $1", [last.id]);
         });
         ledger.importedTo(last.id);

@@ -13,8 +13,9 @@ import { type Importing, readImporting } from "./importing.ts";
 import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
 import { type Changed, Merge } from "./merge.ts";
+import { openRoot } from "./open-root.ts";
 import { asOperation, understands } from "./operation.ts";
-import { Root } from "./root.ts";
+import type { Root } from "./root.ts";
 import { leafOf } from "./row.ts";
 import type { Operation, Vector } from "./types.ts";
 
@@ -29,6 +30,12 @@ export interface Joined {
   readonly id: string;
   readonly state: State;
   readonly sealed: Buffer | null;
+}
+
+/** Rows to be inserted. */
+interface Prepared {
+  readonly leaves: readonly Buffer[];
+  readonly columns: readonly Buffer[];
 }
 
 /** When this node's log is to be followed by one of a new name. */
@@ -257,12 +264,18 @@ export class Ledger {
     this.#rows.wrote(rows);
   }
 
+  /** What can be made of rows of a snapshot while those before them are inserted. */
+  prepared(fresh: readonly Changed[]): Prepared {
+    const { root } = this;
+    return { leaves: fresh.map(({ row }) => leafOf(root, row)), columns: rowColumns(fresh) };
+  }
+
   /** Inserts rows of a snapshot and sums them up; the caller has begun the transaction, and reads anew when it fails. */
-  async insert(client: pg.Client, fresh: readonly Changed[]): Promise<void> {
+  async insert(client: pg.Client, { leaves, columns }: Prepared): Promise<void> {
     const next = this.root.copy("here");
-    summedUp(next, fresh);
+    for (const leaf of leaves) next.toggle(leaf);
     const sealed = next.sealed(this.keyring, this.#vector);
-    await commitBatch(client, [...this.draft().columns(new Set()), ...rowColumns(fresh), ...keptColumns([]), sealed]);
+    await commitBatch(client, [...this.draft().columns(new Set()), ...columns, ...keptColumns([]), sealed]);
     this.#root = next;
   }
 
@@ -330,35 +343,6 @@ export class Ledger {
       await this.commit(client, draft);
       after = { origin: last.origin, seq: last.seq };
     }
-  }
-}
-
-/** Only a store in which nothing is merged yet may be without root: new, or to be merged anew from its whole log. */
-async function openRoot(client: pg.Client, keyring: Keyring, vector: Vector): Promise<Root> {
-  const { rows } = await client.query("select sealed from keyfleet.root");
-  if (rows[0] !== undefined) return Root.open(keyring, rows[0].sealed, vector);
-  const { rows: unmerged } = await client.query(
-    `select not exists (select from keyfleet.objects)
-       and (select count(*) from keyfleet.ops) = (select count(*) from keyfleet.kept) as whole`,
-  );
-  if (unmerged[0].whole !== true) throw new StoreError("damaged", "the root of the database is missing");
-  const root = Root.fresh();
-  await eachKeptMac(client, (mac) => root.toggle(root.leaf("kept", mac)));
-  return root;
-}
-
-async function eachKeptMac(client: pg.Client, take: (mac: Buffer) => void): Promise<void> {
-  let after = { origin: "00000000-0000-0000-0000-000000000000", seq: "0" };
-  for (;;) {
-    const { rows } = await client.query(
-      `select origin, seq, mac from keyfleet.kept where (origin, seq) > ($1::uuid, $2::bigint)
-       order by origin, seq limit 10000`,
-      [after.origin, after.seq],
-    );
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    for (const row of rows) take(row.mac);
-    after = last;
   }
 }
 
