@@ -28,6 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "operator/status": ["crds", "operator/ports", "operator/plan"],
   "operator/external": ["crds", "operator/ports", "operator/desired", "operator/act", "yaml"],
   "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
+  "operator/libraries": ["@kubernetes/client-node"],
   "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
   "operator/testing": ["crds", "operator/*", "@peculiar/x509", "reflect-metadata"],
 

@@ -1,8 +1,11 @@
-import { KeyfleetOperator } from "./keyfleet-operator.ts";
+import "./libraries/load-less.ts";
 import { systemClock } from "./ports/clock.ts";
 import { reconcile } from "./reconcile.ts";
 import { jsonLog } from "./runtime/log.ts";
 import { readSettings, type Settings, SettingsError, usage } from "./settings.ts";
+
+// A declaration would be resolved before load-less.ts runs.
+const { KeyfleetOperator } = await import("./keyfleet-operator.ts");
 
 /** After SIGTERM everything closes by itself; what hangs is not waited for longer. */
 const stopWithinMs = 5_000;

@@ -1,5 +1,7 @@
 import { X509Certificate } from "node:crypto";
-import { type Cluster, KubeConfig, type User } from "@kubernetes/client-node";
+import type { Cluster, User } from "@kubernetes/client-node";
+// Not from the index, which loads the models of every kind (libraries/load-less.ts).
+import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 
 /** A kubeconfig is some 5 KB; a Secret may hold 1 MB. */
 const maxKubeconfigBytes = 64 * 1024;
