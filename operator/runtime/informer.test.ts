@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KmsNode } from "../ports/types.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
 import { quietLog } from "../testing/quiet-log.ts";
@@ -118,4 +119,26 @@ test("what this process deleted is shown as going at once", async () => {
   informer.removed(node);
   assert.ok(informer.get("dc1-a")?.metadata.deletionTimestamp);
   informer.stop();
+});
+
+test("what objects of a fleet have in common is in memory once, whichever comes between them", async () => {
+  const { api, informer } = followed();
+  const put = (node: string, members: readonly string[]) => {
+    const cluster = node.slice(0, 4);
+    const metadata = { labels: { "keyfleet.io/cluster": cluster } };
+    api.put(anObject("KmsNode", node, { metadata, spec: { cluster, members: members.map((name) => ({ name })) } }));
+  };
+  const membersOf = (node: string) => (informer.get(node) as unknown as KmsNode).spec.members;
+  informer.start();
+  await settle();
+  for (const node of ["bank-a", "test-a", "bank-b", "test-b"]) put(node, [node.slice(0, 4)]);
+  await settle();
+  assert.equal(membersOf("bank-a"), membersOf("bank-b"));
+  assert.deepEqual(membersOf("test-a"), [{ name: "test" }]);
+  for (const node of ["bank-a", "test-a", "bank-b"]) put(node, [node.slice(0, 4), "new"]);
+  await settle();
+  informer.stop();
+  assert.deepEqual(membersOf("bank-a"), [{ name: "bank" }, { name: "new" }]);
+  assert.equal(membersOf("bank-a"), membersOf("bank-b"));
+  assert.deepEqual(membersOf("test-b"), [{ name: "test" }]);
 });

@@ -2,6 +2,7 @@ import { pause } from "../ports/clock.ts";
 import type { Kind } from "../ports/kinds.ts";
 import { ApiError, isApiError, type KubernetesApi, type WatchEvent } from "../ports/kubernetes-api.ts";
 import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
+import { sharingWith } from "./shared-parts.ts";
 
 export interface InformerOptions {
   readonly api: KubernetesApi;
@@ -33,6 +34,8 @@ const maxObjects = 20_000;
 export class Informer {
   readonly #options: InformerOptions;
   #objects = new Map<string, KubernetesObject>();
+  /** The object of each fleet that was stored last, and the last of all (""): the next one shares with it what is equal. */
+  #latest = new Map<string, KubernetesObject>();
   #version = "";
   #listedAtMs = 0;
   #fresh = false;
@@ -160,13 +163,25 @@ export class Informer {
     }
     const { managedFields: _bulk, ...metadata } = object.metadata;
     const kept = this.#options.keep?.({ ...object, metadata }) ?? { ...object, metadata };
-    this.#objects.set(name, kept);
+    this.#objects.set(name, this.#shared(kept, known));
     if (tell) this.#options.onChange(kept);
   }
 
+  #shared(object: KubernetesObject, known: KubernetesObject | undefined): KubernetesObject {
+    const fleet = fleetOf(object);
+    const shared = sharingWith(object, this.#latest.get(fleet) ?? this.#latest.get(""), known);
+    this.#latest.set(fleet, shared).set("", shared);
+    return shared;
+  }
+
   #drop(object: KubernetesObject): void {
+    this.#latest.delete(fleetOf(object));
     if (this.#objects.delete(object.metadata.name)) this.#options.onChange(object);
   }
+}
+
+function fleetOf({ metadata }: KubernetesObject): string {
+  return metadata.labels?.["keyfleet.io/cluster"] ?? "";
 }
 
 /** etcd's revisions grow; Kubernetes declares them comparable as numbers (KEP-5504). Anything else counts as newer. */

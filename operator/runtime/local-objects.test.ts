@@ -47,3 +47,17 @@ test("of a Secret only certificates are kept, no key and no copy of it in an ann
   assert.deepEqual(kept[0]?.data, { "tls.crt": "Y2VydA==" });
   assert.ok(!JSON.stringify(kept).includes("c2VjcmV0"));
 });
+
+test("of a Pod what tells how it fares is kept, and not what its StatefulSet says anyway", async () => {
+  const { api, objects } = await aSite();
+  const waiting = { waiting: { reason: "ErrImagePull", message: "no such image" } };
+  const container = { name: "keyserver", image: "keyfleet-node:1", state: waiting };
+  const conditions = [{ type: "Ready", status: "False" }];
+  const status = { phase: "Pending", hostIP: "10.0.0.1", conditions };
+  const shown = { ...status, podIPs: [{ ip: "10.1.0.1" }], containerStatuses: [{ ...container, imageID: "sha256:1" }] };
+  api.put(anObject("Pod", "dc1-a-0", { ...labelled("bank"), spec: { containers: [] }, status: shown }));
+  const [kept] = objects.of("bank");
+  objects.stop();
+  assert.deepEqual(JSON.parse(JSON.stringify(kept?.status)), { ...status, containerStatuses: [container] });
+  assert.equal(kept?.spec, undefined);
+});

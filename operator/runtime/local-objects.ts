@@ -2,6 +2,7 @@ import type { Kind } from "../ports/kinds.ts";
 import type { KubernetesApi } from "../ports/kubernetes-api.ts";
 import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
 import { Informer } from "./informer.ts";
+import { asKept } from "./kept-objects.ts";
 
 /** Label of everything the operator makes; its value is the KmsCluster's name. */
 export const clusterLabel = "keyfleet.io/cluster";
@@ -41,7 +42,7 @@ export class LocalObjects {
         kind,
         labelSelector: clusterLabel,
         onChange,
-        ...(kind === "Secret" && { keep: publicPart }),
+        keep: asKept,
       });
     this.#informers = new Map(watchedKinds.map((kind) => [kind, informer(kind)]));
   }
@@ -74,13 +75,4 @@ export class LocalObjects {
     const all = [...this.#informers.values()].flatMap((informer) => informer.items());
     return all.filter(({ metadata }) => metadata.labels?.[clusterLabel] === cluster);
   }
-}
-
-/** Of a Secret's data only certificates stay: keys must not lie in a cache, a heap dump or an Observed. */
-function publicPart(secret: KubernetesObject): KubernetesObject {
-  const { apiVersion, kind, metadata, type, data } = secret;
-  const certificates = Object.entries((data ?? {}) as Record<string, string>).filter(([key]) => key.endsWith(".crt"));
-  // kubectl apply copies the whole Secret into this annotation.
-  const { "kubectl.kubernetes.io/last-applied-configuration": _copy, ...annotations } = metadata.annotations ?? {};
-  return { apiVersion, kind, metadata: { ...metadata, annotations }, type, data: Object.fromEntries(certificates) };
 }

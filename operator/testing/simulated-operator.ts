@@ -13,6 +13,7 @@ import type {
 } from "../ports/types.ts";
 import { reconcile } from "../reconcile.ts";
 import { LeaseFleetLock } from "../runtime/fleet-lock.ts";
+import { inCache } from "./in-cache.ts";
 import { pick } from "./random.ts";
 import { nodeImage } from "./simulated-node.ts";
 import { Crash, type SimulatedSite } from "./simulated-site.ts";
@@ -134,7 +135,7 @@ export class SimulatedOperator {
             sites
               .filter((other) => other === this.site || wanted.includes(other.name))
               .map((other) => this.#viewOf(other)),
-          objects: () => this.watch.objects(this.site, [...this.site.objects.values()]),
+          objects: () => this.watch.objects(this.site, [...this.site.objects.values()]).map(inCache),
           references: async () => references,
           lock: () => this.#lock.refresh(),
         }),

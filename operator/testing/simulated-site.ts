@@ -1,4 +1,5 @@
 import type { KmsCluster, KmsNode, KubernetesObject, SiteApi } from "../ports/types.ts";
+import { inCache } from "./in-cache.ts";
 import { SimulatedLeases } from "./simulated-leases.ts";
 import { copyOf, type Volume } from "./simulated-node.ts";
 import { textOf } from "./text-of.ts";
@@ -53,7 +54,7 @@ export class SimulatedSite {
       remove: async (object) =>
         this.#written(this.#known(object), undefined, () => this.remove(object.kind, object.metadata.name)),
       removeAsSeen: async (object, others) => {
-        if ([object, ...others].some((seen) => this.#known(seen) !== seen)) return false;
+        if ([object, ...others].some((seen) => !isSeen(this.#known(seen), seen))) return false;
         this.#written(object, undefined, () => this.remove(object.kind, object.metadata.name));
         return true;
       },
@@ -159,6 +160,10 @@ export class SimulatedSite {
     this.writes += 1;
     return write();
   }
+}
+
+function isSeen(now: KubernetesObject | undefined, seen: KubernetesObject): boolean {
+  return now !== undefined && (now === seen || inCache(now) === seen);
 }
 
 function specOf({ spec }: KubernetesObject): object {
