@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KmsNode } from "../ports/types.ts";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
 import { quietLog } from "../testing/quiet-log.ts";
@@ -142,3 +144,29 @@ test("what objects of a fleet have in common is in memory once, whichever comes 
   assert.equal(membersOf("bank-a"), membersOf("bank-b"));
   assert.deepEqual(membersOf("test-b"), [{ name: "test" }]);
 });
+
+test("the answer of a list is let go when it is stored, with all of it that is not kept", async () => {
+  const api = new FakeCluster();
+  api.put(anObject("Secret", "bank-ca", { data: { "ca.key": "secret" } }));
+  const answers: WeakRef<object>[] = [];
+  const list: typeof api.list = async (...query) => {
+    const answer = structuredClone(await api.list(...query));
+    answers.push(new WeakRef(answer.items[0] as object));
+    return answer;
+  };
+  const watching = new Proxy(api, { get: (target, name) => (name === "list" ? list : bound(target, name)) });
+  const clock = new FakeClock();
+  const keep = ({ apiVersion, kind, metadata }: KubernetesObject) => ({ apiVersion, kind, metadata });
+  const informer = new Informer({ api: watching, kind: "Secret", keep, onChange: () => {}, clock, log: quietLog() });
+  informer.start();
+  await settle();
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  assert.deepEqual([informer.fresh, answers.length, answers[0]?.deref()], [true, 1, undefined]);
+  informer.stop();
+});
+
+function bound(target: FakeCluster, name: string | symbol): unknown {
+  const value = Reflect.get(target, name, target);
+  return typeof value === "function" ? value.bind(target) : value;
+}

@@ -1,6 +1,6 @@
 import { pause } from "../ports/clock.ts";
 import type { Kind } from "../ports/kinds.ts";
-import { ApiError, isApiError, type KubernetesApi, type WatchEvent } from "../ports/kubernetes-api.ts";
+import { ApiError, isApiError, type KubernetesApi, type ListQuery, type WatchEvent } from "../ports/kubernetes-api.ts";
 import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
 import { sharingWith } from "./shared-parts.ts";
 
@@ -108,18 +108,23 @@ export class Informer {
   async #listAndWatch(signal: AbortSignal): Promise<void> {
     const { api, kind, labelSelector, clock } = this.#options;
     const query = labelSelector === undefined ? {} : { labelSelector };
-    if (this.#version === "" || clock.monotonicMs() - this.#listedAtMs > relistMs) {
-      const list = await api.list(kind, query);
-      if (signal.aborted) return;
-      this.#replace(list.items);
-      this.#version = list.resourceVersion;
-      this.#listedAtMs = clock.monotonicMs();
-    }
+    if (this.#version === "" || clock.monotonicMs() - this.#listedAtMs > relistMs) await this.#list(query, signal);
+    if (signal.aborted) return;
     this.#failures = 0;
     const startedAtMs = clock.monotonicMs();
     await api.watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent: (event) => this.#take(event) });
     // A server that ends watches at once must not be asked in a tight loop.
     if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
+  }
+
+  /** Apart from the watch: what waits for that would hold the whole answer, with all that is not kept, for as long. */
+  async #list(query: ListQuery, signal: AbortSignal): Promise<void> {
+    const { api, kind, clock } = this.#options;
+    const list = await api.list(kind, query);
+    if (signal.aborted) return;
+    this.#replace(list.items);
+    this.#version = list.resourceVersion;
+    this.#listedAtMs = clock.monotonicMs();
   }
 
   async #recover(error: unknown): Promise<void> {
