@@ -42,7 +42,10 @@ export async function memoryOf(fleet: Simulation, fleets: number): Promise<Memor
 }
 
 /** As the chart runs it (helm/templates/deployment.yaml). */
-const asInChart = { flags: ["--max-semi-space-size=1", "--optimize-for-size"], MALLOC_ARENA_MAX: "1" } as const;
+const asInChart = {
+  flags: ["--max-semi-space-size=1", "--optimize-for-size"],
+  env: { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" },
+} as const;
 
 const program = join(import.meta.dirname, "../../operator/main.ts");
 const report = ["--import", join(import.meta.dirname, "memory-report.ts")];
@@ -64,7 +67,7 @@ async function measured(folder: string, api: FakeCluster): Promise<Memory> {
       ...process.env,
       KUBECONFIG: join(folder, "kubeconfig"),
       NODE_COMPILE_CACHE: compiled(folder),
-      MALLOC_ARENA_MAX: asInChart.MALLOC_ARENA_MAX,
+      ...asInChart.env,
     },
     execArgv: [...asInChart.flags, ...report],
   });

@@ -75,9 +75,9 @@ export function isCaOfSite(pem: string, owner: SiteCaOwner): boolean {
   return known;
 }
 
-/** Every pass asks about the same few certificates; a signature costs a good part of a pass. */
+/** Every pass asks about the same few certificates, one a site of each fleet; a signature costs a good part of a pass. */
 const judged = new Map<string, boolean>();
-const judgedMost = 256;
+const judgedMost = 1_024;
 
 function judge(pem: string, owner: SiteCaOwner): boolean {
   if (pem.match(/-----BEGIN /g)?.length !== 1) return false;
