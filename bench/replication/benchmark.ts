@@ -12,7 +12,9 @@ const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all
   --durability EverySite      EverySite, OtherSite, Local, or several: then what the first costs beyond the last is a row more
   --round-trip 0              ms between any two nodes, by links in user space; several: 0,20,50,100,200
   --loss 0                    share of the pieces that are lost on such links
-  --seconds 5                 of each sustained load, and of idling
+  --seconds 5                 of each sustained load
+  --rest 30                   seconds without a write before "idle" is measured: each node has looked through its database and pruned
+  --idle 60                   seconds of "idle", in which all that is done each minute has its turn
   --writers 64                of each sustained load, in all
   --writes 300                one after another, of "visible"
   --away 20                   seconds that a node is away before it catches up
@@ -32,6 +34,8 @@ interface Row {
 
 interface Scale {
   readonly seconds: number;
+  readonly rest: number;
+  readonly idle: number;
   readonly writers: number;
   readonly writes: number;
   readonly away: number;
@@ -43,7 +47,7 @@ const measures: Readonly<Record<string, (mesh: BenchMesh, scale: Scale) => Promi
   visible: (mesh, { writes }) => visibility(mesh, writes),
   sustained: (mesh, scale) => sustained(mesh, { ...scale, nodes: 1 }),
   "sustained-all": (mesh, scale) => sustained(mesh, { ...scale, nodes: mesh.nodes.length }),
-  idle: (mesh, { seconds }) => idle(mesh, seconds),
+  idle: (mesh, scale) => idle(mesh, scale),
   catchup: (mesh, scale) => catchUp(mesh, scale),
   join: (mesh, { objects }) => joining(mesh, objects),
 };
@@ -61,6 +65,8 @@ async function run(words: readonly string[]): Promise<void> {
       "round-trip": { type: "string", default: "0" },
       loss: { type: "string", default: "0" },
       seconds: { type: "string", default: "5" },
+      rest: { type: "string", default: "30" },
+      idle: { type: "string", default: "60" },
       writers: { type: "string", default: "64" },
       writes: { type: "string", default: "300" },
       away: { type: "string", default: "20" },

@@ -187,13 +187,16 @@ export async function joining(mesh: BenchMesh, objects: number): Promise<Figures
 
 const probeAloneMs = 3_000;
 
-/** What the mesh costs while nothing happens. */
-export async function idle(mesh: BenchMesh, seconds: number): Promise<Figures> {
+/** What the mesh costs while nothing happens, once all that follows a start or a write is over. */
+export async function idle(
+  mesh: BenchMesh,
+  { rest, idle }: { readonly rest: number; readonly idle: number },
+): Promise<Figures> {
   await equal(mesh);
-  await pause(settleMs);
+  await pause(rest * 1_000);
   const before = await mesh.cpu();
   const startedMs = performance.now();
-  await pause(seconds * 1_000);
+  await pause(idle * 1_000);
   const [server, postgres] = between(before.all, (await mesh.cpu()).all) as [number, number];
   const took = (performance.now() - startedMs) / 1_000;
   return {
@@ -203,9 +206,6 @@ export async function idle(mesh: BenchMesh, seconds: number): Promise<Figures> {
     percentOfACore: (100 * (server + postgres)) / took,
   };
 }
-
-// Logs of what was written before are looked at for the last time.
-const settleMs = 5_000;
 
 function equal(mesh: BenchMesh): Promise<void> {
   return eventually("all nodes are equal", async () => {

@@ -1,6 +1,5 @@
 import type { Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 const operationsMax = 2_000;
 const bytesMax = 8 * 1024 * 1024;
@@ -13,11 +12,7 @@ export class Inbox {
   /** Something came since this was set to false. */
   news = false;
   #wake: (() => void) | undefined;
-  readonly #after: Surroundings["after"];
-
-  constructor(after: Surroundings["after"]) {
-    this.#after = after;
-  }
+  #ended = false;
 
   /** A notification of the peer; anything but an operation just says that there is something to ask for. */
   heard(payload: string): void {
@@ -48,21 +43,18 @@ export class Inbox {
     return taken;
   }
 
-  /** Resolves at the next notification, or after the time; at once when something waits already. */
-  async something(withinMs: number): Promise<void> {
-    if (this.#mustAsk || this.#operations.length > 0 || withinMs <= 0) return;
+  /** Resolves at the next notification, or at the end; at once when something waits already. At rest no timer runs for it. */
+  async something(): Promise<void> {
+    if (this.#ended || this.#mustAsk || this.#operations.length > 0) return;
     await new Promise<void>((resolve) => {
-      const callOff = this.#after(withinMs, resolve);
-      this.#wake = () => {
-        callOff();
-        resolve();
-      };
+      this.#wake = resolve;
     });
     this.#wake = undefined;
   }
 
-  /** Ends a wait. */
-  wake(): void {
+  /** Nothing comes any more: ends the wait, and each later one at once. */
+  end(): void {
+    this.#ended = true;
     this.#wake?.();
   }
 }

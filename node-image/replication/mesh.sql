@@ -177,23 +177,20 @@ begin
 end $$;
 
 -- Who of the members has acknowledged the log, and said so or anything else when last; open: over a connection that is there.
+-- Asked every two seconds, it also ends who overstays: peers have deadlines for statements and transactions, which a session
+-- may lift for itself, and nobody who pulls needs as long. At rest this is the one question that a key server asks here.
+drop function if exists keyfleet.end_overstayers();
 create or replace function keyfleet.heard(of_origin uuid)
 returns table (identity text, seq bigint, at text, open boolean)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
+  perform pg_terminate_backend(a.pid) from pg_stat_get_activity(null) a
+    where a.usesysid = 'mesh'::regrole and a.xact_start < clock_timestamp() - interval '15 seconds';
   return query
     select p.identity, p.seq, concat(p.acknowledged, a.state_change), a.pid is not null
     from mesh.positions p
     left join pg_stat_get_activity(null) a on a.pid = p.backend and a.backend_start <= p.acknowledged
     where p.origin = of_origin;
-end $$;
-
--- Peers have deadlines for statements and transactions, which a session may lift for itself. Nobody who pulls needs as long.
-create or replace function keyfleet.end_overstayers() returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  perform pg_terminate_backend(a.pid) from pg_stat_get_activity(null) a
-    where a.usesysid = 'mesh'::regrole and a.xact_start < clock_timestamp() - interval '15 seconds';
 end $$;
 
 -- Where the logs of departed nodes end, as this node knows it: [[origin, sequence, MAC]…]; no row when it knows of none.

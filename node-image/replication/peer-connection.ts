@@ -1,14 +1,11 @@
 import type { PeerCertificate, TLSSocket } from "node:tls";
-import type pg from "pg";
-import { close, connect } from "../store/connection.ts";
+import { close, connect, prepared } from "../store/connection.ts";
 import type { MeshMember, MeshTls } from "./types.ts";
 
 const connectDeadlineMs = 3_000;
 // Nothing received for so long while an answer is awaited: the peer or the way to it is dead.
 const silenceMaxMs = 2_500;
 const silenceCheckMs = 500;
-// Of the name of a prepared statement.
-const nameMaxLength = 63;
 
 /** A connection to a peer's PostgreSQL as role mesh; queries are pipelined. */
 export interface PeerConnection {
@@ -83,11 +80,6 @@ function distinguishedName(subject: Record<string, unknown>): string {
     typeof value === "string" && /^[A-Za-z0-9._ -]+$/.test(value) ? `${key}=${value}` : `${key}=?`,
   );
   return parts.reverse().join(",");
-}
-
-/** Queries with values are few and always the same: the peer parses and plans each once a connection. */
-function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
-  return values === undefined ? { text } : { name: text.slice(0, nameMaxLength), text, values };
 }
 
 /** Ends a connection on which nothing comes while an answer is awaited; at rest it costs nothing. */

@@ -8,12 +8,10 @@ import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
 import { headOf, isOtherHead, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
+import { Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
-/** Nothing is taken in for so long at most without a look at what came: a notification ends it at once. */
-const inboxMs = 10_000;
 const pullMax = 1_000;
-const refusedForMs = 15_000;
 const backoffMinMs = 100;
 const backoffMaxMs = 1_000;
 /** Ends of departed logs are asked for at each connection, after a sign of life that is another one, and at every so manieth look. */
@@ -24,7 +22,7 @@ const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 export class Peer {
   readonly member: MeshMember;
   readonly #options: PeerOptions;
-  #inbox: Inbox;
+  #inbox = new Inbox();
   #connection: PeerConnection | undefined;
   #stopped = false;
   #stop: () => void = () => undefined;
@@ -43,19 +41,19 @@ export class Peer {
   /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
   #suspect = true;
   readonly #pulling = new Set<string>();
-  readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
+  readonly #refused: Refusals;
 
   constructor(options: PeerOptions) {
     this.member = options.member;
     this.#options = options;
-    this.#inbox = new Inbox(options.surroundings.after);
+    this.#refused = new Refusals(options.nowMs);
     void this.#run();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#connection?.close();
-    this.#inbox.wake();
+    this.#inbox.end();
     this.#stop();
   }
 
@@ -93,7 +91,7 @@ export class Peer {
       tlsGroup: connection?.tlsGroup,
       lastHeardMs: this.#lastHeardMs,
       problem: this.#problem,
-      refusedOrigins: Object.fromEntries([...this.#refused].map(([origin, { reason }]) => [origin, reason])),
+      refusedOrigins: this.#refused.reasons(),
     };
   }
 
@@ -114,7 +112,7 @@ export class Peer {
 
   async #session(): Promise<void> {
     const { tls, log, surroundings } = this.#options;
-    const inbox = new Inbox(surroundings.after);
+    const inbox = new Inbox();
     let lost: Error | undefined;
     const connection = await surroundings.connect({
       peer: this.member,
@@ -122,7 +120,7 @@ export class Peer {
       notified: (payload) => inbox.heard(payload),
       lost: (error) => {
         lost = error;
-        inbox.wake();
+        inbox.end();
       },
     });
     if (this.#stopped) return connection.close();
@@ -154,6 +152,7 @@ export class Peer {
     // Before anything of a departed log can come.
     await this.#orLater(() => askFences(connection, this.#options.store));
     await this.#orLater(() => this.#poll(connection));
+    const inbox = this.#inbox;
     const over = new AbortController();
     const check = () => {
       const error = lost();
@@ -162,8 +161,7 @@ export class Peer {
     };
     const look = async () => {
       for (let looks = 1; check(); looks += 1) {
-        await this.#pause(lookMs);
-        if (check() && this.#mayRest()) await this.#options.pace.turn(connection);
+        await this.#untilLook(connection, check);
         if (check() && looks % fencesEvery === 0) await this.#orLater(() => askFences(connection, this.#options.store));
         if (check()) await this.#orLater(() => this.#look(connection));
       }
@@ -171,12 +169,22 @@ export class Peer {
     const take = async () => {
       while (check()) {
         const taken = await this.#orLater(() => this.#takeInbox(connection));
-        if (taken) await this.#inbox.something(inboxMs);
+        if (taken) await inbox.something();
         else await this.#pause(lookMs);
       }
     };
-    over.signal.addEventListener("abort", () => this.#options.pace.leave(connection));
+    over.signal.addEventListener("abort", () => {
+      this.#options.pace.leave(connection);
+      inbox.end();
+    });
     await Promise.all([look(), take()]).finally(() => over.abort());
+  }
+
+  /** A second, or at rest until it is this link's turn. */
+  async #untilLook(connection: PeerConnection, goesOn: () => boolean): Promise<void> {
+    const { pace } = this.#options;
+    if (!pace.resting || !this.#mayRest()) await this.#pause(lookMs);
+    if (goesOn() && this.#mayRest()) await pace.turn(connection);
   }
 
   /** Runs the work; false when our own database is away or the master key not there yet, for which the peer is not to blame. */
@@ -204,7 +212,7 @@ export class Peer {
   /** Nothing is to be had from the peer as far as is known, nor to be told to it; and it gives signs of life. */
   #mayRest(): boolean {
     const { nowMs, store } = this.#options;
-    const settled = this.lag() === 0 && !this.#suspect && this.#refused.size === 0 && this.#problem === undefined;
+    const settled = this.lag() === 0 && !this.#suspect && this.#refused.none && this.#problem === undefined;
     const told = this.#acknowledgements?.told === this.#position();
     const known = this.#unchanged !== undefined && !this.#inbox.news && nowMs() - this.#lookedMs < wholeLookMs;
     return settled && told && known && store.intake.importing === undefined;
@@ -304,7 +312,7 @@ export class Peer {
   async #pullAll(connection: PeerConnection, origin: string, until: number): Promise<void> {
     // The first time with the operation that is here already: the log there must be the one that goes on from here.
     let overlap = 1;
-    while (!this.#stopped && !this.#isRefused(origin)) {
+    while (!this.#stopped && !this.#refused.has(origin)) {
       const mine = this.#options.store.heads().get(origin) ?? noHead;
       if (mine.seq >= until) return;
       if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
@@ -332,7 +340,7 @@ export class Peer {
     const { ask, operations } = this.#inbox.take(origin);
     if (ask || this.#suspect) return this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
     const last = operations.at(-1);
-    if (last === undefined || this.#isRefused(origin)) return;
+    if (last === undefined || this.#refused.has(origin)) return;
     // Any member may send notifications on this channel, so what is wrong with one is no reason to distrust the peer.
     const { position } = await this.#options.store.ingest(operations);
     this.#acknowledge();
@@ -360,21 +368,13 @@ export class Peer {
   #acknowledge(): void {
     const origin = this.#origin;
     const { snapshots, stays } = this.#options;
-    if (origin === undefined || this.#suspect || this.#isRefused(origin) || snapshots.behind || !stays()) return;
+    if (origin === undefined || this.#suspect || this.#refused.has(origin) || snapshots.behind || !stays()) return;
     this.#acknowledgements?.tell(origin, this.#position());
   }
 
   #refuse(origin: string, reason: string): void {
-    const { log, nowMs } = this.#options;
-    this.#refused.set(origin, { reason, untilMs: nowMs() + refusedForMs });
-    log({ level: "error", event: "operationsRefused", peer: this.member.name, origin, reason });
-  }
-
-  #isRefused(origin: string): boolean {
-    const refused = this.#refused.get(origin);
-    if (refused !== undefined && this.#options.nowMs() < refused.untilMs) return true;
-    this.#refused.delete(origin);
-    return false;
+    this.#refused.refuse(origin, reason);
+    this.#options.log({ level: "error", event: "operationsRefused", peer: this.member.name, origin, reason });
   }
 
   #ended(error: Error): void {

@@ -40,7 +40,10 @@ export class Pruner {
     heads: ReadonlyMap<string, ReadonlyMap<string, PeerHead>>,
   ): Promise<number> {
     const others = members.filter(({ identity, standing }) => identity !== self && counts(standing));
-    for (const { identity } of others) await this.#remember(identity, heads.get(identity));
+    await this.#remember(
+      others.map(({ identity }) => identity),
+      heads,
+    );
     // A joiner needs what came after its snapshot, from whomever it asks.
     if (members.some(({ standing }) => standing === "Joining")) return 0;
     const remembered = await this.#remembered();
@@ -85,20 +88,29 @@ export class Pruner {
     this.away = names;
   }
 
-  /** In the database, for the time after a restart at which the member is away. */
-  async #remember(identity: string, heads: ReadonlyMap<string, PeerHead> | undefined): Promise<void> {
+  /** In the database, for the time after a restart at which a member is away: all that is new in one transaction. */
+  async #remember(
+    identities: readonly string[],
+    heads: ReadonlyMap<string, ReadonlyMap<string, PeerHead>>,
+  ): Promise<void> {
     const now = this.#options.nowMs();
-    const text = JSON.stringify(Object.fromEntries([...(heads ?? [])].map(([origin, { seq }]) => [origin, seq])));
-    const before = this.#written.get(identity);
-    if (before !== undefined && (heads === undefined || (before.text === text && now - before.atMs < rememberMs)))
-      return;
+    const due = identities
+      .map((identity) => ({ identity, isHeard: heads.has(identity), text: vectorText(heads.get(identity)) }))
+      .filter(({ identity, isHeard, text }) => {
+        const before = this.#written.get(identity);
+        return before === undefined || (isHeard && (before.text !== text || now - before.atMs >= rememberMs));
+      });
+    if (due.length === 0) return;
     // A member that was never heard counts from now on as one that holds nothing.
-    const update = heads === undefined ? "nothing" : "update set vector = excluded.vector, heard = clock_timestamp()";
     await this.#options.store.query(
-      `insert into keyfleet.members (identity, vector) values ($1, $2) on conflict (identity) do ${update}`,
-      [identity, text],
+      `with due as (select * from unnest($1::text[], $2::jsonb[], $3::boolean[]) as d (identity, vector, heard)),
+         unheard as (insert into keyfleet.members (identity, vector)
+           select d.identity, d.vector from due d where not d.heard on conflict (identity) do nothing)
+       insert into keyfleet.members (identity, vector) select d.identity, d.vector from due d where d.heard
+         on conflict (identity) do update set vector = excluded.vector, heard = clock_timestamp()`,
+      [due.map(({ identity }) => identity), due.map(({ text }) => text), due.map(({ isHeard }) => isHeard)],
     );
-    this.#written.set(identity, { text, atMs: now });
+    for (const { identity, text } of due) this.#written.set(identity, { text, atMs: now });
   }
 
   async #remembered(): Promise<ReadonlyMap<string, Remembered>> {
@@ -120,4 +132,8 @@ export class Pruner {
 /** Who takes part in the exchange; what a fenced member lacks it gets no more. */
 function counts(standing: MeshMember["standing"]): boolean {
   return standing === "Joining" || standing === "Member" || standing === "Leaving";
+}
+
+function vectorText(heads: ReadonlyMap<string, PeerHead> | undefined): string {
+  return JSON.stringify(Object.fromEntries([...(heads ?? [])].map(([origin, { seq }]) => [origin, seq])));
 }

@@ -26,13 +26,11 @@ const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
 const tickMs = { waiting: 100, resting: 1_000 } as const;
 // Signs of life are looked for at this pace; what is new is told by a notification.
 const lookEveryMs = 1_900;
-const endEveryMs = 4_900;
 /** The table, not the notification, says who acknowledged what: any member can send notifications. */
 const acknowledgements = `select identity, seq, acknowledged::text as at, true as open
   from mesh.positions where origin = $1`;
-/** Whatever the session does in which a member has acknowledged is a sign of life as well. */
+/** Whatever the session does in which a member has acknowledged is a sign of life as well. Also ends who overstays. */
 const signsOfLife = "select * from keyfleet.heard($1)";
-const endOverstayers = "select keyfleet.end_overstayers()";
 const retryMs = 500;
 const defaults: ReplicationLimits = {
   keepMs: 3_600_000,
@@ -69,7 +67,6 @@ class Exchange implements Replication {
   #open: ReadonlySet<string> = new Set();
   #resting: (() => void) | undefined;
   #lookedMs = 0;
-  #endedMs = 0;
   #forked: string | undefined;
   /** The log that acknowledgements were read of. */
   #incarnation: string;
@@ -181,10 +178,6 @@ class Exchange implements Replication {
     if (this.#doorsOpen && now - this.#lookedMs >= lookEveryMs) {
       this.#lookedMs = now;
       this.#readSignsOfLife();
-    }
-    if (this.#doorsOpen && now - this.#endedMs >= endEveryMs) {
-      this.#endedMs = now;
-      void this.#options.store.query(endOverstayers).catch(() => undefined);
     }
     this.#tickLater();
   }

@@ -197,9 +197,10 @@ export class SimulatedStore {
     if (!this.#available) throw unavailable();
     const { disk, wallMs } = this.#parts;
     if (text.includes("insert into keyfleet.members")) {
-      const [identity, vector] = values as [string, string];
-      if (!disk.members.has(identity) || !text.includes("do nothing"))
-        disk.members.set(identity, { vector: JSON.parse(vector), heardMs: wallMs() });
+      const [identities, vectors, heard] = values as [string[], string[], boolean[]];
+      for (const [at, identity] of identities.entries())
+        if (heard[at] || !disk.members.has(identity))
+          disk.members.set(identity, { vector: JSON.parse(vectors[at] as string), heardMs: wallMs() });
       return [];
     }
     if (text.includes("from keyfleet.members"))

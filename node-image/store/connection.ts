@@ -12,6 +12,8 @@ const connectDeadlineMs = 3_000;
 // Longer than any transaction of ours takes; beyond it PostgreSQL hangs and the connection is given up.
 const queryDeadlineMs = 15_000;
 const readersMax = 4;
+// Of the name of a prepared statement.
+const nameMaxLength = 63;
 
 /** Connection settings of the key server's own role on the unix socket. */
 export function localConnection(place: Place): pg.ClientConfig {
@@ -73,6 +75,11 @@ export function readers(place: Place): pg.Pool {
   // An idle connection that breaks is replaced at the next query.
   pool.on("error", () => undefined);
   return pool;
+}
+
+/** For queries that are few and always the same: one with values is parsed and planned once a connection. Their texts differ in their first 63 characters. */
+export function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
+  return values === undefined ? { text } : { name: text.slice(0, nameMaxLength), text, values };
 }
 
 /** Whether the statement itself failed while PostgreSQL goes on: bad data, not a lost connection or a shutdown. */

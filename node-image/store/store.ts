@@ -4,7 +4,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import { type Audit, audit } from "./audit.ts";
 import { LogicalClock } from "./clock.ts";
-import { asStoreError, close, connect, localConnection, type Place, readers } from "./connection.ts";
+import { asStoreError, close, connect, localConnection, type Place, prepared, readers } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
@@ -109,12 +109,12 @@ class PostgresStore implements NodeStore {
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
     this.#reader = new ObjectReader(
-      (text, values) => this.#prepared("objects", text, values),
+      (text, values) => this.#asked({ name: "objects", text, values }),
       () => this.#writer.ledger.keyring,
     );
     this.#searches = new Searches({
-      query: (text, values) => this.query(text, values),
-      prepared: (text, values) => this.#prepared("names", text, values),
+      query: (text, values) => this.#asked({ text, values }),
+      prepared: (text, values) => this.#asked({ name: "names", text, values }),
       objects: (ids) => this.objects(ids),
     });
     this.#writer = new Writer({
@@ -322,12 +322,8 @@ class PostgresStore implements NodeStore {
     );
   }
 
-  async query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
-    try {
-      return (await this.#pool.query(text, values as unknown[] | undefined)).rows;
-    } catch (error) {
-      throw asStoreError(error);
-    }
+  query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
+    return this.#asked(prepared(text, values as unknown[] | undefined));
   }
 
   status(): StoreStatus {
@@ -379,9 +375,9 @@ class PostgresStore implements NodeStore {
     return found;
   }
 
-  async #prepared(name: string, text: string, values: unknown[]): Promise<readonly Record<string, unknown>[]> {
+  async #asked(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
     try {
-      return (await this.#pool.query({ name, text, values })).rows;
+      return (await this.#pool.query(query)).rows;
     } catch (error) {
       throw asStoreError(error);
     }

@@ -151,7 +151,7 @@ export interface NodeStore extends Store {
   onNotification(listener: (channel: string) => void): void;
   /** Looks the whole database through beside all else; what is wrong shows in `status`. Runs by itself every hour. */
   audit(): Promise<Audit>;
-  /** One query on the reading connections, for the rooms that own the tables of the mesh. */
+  /** One query on the reading connections, for the rooms that own the tables of the mesh; with values it is prepared. */
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
   status(): StoreStatus;
   close(): Promise<void>;

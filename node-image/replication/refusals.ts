@@ -1,0 +1,36 @@
+const refusedForMs = 15_000;
+
+/** Logs of which nothing is taken from one peer for a while, and why. */
+export class Refusals {
+  readonly #nowMs: () => number;
+  readonly #refused = new Map<string, { readonly reason: string; readonly untilMs: number }>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Whether there is none; those that are over count until they were asked for. */
+  get none(): boolean {
+    return this.#refused.size === 0;
+  }
+
+  /** By origin. */
+  reasons(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.#refused].map(([origin, { reason }]) => [origin, reason]));
+  }
+
+  refuse(origin: string, reason: string): void {
+    this.#refused.set(origin, { reason, untilMs: this.#nowMs() + refusedForMs });
+  }
+
+  has(origin: string): boolean {
+    const refused = this.#refused.get(origin);
+    if (refused !== undefined && this.#nowMs() < refused.untilMs) return true;
+    this.#refused.delete(origin);
+    return false;
+  }
+
+  clear(): void {
+    this.#refused.clear();
+  }
+}
