@@ -1,5 +1,6 @@
 import type { Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const operationsMax = 2_000;
 const bytesMax = 8 * 1024 * 1024;
@@ -13,6 +14,11 @@ export class Inbox {
   news = false;
   #wake: (() => void) | undefined;
   #ended = false;
+  readonly #after: Surroundings["after"];
+
+  constructor(after: Surroundings["after"]) {
+    this.#after = after;
+  }
 
   /** A notification of the peer; anything but an operation just says that there is something to ask for. */
   heard(payload: string): void {
@@ -43,13 +49,19 @@ export class Inbox {
     return taken;
   }
 
-  /** Resolves at the next notification, or at the end; at once when something waits already. At rest no timer runs for it. */
+  /**
+   * Resolves at the next notification with what came along with it, or at the end; soon when something waits already. At
+   * rest no timer runs for it.
+   */
   async something(): Promise<void> {
-    if (this.#ended || this.#mustAsk || this.#operations.length > 0) return;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#wake = undefined;
+    if (!this.#ended && !this.#mustAsk && this.#operations.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+    // What its origin wrote together comes in pieces: one transaction takes it in, and one acknowledgement is sent for it.
+    if (!this.#ended) await new Promise<void>((resolve) => this.#after(0, resolve));
   }
 
   /** Nothing comes any more: ends the wait, and each later one at once. */

@@ -7,7 +7,7 @@ import { Inbox } from "./inbox.ts";
 import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import { headOf, isOtherHead, isOtherLog, noHead, wholeOperations } from "./pulled.ts";
+import { headOf, isOtherHead, isOtherLog, noHead, nothing, wholeOperations } from "./pulled.ts";
 import { Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
@@ -16,13 +16,12 @@ const backoffMinMs = 100;
 const backoffMaxMs = 1_000;
 /** Ends of departed logs are asked for at each connection, after a sign of life that is another one, and at every so manieth look. */
 const fencesEvery = 30;
-const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 
 /** The link to one peer: takes in what the peer has and this node lacks, and acknowledges what is durable here. */
 export class Peer {
   readonly member: MeshMember;
   readonly #options: PeerOptions;
-  #inbox = new Inbox();
+  #inbox: Inbox;
   #connection: PeerConnection | undefined;
   #stopped = false;
   #stop: () => void = () => undefined;
@@ -46,6 +45,7 @@ export class Peer {
   constructor(options: PeerOptions) {
     this.member = options.member;
     this.#options = options;
+    this.#inbox = new Inbox(options.surroundings.after);
     this.#refused = new Refusals(options.nowMs);
     void this.#run();
   }
@@ -112,7 +112,7 @@ export class Peer {
 
   async #session(): Promise<void> {
     const { tls, log, surroundings } = this.#options;
-    const inbox = new Inbox();
+    const inbox = new Inbox(surroundings.after);
     let lost: Error | undefined;
     const connection = await surroundings.connect({
       peer: this.member,
@@ -378,12 +378,12 @@ export class Peer {
   }
 
   #ended(error: Error): void {
-    const { log } = this.#options;
     const before = this.#connection;
     this.#connection = undefined;
     this.#theirs = undefined;
     if (this.#stopped) return;
-    if (before !== undefined) log({ level: "warn", event: "peerLost", peer: this.member.name, problem: error.message });
+    if (before !== undefined)
+      this.#options.log({ level: "warn", event: "peerLost", peer: this.member.name, problem: error.message });
     this.#problem = error.message;
   }
 

@@ -5,6 +5,9 @@ import type { PeerHead } from "./types.ts";
 /** Of a log of which nothing is here. */
 export const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, mac: Buffer.alloc(0) };
 
+/** The same as a peer would say it. */
+export const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
+
 /** A row of mesh.vector(). */
 export function headOf(row: Record<string, unknown>): PeerHead {
   return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };

@@ -68,6 +68,7 @@ export class Writer {
   #queuedLocal = 0;
   #client: pg.Client | undefined;
   #flushing = false;
+  #flushesSoon = false;
   #closed = false;
 
   constructor(options: WriterOptions) {
@@ -204,6 +205,16 @@ export class Writer {
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...measure, ...entry(resolve, reject), failed: (error) => reject(asStoreError(error)) });
+      this.#flushSoon();
+    });
+  }
+
+  /** After all that is asked for in this moment: what was answered together asks again together, for one transaction. */
+  #flushSoon(): void {
+    if (this.#flushing || this.#flushesSoon) return;
+    this.#flushesSoon = true;
+    process.nextTick(() => {
+      this.#flushesSoon = false;
       this.#flush();
     });
   }
@@ -217,7 +228,7 @@ export class Writer {
       .catch((error) => this.#failed(client, entries, error))
       .finally(() => {
         this.#flushing = false;
-        this.#flush();
+        this.#flushSoon();
       });
   }
 
