@@ -103,7 +103,7 @@ const planted: readonly (readonly [
     "/simulation/simulated-intake.ts",
     "if (disk.aside !== undefined) disk.join(disk.aside);",
     "",
-    /not equal after healing|is lost/,
+    /not equal after healing|is lost|different objects/,
     5367,
   ],
   [
