@@ -53,19 +53,17 @@ export class Snapshot {
 
   /** While one page is written the next is checked, and the one after that is on its way. */
   async #rows(intake: Intake): Promise<void> {
-    let after = intake.importing?.after ?? zero;
     let writing: Promise<void> = Promise.resolve();
     try {
-      for (let next = awaitedLater(this.#page(after)); ; ) {
+      for (let next = awaitedLater(this.#page(intake.importing?.after ?? zero)); ; ) {
         const rows = await next;
         const last = rows.at(-1);
         if (last === undefined) return await writing;
         next = awaitedLater(this.#page(last.id));
-        const before = writing;
-        writing = awaitedLater(intake.rows(rows, after));
-        await before;
+        const checked = await intake.checked(rows);
+        await writing;
+        writing = awaitedLater(intake.rows(checked));
         this.objects += rows.length;
-        after = last.id;
       }
     } finally {
       // Whoever goes on later begins behind what is written then.

@@ -1,6 +1,7 @@
 import { StoreError } from "../store/error.ts";
 import { encodeHeads } from "../store/head.ts";
-import { type Intake, type SnapshotRow, type StoreMark, vectorOf } from "../store/intake.ts";
+import { type CheckedRows, type Intake, type SnapshotRow, type StoreMark, vectorOf } from "../store/intake.ts";
+import type { State } from "../store/law.ts";
 import { decodeState, encodeState } from "../store/state.ts";
 import type { Operation } from "../store/types.ts";
 import { checksum } from "./checksum.ts";
@@ -14,6 +15,7 @@ const zero = "00000000-0000-0000-0000-000000000000";
 export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   readonly #disk: Disk;
   readonly #alone: <Result>(work: () => Result) => Promise<Result>;
+  readonly #checked = new WeakMap<CheckedRows, readonly [string, State][]>();
 
   constructor(disk: Disk, alone: <Result>(work: () => Result) => Promise<Result>) {
     this.#disk = disk;
@@ -34,17 +36,24 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
     });
   }
 
-  rows(rows: readonly SnapshotRow[], after: string): Promise<void> {
+  async checked(rows: readonly SnapshotRow[]): Promise<CheckedRows> {
+    const objects = rows.map(({ id, state, mac }): [string, State] => {
+      const decoded = decodeState(state);
+      if (!checksum(Buffer.from(id + state)).equals(mac) || decoded === undefined)
+        throw new StoreError("invalid", "it sent an object that no member has written");
+      return [id, decoded];
+    });
+    const checked = { last: rows.at(-1)?.id ?? zero, prepared: { leaves: [], columns: [] } };
+    this.#checked.set(checked, objects);
+    return checked;
+  }
+
+  rows(checked: CheckedRows): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
-      if (disk.importing?.after !== after) throw new StoreError("unavailable", "those before are not in");
-      for (const { id, state, mac } of rows) {
-        const decoded = decodeState(state);
-        if (!checksum(Buffer.from(id + state)).equals(mac) || decoded === undefined)
-          throw new StoreError("invalid", "it sent an object that no member has written");
-        disk.objects.set(id, decoded);
-      }
-      disk.importing = { ...disk.importing, after: rows.at(-1)?.id ?? zero };
+      if (disk.importing === undefined) throw new StoreError("invalid", "nothing is taken in");
+      for (const [id, state] of this.#checked.get(checked) ?? []) disk.objects.set(id, state);
+      disk.importing = { ...disk.importing, after: checked.last };
     });
   }
 

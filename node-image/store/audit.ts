@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
@@ -12,8 +12,10 @@ import { Root } from "./root.ts";
 import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
 import type { Vector } from "./types.ts";
 
-/** Rows of one look, some milliseconds; between two the event loop is free. */
+/** Rows of one query. */
 const pageSize = 100;
+/** Rows that are checked at once, about a millisecond; between them clients have their turn. */
+const sliceSize = 20;
 
 /** How an audit is done. */
 export interface AuditOptions {
@@ -102,7 +104,8 @@ async function auditRows(
       `select * from keyfleet.objects where id > $1::uuid order by id limit ${pageSize}`,
       [after],
     );
-    for (const row of rows as StoredRow[]) {
+    for (const [at, row] of (rows as StoredRow[]).entries()) {
+      if (at > 0 && at % sliceSize === 0) await turn();
       sum.toggle(leafOf(sum, row));
       const problem = problemOf(keyring, row);
       if (problem === undefined) continue;

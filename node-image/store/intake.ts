@@ -1,10 +1,12 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type pg from "pg";
 import { forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
 import type { Importing } from "./importing.ts";
 import { isDestroyed } from "./law.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, Prepared } from "./ledger.ts";
+import type { Changed } from "./merge.ts";
 import { verified } from "./operation.ts";
 import { Root } from "./root.ts";
 import { checkMaterial, type Row, stateOf } from "./row.ts";
@@ -20,6 +22,15 @@ export interface StoreMark {
 export interface SnapshotRow extends Row {
   readonly sealed: Buffer | undefined;
 }
+
+/** Objects that a member has written, ready to be taken; not empty. */
+export interface CheckedRows {
+  readonly last: string;
+  readonly prepared: Prepared;
+}
+
+/** Rows that are checked at once, about a millisecond. */
+const sliceSize = 20;
 
 /** Runs work on the writer's connection while nothing else is written. */
 export type Alone = <Result>(work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
@@ -75,31 +86,32 @@ export class Intake {
   }
 
   /**
-   * Takes the objects that follow on `after` in the order of their identifiers. They are checked at once, while those before
-   * them may still be written. Throws StoreError "invalid" when one is not authentic; rejects with "unavailable" when those
-   * before are not in.
+   * Checks objects to be taken, while those before them may still be written: in slices, between which that goes on. Rejects
+   * with StoreError "invalid" when one is not authentic.
    */
-  rows(rows: readonly SnapshotRow[], after: string): Promise<void> {
+  async checked(rows: readonly SnapshotRow[]): Promise<CheckedRows> {
     const ledger = this.#ledger;
-    const last = rows.at(-1);
-    if (last === undefined) return Promise.resolve();
-    const fresh = rows.map((row) => {
+    const fresh: Changed[] = [];
+    for (const [at, row] of rows.entries()) {
+      if (at % sliceSize === 0) await turn();
       const { state, sealed } = checked(ledger, row);
-      const material = isDestroyed(state) ? null : (sealed ?? null);
-      return { row, state, before: undefined, material };
-    });
-    const prepared = ledger.prepared(fresh);
+      fresh.push({ row, state, before: undefined, material: isDestroyed(state) ? null : (sealed ?? null) });
+    }
+    return { last: rows.at(-1)?.id ?? "", prepared: ledger.prepared(fresh) };
+  }
+
+  /** Takes objects in the order of their identifiers, behind `importing.after`. */
+  rows({ last, prepared }: CheckedRows): Promise<void> {
     return this.#alone(async (client) => {
-      if (ledger.importing?.after !== after)
-        throw new StoreError("unavailable", "the objects before these of the snapshot could not be written");
+      const ledger = this.#ledger;
       try {
         await within(client, async () => {
           // Whoever crashes here goes on where the disk is; the end of the import waits for the disk, and for all before it.
           await client.query("set local synchronous_commit = off");
           await ledger.insert(client, prepared);
-          await client.query("update keyfleet.import set after = $1", [last.id]);
+          await client.query("update keyfleet.import set after = $1", [last]);
         });
-        ledger.importedTo(last.id);
+        ledger.importedTo(last);
       } catch (error) {
         await ledger.read(client);
         await ledger.trust(client, ledger.keyring);

@@ -33,7 +33,7 @@ export interface Joined {
 }
 
 /** Rows to be inserted. */
-interface Prepared {
+export interface Prepared {
   readonly leaves: readonly Buffer[];
   readonly columns: readonly Buffer[];
 }

@@ -34,8 +34,8 @@ const fencesSetting = "fences";
 /** The whole database is looked through soon after the start and then at this pace. */
 const auditFirstMs = 20_000;
 const auditEveryMs = 3_600_000;
-// About as long as a page takes: the audit uses half a core at most.
-const auditRestMs = 5;
+// Some times as long as a page takes: the audit uses a fifth of a core, and a snapshot of the database for minutes at most.
+const auditRestMs = 20;
 /** Damaged objects that are remembered, so that each is reported once. */
 const damagedMax = 1_000;
 const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
