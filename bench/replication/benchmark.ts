@@ -20,6 +20,7 @@ const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all
   --away 20                   seconds that a node is away before it catches up
   --rate 400                  writes a second meanwhile
   --objects 100000            that a joiner finds
+  --probe 10                  ms between two writes of each member meanwhile, whose longest is told; they share the processors
 needs root and "make images"; the load average at the start is in each row`;
 
 interface Row {
@@ -41,6 +42,7 @@ interface Scale {
   readonly away: number;
   readonly rate: number;
   readonly objects: number;
+  readonly probe: number;
 }
 
 const measures: Readonly<Record<string, (mesh: BenchMesh, scale: Scale) => Promise<Figures>>> = {
@@ -49,7 +51,7 @@ const measures: Readonly<Record<string, (mesh: BenchMesh, scale: Scale) => Promi
   "sustained-all": (mesh, scale) => sustained(mesh, { ...scale, nodes: mesh.nodes.length }),
   idle: (mesh, scale) => idle(mesh, scale),
   catchup: (mesh, scale) => catchUp(mesh, scale),
-  join: (mesh, { objects }) => joining(mesh, objects),
+  join: (mesh, scale) => joining(mesh, scale),
 };
 
 /** Replication: how soon, how much, at what cost. */
@@ -72,6 +74,7 @@ async function run(words: readonly string[]): Promise<void> {
       away: { type: "string", default: "20" },
       rate: { type: "string", default: "400" },
       objects: { type: "string", default: "100000" },
+      probe: { type: "string", default: "10" },
     },
   });
   const { measure, nodes, durability, "round-trip": roundTrip, loss, ...numbers } = values;

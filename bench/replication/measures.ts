@@ -5,8 +5,6 @@ import type { RemoteNode } from "./remote-node.ts";
 /** Figures of one measurement by their names. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** What is written beside a join or a catch-up: one writer with so long a pause, so that its answers show what others feel. */
-const probe = { writers: 1, pauseMs: 10 } as const;
 const warmUpMs = 2_000;
 
 /** A write on the first node until it is readable on the slowest, one after another. */
@@ -142,8 +140,12 @@ export async function catchUp(
   };
 }
 
-/** A node joins a fleet that holds so many objects and goes on writing. */
-export async function joining(mesh: BenchMesh, objects: number): Promise<Figures> {
+/** A node joins a fleet that holds so many objects and goes on writing, with so many ms between two writes of each member. */
+export async function joining(
+  mesh: BenchMesh,
+  { objects, probe: pauseMs }: { readonly objects: number; readonly probe: number },
+): Promise<Figures> {
+  const probe = { writers: 1, pauseMs };
   const writer = mesh.nodes[0];
   if (writer === undefined) throw new Error("no node");
   const fillMs = performance.now();
