@@ -70,14 +70,17 @@ function proxyWords(socket: string): string[] {
 /** It ends with this process, however that ends. */
 function started(command: readonly string[], path: string): Pick<Proxy, "child" | "socket"> {
   const child = spawn("setpriv", ["--pdeathsig", "KILL", ...command], { stdio: ["ignore", "pipe", "ignore"] });
-  child.unref();
   const socket = new Promise<string>((resolve, reject) => {
     child.stdout?.once("data", () => resolve(path));
     child.once("error", reject);
     child.once("exit", () => reject(Object.assign(new Error("kubectl proxy has ended"), { code: "ENDED" })));
   });
-  socket.catch(() => undefined); // told to whoever reads
-  (child.stdout as unknown as { unref(): void }).unref();
+  // Not before: whoever waits for the first answer may have nothing else that keeps this process.
+  const letGo = () => {
+    child.unref();
+    (child.stdout as unknown as { unref(): void }).unref();
+  };
+  socket.then(letGo, letGo); // that it has ended is told to whoever reads
   return { child, socket };
 }
 
