@@ -34,7 +34,7 @@ const fencesSetting = "fences";
 /** The whole database is looked through soon after the start and then at this pace. */
 const auditFirstMs = 20_000;
 const auditEveryMs = 3_600_000;
-// Some times as long as a page takes: the audit uses a fifth of a core, and a snapshot of the database for minutes at most.
+// Longer than a page takes, so that most of a core is left to clients; not much longer, since the audit holds a snapshot of the database.
 const auditRestMs = 20;
 /** Damaged objects that are remembered, so that each is reported once. */
 const damagedMax = 1_000;
