@@ -44,6 +44,19 @@ test("what came in one turn is begun after all of it was read, and its answers l
   ]);
 });
 
+test("who came first is answered before the works of all that came later, some of them in the next turn", async () => {
+  const { deeds, socket } = aTurn();
+  const names = Array.from({ length: 100 }, (_, at) => `number ${at}`);
+  for (const name of names) enter(() => void Promise.resolve().then(() => post(Buffer.from("yes"), socket(name))));
+  await end();
+  assert.equal(deeds.length, 64);
+  await end();
+  assert.deepEqual(
+    deeds,
+    names.map((name) => `${name} is answered yes`),
+  );
+});
+
 test("an answer is zeroed when it is out, and when its socket is gone", async () => {
   const { deeds, socket } = aTurn();
   const [sent, lost] = [Buffer.from("yes"), Buffer.from("yes")];
