@@ -1,4 +1,5 @@
 import { StoreError } from "../store/error.ts";
+import { turnMs } from "./pace.ts";
 import type { Durability, SiteStep } from "./types.ts";
 
 /** A site that has not acknowledged a write after this is out of step. */
@@ -7,9 +8,9 @@ export const stepDeadlineMs = 1_000;
 export const goneMaxMs = 3_000;
 /**
  * So is one from whose members nothing came for so long, whether connected or not: at rest each member gives a sign of life
- * to one peer a second, to one after another.
+ * to one peer after another.
  */
-export const silenceMaxMs = (members: number): number => 3_000 + 1_000 * members;
+export const silenceMaxMs = (members: number): number => 3_000 + turnMs * members;
 
 interface Site {
   inStep: boolean;
@@ -125,7 +126,7 @@ export class DurabilityGate {
     this.#release();
   }
 
-  /** To be called each second or more often, while writes wait several times: marks the sites that let a deadline pass. */
+  /** To be called each two seconds or more often, while writes wait several times a second: marks the sites that let a deadline pass. */
   tick(): void {
     const now = this.#nowMs();
     const silenceMs = silenceMaxMs(this.#members);

@@ -9,8 +9,8 @@ export const lookMs = 1_000;
 export const wholeLookMs = 300_000;
 /** So long after the last operation of anybody, links still look each second. */
 const restMs = 3_000;
-/** At rest one link after another has its turn, so long after the one before. */
-const turnMs = 1_000;
+/** At rest one link after another has its turn, so long after the one before; nothing else of the exchange happens more often. */
+export const turnMs = 2_000;
 // Timers are late, and never early.
 const toleranceMs = 100;
 
@@ -25,7 +25,7 @@ export interface PaceOptions {
 
 /**
  * When this node's links look at their peers. While anything is written anywhere, or a peer falls silent, each does each
- * second. At rest there is one look in a second for the whole node, at one peer after another: what a peer writes it tells
+ * second. At rest there is one look in two seconds for the whole node, at one peer after another: what a peer writes it tells
  * by itself, and what any of them got from others the looks come to. So a fleet at rest costs each node the same, however
  * many members it has.
  */
@@ -67,7 +67,7 @@ export class Pace {
     this.#waiting.clear();
   }
 
-  /** To be called each second or more often. */
+  /** To be called each second or more often, at rest each two seconds. */
   tick(): void {
     const { store, nowMs } = this.#options;
     const now = nowMs();

@@ -5,7 +5,7 @@ import type { OwnLogLost } from "./forks.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
 import { OwnLog } from "./own-log.ts";
-import { Pace } from "./pace.ts";
+import { Pace, turnMs } from "./pace.ts";
 import { Peer } from "./peer.ts";
 import { Pruner } from "./pruner.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -22,8 +22,8 @@ import type {
 } from "./types.ts";
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
-/** Deadlines of writes that wait for sites are looked at at the first pace, all else at the second. */
-const tickMs = { waiting: 100, resting: 1_000 } as const;
+/** Deadlines of writes that wait for sites are looked at at the first pace, all else at the second; at rest all at once, with a turn. */
+const tickMs = { waiting: 100, awake: 1_000, resting: turnMs } as const;
 // Signs of life are looked for at this pace; what is new is told by a notification.
 const lookEveryMs = 1_900;
 /** The table, not the notification, says who acknowledged what: any member can send notifications. */
@@ -187,7 +187,7 @@ class Exchange implements Replication {
     const { after } = this.#surroundings;
     this.#resting = undefined;
     if (this.#gate.waiting > 0) return void after(tickMs.waiting, () => this.#tick());
-    const callOff = after(tickMs.resting, () => this.#tick());
+    const callOff = after(this.#pace.resting ? tickMs.resting : tickMs.awake, () => this.#tick());
     this.#resting = () => {
       callOff();
       this.#tickLater();
