@@ -54,6 +54,11 @@ export class DurabilityGate {
     this.#onStep = options.onStep;
   }
 
+  /** Whether a write waits for anybody. */
+  get holds(): boolean {
+    return this.mode !== "Local" && [...this.#sites.values()].some(({ inStep }) => inStep);
+  }
+
   get waiting(): number {
     return this.#waiters.length;
   }

@@ -96,7 +96,13 @@ class Exchange implements Replication {
     this.#tick();
     this.#pruneLater();
     store.setOpening(() => this.#ownLog.open());
-    store.setGate((head) => this.#wait(head));
+    const gate = this.#gate;
+    store.setGate({
+      get holds() {
+        return gate.holds;
+      },
+      wait: (head) => this.#wait(head),
+    });
     store.onNotification((channel) => this.#notified(channel));
     void this.#openDoors();
     this.updatePeers(options.members, options.tls);
@@ -153,7 +159,7 @@ class Exchange implements Replication {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#snapshots.stop();
-    this.#options.store.setGate(async () => undefined);
+    this.#options.store.setGate(undefined);
     this.#options.store.setOpening(async () => undefined);
     for (const peer of this.#peers) peer.stop();
     // Nobody waits for sites that are no longer heard.

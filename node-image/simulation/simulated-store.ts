@@ -4,7 +4,7 @@ import { Draft, encode } from "../store/draft.ts";
 import { StoreError } from "../store/error.ts";
 import { Fences } from "../store/fences.ts";
 import type { Renewal } from "../store/ledger.ts";
-import type { Ingested, NodeStore, Operation, Vector } from "../store/types.ts";
+import type { Ingested, NodeStore, Operation, Vector, WriteGate } from "../store/types.ts";
 import { takingIn } from "../store/writer.ts";
 import { keyring } from "./checksum.ts";
 import type { Disk } from "./disk.ts";
@@ -42,7 +42,7 @@ export class SimulatedStore {
   readonly #vector = new Map<string, number>();
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #fences: Fences;
-  #gate: (head: number) => Promise<void> = async () => undefined;
+  #gate: WriteGate | undefined;
   #opening: () => Promise<void> = async () => undefined;
   #ownEndKnown: boolean;
   #queue: Entry[] = [];
@@ -95,7 +95,7 @@ export class SimulatedStore {
     return this.#fences.take(said);
   }
 
-  setGate(gate: (head: number) => Promise<void>): void {
+  setGate(gate: WriteGate | undefined): void {
     this.#gate = gate;
   }
 
@@ -170,7 +170,7 @@ export class SimulatedStore {
       },
     });
     if (problem !== undefined) throw problem;
-    await this.#gate(head);
+    await this.#gate?.wait(head);
     return head;
   }
 

@@ -408,6 +408,26 @@ test("keeps identity, settings and wrapped master keys over a restart", async ()
   await second.close();
 });
 
+const gates: readonly (readonly [string, boolean, readonly number[]])[] = [
+  ["in one transaction when nobody is waited for", false, [64]],
+  ["in two transactions when sites are waited for, so that those take in the first half meanwhile", true, [32, 64]],
+];
+for (const [sentence, holds, heads] of gates)
+  test(`what is written together is written ${sentence}`, async (t) => {
+    const store = await openStore(aPlace());
+    t.after(() => store.close());
+    const waited = new Set<number>();
+    const last = Promise.withResolvers<void>();
+    const wait = (head: number) => {
+      waited.add(head);
+      if (head === 64) last.resolve();
+      return last.promise;
+    };
+    store.setGate({ holds, wait });
+    await Promise.all(Array.from({ length: 64 }, () => store.write([aCreate()])));
+    assert.deepEqual([...waited], heads);
+  });
+
 test("only one key server writes to a database", async (t) => {
   const where = aPlace();
   const first = await openStore(where);

@@ -24,6 +24,7 @@ import type {
   StoreOptions,
   StoreStatus,
   Vector,
+  WriteGate,
 } from "./types.ts";
 import { takingIn, Writer } from "./writer.ts";
 
@@ -87,7 +88,9 @@ class PostgresStore implements NodeStore {
   #auditTimer: NodeJS.Timeout | undefined;
   #closed = false;
   #blocked: string | undefined;
-  #gate: (head: number) => Promise<void> = async () => undefined;
+  #gate: WriteGate | undefined;
+  /** Changes that are durable here and wait for other sites. */
+  #heldBack = 0;
   readonly #ownEnd: OwnEnd;
 
   constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string; begins: boolean }) {
@@ -139,6 +142,7 @@ class PostgresStore implements NodeStore {
         },
       },
       grants: this.#searches.grants,
+      heldBack: () => (this.#gate?.holds === true ? this.#heldBack : undefined),
     });
     this.#fences = new Fences({
       held: (origin) => (origin === this.incarnation ? 0 : this.#held(origin)),
@@ -184,7 +188,13 @@ class PostgresStore implements NodeStore {
     if (this.#blocked !== undefined) throw new StoreError("unavailable", this.#blocked);
     if (changes.length === 0) return;
     if (!this.#ownEnd.known) await this.#ownEnd.opening();
-    await this.#gate(await this.#writer.write(changes));
+    const head = await this.#writer.write(changes);
+    this.#heldBack += changes.length;
+    try {
+      await this.#gate?.wait(head);
+    } finally {
+      this.#heldBack -= changes.length;
+    }
   }
 
   async ingest(operations: readonly Operation[], options: { readonly importing?: true } = {}): Promise<Ingested> {
@@ -263,7 +273,7 @@ class PostgresStore implements NodeStore {
     return this.#fences.take(said);
   }
 
-  setGate(gate: (head: number) => Promise<void>): void {
+  setGate(gate: WriteGate | undefined): void {
     this.#gate = gate;
   }
 

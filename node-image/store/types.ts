@@ -91,6 +91,14 @@ export interface StoreOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Holds back the answers of writes that are durable here until they are elsewhere too. */
+export interface WriteGate {
+  /** Whether there is anybody to wait for. */
+  readonly holds: boolean;
+  /** Resolves when this node's log up to `head` is held by all that must hold it. */
+  wait(head: number): Promise<void>;
+}
+
 /** The node's store with all that is local to the node, and the doors that replication uses. */
 export interface NodeStore extends Store {
   /** From now on objects are read, writes and operations of others accepted; resolves when all that was kept is merged. */
@@ -145,8 +153,8 @@ export interface NodeStore extends Store {
   setFences(fences: Vector): void;
   /** The same from a peer, who proves that a member has said so: `mesh.fences()`. Returns whether any rose. Throws StoreError "noMasterKey". */
   takeFences(said: unknown): boolean;
-  /** Called with each new head; a write resolves after the promise. Default: at once. */
-  setGate(gate: (head: number) => Promise<void>): void;
+  /** Asked with each new head; undefined, as at first: nobody is waited for. */
+  setGate(gate: WriteGate | undefined): void;
   /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */
   onNotification(listener: (channel: string) => void): void;
   /** Looks the whole database through beside all else; what is wrong shows in `status`. Runs by itself every hour. */

@@ -15,6 +15,8 @@ import type { Ingested, Log, Operation } from "./types.ts";
 export const queuedMax = 10_000;
 const batchMax = 1_000;
 const batchMaxBytes = 8 * 1024 * 1024;
+/** Changes that are not worth two transactions. */
+const halfMin = 16;
 const reconnectMinMs = 50;
 const reconnectMaxMs = 1_000;
 // Held by the one key server that writes.
@@ -23,6 +25,8 @@ const writerLock = 5_696_001;
 /** Something that waits for a transaction: what it adds to the draft, and how it ends. */
 interface Entry {
   readonly size: number;
+  /** Changes of this node among them. */
+  readonly own: number;
   readonly bytes: number;
   prepare?(draft: Draft): void;
   /** Work on the connection in a turn of its own, instead of `prepare`. */
@@ -48,6 +52,8 @@ export interface WriterOptions {
   readonly readings: Readings;
   /** Told of each commit that concerns objects with grants of Locate. */
   readonly grants: GrantReadings;
+  /** Changes that are durable here and wait for other sites; undefined when none waits for any. */
+  readonly heldBack: () => number | undefined;
 }
 
 /** What is remembered of readings, and must not outlive a change. */
@@ -107,7 +113,7 @@ export class Writer {
   ): Promise<Result> {
     if (this.#client === undefined) throw this.#away();
     let result: Result;
-    return this.#enqueue<Result>({ size: batchMax, bytes: batchMaxBytes }, (resolve) => ({
+    return this.#enqueue<Result>({ size: batchMax, own: 0, bytes: batchMaxBytes }, (resolve) => ({
       ...options,
       alone: async (client) => {
         result = await work(client);
@@ -127,7 +133,7 @@ export class Writer {
     const names = allowed.flatMap(({ attributes }) => Object.keys(attributes));
     let problem: StoreError | undefined;
     this.#queuedLocal += encoded.length;
-    return this.#enqueue<number>({ size: encoded.length, bytes }, (resolve, reject) => ({
+    return this.#enqueue<number>({ size: encoded.length, own: encoded.length, bytes }, (resolve, reject) => ({
       prepare: (draft) => {
         problem = this.#importing() ?? (this.ledger.isOfFormer(names) ? renewed() : undefined);
         if (problem === undefined) draft.addLocal(encoded);
@@ -144,7 +150,7 @@ export class Writer {
     let problem: StoreError | undefined;
     const bytes = operations.reduce((sum, operation) => sum + operation.payload.length, 0);
     let outcome: Ingested = { outcome: "held", position: 0 };
-    return this.#enqueue<Ingested>({ size: operations.length, bytes }, (resolve, reject) => ({
+    return this.#enqueue<Ingested>({ size: operations.length, own: 0, bytes }, (resolve, reject) => ({
       prepare: (draft) => {
         problem = importing ? undefined : this.#importing();
         if (problem === undefined) outcome = draft.addForeign(operations);
@@ -197,11 +203,11 @@ export class Writer {
   }
 
   #enqueue<Result>(
-    measure: { readonly size: number; readonly bytes: number },
+    measure: Pick<Entry, "size" | "own" | "bytes">,
     entry: (
       resolve: (result: Result) => void,
       reject: (error: Error) => void,
-    ) => Omit<Entry, "size" | "bytes" | "failed">,
+    ) => Omit<Entry, "size" | "own" | "bytes" | "failed">,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...measure, ...entry(resolve, reject), failed: (error) => reject(asStoreError(error)) });
@@ -233,15 +239,22 @@ export class Writer {
   }
 
   #takeBatch(): Entry[] {
-    let size = 0;
-    let bytes = 0;
+    const ownMax = this.#ownMax();
+    let [size, own, bytes] = [0, 0, 0];
     const end = this.#queue.findIndex((entry, index) => {
       size += entry.size;
+      own += entry.own;
       bytes += entry.bytes;
       const alone = entry.alone ?? this.#queue[0]?.alone;
-      return index > 0 && (size > batchMax || bytes > batchMaxBytes || alone !== undefined);
+      return index > 0 && (size > batchMax || own > ownMax || bytes > batchMaxBytes || alone !== undefined);
     });
     return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+  }
+
+  /** Of what waits for other sites as well, half: while they take in the one half, the other is written here. */
+  #ownMax(): number {
+    const heldBack = this.#options.heldBack();
+    return heldBack === undefined ? batchMax : Math.max(halfMin, Math.ceil((heldBack + this.#queuedLocal) / 2));
   }
 
   async #commit(client: pg.Client, entries: readonly Entry[]): Promise<void> {
