@@ -9,9 +9,9 @@ import { sealContext } from "../../node-image/objects/material.ts";
 import { claimRows } from "../../node-image/objects/names.ts";
 import type { Change, Store } from "../../node-image/objects/types.ts";
 import { LogicalClock } from "../../node-image/store/clock.ts";
-import { Ledger } from "../../node-image/store/ledger.ts";
+import { Ledger, rowColumns } from "../../node-image/store/ledger.ts";
 import { type Changed, Merge } from "../../node-image/store/merge.ts";
-import { digestOf } from "../../node-image/store/row.ts";
+import { digestOf, leafOf } from "../../node-image/store/row.ts";
 import { message } from "./messages.ts";
 
 /** What to put into whose store. */
@@ -61,7 +61,8 @@ export async function fill({ folder, objects, nameOf, owner }: Filling): Promise
         filler,
       );
       sample.push(...changed.filter((_, at) => (first + at) % sampleEvery === 0).map(({ row }) => row.id));
-      const prepared = ledger.prepared(changed);
+      const leaves = changed.map(({ row }) => leafOf(ledger.root, row));
+      const prepared = { leaves, columns: rowColumns(changed) };
       await inserted;
       inserted = ledger.insert(client, prepared);
       if ((first / rowsOfOneInsert) % 50 === 0) console.error(`${first} of ${objects} objects`);

@@ -48,7 +48,7 @@ async function equal(nodes: readonly MeshNode[]): Promise<void> {
   for (const { store, postgres } of nodes) {
     const place = { socketDirectory: postgres.socketDirectory, port: postgres.port, database: "keyfleet" };
     const client = await connect(localConnection(place), () => undefined);
-    const found = await audit(client, keyring, { log: true });
+    const found = await audit(client, keyring);
     close(client);
     assert.deepEqual([found.findings, found.whole, store.status().damage], [[], true, undefined]);
   }

@@ -1,4 +1,3 @@
-import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
@@ -10,20 +9,11 @@ import { auditLog } from "./log-audit.ts";
 import { asOperation, verified } from "./operation.ts";
 import { Root } from "./root.ts";
 import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
+import { slices } from "./slices.ts";
 import type { Vector } from "./types.ts";
 
 /** Rows of one query. */
 const pageSize = 100;
-/** Rows that are checked at once, about a millisecond; between them clients have their turn. */
-const sliceSize = 20;
-
-/** How an audit is done. */
-export interface AuditOptions {
-  /** The log too. */
-  readonly log: boolean;
-  /** Rest after each page, so that clients are served meanwhile; default none. */
-  readonly restMs?: number;
-}
 
 /** What an audit came to. */
 export interface Audit {
@@ -39,45 +29,58 @@ export interface Audit {
 }
 
 /**
- * Checks the whole store in one snapshot of the database, beside its writer: every row against its MAC, the search columns
- * against the rows, all rows against the root; with `log` also every operation, the gapless chain of each origin, and that
- * the state is the merge of the log.
+ * Checks the whole store in one snapshot of the database, whoever writes it: every row against its MAC, the search columns
+ * against the rows, all rows against the root, every operation, the gapless chain of each origin, and that the state is the
+ * merge of the log.
  */
-export async function audit(client: pg.Client, keyring: Keyring, options: AuditOptions): Promise<Audit> {
+export async function audit(client: pg.Client, keyring: Keyring): Promise<Audit> {
   await client.query("begin isolation level repeatable read read only");
   try {
-    const { rows } = await client.query("select origin, seq from keyfleet.vector");
-    const vector: Vector = new Map(rows.map((row) => [row.origin, Number(row.seq)]));
+    const vector = await vectorIn(client);
     const findings = new Findings();
-    const root = await openRoot(client, { keyring, vector, findings });
-    const sum = (root ?? Root.fresh()).copy("empty");
-    const { objects, damagedObjects } = await auditRows(client, {
-      keyring,
-      findings,
-      sum,
-      restMs: options.restMs ?? 0,
-    });
+    const empty = Root.fresh();
+    const root = await openRoot(client, { keyring, vector, findings, empty });
+    const sum = (root ?? empty).copy("empty");
+    const { objects, damagedObjects } = await auditRows(client, { keyring, findings, sum });
     await auditKept(client, { keyring, findings, sum });
-    const whole = root !== undefined && sum.equals(root);
-    if (root !== undefined && !whole)
-      findings.add("the rows together are not the ones written last: some are missing, or older than they must be");
-    const operations = options.log ? await auditLog(client, { keyring, findings }) : 0;
+    const whole = isWhole({ root, sum, findings });
+    const operations = await auditLog(client, { keyring, findings });
     return { objects, operations, damagedObjects, whole, findings: findings.texts, findingsTotal: findings.total };
   } finally {
     await client.query("rollback");
   }
 }
 
-async function openRoot(
+/** How far the logs go, as the database has it. */
+export async function vectorIn(client: pg.Client): Promise<Vector> {
+  const { rows } = await client.query("select origin, seq from keyfleet.vector");
+  return new Map(rows.map((row) => [row.origin, Number(row.seq)]));
+}
+
+/** Whether the rows together are those that the root sums up. */
+export function isWhole(of: {
+  readonly root: Root | undefined;
+  readonly sum: Root;
+  readonly findings: Findings;
+}): boolean {
+  if (of.root === undefined) return false;
+  const whole = of.sum.equals(of.root);
+  if (!whole)
+    of.findings.add("the rows together are not the ones written last: some are missing, or older than they must be");
+  return whole;
+}
+
+/** The root of the database; undefined, and a finding, when it is not the one of this vector. `empty`: what a store has in which nothing was ever written. */
+export async function openRoot(
   client: pg.Client,
-  parts: { readonly keyring: Keyring; readonly vector: Vector; readonly findings: Findings },
+  parts: { readonly keyring: Keyring; readonly vector: Vector; readonly findings: Findings; readonly empty: Root },
 ): Promise<Root | undefined> {
-  const { keyring, vector, findings } = parts;
+  const { keyring, vector, findings, empty } = parts;
   const { rows } = await client.query("select sealed from keyfleet.root");
   try {
     if (rows[0] !== undefined) return Root.open(keyring, rows[0].sealed, vector);
     // The first write makes it; a node may be founded, or join an empty fleet, long before.
-    if (vector.size === 0) return Root.fresh();
+    if (vector.size === 0) return empty;
     findings.add("the root is missing");
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "damaged") throw error;
@@ -86,7 +89,8 @@ async function openRoot(
   return undefined;
 }
 
-interface Checking {
+/** What rows are checked by, where what is wrong is told, and where they are summed up. */
+export interface Checking {
   readonly keyring: Keyring;
   readonly findings: Findings;
   readonly sum: Root;
@@ -94,33 +98,48 @@ interface Checking {
 
 async function auditRows(
   client: pg.Client,
-  { keyring, findings, sum, restMs }: Checking & { readonly restMs: number },
+  checking: Checking,
 ): Promise<{ readonly objects: number; readonly damagedObjects: readonly string[] }> {
   const damagedObjects: string[] = [];
   let objects = 0;
-  let after = "00000000-0000-0000-0000-000000000000";
-  for (;;) {
-    const { rows } = await client.query(
-      `select * from keyfleet.objects where id > $1::uuid order by id limit ${pageSize}`,
-      [after],
-    );
-    for (const [at, row] of (rows as StoredRow[]).entries()) {
-      if (at > 0 && at % sliceSize === 0) await turn();
-      sum.toggle(leafOf(sum, row));
-      const problem = problemOf(keyring, row);
-      if (problem === undefined) continue;
-      damagedObjects.push(row.id);
-      findings.add(problem);
-    }
+  for (let after = beforeAll; ; ) {
+    const rows = await pageBehind(client, after);
+    damagedObjects.push(...(await checkRows(rows, checking)));
     objects += rows.length;
     const last = rows.at(-1);
     if (last === undefined) return { objects, damagedObjects };
     after = last.id;
-    if (restMs > 0) await delay(restMs);
   }
 }
 
-interface StoredRow extends Row {
+/** Comes before each identifier of an object. */
+export const beforeAll = "00000000-0000-0000-0000-000000000000";
+
+/** The next objects in the order of their identifiers; none behind the last. */
+export async function pageBehind(client: pg.Client, id: string): Promise<readonly StoredRow[]> {
+  const text = `select * from keyfleet.objects where id > $1::uuid order by id limit ${pageSize}`;
+  return (await client.query({ name: "page", text, values: [id] })).rows;
+}
+
+/** Sums the rows up and checks each by itself; resolves with the identifiers of those that are not what was written. */
+export async function checkRows(
+  rows: readonly StoredRow[],
+  { keyring, findings, sum }: Checking,
+): Promise<readonly string[]> {
+  const damaged: string[] = [];
+  for await (const slice of slices(rows))
+    for (const row of slice) {
+      sum.toggle(leafOf(sum, row));
+      const problem = problemOf(keyring, row);
+      if (problem === undefined) continue;
+      damaged.push(row.id);
+      findings.add(problem);
+    }
+  return damaged;
+}
+
+/** An object as it rests in the database, with the columns that it is searched by. */
+export interface StoredRow extends Row {
   readonly sealed: Buffer | null;
   readonly owner: string | null;
   readonly object_type: number | null;
@@ -161,7 +180,8 @@ function differing(row: StoredRow, { born, facts, attributes }: State): string |
   return Object.keys(wanted).find((column) => !isDeepStrictEqual(found[column], wanted[column]));
 }
 
-async function auditKept(client: pg.Client, { keyring, findings, sum }: Checking): Promise<void> {
+/** The same of what is kept for later. */
+export async function auditKept(client: pg.Client, { keyring, findings, sum }: Checking): Promise<void> {
   let after = { origin: "00000000-0000-0000-0000-000000000000", seq: "0" };
   for (;;) {
     const { rows } = await client.query(

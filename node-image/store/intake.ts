@@ -1,15 +1,15 @@
-import { setImmediate as turn } from "node:timers/promises";
 import type pg from "pg";
 import { forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
 import type { Importing } from "./importing.ts";
 import { isDestroyed } from "./law.ts";
-import type { Ledger, Prepared } from "./ledger.ts";
+import { type Ledger, type Prepared, rowColumns } from "./ledger.ts";
 import type { Changed } from "./merge.ts";
 import { verified } from "./operation.ts";
 import { Root } from "./root.ts";
-import { checkMaterial, type Row, stateOf } from "./row.ts";
+import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
+import { slices } from "./slices.ts";
 import type { Operation, Vector } from "./types.ts";
 
 /** What a node says of its whole store at one moment: how far each log goes, and the root that is bound to just that. */
@@ -28,9 +28,6 @@ export interface CheckedRows {
   readonly last: string;
   readonly prepared: Prepared;
 }
-
-/** Rows that are checked at once, about a millisecond. */
-const sliceSize = 20;
 
 /** Runs work on the writer's connection while nothing else is written. */
 export type Alone = <Result>(work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
@@ -92,12 +89,14 @@ export class Intake {
   async checked(rows: readonly SnapshotRow[]): Promise<CheckedRows> {
     const ledger = this.#ledger;
     const fresh: Changed[] = [];
-    for (const [at, row] of rows.entries()) {
-      if (at % sliceSize === 0) await turn();
-      const { state, sealed } = checked(ledger, row);
-      fresh.push({ row, state, before: undefined, material: isDestroyed(state) ? null : (sealed ?? null) });
-    }
-    return { last: rows.at(-1)?.id ?? "", prepared: ledger.prepared(fresh) };
+    const leaves: Buffer[] = [];
+    for await (const slice of slices(rows))
+      for (const row of slice) {
+        const { state, sealed } = checked(ledger, row);
+        fresh.push({ row, state, before: undefined, material: isDestroyed(state) ? null : (sealed ?? null) });
+        leaves.push(leafOf(ledger.root, row));
+      }
+    return { last: rows.at(-1)?.id ?? "", prepared: { leaves, columns: rowColumns(fresh) } };
   }
 
   /** Takes objects in the order of their identifiers, behind `importing.after`. */

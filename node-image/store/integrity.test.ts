@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import type { Change } from "../objects/types.ts";
 import { testKeyring } from "../testing/keyring.ts";
-import { aCreate } from "../testing/mesh.ts";
+import { aCreate, until } from "../testing/mesh.ts";
 import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { StoreError } from "./error.ts";
 import { openStore } from "./store.ts";
@@ -67,6 +68,40 @@ test("a store in which nothing was ever written is whole, and takes its first wr
   } finally {
     await empty.close();
   }
+});
+
+test("an audit beside writers finds nothing wrong, whatever is created, changed and destroyed behind it and before it", async () => {
+  const many = Array.from({ length: 450 }, (_, at) => aCreate(`many ${at}`));
+  await store.write(many);
+  const change = (at: number, facts: number): Change => ({
+    kind: "change",
+    id: many[at % many.length]?.id as string,
+    facts,
+    attributes: { "x-note": [String(at)] },
+  });
+  let over = false;
+  const writing = (async () => {
+    for (let at = 0; !over; at += 7)
+      await store.write([aCreate(`later ${at}`), change(at, 1), change(at * 31 + 1, at % 3 === 0 ? 8 : 1)]);
+  })();
+  for (let audits = 0; audits < 3; audits += 1) {
+    const { findings, whole, objects } = await store.audit();
+    assert.deepEqual([findings, whole], [[], true]);
+    assert.ok(objects >= many.length);
+  }
+  over = true;
+  await writing;
+  assert.deepEqual((await verify()).findings, []);
+});
+
+test("an audit during which the database was read anew comes to nothing, and stops nobody", async () => {
+  await store.write(Array.from({ length: 450 }, (_, at) => aCreate(`many ${at}`)));
+  const auditing = assert.rejects(store.audit(), { code: "unavailable" });
+  await store.query("select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid()");
+  await auditing;
+  assert.equal(store.status().damage, undefined);
+  await until("it writes again", () => store.status().available);
+  assert.deepEqual((await store.audit()).findings, []);
 });
 
 const rows: readonly (readonly [string, string])[] = [
@@ -140,6 +175,7 @@ const wholes: readonly (readonly [string, readonly string[]])[] = [
       "update keyfleet.root set sealed = (select sealed from public.root)",
     ],
   ],
+  ["the end of the log is missing", ["delete from keyfleet.ops where seq = 4"]],
   ["the root is missing", ["delete from keyfleet.root"]],
   ["the root is another", ["update keyfleet.root set sealed = sealed || 'x'::bytea"]],
 ];

@@ -2,7 +2,8 @@ import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import { arrayOf } from "./array-parameter.ts";
 import type { State } from "./law.ts";
-import type { Changed, Known } from "./merge.ts";
+import type { Committed } from "./ledger.ts";
+import type { Known } from "./merge.ts";
 import type { Root } from "./root.ts";
 import { leafOf, stateOf } from "./row.ts";
 import { decodeState } from "./state.ts";
@@ -49,7 +50,7 @@ export class KnownRows {
   }
 
   /** Takes over what was committed. */
-  wrote(changed: readonly (Changed & { readonly leaf: Buffer })[]): void {
+  wrote(changed: readonly Committed[]): void {
     for (const { row, leaf } of changed) {
       this.#rows.delete(row.id);
       this.#rows.set(row.id, { text: row.state, mac: row.mac, leaf });

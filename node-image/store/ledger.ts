@@ -32,7 +32,7 @@ export interface Joined {
   readonly sealed: Buffer | null;
 }
 
-/** Rows to be inserted. */
+/** Rows of a snapshot, made ready while those before them are inserted. */
 export interface Prepared {
   readonly leaves: readonly Buffer[];
   readonly columns: readonly Buffer[];
@@ -57,6 +57,14 @@ export interface LedgerOptions {
   readonly grants: GrantReadings;
 }
 
+/** A row that was committed, with what it adds to the root and, in `before`, what it has replaced there. */
+export type Committed = Changed & { readonly leaf: Buffer };
+
+/** Hears of each commit. */
+export interface Follower {
+  committed(rows: readonly Committed[]): void;
+}
+
 /** What is remembered of searches by grant, and must not outlive a change of one. */
 export interface GrantReadings {
   touch(): void;
@@ -67,6 +75,8 @@ export interface GrantReadings {
 export class Ledger {
   /** Ends of logs; grows while it is used. */
   fences: Vector = new Map();
+  /** Whoever hears of all commits; nobody once rows were changed in another way, or may have been. */
+  follower: Follower | undefined;
   readonly #options: LedgerOptions;
   readonly #rows = new KnownRows();
   #vector = new Map<string, number>();
@@ -180,6 +190,7 @@ export class Ledger {
     for (const origin of [this.#continued?.holder ?? [], ...(this.#continued?.logs.keys() ?? [])].flat())
       this.#former.add(origin);
     this.#rows.forget();
+    this.follower = undefined;
     this.#root = undefined;
     this.#vector = new Map(rows.map((row) => [row.origin as string, Number(row.seq)]));
     this.#macs = new Map(rows.map((row) => [row.origin as string, row.mac as Buffer]));
@@ -262,16 +273,12 @@ export class Ledger {
     this.#root = next;
     this.#kept += left.length - held.length;
     this.#rows.wrote(rows);
-  }
-
-  /** What can be made of rows of a snapshot while those before them are inserted. */
-  prepared(fresh: readonly Changed[]): Prepared {
-    const { root } = this;
-    return { leaves: fresh.map(({ row }) => leafOf(root, row)), columns: rowColumns(fresh) };
+    this.follower?.committed(rows);
   }
 
   /** Inserts rows of a snapshot and sums them up; the caller has begun the transaction, and reads anew when it fails. */
   async insert(client: pg.Client, { leaves, columns }: Prepared): Promise<void> {
+    this.follower = undefined;
     const next = this.root.copy("here");
     for (const leaf of leaves) next.toggle(leaf);
     const sealed = next.sealed(this.keyring, this.#vector);
@@ -281,6 +288,7 @@ export class Ledger {
 
   /** Joins states into the rows and sums them up; the caller has begun the transaction, and reads anew when it fails. */
   async join(client: pg.Client, states: readonly Joined[]): Promise<void> {
+    this.follower = undefined;
     const { keyring, root } = this;
     const ids = new Set(states.map(({ id }) => id));
     const { known, damaged } = await this.#rows.load(client, { keyring, root }, ids);
@@ -347,7 +355,7 @@ export class Ledger {
 }
 
 /** Takes what is replaced out of the sum, adds what is new, and returns that with its leaf. */
-function summedUp(root: Root, changed: readonly Changed[]): readonly (Changed & { readonly leaf: Buffer })[] {
+function summedUp(root: Root, changed: readonly Changed[]): readonly Committed[] {
   return changed.map((each) => {
     const leaf = leafOf(root, each.row);
     if (each.before !== undefined) root.toggle(each.before.leaf);
@@ -361,7 +369,8 @@ async function commitBatch(client: pg.Client, values: readonly Buffer[]): Promis
   await client.query({ name: "commit", text: `select keyfleet.commit_batch(${places})`, values: [...values] });
 }
 
-function rowColumns(changed: readonly Changed[]): Buffer[] {
+/** Arguments of keyfleet.write_rows. */
+export function rowColumns(changed: readonly Changed[]): Buffer[] {
   return [
     arrayOf.uuids(changed.map(({ row }) => row.id)),
     arrayOf.booleans(changed.map(({ before }) => before === undefined)),

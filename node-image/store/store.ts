@@ -2,9 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
-import { type Audit, audit } from "./audit.ts";
+import type { Audit } from "./audit.ts";
+import { Audits } from "./audits.ts";
 import { LogicalClock } from "./clock.ts";
-import { asStoreError, close, connect, localConnection, type Place, prepared, readers } from "./connection.ts";
+import { asStoreError, type Place, prepared, readers } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
@@ -32,11 +33,6 @@ const retryMs = 200;
 const channels = ["acks", "handover"] as const;
 /** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
 const fencesSetting = "fences";
-/** The whole database is looked through soon after the start and then at this pace. */
-const auditFirstMs = 20_000;
-const auditEveryMs = 3_600_000;
-// Longer than a page takes, so that most of a core is left to clients; not much longer, since the audit holds a snapshot of the database.
-const auditRestMs = 20;
 /** Damaged objects that are remembered, so that each is reported once. */
 const damagedMax = 1_000;
 const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
@@ -82,10 +78,8 @@ class PostgresStore implements NodeStore {
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #damaged = new Set<string>();
   readonly #log: Log;
-  readonly #place: Place;
   readonly #nowMs: () => number;
-  #auditedMs: number | undefined;
-  #auditTimer: NodeJS.Timeout | undefined;
+  readonly #audits: Audits;
   #closed = false;
   #blocked: string | undefined;
   #gate: WriteGate | undefined;
@@ -97,9 +91,7 @@ class PostgresStore implements NodeStore {
     const { place, pool, options, incarnation } = parts;
     this.#pool = pool;
     this.#log = options.log;
-    this.#place = place;
     this.#nowMs = options.nowMs;
-    this.#auditAfter(auditFirstMs);
     this.#clock = new LogicalClock(options.nowMs);
     this.#ownEnd = new OwnEnd(parts.begins, {
       query: (text) => this.query(text),
@@ -151,6 +143,13 @@ class PostgresStore implements NodeStore {
     });
     this.#writer.ledger.fences = this.#fences.ends;
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
+    this.#audits = new Audits({
+      ledger: this.#writer.ledger,
+      alone: (work) => this.#writer.alone(work, { sparesObjects: true }),
+      nowMs: options.nowMs,
+      mayBegin: () => this.#mustBeWhole(),
+      foundDamaged: damaged,
+    });
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
 
@@ -277,21 +276,8 @@ class PostgresStore implements NodeStore {
     this.#gate = gate;
   }
 
-  async audit(): Promise<Audit> {
-    const { ledger } = this.#writer;
-    const { keyring } = ledger;
-    const client = await connect(localConnection(this.#place), () => undefined);
-    try {
-      const found = await audit(client, keyring, { log: false, restMs: auditRestMs });
-      this.#foundDamaged(found.damagedObjects);
-      if (!found.whole) ledger.distrust(found.findings.at(-1) ?? "the database is not as it was written");
-      this.#auditedMs = this.#nowMs();
-      return found;
-    } catch (error) {
-      throw asStoreError(error);
-    } finally {
-      close(client);
-    }
+  audit(): Promise<Audit> {
+    return this.#audits.now();
   }
 
   onNotification(listener: (channel: string) => void): void {
@@ -345,7 +331,7 @@ class PostgresStore implements NodeStore {
       unappliedOperations: ledger.kept,
       damagedObjects: this.#damaged.size,
       damage: ledger.problem?.message,
-      auditedMs: this.#auditedMs,
+      auditedMs: this.#audits.lastMs,
       clockAheadMs: this.#clock.aheadMs(),
       writesRefused: this.#writer.room.problem?.message,
       slowestCommitMs: this.#writer.slowestCommit.ms,
@@ -354,19 +340,11 @@ class PostgresStore implements NodeStore {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    clearTimeout(this.#auditTimer);
+    this.#audits.stop();
     this.#closed = true;
     await this.#fences.saved();
     this.#writer.close();
     await this.#pool.end();
-  }
-
-  #auditAfter(afterMs: number): void {
-    if (this.#closed) return;
-    this.#auditTimer = setTimeout(() => {
-      const again = (next: number) => () => this.#auditAfter(next);
-      void this.audit().then(again(auditEveryMs), again(auditFirstMs));
-    }, afterMs).unref();
   }
 
   #mustBeWhole(): void {

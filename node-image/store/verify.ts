@@ -21,7 +21,7 @@ export async function verifyStore(place: Place, open: (stored: StoredKeys) => Pr
     const clusterId: unknown = settings[0]?.value;
     if (typeof clusterId !== "string" || masterKeys.length === 0)
       throw new StoreError("noMasterKey", "this database holds no master key: the node has not joined a fleet");
-    return await audit(client, await open({ clusterId, masterKeys }), { log: true });
+    return await audit(client, await open({ clusterId, masterKeys }));
   } finally {
     close(client);
   }
