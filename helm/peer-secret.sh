@@ -5,14 +5,14 @@
 set -eu
 
 usage() {
-  echo "usage: peer-secret.sh --site NAME [--namespace keyfleet] [--into NAMESPACE] [--duration 720h] [--context CONTEXT] [--server URL]" >&2
+  echo "usage: peer-secret.sh --site NAME [--namespace keyfleet] [--into NAMESPACE] [--duration 720h] [--context CONTEXT] [--server URL] [--proxy URL]" >&2
   exit 2
 }
 
-site= namespace=keyfleet into= duration=720h context= server=
+site= namespace=keyfleet into= duration=720h context= server= proxy=
 while [ $# -gt 0 ]; do
   case "$1" in
-    --site | --namespace | --into | --duration | --context | --server)
+    --site | --namespace | --into | --duration | --context | --server | --proxy)
       [ $# -ge 2 ] || usage
       name=${1#--}
       eval "$name=\$2"
@@ -43,6 +43,6 @@ stringData:
     kind: Config
     current-context: $site
     contexts: [{name: $site, context: {cluster: $site, user: keyfleet-peer, namespace: $namespace}}]
-    clusters: [{name: $site, cluster: {server: "$server", certificate-authority-data: $authority}}]
+    clusters: [{name: $site, cluster: {server: "$server", certificate-authority-data: $authority${proxy:+, proxy-url: "$proxy"}}}]
     users: [{name: keyfleet-peer, user: {token: $token}}]
 SECRET

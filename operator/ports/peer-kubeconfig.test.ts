@@ -28,6 +28,12 @@ test("a kubeconfig with a token is taken, with its namespace and end", () => {
   assert.equal(read.expiresAtMs, Date.parse("2026-12-24T00:00:00Z"));
 });
 
+test("a kubeconfig that names an http proxy is taken", () => {
+  const read = readPeerKubeconfig(kubeconfig({ cluster: { "proxy-url": "http://proxy.example:3128" } }), nowMs);
+  assert.ok(read.ok);
+  assert.equal(read.kubeConfig.getCurrentCluster()?.proxyUrl, "http://proxy.example:3128");
+});
+
 const refusals: readonly [string, string, RegExp][] = [
   ["garbage", "users: [", /is not valid YAML/],
   ["an empty text", "", /is not valid YAML|no current-context/],
@@ -65,7 +71,8 @@ const refusals: readonly [string, string, RegExp][] = [
     kubeconfig({ user: { "client-certificate-data": "eA==", "client-key-data": "eA==" } }),
     /cannot be read/,
   ],
-  ["a proxy", kubeconfig({ cluster: { "proxy-url": "socks5://x" } }), /names a proxy/],
+  ["a proxy of another kind", kubeconfig({ cluster: { "proxy-url": "socks5://x" } }), /proxy .*not http or https/],
+  ["a proxy without an address", kubeconfig({ cluster: { "proxy-url": "proxy:3128" } }), /proxy .*not http or https/],
   ["far too much", " ".repeat(100_000), /larger than/],
 ];
 for (const [what, text, problem] of refusals) {

@@ -51,7 +51,11 @@ function unsafeServer({ server, skipTLSVerify, caFile, proxyUrl }: Cluster): str
   if (!server?.startsWith("https://")) return "names a server that is not https";
   if (skipTLSVerify) return "switches off the verification of the server (insecure-skip-tls-verify)";
   if (caFile) return namesFiles;
-  return proxyUrl ? "names a proxy, which is not supported" : undefined;
+  return proxyUrl === undefined || isHttp(proxyUrl) ? undefined : "names a proxy (proxy-url) that is not http or https";
+}
+
+function isHttp(address: string): boolean {
+  return ["http:", "https:"].includes(URL.parse(address)?.protocol ?? "");
 }
 
 function unsafeUser({ certFile, keyFile, token, certData, keyData, exec, authProvider }: User): string | undefined {

@@ -41,10 +41,9 @@ export interface Transport {
  * restarts after an error. Its KubeConfig (parsing, token files, certificates) is used as it is.
  */
 export function httpsTransport(kubeConfig: KubeConfig): Transport {
-  const server = kubeConfig.getCurrentCluster()?.server;
+  const { server, proxyUrl } = kubeConfig.getCurrentCluster() ?? {};
   if (server === undefined) throw new TypeError("the kubeconfig has no current cluster");
-  const newAgent = () =>
-    new https.Agent({ keepAlive: true, maxSockets: maxConnections, keepAliveMsecs: 10_000, timeout: 0 });
+  const newAgent = () => agentOf(proxyUrl);
   let agent = newAgent();
 
   async function open(call: Call, signal: AbortSignal): Promise<import("node:http").IncomingMessage> {
@@ -68,7 +67,7 @@ export function httpsTransport(kubeConfig: KubeConfig): Transport {
       return await read(await open(call, signal));
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      throw silence(error, call, deadline.aborted);
+      throw silence(error, { call, timedOut: deadline.aborted, proxyUrl });
     }
   }
 
@@ -80,6 +79,18 @@ export function httpsTransport(kubeConfig: KubeConfig): Transport {
       agent = newAgent();
     },
   };
+}
+
+/** The agent asks the proxy for a tunnel (CONNECT, RFC 9110 9.3.6), and speaks TLS with the API server through it. */
+function agentOf(proxyUrl: string | undefined): https.Agent {
+  const proxyEnv = proxyUrl === undefined ? {} : { proxyEnv: { HTTPS_PROXY: proxyUrl } };
+  return new https.Agent({
+    keepAlive: true,
+    maxSockets: maxConnections,
+    keepAliveMsecs: 10_000,
+    timeout: 0,
+    ...proxyEnv,
+  });
 }
 
 async function requestOf(kubeConfig: KubeConfig, server: string, call: Call) {
@@ -140,9 +151,16 @@ function parse(text: string): unknown {
   }
 }
 
-function silence(error: unknown, call: Call, timedOut: boolean): ApiError {
+function silence(
+  error: unknown,
+  of: { readonly call: Call; readonly timedOut: boolean; readonly proxyUrl: string | undefined },
+): ApiError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = (cause as { code?: string }).code;
-  const why = timedOut ? `no answer within ${call.deadlineMs} ms` : (code ?? cause.message);
-  return new ApiError("unreachable", why, { cause });
+  const refusal = code === "ERR_PROXY_TUNNEL" ? /HTTP\/1\.\d (\d{3})/.exec(cause.message)?.[1] : undefined;
+  const said = refusal === undefined ? (code ?? cause.message) : `refused with ${refusal}`;
+  const why = of.timedOut ? `no answer within ${of.call.deadlineMs} ms` : said;
+  // The host alone: the address may hold a password.
+  const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${new URL(of.proxyUrl).host})`;
+  return new ApiError("unreachable", `${why}${through}`, { cause });
 }

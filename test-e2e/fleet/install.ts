@@ -69,9 +69,14 @@ async function helmInstall(place: Place, site: string): Promise<void> {
 }
 
 /** Gives every other site a short-lived way to read this one. */
-export async function introducePeer(place: Place, site: string, duration = "720h"): Promise<void> {
+export async function introducePeer(
+  place: Place,
+  site: string,
+  { duration = "720h", proxy }: { readonly duration?: string; readonly proxy?: string } = {},
+): Promise<void> {
   const { sites } = place;
   const command = [join(root, "helm/peer-secret.sh"), "--site", site, "--namespace", namespace, "--duration", duration];
+  if (proxy !== undefined) command.push("--proxy", proxy);
   const { stdout } = await sites.exec(command, { env: { KUBECONFIG: sites.kubeconfig(site) } });
   const others = sites.names.filter((other) => other !== site);
   await Promise.all(others.map((other) => sites.kubectl(other, ["apply", "-f", "-"], stdout)));

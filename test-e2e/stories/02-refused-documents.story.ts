@@ -2,11 +2,13 @@ import "./instance.ts";
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../fleet/await.ts";
 import { applyDocument, type Document, editDocument, exampleDocument } from "../fleet/document.ts";
 import { clusterAt, waitForAllServing } from "../fleet/fleet.ts";
 import { introducePeer } from "../fleet/install.ts";
 import { namespace } from "../fleet/places.ts";
 import { waitUntilTold } from "../fleet/say.ts";
+import { aTunnelProxy } from "../fleet/tunnel-proxy.ts";
 import { aRunningFleet, first, place, second } from "./world.ts";
 
 /** What a story changed and did not set back, because it failed. */
@@ -113,6 +115,28 @@ test("an expired kubeconfig of a peer is told, and a new one is enough, without 
     remedy: /renew the kubeconfig|keyfleet\.io\/site/,
   });
   await introducePeer(place, second);
+  await waitForAllServing(place, { deadlineMs: 60_000 });
+});
+
+test("a peer whose API server is reached through a proxy is seen like every other, without a restart", async () => {
+  const proxy = await aTunnelProxy(place);
+  try {
+    await introducePeer(place, second, { proxy: proxy.address });
+    const others = place.sites.names.filter((site) => site !== second);
+    const patience = { what: "all other sites look through the proxy", deadlineMs: 60_000 };
+    await until(
+      async () => proxy.tunnels(),
+      (tunnels) => tunnels.length >= others.length,
+      patience,
+    );
+    assert.match(proxy.tunnels()[0] ?? "", /:6443$/);
+    await waitForAllServing(place, { deadlineMs: 60_000 });
+    await proxy.end();
+    await waitUntilTold(place, first, { status: new RegExp(`${second}.*through the proxy`), remedy: /./ });
+  } finally {
+    await proxy.end();
+    await introducePeer(place, second);
+  }
   await waitForAllServing(place, { deadlineMs: 60_000 });
 });
 
