@@ -11,7 +11,7 @@ export async function changeMembers(mesh: SimulatedMesh): Promise<void> {
   const { time, random } = mesh;
   await time.pause(1_000 + random.next() * 5_000);
   if (await replaceForked(mesh)) return;
-  if (random.chance(0.4)) join(mesh, `dc${random.between(1, 3)}-j${mesh.nodes.size}`);
+  if (random.chance(0.4)) join(mesh, newName(mesh, `dc${random.between(1, 3)}`));
   else if (random.chance(0.5)) await leave(mesh);
   else await removeDead(mesh);
 }
@@ -25,6 +25,13 @@ export async function replaceForked(mesh: SimulatedMesh): Promise<boolean> {
   await depart(mesh, node);
   join(mesh, node.name);
   return true;
+}
+
+/** A name that no node has, whether it runs or was destroyed. */
+function newName({ nodes }: SimulatedMesh, site: string): string {
+  let number = nodes.size;
+  while (nodes.has(`${site}-j${number}`)) number += 1;
+  return `${site}-j${number}`;
 }
 
 function join(mesh: SimulatedMesh, name: string): void {
