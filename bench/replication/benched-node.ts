@@ -64,6 +64,11 @@ export class BenchedNode {
     return peers.every(({ connected, acknowledged }) => connected && acknowledged !== undefined);
   }
 
+  /** What a node does soon after its start is over: it has looked through its database. */
+  settled(): boolean {
+    return this.#node.store.status().auditedMs !== undefined;
+  }
+
   caughtUp(): boolean {
     return this.#exchange?.caughtUp() === true;
   }

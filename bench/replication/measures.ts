@@ -5,7 +5,8 @@ import type { RemoteNode } from "./remote-node.ts";
 /** Figures of one measurement by their names. */
 export type Figures = Readonly<Record<string, number>>;
 
-const warmUpMs = 2_000;
+// For so long V8 goes on compiling what several processes on two cores do.
+const warmUpMs = 8_000;
 
 /** A write on the first node until it is readable on the slowest, one after another. */
 export async function visibility(mesh: BenchMesh, writes: number): Promise<Figures> {

@@ -152,10 +152,11 @@ class Mesh implements BenchMesh {
   }
 
   async #connected(): Promise<void> {
-    await eventually("all are connected with all", async () => {
-      const answers = await Promise.all(this.nodes.map((node) => node.ask("connected")));
-      return answers.every((answer) => answer);
-    });
+    for (const question of ["connected", "settled"] as const)
+      await eventually(`all are ${question}`, async () => {
+        const answers = await Promise.all(this.nodes.map((node) => node.ask(question)));
+        return answers.every((answer) => answer);
+      });
   }
 }
 
