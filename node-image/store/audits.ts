@@ -6,8 +6,8 @@ import { RunningAudit } from "./running-audit.ts";
 /** The whole database is looked through soon after the start and then at this pace. */
 const firstMs = 20_000;
 const everyMs = 3_600_000;
-// Longer than a page takes, so that most of a core, and of the writer, is left to clients.
-const restMs = 20;
+// A page takes some milliseconds, of the writer as well, and nothing waits for the end: a million objects take ten minutes.
+const restMs = 50;
 
 /** Options of `Audits`. */
 export interface AuditsOptions {
