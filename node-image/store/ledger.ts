@@ -12,7 +12,7 @@ import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf
 import { type Importing, readImporting } from "./importing.ts";
 import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
-import { type Changed, Merge } from "./merge.ts";
+import { type Changed, type Committed, Merge } from "./merge.ts";
 import { openRoot } from "./open-root.ts";
 import { asOperation, understands } from "./operation.ts";
 import type { Root } from "./root.ts";
@@ -56,9 +56,6 @@ export interface LedgerOptions {
   readonly damaged: (ids: ReadonlySet<string>) => void;
   readonly grants: GrantReadings;
 }
-
-/** A row that was committed, with what it adds to the root and, in `before`, what it has replaced there. */
-export type Committed = Changed & { readonly leaf: Buffer };
 
 /** Hears of each commit. */
 export interface Follower {

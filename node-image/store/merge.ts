@@ -23,6 +23,9 @@ export interface Changed {
   readonly material: Buffer | null | "keep";
 }
 
+/** A row that was committed, with what it adds to the root and, in `before`, what it has replaced there. */
+export type Committed = Changed & { readonly leaf: Buffer };
+
 interface Work {
   readonly known: Known | undefined;
   state: State;

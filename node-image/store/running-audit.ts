@@ -14,7 +14,8 @@ import {
 import { StoreError } from "./error.ts";
 import { Findings } from "./findings.ts";
 import type { Alone } from "./intake.ts";
-import type { Committed, Follower, Ledger } from "./ledger.ts";
+import type { Follower, Ledger } from "./ledger.ts";
+import type { Committed } from "./merge.ts";
 import type { Root } from "./root.ts";
 
 type Page = Awaited<ReturnType<typeof pageBehind>>;
