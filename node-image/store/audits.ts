@@ -1,4 +1,5 @@
 import type { Audit } from "./audit.ts";
+import { asStoreError } from "./connection.ts";
 import type { Alone } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { RunningAudit } from "./running-audit.ts";
@@ -49,7 +50,9 @@ export class Audits {
   async #run(): Promise<Audit> {
     const { ledger, alone, mayBegin, foundDamaged, nowMs } = this.#options;
     mayBegin();
-    const found = await new RunningAudit({ ledger, alone, restMs }).run();
+    const found = await new RunningAudit({ ledger, alone, restMs }).run().catch((error) => {
+      throw asStoreError(error);
+    });
     foundDamaged(found.damagedObjects);
     if (!found.whole) ledger.distrust(found.findings.at(-1) ?? "the database is not as it was written");
     this.lastMs = nowMs();

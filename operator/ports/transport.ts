@@ -161,6 +161,6 @@ function silence(
   const said = refusal === undefined ? (code ?? cause.message) : `refused with ${refusal}`;
   const why = of.timedOut ? `no answer within ${of.call.deadlineMs} ms` : said;
   // The host alone: the address may hold a password.
-  const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${new URL(of.proxyUrl).host})`;
+  const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${URL.parse(of.proxyUrl)?.host})`;
   return new ApiError("unreachable", `${why}${through}`, { cause });
 }
