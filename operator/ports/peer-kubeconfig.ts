@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { Cluster, User } from "@kubernetes/client-node";
 // Not from the index, which loads the models of every kind (libraries/load-less.ts).
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
+import { isHttpProxy } from "./transport.ts";
 
 /** A kubeconfig is some 5 KB; a Secret may hold 1 MB. */
 const maxKubeconfigBytes = 64 * 1024;
@@ -51,11 +52,9 @@ function unsafeServer({ server, skipTLSVerify, caFile, proxyUrl }: Cluster): str
   if (!server?.startsWith("https://")) return "names a server that is not https";
   if (skipTLSVerify) return "switches off the verification of the server (insecure-skip-tls-verify)";
   if (caFile) return namesFiles;
-  return proxyUrl === undefined || isHttp(proxyUrl) ? undefined : "names a proxy (proxy-url) that is not http or https";
-}
-
-function isHttp(address: string): boolean {
-  return ["http:", "https:"].includes(URL.parse(address)?.protocol ?? "");
+  return proxyUrl === undefined || isHttpProxy(proxyUrl)
+    ? undefined
+    : "names a proxy (proxy-url) that is not http or https";
 }
 
 function unsafeUser({ certFile, keyFile, token, certData, keyData, exec, authProvider }: User): string | undefined {

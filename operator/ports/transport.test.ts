@@ -63,12 +63,12 @@ async function selfSigned(name: string) {
 }
 
 /** Of a site whose API server is reached through the proxy at this port. */
-function transportThrough(port: number) {
+function transportThrough(port: number, scheme = "http") {
   const kubeConfig = new KubeConfig();
   const cluster = {
     server: `https://${apiServer}:6443`,
     "certificate-authority-data": Buffer.from(certificate).toString("base64"),
-    "proxy-url": `http://name:password@127.0.0.1:${port}`,
+    "proxy-url": `${scheme}://name:password@127.0.0.1:${port}`,
   };
   kubeConfig.loadFromString(
     JSON.stringify({
@@ -92,6 +92,10 @@ test("through a proxy the API server is spoken to over TLS, in one tunnel, of wh
   assert.deepEqual(tunnels.splice(0), [`${apiServer}:6443`]);
   assert.ok(seenByProxy.length > 0 && !Buffer.concat(seenByProxy).includes(token));
   transport.reconnect();
+});
+
+test("a proxy of another kind is refused, not left out", () => {
+  assert.throws(() => transportThrough(portOf(proxy), "socks5"), /proxy-url.*not http or https/);
 });
 
 const failures: readonly (readonly [string, () => number, string | undefined, RegExp])[] = [

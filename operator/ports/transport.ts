@@ -43,6 +43,8 @@ export interface Transport {
 export function httpsTransport(kubeConfig: KubeConfig): Transport {
   const { server, proxyUrl } = kubeConfig.getCurrentCluster() ?? {};
   if (server === undefined) throw new TypeError("the kubeconfig has no current cluster");
+  if (proxyUrl !== undefined && !isHttpProxy(proxyUrl))
+    throw new TypeError("the kubeconfig names a proxy (proxy-url) that is not http or https");
   const newAgent = () => agentOf(proxyUrl);
   let agent = newAgent();
 
@@ -79,6 +81,11 @@ export function httpsTransport(kubeConfig: KubeConfig): Transport {
       agent = newAgent();
     },
   };
+}
+
+/** Of another kind, or without one, Node's agent would take no notice of the address. */
+export function isHttpProxy(proxyUrl: string): boolean {
+  return ["http:", "https:"].includes(URL.parse(proxyUrl)?.protocol ?? "");
 }
 
 /** The agent asks the proxy for a tunnel (CONNECT, RFC 9110 9.3.6), and speaks TLS with the API server through it. */
@@ -161,6 +168,6 @@ function silence(
   const said = refusal === undefined ? (code ?? cause.message) : `refused with ${refusal}`;
   const why = of.timedOut ? `no answer within ${of.call.deadlineMs} ms` : said;
   // The host alone: the address may hold a password.
-  const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${URL.parse(of.proxyUrl)?.host})`;
+  const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${new URL(of.proxyUrl).host})`;
   return new ApiError("unreachable", `${why}${through}`, { cause });
 }
