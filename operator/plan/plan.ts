@@ -18,7 +18,7 @@ import { siteCa } from "./site-ca.ts";
 import type { Blocked, CertificateNeed, FleetPolicy, FleetStep, LocalPolicy, Plan, View } from "./types.ts";
 
 /** While something is going on, look again after this time although nothing changed: patience ends with time only. */
-const recheckAfterMs = 5_000;
+const longestWaitMs = 5_000;
 
 /** Fleet work: the order is precedence; the first with an opinion decides. What was begun is finished first. */
 const fleetPolicies: readonly FleetPolicy[] = [
@@ -59,6 +59,7 @@ export function planNext(desired: Desired, observed: Observed, certificateNeed: 
   const blocked = unique([...closed, ...complaints(view)]);
   const shared = { doing: step?.doing, blocked: blocked.filter(({ passing }) => !passing) };
   if (actions.length > 0) return { kind: "act", actions, ...shared };
+  const recheckAfterMs = Math.min(longestWaitMs, ...blocked.flatMap(({ opensInMs }) => opensInMs ?? []));
   if (blocked.some(({ passing }) => passing)) return { kind: "wait", recheckAfterMs, ...shared };
   if (shared.blocked.length > 0) return { kind: "blocked", ...shared };
   return step === undefined ? { kind: "settled", ...shared } : { kind: "wait", recheckAfterMs, ...shared };

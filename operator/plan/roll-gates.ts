@@ -65,8 +65,10 @@ export function notSoaked(view: View, node: NodeFacts, message: string): Blocked
   const { name } = node;
   const closed = { gate: "soaked", subject: name } as const;
   if (!node.serving) return { ...closed, message, remedy: `mend ${name}` };
-  if (servesSince(node) <= view.observed.nowMs + clockDifferenceMs)
-    return { ...closed, message, remedy: "wait", passing: true };
+  if (servesSince(node) <= view.observed.nowMs + clockDifferenceMs) {
+    const opensInMs = servesSince(node) + soakSeconds(view) * 1000 - view.observed.nowMs;
+    return { ...closed, message, remedy: "wait", passing: true, ...(opensInMs > 0 ? { opensInMs } : {}) };
+  }
   return {
     ...closed,
     message: `${name} says that it serves since ${new Date(servesSince(node)).toISOString()}, which is yet to come`,

@@ -296,6 +296,19 @@ const upgrade: readonly Case[] = [
 
 checkCases({ upgrade });
 
+for (const [sentence, sinceMs, recheckAfterMs] of [
+  ["looks again just when the last node has soaked", 29_500, 500],
+  ["looks again after five seconds when that takes longer", 20_000, 5_000],
+] as const)
+  test(`an upgrade ${sentence}`, () => {
+    const observed = anObserved({ site: "dc2", cluster: to("0.2.0"), nodes: { "dc1-a": at("0.2.0", sinceMs) } });
+    const plan = planNext(desiredInTest(observed), observed, () => undefined);
+    assert.deepEqual(
+      { kind: plan.kind, recheckAfterMs },
+      { kind: "wait", recheckAfterMs: plan.kind === "wait" && plan.recheckAfterMs },
+    );
+  });
+
 const justNow = "2026-03-01T11:59:30Z";
 const withOldSettings: readonly (readonly [string, WorldInTest, readonly string[]])[] = [
   ["reach one node first, under the lock", {}, ["lock for settings of dc1-a"]],

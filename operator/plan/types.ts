@@ -12,6 +12,8 @@ export interface Blocked {
   readonly remedy: string;
   /** It is expected to open by itself soon, so nobody needs to be told. */
   readonly passing?: boolean;
+  /** Milliseconds until time alone may have opened it; absent where something has to change first. */
+  readonly opensInMs?: number;
 }
 
 /** Everything a policy looks at. */
