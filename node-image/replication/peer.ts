@@ -337,6 +337,13 @@ export class Peer {
   async #takeInbox(connection: PeerConnection): Promise<void> {
     const origin = this.#origin;
     if (origin === undefined) return;
+    const before = this.#position();
+    await this.#takeOf(origin, connection);
+    // The peer may have begun a log of a new name, and that only a look tells.
+    if (this.#position() === before) this.#options.pace.leave(connection);
+  }
+
+  async #takeOf(origin: string, connection: PeerConnection): Promise<void> {
     const { ask, operations } = this.#inbox.take(origin);
     if (ask || this.#suspect) return this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
     const last = operations.at(-1);

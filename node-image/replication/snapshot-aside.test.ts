@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { type Change, fact } from "../objects/types.ts";
+import { roomMinBytes } from "../store/disk-room.ts";
+import { headsFrom } from "../store/head.ts";
 import { envelope } from "../store/operation.ts";
 import type { NodeStore, Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
@@ -18,8 +20,11 @@ let peer: NodeStore;
 /** Known to both before they went apart. */
 let shared: readonly string[];
 
+/** Room on the volume of every node. */
+const free = { bytes: Number.POSITIVE_INFINITY };
+
 before(async () => {
-  stores = await startStores();
+  stores = await startStores(() => free.bytes);
 });
 afterEach(() => stores.close());
 after(() => stores?.stop());
@@ -163,4 +168,64 @@ test("a snapshot that software before this one has begun, for which all was thro
   const again = await stores.reopen(member);
   assert.equal(await again.intake.abandon(), false);
   await assert.rejects(takes(again, peer), { code: "unavailable", message: /does not hold all/ });
+});
+
+/** What the peer says of itself. */
+async function mark() {
+  const [row] = await peer.query("select root, heads from mesh.mark()");
+  return { root: row?.root as Buffer, heads: headsFrom(row?.heads as never) };
+}
+
+const zero = "00000000-0000-0000-0000-000000000000";
+
+test("objects behind ones that a crash has taken from the disk are not taken", async () => {
+  await apart();
+  await member.intake.begin(peer.incarnation, await mark());
+  const page = await member.intake.checked([], randomUUID());
+  await assert.rejects(member.intake.rows(page), { code: "unavailable", message: /not here/ });
+  await takes(member, peer);
+  assert.equal((await member.object(id(1)))?.id, id(1));
+});
+
+test("what an earlier try has left and is not whole is had anew, and the peer is not distrusted for it", async () => {
+  await apart();
+  await member.intake.begin(peer.incarnation, await mark());
+  await member.intake.rowsDone([]);
+  await takes(member, peer);
+  assert.equal((await member.object(id(1)))?.id, id(1));
+});
+
+test("what comes of a snapshot that was given up meanwhile is not taken", async () => {
+  await apart();
+  const own = aCreate();
+  await member.write([own]);
+  await member.intake.begin(peer.incarnation, await mark());
+  const page = await member.intake.checked([], zero);
+  await member.intake.abandon();
+  for (const step of [
+    () => member.intake.rows(page),
+    () => member.intake.rowsDone([]),
+    async () => member.intake.confirm(await mark()),
+  ])
+    await assert.rejects(step, { code: "unavailable", message: /not taken in any more/ });
+  assert.equal((await member.object(own.id))?.id, own.id);
+});
+
+test("nothing is set aside without room for it: the node goes on as it was", async () => {
+  await apart();
+  free.bytes = roomMinBytes + 1_000;
+  try {
+    await assert.rejects(takes(member, peer), { code: "unavailable", message: /needs \d+ MiB .* more room/ });
+    assert.equal(member.intake.importing, undefined);
+    assert.equal((await member.object(id(1)))?.id, id(1));
+  } finally {
+    free.bytes = Number.POSITIVE_INFINITY;
+  }
+});
+
+test("giving up while PostgreSQL is away is refused, not thrown", async () => {
+  await apart();
+  await member.close();
+  const givesUp = member.intake.abandon();
+  await assert.rejects(givesUp, { code: "unavailable" });
 });

@@ -28,15 +28,21 @@ export class Snapshot {
   async run(): Promise<void> {
     const { intake } = this.#store;
     const mark = await this.#mark();
-    if (intake.importing?.identity !== this.#identity) await intake.begin(this.#identity, mark);
-    if (await this.#goOn(intake)) return;
-    // Its logs no longer reach back to the rows that are here: it took a snapshot itself between an earlier try and this one.
+    const isGoingOn = intake.importing?.identity === this.#identity;
+    if (!isGoingOn) await intake.begin(this.#identity, mark);
+    const came = await this.#goOn(intake);
+    if (came === "all") return;
+    // What came of an earlier try may not be all that the peer sent, and is no reason to distrust it.
+    if (came === "other" && !isGoingOn) throw invalid("sent other objects than it holds, or not all");
+    // Or its logs no longer reach back to the rows that are here: it took a snapshot itself between that try and this one.
     await intake.begin(this.#identity, await this.#mark());
-    if (!(await this.#goOn(intake))) throw invalid("does not send the log that it says to have");
+    const again = await this.#goOn(intake);
+    if (again === "other") throw invalid("sent other objects than it holds, or not all");
+    if (again === "noLog") throw invalid("does not send the log that it says to have");
   }
 
-  /** Takes what is still to come; false when the peer does not have the log behind the rows that are here. */
-  async #goOn(intake: Intake): Promise<boolean> {
+  /** Takes what is still to come; "noLog" when the peer does not have the log behind the rows that are here. */
+  async #goOn(intake: Intake): Promise<"all" | "other" | "noLog"> {
     if (intake.importing?.stage === "rows") {
       await this.#rows(intake);
       await intake.rowsDone(await this.#kept());
@@ -55,12 +61,14 @@ export class Snapshot {
   async #rows(intake: Intake): Promise<void> {
     let writing: Promise<void> = Promise.resolve();
     try {
-      for (let next = awaitedLater(this.#page(intake.importing?.after ?? zero)); ; ) {
+      let after = intake.importing?.after ?? zero;
+      for (let next = awaitedLater(this.#page(after)); ; ) {
         const rows = await next;
         const last = rows.at(-1);
         if (last === undefined) return await writing;
         next = awaitedLater(this.#page(last.id));
-        const checked = await intake.checked(rows);
+        const checked = await intake.checked(rows, after);
+        after = last.id;
         await writing;
         writing = awaitedLater(intake.rows(checked));
         this.objects += rows.length;
@@ -96,7 +104,7 @@ export class Snapshot {
   }
 
   /** Up to the mark and not beyond: only there can both be compared. */
-  async #tail(mark: StoreMark): Promise<boolean> {
+  async #tail(mark: StoreMark): Promise<"all" | "other" | "noLog"> {
     for (const { origin, seq } of mark.heads) {
       for (let mine = this.#position(origin); mine < seq; mine = this.#position(origin)) {
         const amount = Math.min(pullMax, seq - mine);
@@ -106,11 +114,10 @@ export class Snapshot {
           throw invalid("sends another log than was asked for");
         const ingested = await this.#store.ingest(operations, { importing: true });
         if (ingested.outcome === "refused") throw invalid(`sent an operation that is refused: ${ingested.reason}`);
-        if (this.#position(origin) === mine) return false;
+        if (this.#position(origin) === mine) return "noLog";
       }
     }
-    if (!(await this.#store.intake.confirm(mark))) throw invalid("sent other objects than it holds, or not all");
-    return true;
+    return (await this.#store.intake.confirm(mark)) ? "all" : "other";
   }
 
   #position(origin: string): number {

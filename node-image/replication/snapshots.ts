@@ -30,6 +30,7 @@ export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #distrusted = new Map<string, number>();
   #running: { readonly peer: string; snapshot: Snapshot | undefined; close: () => void } | undefined;
+  #givingUp = false;
   #problem: string | undefined;
   #notBeforeMs = 0;
   #blockedSinceMs: number | undefined;
@@ -62,7 +63,7 @@ export class Snapshots {
 
   /** A peer has told its heads: whether its log is not to be pulled now, because a snapshot is needed or under way. */
   consider(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
-    if (this.#running !== undefined) return true;
+    if (this.#running !== undefined || this.#givingUp) return true;
     const needed = this.#needed(theirs);
     if (needed && this.#mayAsk(member, theirs)) this.#start(member);
     return needed;
@@ -132,10 +133,11 @@ export class Snapshots {
 
   /** To be called every second or so: without anybody to have the rest from, this node is again what it was before. */
   tick(): void {
-    const { store, heads, nowMs, surroundings, log } = this.#options;
+    const { store, heads, nowMs, surroundings } = this.#options;
     const { importing } = store.intake;
     const helped = () => [...heads()].some(([identity, held]) => !this.#isDistrusted(identity) && this.#helps(held));
-    const isAlone = importing?.aside === true && importing.floor.size > 0 && this.#running === undefined && !helped();
+    const isIdle = this.#running === undefined && !this.#givingUp;
+    const isAlone = importing?.aside === true && importing.floor.size > 0 && isIdle && !helped();
     if (!isAlone) {
       this.#abandonAtMs = undefined;
       return;
@@ -145,10 +147,20 @@ export class Snapshots {
     if (nowMs() < this.#abandonAtMs) return;
     this.#abandonAtMs = undefined;
     this.#blockedSinceMs = undefined;
-    void store.intake.abandon().then(
-      (abandoned) => abandoned && log({ level: "warn", event: "snapshotAbandoned" }),
-      () => undefined,
-    );
+    void this.#giveUp();
+  }
+
+  /** Nobody is asked meanwhile: what came from there would not meet what it belongs to. */
+  async #giveUp(): Promise<void> {
+    const { store, log } = this.#options;
+    this.#givingUp = true;
+    try {
+      if (await store.intake.abandon()) log({ level: "warn", event: "snapshotAbandoned" });
+    } catch {
+      // PostgreSQL is away: the next tick tries again.
+    } finally {
+      this.#givingUp = false;
+    }
   }
 
   #start(member: MeshMember): void {

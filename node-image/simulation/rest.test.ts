@@ -97,3 +97,25 @@ test("what a peer was told of by nobody it finds at rest, from whomever it asks 
   heal();
   end();
 });
+
+test("the first write of a node that began a log of a new name is heard at rest, at once", async () => {
+  const { mesh, nodes, run, end } = await atRest();
+  const [away, writer] = [node(nodes, "dc3-b"), node(nodes, "dc1-a")];
+  const former = writer.disk.incarnation;
+  away.crash();
+  writer.crash();
+  writer.start(mesh.members);
+  await run(30_000);
+  void mesh.write(writer, [mesh.newObject()]);
+  await run(500);
+  const { incarnation } = writer.disk;
+  assert.notEqual(incarnation, former, "a member that is away could not say how much it holds of the former one");
+  const without = nodes.filter((each) => each !== away && each.disk.position(incarnation) !== 1);
+  assert.deepEqual(
+    without.map(({ name }) => name),
+    [],
+    "who does not hold it",
+  );
+  assert.equal(mesh.acknowledged.length, 2);
+  end();
+});

@@ -36,14 +36,14 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
     });
   }
 
-  async checked(rows: readonly SnapshotRow[]): Promise<CheckedRows> {
+  async checked(rows: readonly SnapshotRow[], after: string): Promise<CheckedRows> {
     const objects = rows.map(({ id, state, mac }): [string, State] => {
       const decoded = decodeState(state);
       if (!checksum(Buffer.from(id + state)).equals(mac) || decoded === undefined)
         throw new StoreError("invalid", "it sent an object that no member has written");
       return [id, decoded];
     });
-    const checked = { last: rows.at(-1)?.id ?? zero, prepared: { leaves: [], columns: [] } };
+    const checked = { after, last: rows.at(-1)?.id ?? zero, prepared: { leaves: [], columns: [] } };
     this.#checked.set(checked, objects);
     return checked;
   }
@@ -51,7 +51,7 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   rows(checked: CheckedRows): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
-      if (disk.importing === undefined) throw new StoreError("invalid", "nothing is taken in");
+      if (disk.importing?.stage !== "rows" || disk.importing.after !== checked.after) throw isOver();
       for (const [id, state] of this.#checked.get(checked) ?? []) disk.objects.set(id, state);
       disk.importing = { ...disk.importing, after: checked.last };
     });
@@ -60,7 +60,7 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   rowsDone(_kept: readonly Operation[]): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
-      if (disk.importing === undefined) throw new StoreError("invalid", "nothing is taken in");
+      if (disk.importing?.stage !== "rows") throw isOver();
       for (const { origin, seq, hlc, mac } of disk.importing.heads) disk.bases.set(origin, { seq, hlc, mac });
       disk.importing = { ...disk.importing, stage: "tail" };
     });
@@ -69,6 +69,7 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   confirm(mark: StoreMark): Promise<boolean> {
     const disk = this.#disk;
     return this.#alone(() => {
+      if (disk.importing?.stage !== "tail") throw isOver();
       const same = sorted(vectorOf(mark)) === sorted(disk.vector()) && mark.root.equals(rootOf(disk));
       if (!same) return false;
       if (disk.aside !== undefined) disk.join(disk.aside);
@@ -88,6 +89,10 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
       return true;
     });
   }
+}
+
+function isOver(): StoreError {
+  return new StoreError("unavailable", "the snapshot that this belongs to is not taken in any more");
 }
 
 /** What mesh.mark() gives; no row while a snapshot is taken in. */

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { lasting } from "./connection.ts";
 import { StoreError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
 import { asOperation, verified } from "./operation.ts";
@@ -13,17 +14,24 @@ const empty = (name: (table: string) => string) => `truncate ${every(name)}`;
 const here = (table: string) => `keyfleet.${table}`;
 const aside = (table: string) => `keyfleet.aside_${table}`;
 
+/** What that takes on the disk once more. */
+export async function bytesHere(client: pg.Client): Promise<number> {
+  const sizes = tables.map((table) => `pg_total_relation_size('${here(table)}')`).join(" + ");
+  const { rows } = await client.query(`select ${sizes} as bytes`);
+  return Number(rows[0].bytes);
+}
+
 /** Sets aside all that is here, and leaves nothing; within the caller's transaction, as all of this. */
 export async function setAside(client: pg.Client): Promise<void> {
   await forgetAside(client);
-  for (const table of tables) await client.query(`insert into ${aside(table)} select * from ${here(table)}`);
+  for (const table of tables) await client.query(lasting(`insert into ${aside(table)} select * from ${here(table)}`));
   await client.query(empty(here));
 }
 
 /** Takes back what was set aside, in place of all that is here. */
 export async function takeBack(client: pg.Client): Promise<void> {
   await client.query(empty(here));
-  for (const table of tables) await client.query(`insert into ${here(table)} select * from ${aside(table)}`);
+  for (const table of tables) await client.query(lasting(`insert into ${here(table)} select * from ${aside(table)}`));
   await forgetAside(client);
 }
 
@@ -91,15 +99,13 @@ async function keptAside(client: pg.Client, ledger: Ledger, sum: Root): Promise<
 /** In place of their shorter beginnings. */
 async function takeLogs(client: pg.Client, logs: readonly (readonly [origin: string, seq: number])[]): Promise<void> {
   const origins = logs.map(([origin]) => origin);
-  await client.query(
-    `insert into keyfleet.kept select k.* from keyfleet.aside_kept k left join keyfleet.vector v using (origin)
-       where k.seq > coalesce(v.seq, 0)`,
-  );
+  const kept = `insert into keyfleet.kept select k.* from keyfleet.aside_kept k left join keyfleet.vector v using (origin)
+    where k.seq > coalesce(v.seq, 0)`;
+  await client.query(lasting(kept));
+  const ofThese = "where origin = any($1::uuid[])";
   for (const table of ["ops", "bases"]) {
-    await client.query(`delete from ${here(table)} where origin = any($1::uuid[])`, [origins]);
-    await client.query(`insert into ${here(table)} select * from ${aside(table)} where origin = any($1::uuid[])`, [
-      origins,
-    ]);
+    await client.query(lasting(`delete from ${here(table)} ${ofThese}`, [origins]));
+    await client.query(lasting(`insert into ${here(table)} select * from ${aside(table)} ${ofThese}`, [origins]));
   }
 }
 

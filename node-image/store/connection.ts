@@ -11,7 +11,8 @@ export interface Place {
 const connectDeadlineMs = 3_000;
 // Longer than any transaction of ours takes; beyond it PostgreSQL hangs and the connection is given up.
 const queryDeadlineMs = 15_000;
-const readersMax = 4;
+// One statement over a whole table of millions.
+const lastingDeadlineMs = 1_800_000;
 // Of the name of a prepared statement.
 const nameMaxLength = 63;
 
@@ -63,13 +64,13 @@ export function close(client: pg.Client): void {
   stream?.destroy();
 }
 
-/** A few connections for reading. */
-export function readers(place: Place): pg.Pool {
+/** A few connections for reading, `max` at most. */
+export function readers(place: Place, max: number): pg.Pool {
   const pool = new pg.Pool({
     ...localConnection(place),
     // Plans of prepared queries outlive the time when tables were small.
     options: "-c enable_seqscan=off",
-    max: readersMax,
+    max,
     idleTimeoutMillis: 60_000,
   });
   // An idle connection that breaks is replaced at the next query.
@@ -80,6 +81,11 @@ export function readers(place: Place): pg.Pool {
 /** For queries that are few and always the same: one with values is parsed and planned once a connection. Their texts differ in their first 63 characters. */
 export function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
   return values === undefined ? { text } : { name: text.slice(0, nameMaxLength), text, values };
+}
+
+/** A statement over whole tables: it may take as long as it must, where others are given up. */
+export function lasting(text: string, values: unknown[] = []): pg.QueryConfig {
+  return { text, values, query_timeout: lastingDeadlineMs } as pg.QueryConfig;
 }
 
 /** Whether the statement itself failed while PostgreSQL goes on: bad data, not a lost connection or a shutdown. */

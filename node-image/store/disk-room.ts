@@ -34,10 +34,25 @@ export class DiskRoom {
     this.#problem = full ? fullDisk(free) : undefined;
     return this.#problem;
   }
+
+  /** Throws StoreError "unavailable" unless there is room for so many bytes more. */
+  mustHold(bytes: number): void {
+    if (this.problem !== undefined) throw this.problem;
+    const free = this.#options.freeBytes();
+    if (free - bytes >= roomMinBytes) return;
+    const needed = mebibytes(bytes + roomMinBytes);
+    throw new StoreError(
+      "unavailable",
+      `a snapshot needs ${needed} MiB on this node's volume for what is set aside meanwhile, and ${mebibytes(free)} are left; give the volume more room`,
+    );
+  }
+}
+
+function mebibytes(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20);
 }
 
 function fullDisk(free: number): StoreError {
-  const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
   return new StoreError(
     "unavailable",
     `this node's volume has ${mebibytes(free)} MiB left, fewer than ${mebibytes(roomMinBytes)}: it serves reads and writes nothing; give the volume more room, and write to another node meanwhile`,

@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
+import { bytesHere, forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
+import type { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
 import type { Importing } from "./importing.ts";
@@ -23,8 +24,9 @@ export interface SnapshotRow extends Row {
   readonly sealed: Buffer | undefined;
 }
 
-/** Objects that a member has written, ready to be taken; not empty. */
+/** Objects that a member has written, ready to be taken behind that one; not empty. */
 export interface CheckedRows {
+  readonly after: string;
   readonly last: string;
   readonly prepared: Prepared;
 }
@@ -42,10 +44,12 @@ const keptMax = 10_000;
 export class Intake {
   readonly #ledger: Ledger;
   readonly #alone: Alone;
+  readonly #room: Pick<DiskRoom, "mustHold">;
 
-  constructor(ledger: Ledger, alone: Alone) {
+  constructor(ledger: Ledger, alone: Alone, room: Pick<DiskRoom, "mustHold">) {
     this.#ledger = ledger;
     this.#alone = alone;
+    this.#room = room;
   }
 
   /** What is under way; undefined when nothing is. */
@@ -68,6 +72,7 @@ export class Intake {
       if (lacking !== undefined && ledger.importing?.aside === false)
         throw new StoreError("unavailable", `the peer does not hold all that this node holds of ${lacking[0]}`);
       const root = openOf(ledger, mark).copy("empty");
+      if (ledger.importing === undefined) this.#room.mustHold(await bytesHere(client));
       await within(client, async () => {
         const isAside = ledger.importing?.aside ?? true;
         if (ledger.importing === undefined) await setAside(client);
@@ -86,7 +91,7 @@ export class Intake {
    * Checks objects to be taken, while those before them may still be written: in slices, between which that goes on. Rejects
    * with StoreError "invalid" when one is not authentic.
    */
-  async checked(rows: readonly SnapshotRow[]): Promise<CheckedRows> {
+  async checked(rows: readonly SnapshotRow[], after: string): Promise<CheckedRows> {
     const ledger = this.#ledger;
     const fresh: Changed[] = [];
     const leaves: Buffer[] = [];
@@ -96,13 +101,17 @@ export class Intake {
         fresh.push({ row, state, before: undefined, material: isDestroyed(state) ? null : (sealed ?? null) });
         leaves.push(leafOf(ledger.root, row));
       }
-    return { last: rows.at(-1)?.id ?? "", prepared: { leaves, columns: rowColumns(fresh) } };
+    return { after, last: rows.at(-1)?.id ?? "", prepared: { leaves, columns: rowColumns(fresh) } };
   }
 
-  /** Takes objects in the order of their identifiers, behind `importing.after`. */
-  rows({ last, prepared }: CheckedRows): Promise<void> {
+  /** Takes objects in the order of their identifiers. Rejects with StoreError "unavailable" when those before them are not in. */
+  rows({ after, last, prepared }: CheckedRows): Promise<void> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
+      // A crash of PostgreSQL may have taken the page before.
+      if (this.#underWay("rows").after !== after)
+        throw new StoreError("unavailable", "objects before these are not here");
+      this.#room.mustHold(0);
       try {
         await within(client, async () => {
           // Whoever crashes here goes on where the disk is; the end of the import waits for the disk, and for all before it.
@@ -123,7 +132,7 @@ export class Intake {
   rowsDone(kept: readonly Operation[]): Promise<void> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
-      const { heads } = ledger.importing as Importing;
+      const { heads } = this.#underWay("rows");
       const vector = vectorOf({ heads });
       const covered = kept.filter(({ origin, seq }) => seq <= (vector.get(origin) ?? 0));
       if (covered.length > keptMax) throw refused(`it keeps ${covered.length} operations that it does not understand`);
@@ -150,8 +159,8 @@ export class Intake {
   confirm(mark: StoreMark): Promise<boolean> {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
+      const { floor } = this.#underWay("tail");
       if (!sameVector(ledger.vector, vectorOf(mark)) || !openOf(ledger, mark).equals(ledger.root)) return false;
-      const { floor } = ledger.importing as Importing;
       const goesOn = [...floor].some(([origin, seq]) => seq > (ledger.vector.get(origin) ?? 0));
       await this.#changed(client, async () => {
         if (goesOn) await writeRoot(client, ledger, await joinAside(client, ledger, floor));
@@ -172,6 +181,13 @@ export class Intake {
       });
       return true;
     });
+  }
+
+  /** It may have been given up, or have ended, since it was asked for. */
+  #underWay(stage: Importing["stage"]): Importing {
+    const { importing } = this.#ledger;
+    if (importing?.stage === stage) return importing;
+    throw new StoreError("unavailable", "the snapshot that this belongs to is not taken in any more");
   }
 
   /** A transaction, after which what is known of the database is read anew, however it ended. */

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import { effectOf } from "./change.ts";
+import { lasting } from "./connection.ts";
 import type { Findings } from "./findings.ts";
 import { join, nothing, type State } from "./law.ts";
 import { asOperation, understands, verified } from "./operation.ts";
@@ -58,7 +59,8 @@ async function auditMerge(client: pg.Client, findings: Findings): Promise<void> 
   let current: { id: string; merged: State; text: string | null } | undefined;
   const compare = () => current !== undefined && compareWithLog({ ...current, whole }, findings);
   for (;;) {
-    const { rows } = await client.query(`fetch ${pageSize} from by_object`);
+    // The first one sorts the whole log.
+    const { rows } = await client.query(lasting(`fetch ${pageSize} from by_object`));
     if (rows.length === 0) break;
     for (const row of rows) {
       const { state, ...rest } = row;

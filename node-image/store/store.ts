@@ -30,6 +30,8 @@ import type {
 import { takingIn, Writer } from "./writer.ts";
 
 const retryMs = 200;
+/** Connections for reading: for clients, and for the rooms that own the tables of the mesh, whom no search keeps waiting. */
+const readersMax = { clients: 4, own: 2 } as const;
 const channels = ["acks", "handover"] as const;
 /** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
 const fencesSetting = "fences";
@@ -46,11 +48,11 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
   };
   for (;;) {
     options.signal?.throwIfAborted();
-    const pool = readers(place);
+    const pools = { clients: readers(place, readersMax.clients), own: readers(place, readersMax.own) };
     try {
-      return await open(place, pool, options);
+      return await open(place, pools, options);
     } catch (error) {
-      await pool.end().catch(() => undefined);
+      await endAll(pools).catch(() => undefined);
       if (asStoreError(error).code !== "unavailable") throw asStoreError(error);
       options.log({ level: "debug", event: "databaseAwaited", problem: (error as Error).message });
       await delay(retryMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
@@ -58,17 +60,26 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
   }
 }
 
-async function open(place: Place, pool: pg.Pool, options: StoreOptions): Promise<NodeStore> {
+interface Pools {
+  readonly clients: pg.Pool;
+  readonly own: pg.Pool;
+}
+
+async function endAll({ clients, own }: Pools): Promise<void> {
+  await Promise.all([clients.end(), own.end()]);
+}
+
+async function open(place: Place, pools: Pools, options: StoreOptions): Promise<NodeStore> {
   const begins = await migrate(place, options.softwareVersion);
-  const { rows } = await pool.query("select incarnation from keyfleet.node_self");
-  const store = new PostgresStore({ place, pool, options, incarnation: rows[0].incarnation as string, begins });
+  const { rows } = await pools.own.query("select incarnation from keyfleet.node_self");
+  const store = new PostgresStore({ place, pools, options, incarnation: rows[0].incarnation as string, begins });
   await store.open();
   return store;
 }
 
 class PostgresStore implements NodeStore {
   readonly intake: Intake;
-  readonly #pool: pg.Pool;
+  readonly #pools: Pools;
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
@@ -87,9 +98,9 @@ class PostgresStore implements NodeStore {
   #heldBack = 0;
   readonly #ownEnd: OwnEnd;
 
-  constructor(parts: { place: Place; pool: pg.Pool; options: StoreOptions; incarnation: string; begins: boolean }) {
-    const { place, pool, options, incarnation } = parts;
-    this.#pool = pool;
+  constructor(parts: { place: Place; pools: Pools; options: StoreOptions; incarnation: string; begins: boolean }) {
+    const { place, pools, options, incarnation } = parts;
+    this.#pools = pools;
     this.#log = options.log;
     this.#nowMs = options.nowMs;
     this.#clock = new LogicalClock(options.nowMs);
@@ -142,7 +153,7 @@ class PostgresStore implements NodeStore {
       save: (text) => this.setSetting(fencesSetting, text),
     });
     this.#writer.ledger.fences = this.#fences.ends;
-    this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work));
+    this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work), this.#writer.room);
     this.#audits = new Audits({
       ledger: this.#writer.ledger,
       alone: (work) => this.#writer.alone(work, { sparesObjects: true }),
@@ -319,7 +330,7 @@ class PostgresStore implements NodeStore {
   }
 
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
-    return this.#asked(prepared(text, values as unknown[] | undefined));
+    return this.#asked(prepared(text, values as unknown[] | undefined), "own");
   }
 
   status(): StoreStatus {
@@ -344,7 +355,7 @@ class PostgresStore implements NodeStore {
     this.#closed = true;
     await this.#fences.saved();
     this.#writer.close();
-    await this.#pool.end();
+    await endAll(this.#pools);
   }
 
   #mustBeWhole(): void {
@@ -363,9 +374,9 @@ class PostgresStore implements NodeStore {
     return found;
   }
 
-  async #asked(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
+  async #asked(query: pg.QueryConfig, pool: keyof Pools = "clients"): Promise<readonly Record<string, unknown>[]> {
     try {
-      return (await this.#pool.query(query)).rows;
+      return (await this.#pools[pool].query(query)).rows;
     } catch (error) {
       throw asStoreError(error);
     }

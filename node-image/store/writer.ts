@@ -107,7 +107,7 @@ export class Writer {
   }
 
   /** Runs work on the connection while nothing else is written; after a failure the position is read anew. */
-  alone<Result>(
+  async alone<Result>(
     work: (client: pg.Client) => Promise<Result>,
     options: { readonly sparesObjects?: boolean } = {},
   ): Promise<Result> {
@@ -281,7 +281,9 @@ export class Writer {
 
   /** One bad entry must not fail the others: each is tried alone. Everything else means that the connection is of no use. */
   async #failed(client: pg.Client, entries: readonly Entry[], error: unknown): Promise<void> {
-    const statement = isStatementError(error) || asStoreError(error).code !== "unavailable";
+    // What the work itself refuses has no cause, and says nothing of the connection.
+    const refused = error instanceof StoreError && error.cause === undefined;
+    const statement = refused || isStatementError(error) || asStoreError(error).code !== "unavailable";
     this.ledger.forget();
     if (!statement || entries.length === 1) {
       for (const entry of entries) entry.failed(error);

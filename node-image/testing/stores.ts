@@ -16,14 +16,15 @@ export interface Stores {
   stop(): Promise<void>;
 }
 
-export async function startStores(): Promise<Stores> {
+/** `freeBytes`: room on each node's volume. */
+export async function startStores(freeBytes = () => Number.POSITIVE_INFINITY): Promise<Stores> {
   const postgres = await startPostgres();
   const keyring = testKeyring();
   const databases = new Map<NodeStore, string>();
   let count = 0;
   const open = async (database: string) => {
     const { socketDirectory, port } = postgres;
-    const common = { keyring, nowMs: () => Date.now(), log: () => undefined };
+    const common = { keyring, nowMs: () => Date.now(), log: () => undefined, freeBytes };
     const store = await openStore({ socketDirectory, port, database, ...common });
     databases.set(store, database);
     return store;
