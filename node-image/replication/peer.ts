@@ -5,6 +5,7 @@ import { askFences } from "./fences.ts";
 import { compareAtPeer, compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
 import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
+import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
 import { headOf, isOtherHead, isOtherLog, noHead, nothing, wholeOperations } from "./pulled.ts";
@@ -24,7 +25,7 @@ export class Peer {
   #inbox: Inbox;
   #connection: PeerConnection | undefined;
   #stopped = false;
-  #stop: () => void = () => undefined;
+  readonly #pauses: Pauses;
   #problem: string | undefined = "not connected yet";
   #origin: string | undefined;
   #theirs: ReadonlyMap<string, PeerHead> | undefined;
@@ -46,6 +47,7 @@ export class Peer {
     this.member = options.member;
     this.#options = options;
     this.#inbox = new Inbox(options.surroundings.after);
+    this.#pauses = new Pauses(options.surroundings.after);
     this.#refused = new Refusals(options.nowMs);
     void this.#run();
   }
@@ -54,7 +56,7 @@ export class Peer {
     this.#stopped = true;
     this.#connection?.close();
     this.#inbox.end();
-    this.#stop();
+    this.#pauses.end();
   }
 
   /** Connected and its vector is known. */
@@ -105,7 +107,7 @@ export class Peer {
         this.#ended(error as Error);
       }
       if (this.#options.nowMs() - startedMs > 2 * backoffMaxMs) backoffMs = backoffMinMs;
-      await this.#pause(backoffMs * (0.5 + this.#options.surroundings.random() / 2));
+      await this.#pauses.pause(backoffMs * (0.5 + this.#options.surroundings.random() / 2));
       backoffMs = Math.min(backoffMaxMs, backoffMs * 2);
     }
   }
@@ -170,7 +172,7 @@ export class Peer {
       while (check()) {
         const taken = await this.#orLater(() => this.#takeInbox(connection));
         if (taken) await inbox.something();
-        else await this.#pause(lookMs);
+        else await this.#pauses.pause(lookMs);
       }
     };
     over.signal.addEventListener("abort", () => {
@@ -183,7 +185,7 @@ export class Peer {
   /** A second, or at rest until it is this link's turn. */
   async #untilLook(connection: PeerConnection, goesOn: () => boolean): Promise<void> {
     const { pace } = this.#options;
-    if (!pace.resting || !this.#mayRest()) await this.#pause(lookMs);
+    if (!pace.resting || !this.#mayRest()) await this.#pauses.pause(lookMs);
     if (goesOn() && this.#mayRest()) await pace.turn(connection);
   }
 
@@ -392,15 +394,5 @@ export class Peer {
     if (before !== undefined)
       this.#options.log({ level: "warn", event: "peerLost", peer: this.member.name, problem: error.message });
     this.#problem = error.message;
-  }
-
-  #pause(forMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const callOff = this.#options.surroundings.after(this.#stopped ? 0 : forMs, resolve);
-      this.#stop = () => {
-        callOff();
-        resolve();
-      };
-    });
   }
 }

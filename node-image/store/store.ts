@@ -1,11 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import type { Audit } from "./audit.ts";
 import { Audits } from "./audits.ts";
 import { LogicalClock } from "./clock.ts";
-import { asStoreError, type Place, prepared, readers } from "./connection.ts";
+import { asStoreError, type Place, prepared } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
@@ -15,6 +14,7 @@ import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { OwnEnd } from "./own-end.ts";
 import type { Found } from "./read.ts";
+import { ReadPools } from "./read-pools.ts";
 import { Searches } from "./searches.ts";
 import type {
   Ingested,
@@ -30,8 +30,6 @@ import type {
 import { takingIn, Writer } from "./writer.ts";
 
 const retryMs = 200;
-/** Connections for reading: for clients, and for the rooms that own the tables of the mesh, whom no search keeps waiting. */
-const readersMax = { clients: 4, own: 2 } as const;
 const channels = ["acks", "handover"] as const;
 /** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
 const fencesSetting = "fences";
@@ -48,11 +46,11 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
   };
   for (;;) {
     options.signal?.throwIfAborted();
-    const pools = { clients: readers(place, readersMax.clients), own: readers(place, readersMax.own) };
+    const pools = new ReadPools(place);
     try {
       return await open(place, pools, options);
     } catch (error) {
-      await endAll(pools).catch(() => undefined);
+      await pools.end().catch(() => undefined);
       if (asStoreError(error).code !== "unavailable") throw asStoreError(error);
       options.log({ level: "debug", event: "databaseAwaited", problem: (error as Error).message });
       await delay(retryMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
@@ -60,26 +58,17 @@ export async function openStore(options: StoreOptions): Promise<NodeStore> {
   }
 }
 
-interface Pools {
-  readonly clients: pg.Pool;
-  readonly own: pg.Pool;
-}
-
-async function endAll({ clients, own }: Pools): Promise<void> {
-  await Promise.all([clients.end(), own.end()]);
-}
-
-async function open(place: Place, pools: Pools, options: StoreOptions): Promise<NodeStore> {
+async function open(place: Place, pools: ReadPools, options: StoreOptions): Promise<NodeStore> {
   const begins = await migrate(place, options.softwareVersion);
-  const { rows } = await pools.own.query("select incarnation from keyfleet.node_self");
-  const store = new PostgresStore({ place, pools, options, incarnation: rows[0].incarnation as string, begins });
+  const [row] = await pools.forUs({ text: "select incarnation from keyfleet.node_self" });
+  const store = new PostgresStore({ place, pools, options, incarnation: row?.incarnation as string, begins });
   await store.open();
   return store;
 }
 
 class PostgresStore implements NodeStore {
   readonly intake: Intake;
-  readonly #pools: Pools;
+  readonly #pools: ReadPools;
   readonly #clock: LogicalClock;
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
@@ -98,7 +87,7 @@ class PostgresStore implements NodeStore {
   #heldBack = 0;
   readonly #ownEnd: OwnEnd;
 
-  constructor(parts: { place: Place; pools: Pools; options: StoreOptions; incarnation: string; begins: boolean }) {
+  constructor(parts: { place: Place; pools: ReadPools; options: StoreOptions; incarnation: string; begins: boolean }) {
     const { place, pools, options, incarnation } = parts;
     this.#pools = pools;
     this.#log = options.log;
@@ -115,12 +104,12 @@ class PostgresStore implements NodeStore {
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
     this.#reader = new ObjectReader(
-      (text, values) => this.#asked({ name: "objects", text, values }),
+      (text, values) => this.#pools.forClients({ name: "objects", text, values }),
       () => this.#writer.ledger.keyring,
     );
     this.#searches = new Searches({
-      query: (text, values) => this.#asked({ text, values }),
-      prepared: (text, values) => this.#asked({ name: "names", text, values }),
+      query: (text, values) => this.#pools.forClients({ text, values }),
+      prepared: (text, values) => this.#pools.forClients({ name: "names", text, values }),
       objects: (ids) => this.objects(ids),
     });
     this.#writer = new Writer({
@@ -330,7 +319,7 @@ class PostgresStore implements NodeStore {
   }
 
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
-    return this.#asked(prepared(text, values as unknown[] | undefined), "own");
+    return this.#pools.forUs(prepared(text, values as unknown[] | undefined));
   }
 
   status(): StoreStatus {
@@ -355,7 +344,7 @@ class PostgresStore implements NodeStore {
     this.#closed = true;
     await this.#fences.saved();
     this.#writer.close();
-    await endAll(this.#pools);
+    await this.#pools.end();
   }
 
   #mustBeWhole(): void {
@@ -372,14 +361,6 @@ class PostgresStore implements NodeStore {
     const found = await this.#reader.read(ids);
     this.#foundDamaged(found.damaged);
     return found;
-  }
-
-  async #asked(query: pg.QueryConfig, pool: keyof Pools = "clients"): Promise<readonly Record<string, unknown>[]> {
-    try {
-      return (await this.#pools[pool].query(query)).rows;
-    } catch (error) {
-      throw asStoreError(error);
-    }
   }
 
   #foundDamaged(ids: Iterable<string>): void {

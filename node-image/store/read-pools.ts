@@ -1,0 +1,38 @@
+import type pg from "pg";
+import { asStoreError, type Place, readers } from "./connection.ts";
+
+/** Connections for reading: for clients, and for the rooms that own the tables of the mesh, whom no search keeps waiting. */
+const readersMax = { clients: 4, own: 2 } as const;
+
+/** The connections of a store that read only. */
+export class ReadPools {
+  readonly #clients: pg.Pool;
+  readonly #own: pg.Pool;
+
+  constructor(place: Place) {
+    this.#clients = readers(place, readersMax.clients);
+    this.#own = readers(place, readersMax.own);
+  }
+
+  /** Rows of a query for clients. Rejects with StoreError. */
+  async forClients(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
+    return rowsOf(this.#clients.query(query));
+  }
+
+  /** Rows of a query of our own. Rejects with StoreError. */
+  async forUs(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
+    return rowsOf(this.#own.query(query));
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.#clients.end(), this.#own.end()]);
+  }
+}
+
+async function rowsOf(asked: Promise<pg.QueryResult>): Promise<readonly Record<string, unknown>[]> {
+  try {
+    return (await asked).rows;
+  } catch (error) {
+    throw asStoreError(error);
+  }
+}
