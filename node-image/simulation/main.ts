@@ -1,5 +1,7 @@
 /** Many schedules of the replication protocol on simulated time: see the help text. */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type Simulated, simulate } from "./simulate.ts";
 
 const help = `Runs the real replication code on simulated time, disks and links: writes, crashes, cuts, lost notifications,
@@ -8,7 +10,8 @@ that are destroyed; and checks every promise.
 
   npm run simulate-replication -- [--seed S] [--seeds N] [--until-broken] [--verbose]
 
-The same seed is the same schedule, so a failing seed is a test case; --verbose tells what was done. Exit 1: broken.
+The same seed is the same schedule, so a failing seed is a test case; --verbose tells what was done. One thread for each
+core; --until-broken ends all of them. Exit 1: broken.
 `;
 const { values } = parseArgs({
   options: {
@@ -19,29 +22,59 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
   },
 });
-if (values.help) process.stdout.write(help);
+if (!isMainThread) for await (const one of schedules(workerData)) parentPort?.postMessage(one);
+else if (values.help) process.stdout.write(help);
 else process.exitCode = await run(Number(values.seed), Number(values.seeds));
+
+interface Part {
+  readonly first: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+async function* schedules({ first, end, step }: Part): AsyncGenerator<Simulated> {
+  for (let seed = first; seed < end; seed += step) yield await simulate(seed);
+}
 
 async function run(first: number, count: number): Promise<number> {
   const begin = performance.now();
   const all: Simulated[] = [];
-  for (let seed = first; seed < first + count; seed += 1) {
-    const simulated = await simulate(seed);
+  const workers: Worker[] = [];
+  const take = (simulated: Simulated) => {
     all.push(simulated);
     if (values.verbose) for (const deed of simulated.deeds) console.log(deed);
-    for (const promise of simulated.broken) console.log(`seed ${seed}: ${promise}`);
-    if (values["until-broken"] && simulated.broken.length > 0) break;
-  }
+    for (const promise of simulated.broken) console.log(`seed ${simulated.seed}: ${promise}`);
+    if (values["until-broken"] && simulated.broken.length > 0) for (const worker of workers) void worker.terminate();
+  };
+  const step = Math.min(availableParallelism(), count);
+  const parts = Array.from({ length: step }, (_, at): Part => ({ first: first + at, end: first + count, step }));
+  await Promise.all(parts.map((part) => inThread(part, workers, take)));
+  const seconds = (performance.now() - begin) / 1000;
+  console.log(
+    `${summary(all, first)}, ${seconds.toFixed(1)} s (${Math.round((60 * all.length) / seconds)} schedules a minute)`,
+  );
+  return all.some((one) => one.broken.length > 0) ? 1 : 0;
+}
+
+/** Resolves when the thread has ended, by itself or because it was told to; rejects with what it threw. */
+function inThread(part: Part, workers: Worker[], take: (simulated: Simulated) => void): Promise<void> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: part, argv: process.argv.slice(2) });
+  workers.push(worker);
+  worker.on("message", take);
+  return new Promise((resolve, reject) => {
+    worker.once("error", reject);
+    worker.once("exit", () => resolve());
+  });
+}
+
+function summary(all: readonly Simulated[], first: number): string {
   const sum = (of: (one: Simulated) => number) => all.reduce((total, one) => total + of(one), 0);
   const broken = all.filter((one) => one.broken.length > 0).length;
-  const seconds = (performance.now() - begin) / 1000;
   const rare = (["forked", "renewed", "snapshots", "pruned", "departed"] as const).map(
     (what) => `${what} ${sum((one) => one.counts[what])}`,
   );
-  console.log(
+  return (
     `${all.length} schedules from seed ${first}, ${sum((one) => one.events)} events, ` +
-      `${sum((one) => one.acknowledged)} writes acknowledged (${rare.join(", ")}), ${broken} broken, ` +
-      `${seconds.toFixed(1)} s (${Math.round((60 * all.length) / seconds)} schedules a minute)`,
+    `${sum((one) => one.acknowledged)} writes acknowledged (${rare.join(", ")}), ${broken} broken`
   );
-  return broken === 0 ? 0 : 1;
 }
