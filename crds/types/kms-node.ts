@@ -291,6 +291,8 @@ export interface KmsNodeStatus {
   };
   /** Each other member. */
   peers?: PeerStatus[];
+  /** Sites that new keys of this node are not waited for - away, or they did not acknowledge in time. Absent while there are none, and with durability Local. */
+  sitesOutOfStep?: string[];
   /** How far this node holds the log of each member that is listed as Leaving or Fenced; a leaving node reports itself too. Of a Departed member only when this node holds more than its lastSequence, which the operators raise then. Absent while there is nothing to say. */
   departures?: Departure[];
   /** Of a node outside Kubernetes, written by its operator - the document (YAML) to be put on its machine. */

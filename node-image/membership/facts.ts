@@ -52,6 +52,8 @@ export interface ReplicationFacts {
   readonly peers: readonly PeerFacts[];
   /** Everything that the reachable peers hold is here, or was within the last second. */
   readonly caughtUp: boolean;
+  /** Sites that writes are not waited for, though the durability wants them. */
+  readonly outOfStep?: readonly string[];
   /** This node was started from an older disk and has written since, for people. */
   readonly forked?: string;
   /** What is being taken in instead of logs, for people; while it is, nothing here is complete. */

@@ -50,7 +50,8 @@ export class Mesh {
     const importing = importingOf(status);
     const { caughtUp, forked } = status;
     const troubles = { ...(importing === undefined ? {} : { importing }), ...(forked === undefined ? {} : { forked }) };
-    return { peers, caughtUp, runningMs, ...troubles };
+    const outOfStep = status.sites.filter(({ inStep }) => !inStep).map(({ site }) => site);
+    return { peers, caughtUp, runningMs, outOfStep, ...troubles };
   }
 
   get status(): ReplicationStatus | undefined {

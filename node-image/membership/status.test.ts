@@ -41,3 +41,14 @@ test("a lag that people should see is shown", () => {
   const status = nodeStatus(facts, { startedAt: "t0", interfaces: [] }, undefined, "t1");
   assert.equal(status.peers?.[0]?.lagOperations, 10_000);
 });
+
+for (const [sentence, outOfStep, told] of [
+  ["names the sites that its writes are not waited for", ["dc3", "dc2"], ["dc2", "dc3"]],
+  ["names none while all are in step", [], undefined],
+] as const) {
+  test(`a node ${sentence}`, () => {
+    const replication = { peers: [], caughtUp: true, runningMs: 1, outOfStep };
+    const status = nodeStatus({ ...someFacts(), replication }, { startedAt: "t0", interfaces: [] }, undefined, "t1");
+    assert.deepEqual(status.sitesOutOfStep, told);
+  });
+}

@@ -24,6 +24,7 @@ export function nodeStatus(
 ): KmsNodeStatus {
   const { startedAt, incarnation, certificateRequest, joinPublicKey, interfaces, diskUsedPercent } = particulars;
   const generation = facts.document?.metadata.generation;
+  const { outOfStep = [] } = facts.replication;
   return withoutUndefined({
     observedGeneration: generation,
     version: facts.ownVersion,
@@ -38,6 +39,7 @@ export function nodeStatus(
     time: timeStatus(facts, previous),
     departures: facts.departures.length === 0 ? undefined : facts.departures,
     peers: facts.replication.peers.map((peer) => peerStatus(peer, previous)),
+    sitesOutOfStep: outOfStep.length === 0 ? undefined : [...outOfStep].sort(),
     interfaces: interfaces.filter(({ name }) => facts.serving || name === "status").map((each) => ({ ...each })),
     disk:
       diskUsedPercent === undefined

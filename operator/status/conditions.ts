@@ -73,11 +73,19 @@ function sitesInStep(view: View): Finding {
   const members = view.desired.fleet.nodes.filter(({ standing }) => standing === "Member");
   const sites = [...new Set(members.map(({ site }) => site))];
   if (sites.length === 0) return unknown("The fleet has no members yet.");
-  const behind = sites.filter((site) => !members.some((node) => node.site === site && isInStep(node, members)));
+  const told = new Set(members.filter(isHeard).flatMap(({ node }) => node?.status?.sitesOutOfStep ?? []));
+  const behind = sites.filter(
+    (site) => told.has(site) || !members.some((node) => node.site === site && isInStep(node, members)),
+  );
   if (behind.length === 0) return holds("New keys are held by every site.");
   const holding = sites.filter((site) => !behind.includes(site));
   const who = holding.length === 0 ? "no site that can be seen" : holding.join(" and ");
   return fails("NotCaughtUp", `New keys are held by ${who} only; behind or away: ${behind.join(", ")}.`);
+}
+
+/** What it says is of now. */
+function isHeard({ serving, siteReachable }: NodeFacts): boolean {
+  return serving && siteReachable;
 }
 
 function isInStep(node: NodeFacts, members: readonly NodeFacts[]): boolean {
