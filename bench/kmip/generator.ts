@@ -32,7 +32,7 @@ export async function generate(load: Load, processes: Processes): Promise<Measur
     timeout: load.warmupMs + load.measureMs + slackMs,
   });
   try {
-    // Taken when the generator begins to count and when it ends: what went before is not the requests'.
+    // Taken just before the generator begins to measure and when it ends: what went before is not the requests'.
     let before: Record<string, number> = {};
     let line = "";
     for await (line of createInterface({ input: child.stdout })) {
@@ -46,8 +46,8 @@ export async function generate(load: Load, processes: Processes): Promise<Measur
     );
     return {
       ...result,
-      serverCpu: Object.fromEntries(used.map(([name, seconds]) => [name, seconds / result.seconds])),
-      serverMicros: Object.fromEntries(used.map(([name, seconds]) => [name, (1e6 * seconds) / result.count])),
+      serverCpu: Object.fromEntries(used.map(([name, seconds]) => [name, seconds / result.told.seconds])),
+      serverMicros: Object.fromEntries(used.map(([name, seconds]) => [name, (1e6 * seconds) / result.told.count])),
       loadAverage: loadavg()[0] ?? 0,
     };
   } finally {
