@@ -7,6 +7,7 @@ import type { Encoding } from "./encoding.ts";
 import { type ItemResult, resultStatus, zero } from "./item-result.ts";
 import { type ResponseItem, responseMessage } from "./messages.ts";
 import { failed } from "./results.ts";
+import { router } from "./router.ts";
 
 /** A request message that was read. */
 export interface Batch extends ItemParts {
@@ -39,17 +40,22 @@ async function runItems(batch: Batch): Promise<ItemResult[]> {
   for (const item of batch.items) {
     const result = await runItem(item, { last, all, byOperation }, batch);
     results.push(result);
-    const { answer, operation } = result;
+    const { answer, operation, response } = result;
     // Stop is the default (6.13); items after the failed one are neither done nor answered.
     if (answer === undefined && batch.header.batchErrorContinuation !== onError.continue) break;
+    // What names an object takes the place of what was named before, also if it found none or several (4.9), failed, or waits.
     // A Check that failed empties the placeholder, so that nothing goes on with the object (4.10).
-    if (answer === undefined && operation === check) last = undefined;
+    if (setsPlaceholder(response) || (answer === undefined && operation === check)) last = answer?.placeholder;
     if (answer === undefined) continue;
-    last = answer.placeholder ?? last;
     all.push(...answer.identifiers);
-    if (operation !== undefined && answer.identifiers.length > 0) byOperation.set(operation, answer.identifiers);
+    if (operation !== undefined) byOperation.set(operation, answer.identifiers);
   }
   return results;
+}
+
+/** Also of the answer to a Poll, which is that of the operation polled. */
+function setsPlaceholder({ operation }: ResponseItem): boolean {
+  return router.get(operation ?? 0)?.setsPlaceholder === true;
 }
 
 /** What was done before the failure is told as undone; its payload tells what it would have been. */

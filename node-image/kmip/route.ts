@@ -12,13 +12,15 @@ export interface Route {
   readonly since: number;
   /** Whether it may take so long that a client may ask for its result later. */
   readonly slow: boolean;
+  /** Whether it names an object for later items of the batch, or leaves none named; all others change nothing of that (4). */
+  readonly setsPlaceholder?: boolean;
   readonly run: (request: Item, context: Context, reading: Reading) => Promise<Answer>;
 }
 
 /** A response, written for the client's version only after the operation is done. */
 export interface Answer {
   readonly write: (version: number) => Item;
-  /** The identifier that later items of the batch mean when they name none. */
+  /** The object that it is about, if one: what later items of the batch mean that name none, if the operation sets that. */
   readonly placeholder: string | undefined;
   /** All identifiers that the response names, in order. */
   readonly identifiers: readonly string[];
@@ -41,26 +43,28 @@ export interface RouteRow<Request, Response extends object> {
   readonly response: Pick<Shape<Response>, "write">;
   /** What the response holds that must be zeroed; `material.bytes` and `materials` are known without it. */
   readonly secrets?: (response: Response) => readonly Buffer[];
-  /** The identifier for later items of the batch; `uniqueIdentifier` unless said. */
-  readonly placeholder?: (response: Response, identifiers: readonly string[]) => string | undefined;
+  readonly setsPlaceholder?: true;
+  /** The object that the answer is about; the one that it names unless said. */
+  readonly placeholder?: (response: Response, request: Request) => string | undefined;
 }
 
 /** Makes the route of one operation. */
 export function route<Request, Response extends object>(row: RouteRow<Request, Response>): Route {
   const { operation, name, since, request, response } = row;
   const secrets = row.secrets ?? secretsOf;
-  const placeholder = row.placeholder ?? identifierOf;
   return {
     operation,
     name,
     since,
     slow: row.slow ?? false,
+    setsPlaceholder: row.setsPlaceholder ?? false,
     run: async (item, context, reading) => {
-      const done = await row.run(request.read(item, reading), context);
+      const asked = request.read(item, reading);
+      const done = await row.run(asked, context);
       const identifiers = identifiersOf(done);
       return {
         write: (version) => response.write(tag.ResponsePayload, done, version),
-        placeholder: placeholder(done, identifiers),
+        placeholder: row.placeholder === undefined ? theOnly(identifiers) : row.placeholder(done, asked),
         identifiers,
         secrets: secrets(done),
       };
@@ -68,9 +72,8 @@ export function route<Request, Response extends object>(row: RouteRow<Request, R
   };
 }
 
-/** Locate gives the placeholder only when it found exactly one (4.9); of a key pair it is the private key (4.2). */
-function identifierOf(response: object, found: readonly string[]): string | undefined {
-  return found.length === 1 || "privateKeyUniqueIdentifier" in response ? found[0] : undefined;
+function theOnly(identifiers: readonly string[]): string | undefined {
+  return identifiers.length === 1 ? identifiers[0] : undefined;
 }
 
 function identifiersOf(response: object): readonly string[] {

@@ -6,11 +6,20 @@ const { certifyResponse: response } = payload;
 
 /** Certificates: made, renewed, checked. */
 export const certificateRoutes: readonly Route[] = [
-  route({ operation: 0x06, name: "Certify", since: 10, request: payload.certifyRequest, run: certify, response }),
+  route({
+    operation: 0x06,
+    name: "Certify",
+    since: 10,
+    setsPlaceholder: true,
+    request: payload.certifyRequest,
+    run: certify,
+    response,
+  }),
   route({
     operation: 0x07,
     name: "Re-certify",
     since: 10,
+    setsPlaceholder: true,
     request: payload.reCertifyRequest,
     run: reCertify,
     response,

@@ -10,7 +10,14 @@ const dataOf = ({ data }: { readonly data?: Buffer }) => (data === undefined ? [
 
 /** Cryptographic operations with managed keys. */
 export const cryptographyRoutes: readonly Route[] = [
-  route({ operation: 0x05, name: "Derive Key", since: 10, ...payload.deriveKey, run: deriveKey }),
+  route({
+    operation: 0x05,
+    name: "Derive Key",
+    since: 10,
+    setsPlaceholder: true,
+    ...payload.deriveKey,
+    run: deriveKey,
+  }),
   route({ operation: 0x1f, name: "Encrypt", since: 12, ...payload.encrypt, run: encrypt }),
   route({ operation: 0x20, name: "Decrypt", since: 12, ...payload.decrypt, run: decrypt, secrets: dataOf }),
   route({ operation: 0x21, name: "Sign", since: 12, ...payload.sign, run: sign }),

@@ -11,7 +11,7 @@ import { type Route, route } from "./route.ts";
 
 /** Making objects and handing them out. */
 export const objectRoutes: readonly Route[] = [
-  route({ operation: 0x01, name: "Create", since: 10, ...payload.create, run: create }),
+  route({ operation: 0x01, name: "Create", since: 10, setsPlaceholder: true, ...payload.create, run: create }),
   route({
     operation: 0x02,
     name: "Create Key Pair",
@@ -19,9 +19,10 @@ export const objectRoutes: readonly Route[] = [
     slow: true,
     ...payload.createKeyPair,
     run: createKeyPair,
+    setsPlaceholder: true,
     placeholder: ({ privateKeyUniqueIdentifier }) => privateKeyUniqueIdentifier,
   }),
-  route({ operation: 0x04, name: "Re-key", since: 10, ...payload.reKey, run: reKey }),
+  route({ operation: 0x04, name: "Re-key", since: 10, setsPlaceholder: true, ...payload.reKey, run: reKey }),
   route({
     operation: 0x1d,
     name: "Re-key Key Pair",
@@ -29,6 +30,7 @@ export const objectRoutes: readonly Route[] = [
     slow: true,
     ...payload.reKeyKeyPair,
     run: reKeyKeyPair,
+    setsPlaceholder: true,
     placeholder: ({ privateKeyUniqueIdentifier }) => privateKeyUniqueIdentifier,
   }),
   route({
@@ -36,6 +38,7 @@ export const objectRoutes: readonly Route[] = [
     name: "Register",
     since: 10,
     request: payload.registerRequest,
+    setsPlaceholder: true,
     run: register,
     response: identifiedResponse,
   }),
@@ -52,6 +55,7 @@ export const objectRoutes: readonly Route[] = [
     name: "Import",
     since: 14,
     request: payload.importRequest,
+    setsPlaceholder: true,
     run: importObject,
     response: identifiedResponse,
   }),
@@ -60,6 +64,7 @@ export const objectRoutes: readonly Route[] = [
     name: "Export",
     since: 14,
     request: payload.getRequest,
+    setsPlaceholder: true,
     run: exportObject,
     response: payload.exportResponse,
   }),

@@ -98,7 +98,7 @@ test("after a Check that failed the batch does not go on with the object", async
   const request = (number: number, ...children: Item[]) => ({ operation: number, payload: payload(...children) });
   const results = await app.batch(
     [
-      request(operation.getAttributeList, id(key)),
+      request(operation.locate, attributeItem("Unique Identifier", key)),
       request(code.check, item.integer(tag.CryptographicUsageMask, 1)),
       request(operation.get),
     ],
