@@ -67,13 +67,12 @@ async function privateKeyOf(certificate: ManagedObject, context: Context): Promi
   const direct = linkedTo(certificate, linkType.privateKey);
   if (direct !== undefined) return direct;
   const publicId = linkedTo(certificate, linkType.publicKey);
-  const publicKey = publicId === undefined ? undefined : await context.store.object(publicId);
+  const publicKey = await linkedObject(publicId, context);
   return publicKey === undefined ? undefined : linkedTo(publicKey, linkType.privateKey);
 }
 
 async function ownSigner(publicKey: ManagedObject, context: Context): Promise<KeyObject | undefined> {
-  const id = linkedTo(publicKey, linkType.privateKey);
-  const object = id === undefined ? undefined : await context.store.object(id);
+  const object = await linkedObject(linkedTo(publicKey, linkType.privateKey), context);
   if (object === undefined || !mayUse(object, context)) return undefined;
   return (await keyFor(object.id, signing, undefined, context)).key;
 }
@@ -84,12 +83,35 @@ async function authorities(context: Context): Promise<ManagedObject[]> {
   const found: ManagedObject[] = [];
   for (const object of await context.store.objects(ids.slice(0, candidatesMax))) {
     if (object.sealed === undefined || isOut(object, context)) continue;
-    const privateId = await privateKeyOf(object, context);
-    const key = privateId === undefined ? undefined : await context.store.object(privateId);
+    const key = await keyOfCandidate(object, context);
     if (key === undefined || !mayUse(key, context)) continue;
     if (readCertificate(openMaterial(object, context).bytes).isAuthority) found.push(object);
   }
   return found;
+}
+
+/** The private key of a certificate that is one of several to choose from: one whose key is archived is none. */
+async function keyOfCandidate(certificate: ManagedObject, context: Context): Promise<ManagedObject | undefined> {
+  try {
+    return await linkedObject(await privateKeyOf(certificate, context), context);
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What a link leads to, if the caller may use it here. Links are the client's to write: what is another's must not be told from
+ * what is absent. An archived object is told: only those hear of it who may use it.
+ */
+async function linkedObject(id: string | undefined, context: Context): Promise<ManagedObject | undefined> {
+  if (id === undefined) return undefined;
+  try {
+    return await find(id, context, signing.right);
+  } catch (error) {
+    if (error instanceof Refusal && error.code !== "ObjectArchived") return undefined;
+    throw error;
+  }
 }
 
 function mayUse(object: ManagedObject, context: Context): boolean {
