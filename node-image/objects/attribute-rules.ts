@@ -64,9 +64,9 @@ export const attributeRules: Readonly<Record<string, AttributeRule>> = {
   Digest: { ...server, multiple: true, appliesTo: all },
   "Operation Policy Name": { ...server, until: 20, initially: "either", appliesTo: all },
   "Cryptographic Usage Mask": { ...server, initially: "either", appliesTo: all },
-  // Read-only for Lease Time; Usage Limits change by operations of their own, until they are used.
   "Lease Time": { ...server, appliesTo: cryptographic },
-  "Usage Limits": { ...server, initially: "either", appliesTo: keys },
+  // Changed by rules of their own besides, until they are used.
+  "Usage Limits": { ...client, appliesTo: keys },
   State: { ...server, appliesTo: all },
   "Initial Date": { ...server, appliesTo: all },
   "Activation Date": { ...server, initially: "either", modifiable: "preActive", appliesTo: all },

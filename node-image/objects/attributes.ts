@@ -140,6 +140,11 @@ export function afterDeleting(
   return left.length === 0 ? null : left;
 }
 
+/** Refuses what does not apply to the object's type, or may not be changed in its state. Throws Refusal. */
+export function checkChangeable(object: ManagedObject, name: string, now: Date, version: number): void {
+  checkWritable(name, knownRule(name, version, object.objectType, "PermissionDenied"), object, now);
+}
+
 /** Whether the name is one that some version knows, or a client's own. */
 export function isAttributeName(name: string): boolean {
   return isCustom(name) || Object.hasOwn(attributeRules, name);

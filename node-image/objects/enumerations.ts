@@ -175,6 +175,7 @@ export const usage = {
   keyAgreement: 0x800,
   certificateSign: 0x1000,
   crlSign: 0x2000,
+  generateCryptogram: 0x4000,
 } as const;
 
 /** KMIP 1.4, 9.1.3.2.23. */

@@ -1,11 +1,10 @@
-import type { KeyObject } from "node:crypto";
 import { type Issuer, readCertificate } from "../cryptography/certificate.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { linkType, objectType, state, usage } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type ManagedObject } from "../objects/types.ts";
-import { checkUse } from "./checked-key.ts";
+import { checkUse, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
 import { linkedTo } from "./links.ts";
@@ -24,6 +23,8 @@ const candidatesMax = 1_000;
 export interface ChosenIssuer extends Issuer {
   readonly id: string | undefined;
   readonly notAfter: Date | undefined;
+  /** The object of the private key, whose uses may be limited. */
+  readonly signer: ManagedObject;
 }
 
 /**
@@ -38,7 +39,8 @@ export async function chooseIssuer(
   const named = attributes.find(({ name }) => name === issuerAttribute)?.value as { value?: unknown } | undefined;
   if (named !== undefined) return issuerOf(await find(String(named.value), context, "Certify"), context);
   const own = publicKey === undefined ? undefined : await ownSigner(publicKey, context);
-  if (own !== undefined) return { id: undefined, certificate: undefined, privateKey: own, notAfter: undefined };
+  if (own !== undefined)
+    return { id: undefined, certificate: undefined, privateKey: own.key, notAfter: undefined, signer: own.object };
   const found = await authorities(context);
   if (found.length === 1 && found[0] !== undefined) return issuerOf(found[0], context);
   throw new Refusal(
@@ -58,8 +60,8 @@ export async function issuerOf(object: ManagedObject, context: Context): Promise
   const privateId = await privateKeyOf(object, context);
   if (privateId === undefined)
     throw new Refusal("InvalidField", "The issuer's private key is not linked with its certificate");
-  const { key } = await keyFor(privateId, signing, undefined, context);
-  return { id: object.id, certificate, privateKey: key, notAfter };
+  const { key, object: signer } = await keyFor(privateId, signing, undefined, context);
+  return { id: object.id, certificate, privateKey: key, notAfter, signer };
 }
 
 /** Certificate → public key → private key, by links. */
@@ -71,10 +73,10 @@ async function privateKeyOf(certificate: ManagedObject, context: Context): Promi
   return publicKey === undefined ? undefined : linkedTo(publicKey, linkType.privateKey);
 }
 
-async function ownSigner(publicKey: ManagedObject, context: Context): Promise<KeyObject | undefined> {
+async function ownSigner(publicKey: ManagedObject, context: Context): Promise<UsableKey | undefined> {
   const object = await linkedObject(linkedTo(publicKey, linkType.privateKey), context);
   if (object === undefined || !mayUse(object, context)) return undefined;
-  return (await keyFor(object.id, signing, undefined, context)).key;
+  return keyFor(object.id, signing, undefined, context);
 }
 
 async function authorities(context: Context): Promise<ManagedObject[]> {

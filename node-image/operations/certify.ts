@@ -20,6 +20,7 @@ import { type NewObject, storeAll } from "./new-object.ts";
 import { openMaterial } from "./open-material.ts";
 import { checkReplaceable, inherited, replacedLink } from "./re-key.ts";
 import { factsOfCertificate } from "./register.ts";
+import { consume } from "./usage-limits.ts";
 import { openClear } from "./use-key.ts";
 
 /** KMIP Certify (4.7). */
@@ -284,12 +285,13 @@ async function store(made: Made, attributes: readonly AttributeInstance[], conte
     },
     material,
   };
-  await storeAll([created], context, [
+  const also = [
     ...(object === undefined
       ? []
       : [linkedInstead(object, { linkType: linkType.certificate, linkedObjectIdentifier: id }, context)]),
     ...(old === undefined ? [] : [replacing(old, id, context)]),
-  ]);
+  ];
+  await storeAll([created], context, also, () => consume(issuer.signer, { bytes: bytes.length }, context));
   return { uniqueIdentifier: id };
 }
 

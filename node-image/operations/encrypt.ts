@@ -7,7 +7,7 @@ import { Refusal } from "../objects/refusal.ts";
 import { checkPolicy, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume } from "./usage-limits.ts";
+import { consume, consumption } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP Encrypt (4.29). */
@@ -37,11 +37,6 @@ export interface CipherResponse {
 export async function encrypt(request: EncryptRequest, context: Context): Promise<CipherResponse> {
   const use = { usage: usage.encrypt, purpose: "protect" } as const;
   const key = await keyFor(request.uniqueIdentifier, use, request.cryptographicParameters, context);
-  await consume(
-    key.object,
-    { bytes: request.data?.length ?? 0, continued: request.correlationValue !== undefined },
-    context,
-  );
   return run(request, { key, direction: "encrypt", context });
 }
 
@@ -58,7 +53,7 @@ interface Work {
   readonly context: Context;
 }
 
-function run(request: DecryptRequest, { key, direction, context }: Work): CipherResponse {
+async function run(request: DecryptRequest, { key, direction, context }: Work): Promise<CipherResponse> {
   const { id } = key.object;
   const begin = () => start(request, { key, direction, context });
   const { state, last, keep } = resume<StartedCipher>(request, id, context, begin);
@@ -68,16 +63,22 @@ function run(request: DecryptRequest, { key, direction, context }: Work): Cipher
   const first = request.correlationValue === undefined;
   const iv = first && state.generatedIv !== undefined ? { iv: state.generatedIv } : {};
   const ready = state.stream.update(request.data ?? Buffer.alloc(0));
-  if (!last) return { uniqueIdentifier: id, ...some(ready), ...iv, correlationValue: keep() };
+  const end = last ? ending(state, ready) : undefined;
+  if (direction === "encrypt") await consume(key.object, consumption(request), context);
+  if (end === undefined) return { uniqueIdentifier: id, ...some(ready), ...iv, correlationValue: keep() };
+  const { data, tag } = end;
+  return {
+    uniqueIdentifier: id,
+    ...(first ? { data } : some(data)),
+    ...iv,
+    ...(tag === undefined ? {} : { tag }),
+  };
+}
+
+function ending({ stream }: StartedCipher, ready: Buffer): { readonly data: Buffer; readonly tag?: Buffer } {
   try {
-    const { data, tag } = state.stream.final();
-    const all = joinAndClear([ready, data]);
-    return {
-      uniqueIdentifier: id,
-      ...(first ? { data: all } : some(all)),
-      ...iv,
-      ...(tag === undefined ? {} : { tag }),
-    };
+    const { data, ...more } = stream.final();
+    return { data: joinAndClear([ready, data]), ...more };
   } catch (error) {
     ready.fill(0);
     throw error;

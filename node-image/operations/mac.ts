@@ -7,7 +7,7 @@ import { checkPolicy, type KeyUse } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import type { VerifyResponse } from "./sign.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume } from "./usage-limits.ts";
+import { consume, consumption } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP MAC (4.33). */
@@ -43,14 +43,17 @@ export interface HashResponse {
 
 /** Makes a message authentication code, whole or in parts. */
 export async function mac(request: MacRequest, context: Context): Promise<MacResponse> {
-  const { uniqueIdentifier, parts } = await begin(request, { usage: usage.macGenerate, purpose: "protect" }, context);
+  const { object, parts } = await begin(request, { usage: usage.macGenerate, purpose: "protect" }, context);
+  const { id: uniqueIdentifier } = object;
+  await consume(object, consumption(request), context);
   if (!parts.last) return { uniqueIdentifier, correlationValue: parts.keep() };
   return { uniqueIdentifier, macData: parts.state.final() };
 }
 
 /** Verifies one, in constant time. A wrong code is no error. */
 export async function macVerify(request: MacVerifyRequest, context: Context): Promise<VerifyResponse> {
-  const { uniqueIdentifier, parts } = await begin(request, { usage: usage.macVerify, purpose: "process" }, context);
+  const { object, parts } = await begin(request, { usage: usage.macVerify, purpose: "process" }, context);
+  const { id: uniqueIdentifier } = object;
   if (!parts.last) {
     return { uniqueIdentifier, validityIndicator: validityIndicator.unknown, correlationValue: parts.keep() };
   }
@@ -75,18 +78,12 @@ async function begin(request: MacRequest, use: KeyUse, context: Context) {
     request.cryptographicParameters,
     context,
   );
-  if (use.purpose === "protect")
-    await consume(
-      object,
-      { bytes: request.data?.length ?? 0, continued: request.correlationValue !== undefined },
-      context,
-    );
   if (key.type !== "secret") throw new Refusal("InvalidField", "MAC needs a secret key; with key pairs use Sign");
   checkPolicy(parameters.cryptographicAlgorithm ?? algorithm, context);
   const start = () => startMac({ algorithm, key, parameters });
   const parts = resume<DigestStream>(request, object.id, context, start);
   feed(request, parts.state);
-  return { uniqueIdentifier: object.id, parts };
+  return { object, parts };
 }
 
 function feed(request: PartRequest & { readonly data?: Buffer }, stream: DigestStream): void {

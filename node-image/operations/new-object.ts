@@ -33,11 +33,15 @@ export async function storeNew(created: NewObject, context: Context): Promise<st
 /** A change of another object that belongs to the making of new ones: links, and names that it gives away to one of them. */
 export type AlsoChanged = Extract<Change, { kind: "change" }> & { readonly givesAway?: readonly Json[] };
 
-/** Stores objects, and changes others, all or nothing. The materials' bytes are zeroed, whatever happens. */
+/**
+ * Stores objects, and changes others, all or nothing; `before` is what must be done first, once nothing else can be refused. The
+ * materials' bytes are zeroed, whatever happens.
+ */
 export async function storeAll(
   created: readonly (NewObject & { readonly id: string })[],
   context: Context,
   also: readonly AlsoChanged[] = [],
+  before: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   try {
     await callerStanding(context);
@@ -57,7 +61,10 @@ export async function storeAll(
     const taken = names.filter(
       (name) => !also.some(({ givesAway }) => givesAway?.some((each) => isDeepStrictEqual(each, name))),
     );
-    const write = () => context.store.write([...changes, ...also.map(({ givesAway: _, ...change }) => change)]);
+    const write = async () => {
+      await before();
+      await context.store.write([...changes, ...also.map(({ givesAway: _, ...change }) => change)]);
+    };
     await withFreeNames(taken, { context, code: "InvalidField" }, write);
   } finally {
     for (const { material } of created) material.bytes.fill(0);

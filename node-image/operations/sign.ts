@@ -14,7 +14,7 @@ import { usage, validityIndicator } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume } from "./usage-limits.ts";
+import { consume, consumption } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP Sign (4.31). */
@@ -55,26 +55,21 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
     context,
   );
   const { id: uniqueIdentifier } = object;
-  await consume(
-    object,
-    { bytes: (request.data ?? request.digestedData)?.length ?? 0, continued: request.correlationValue !== undefined },
-    context,
-  );
   if (key.type !== "private")
     throw new Refusal("InvalidField", "Sign needs a private key; for codes of secret keys use MAC");
-  if (isDigested(request)) {
-    return { uniqueIdentifier, signatureData: signDigested(key, request.digestedData, parameters) };
-  }
+  const counted = async (signatureData: Buffer | undefined) => {
+    await consume(object, consumption(request), context);
+    return signatureData === undefined ? { uniqueIdentifier } : { uniqueIdentifier, signatureData };
+  };
+  if (isDigested(request)) return counted(signDigested(key, request.digestedData, parameters));
   const { generation } = context.cryptography;
   const inTurn = async (work: () => Buffer | Promise<Buffer>) =>
     isSlow(key) ? generation(async () => work()) : work();
-  if (isWhole(request)) {
-    return { uniqueIdentifier, signatureData: await inTurn(() => signData(key, request.data, parameters)) };
-  }
+  if (isWhole(request)) return counted(await inTurn(() => signData(key, request.data, parameters)));
   const parts = resume<SignStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
   feed(request, parts.state);
-  if (!parts.last) return { uniqueIdentifier, correlationValue: parts.keep() };
-  return { uniqueIdentifier, signatureData: await inTurn(() => parts.state.final()) };
+  if (parts.last) return counted(await inTurn(() => parts.state.final()));
+  return { ...(await counted(undefined)), correlationValue: parts.keep() };
 }
 
 /** Verifies a signature of data, whole or in parts, or of a digest. A wrong signature is no error. */

@@ -17,8 +17,17 @@ export interface KeeperParts {
   readonly log: (fields: Readonly<Record<string, string | number | boolean>>) => void;
 }
 
-/** Whether the units were had; `elsewhere`: other nodes hold them. */
-type Outcome = "taken" | "usedUp" | "elsewhere";
+/** Whether the units were had; `elsewhere`: other nodes hold them; `notStored`: the object is not durable yet. */
+type Outcome = "taken" | Kept;
+type Kept = "usedUp" | "elsewhere" | "notStored";
+
+/** What a client is told of units that were not had. */
+const told: Readonly<Record<Kept, string>> = {
+  usedUp: "The object's Usage Limits do not allow this any more: make a new key, or raise the limit while it is unused",
+  elsewhere:
+    "What is left of the object's Usage Limits is held by other nodes, which did not answer in time: try again, or use another node",
+  notStored: "The object has Usage Limits and is not stored yet: use it after this batch",
+};
 
 /** Uses of one object that share the next write. */
 interface Takes {
@@ -44,13 +53,7 @@ export class UsageKeeper {
   async take(id: string, units: number): Promise<void> {
     let outcome = await this.#try(id, units);
     if (outcome === "elsewhere") outcome = await this.#fromOthers(id, units);
-    if (outcome === "taken") return;
-    throw new Refusal(
-      "PermissionDenied",
-      outcome === "usedUp"
-        ? "The object's Usage Limits do not allow this any more: make a new key, or raise the limit while it is unused"
-        : "What is left of the object's Usage Limits is held by other nodes, which did not answer in time: try again, or use another node",
-    );
+    if (outcome !== "taken") throw new Refusal("PermissionDenied", told[outcome]);
   }
 
   /** Runs `decide` on the object as it is, alone among all that write this node's entry, and writes what it gives. */
@@ -124,7 +127,7 @@ export class UsageKeeper {
     const object = await this.#parts.store.object(id);
     const limits = object === undefined ? undefined : ledgers.usageLimitsOf(object);
     // An object that is not durable yet (a batch that may be undone) cannot be counted.
-    if (object === undefined) return units.map(() => "usedUp");
+    if (object === undefined) return units.map(() => "notStored");
     if (limits === undefined) return units.map(() => "taken");
     const own = this.#parts.store.holder;
     const ledger = new Map(ledgers.ledgerOf(object.attributes, limits.epoch));

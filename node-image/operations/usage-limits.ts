@@ -1,5 +1,6 @@
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { lastChange } from "../objects/attributes.ts";
+import { checkChangeable, lastChange } from "../objects/attributes.ts";
+import { usage } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import {
@@ -18,6 +19,7 @@ import { checkUse } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
 import type { IdentifiedRequest, IdentifiedResponse } from "./lifecycle.ts";
+import type { PartRequest } from "./streams.ts";
 
 /** What one operation takes from a key's Usage Limits (KMIP 1.4, 3.21): the object once, and so many bytes. */
 export interface Consumption {
@@ -26,9 +28,18 @@ export interface Consumption {
   readonly continued?: boolean;
 }
 
+/** What a request takes that brings its data whole or in parts. */
+export function consumption(
+  request: PartRequest & { readonly data?: Buffer; readonly digestedData?: Buffer },
+): Consumption {
+  const bytes = (request.data ?? request.digestedData)?.length ?? 0;
+  return { bytes, continued: request.correlationValue !== undefined };
+}
+
 /**
- * Takes from the Usage Limits of a key before it protects data, durably; rejects with Refusal when nothing is left. Objects
- * without limits are not counted.
+ * Takes from the Usage Limits of a key before anything that it protected is given out, durably; rejects with Refusal when
+ * nothing is left. It is the last that can be refused, so that what is refused takes nothing. Objects without limits are not
+ * counted.
  */
 export async function consume(object: ManagedObject, taken: Consumption, context: Context): Promise<void> {
   const limits = usageLimitsOf(object);
@@ -40,8 +51,16 @@ export async function consume(object: ManagedObject, taken: Consumption, context
 /** Usage Limits Unit (KMIP 1.4, 9.1.3.2.31). */
 const usageUnit = { byte: 1, object: 2 } as const;
 
-/** Bits of the usage mask that protect data: Sign, Encrypt, Wrap Key, MAC Generate, Content Commitment, Certificate Sign, CRL Sign. */
-const protecting = 0x1 | 0x4 | 0x10 | 0x80 | 0x400 | 0x2000 | 0x4000;
+/** Bits of the usage mask that protect data. */
+const protecting =
+  usage.sign |
+  usage.encrypt |
+  usage.wrapKey |
+  usage.macGenerate |
+  usage.contentCommitment |
+  usage.certificateSign |
+  usage.crlSign |
+  usage.generateCryptogram;
 
 /** KMIP Get Usage Allocation (4.18). */
 export interface UsageAllocationRequest extends IdentifiedRequest {
@@ -80,6 +99,7 @@ export async function changeUsageLimits(
   asked: AttributeInstance,
   context: Context,
 ): Promise<ChangeAttributeResponse> {
+  if (change !== "delete") checkChangeable(object, asked.name, context.now(), context.version);
   const limits = usageLimitsOf(object);
   if (change === "add" && limits !== undefined) {
     throw new Refusal("IllegalOperation", 'Attribute "Usage Limits" exists already: use Modify Attribute');

@@ -8,6 +8,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import { type UsableKey, wrappingKeyFor } from "./checked-key.ts";
 import type { Context } from "./context.ts";
+import { consume } from "./usage-limits.ts";
 
 /** KMIP Key Wrapping Specification (1.4, 2.1.6). */
 export interface WrappingSpecification {
@@ -40,6 +41,7 @@ export async function wrapMaterial(
   try {
     const { encryptionKey, key, parameters } = await wrappingKey(specification, "wrap", context);
     const wrapped = run(clear, { key, parameters, direction: "encrypt" }, context);
+    await consume(key.object, { bytes: clear.length }, context);
     const wrapping: KeyWrapping = {
       wrappingMethod: specification.wrappingMethod,
       encryptionKey,
