@@ -17,16 +17,18 @@ const wire = structure({
 
 /** One instance of an attribute, KMIP 1.x (2.1.1). */
 export const attribute: Shape<AttributeInstance> = {
-  read: (item, reading) => {
-    const { name, index, value } = wire.read(item, reading);
-    if (value === undefined) throw new Refusal("InvalidField", "An Attribute has no Attribute Value");
-    return { name, ...(index === undefined ? {} : { index }), value: shapeOf(name)?.read(value, reading) ?? null };
-  },
+  read: (item, reading) => readIndexed(item, reading, readValue),
   write: (tagNumber, { name, index, value }, version) => {
     const item = (shapeOf(name) ?? text).write(tag.AttributeValue, value as never, version);
     return wire.write(tagNumber, { name, ...(index === undefined ? {} : { index }), value: item }, version);
   },
 };
+
+function readIndexed(item: Item, reading: Reading, readOne: typeof readValue): AttributeInstance {
+  const { name, index, value } = wire.read(item, reading);
+  if (value === undefined) throw new Refusal("InvalidField", "An Attribute has no Attribute Value");
+  return { name, ...(index === undefined ? {} : { index }), value: readOne(name, value, reading) };
+}
 
 const tagOfName: ReadonlyMap<string, number> = new Map(
   attributeNames.map((name) => [name, tag[name.replace(/[^A-Za-z0-9]/g, "") as keyof typeof tag]]),
@@ -41,19 +43,24 @@ const vendorAttribute = structure({
 });
 
 /** One attribute as 2.x has it: an item by its own tag, or a Vendor Attribute. */
-function readTagged(item: Item, reading: Reading): AttributeInstance {
+function readTagged(item: Item, reading: Reading, readOne: typeof readValue): AttributeInstance {
   if (item.tag === tag.Attribute) {
     const { vendor, name: own, value } = vendorAttribute.read(item, reading);
     const name = vendorAttributeName(vendor, own);
-    return { name, value: readValue(name, value, reading) };
+    return { name, value: readOne(name, value, reading) };
   }
   const name = nameOfTag.get(item.tag);
   if (name === undefined) throw unknownAttribute(tagName(item.tag));
-  return { name, value: readValue(name, item, reading) };
+  return { name, value: readOne(name, item, reading) };
 }
 
 function readValue(name: string, item: Item, reading: Reading): Json {
   return shapeOf(name)?.read(item, reading) ?? null;
+}
+
+/** A value as Locate has it. */
+function readSearched(name: string, item: Item, reading: Reading): Json {
+  return readValue(name, item, { ...reading, searched: true });
 }
 
 function unknownAttribute(name: string): Refusal {
@@ -73,12 +80,27 @@ function writeTagged({ name, value }: AttributeInstance, version: number): Item 
 
 /** Attributes of KMIP 2.x (2.1, 6.1 "Attributes"): instances stand side by side and have no index. */
 export const attributes: Shape<readonly AttributeInstance[]> = {
-  read: (item, reading) => expect(item, itemType.structure).value.map((child) => readTagged(child, reading)),
+  read: (item, reading) => readAll(item, reading, readValue),
   write: (tagNumber, instances, version) => ({
     tag: tagNumber,
     type: itemType.structure,
     value: instances.flatMap((instance) => sayable(() => writeTagged(instance, version))),
   }),
+};
+
+function readAll(item: Item, reading: Reading, readOne: typeof readValue): AttributeInstance[] {
+  return expect(item, itemType.structure).value.map((child) => readTagged(child, reading, readOne));
+}
+
+/** What Locate searches by: values may be parts of structures (4.9). */
+export const searchedAttribute: Shape<AttributeInstance> = {
+  ...attribute,
+  read: (item, reading) => readIndexed(item, reading, readSearched),
+};
+/** The same in 2.x. */
+export const searchedAttributes: Shape<readonly AttributeInstance[]> = {
+  ...attributes,
+  read: (item, reading) => readAll(item, reading, readSearched),
 };
 
 /** New Attribute, Current Attribute: a structure that holds one. */

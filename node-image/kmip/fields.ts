@@ -149,6 +149,7 @@ function readStructure(item: Item, { version, read, filled }: Plan, reading: Rea
     } else if (key in result) throw givenTwice(child.tag, item.tag);
     else result[key] = value;
   }
+  if (reading.searched === true) return result;
   for (const row of filled) if (!(row.key in result)) fill(result, row, item.tag, reading);
   return result;
 }

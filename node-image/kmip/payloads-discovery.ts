@@ -1,4 +1,4 @@
-import { attribute, attributes } from "./attributes.ts";
+import { searchedAttribute, searchedAttributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { byVersion, group, list, one, optional, structure } from "./fields.ts";
 import { defaultsInformation } from "./payloads-policy.ts";
@@ -13,7 +13,10 @@ export const locate = {
     offsetItems: optional(tag.OffsetItems, natural, 13),
     storageStatusMask: optional(tag.StorageStatusMask, integer),
     objectGroupMember: optional(tag.ObjectGroupMember, enumeration(known.objectGroupMember), 11),
-    attributes: byVersion(list(tag.Attribute, attribute, 10, 20), group(tag.Attributes, attributes, 20)),
+    attributes: byVersion(
+      list(tag.Attribute, searchedAttribute, 10, 20),
+      group(tag.Attributes, searchedAttributes, 20),
+    ),
   }),
   response: structure({
     locatedItems: optional(tag.LocatedItems, natural, 13),

@@ -10,6 +10,8 @@ export interface Reading {
   readonly version: number;
   /** Identifiers that earlier items of the batch gave; used where a payload names none ("ID Placeholder"). */
   readonly placeholders: Placeholders;
+  /** The value is searched by: members of structures may be left out, and a date may be the largest one (4.9). */
+  readonly searched?: boolean;
 }
 
 /** What the batch has named so far. */
@@ -71,15 +73,19 @@ export const hexBytes: Shape<string> = {
   write: (tag, value) => ({ tag, type: itemType.byteString, value: Buffer.from(value, "hex") }),
 };
 
-/** Seconds since 1970; the range is that of a JavaScript Date. */
+/** Seconds since 1970; the range is that of a JavaScript Date. In a search the largest date is infinite: it is that of no object. */
 export const dateTime: Shape<number> = {
-  read: (item) => {
-    const seconds = Number(expect(item, itemType.dateTime).value);
+  read: (item, { searched }) => {
+    const { value } = expect(item, itemType.dateTime);
+    if (searched === true && value === largestDate) return Number.POSITIVE_INFINITY;
+    const seconds = Number(value);
     if (Math.abs(seconds) > 8.64e12) throw new Refusal("InvalidField", `${tagName(item.tag)} is out of range`);
     return seconds;
   },
   write: (tag, value) => ({ tag, type: itemType.dateTime, value: BigInt(value) }),
 };
+
+const largestDate = 2n ** 63n - 1n;
 
 /** Milliseconds since 1970, told with microseconds; versions before 2.0 have no such date. */
 export const dateTimeExtended: Shape<number> = {

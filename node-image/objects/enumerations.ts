@@ -204,8 +204,8 @@ export const objectGroupMember = { fresh: 1, default: 2 } as const;
 /** KMIP 1.4, 9.1.3.2.37. */
 export const rngAlgorithm = { drbg: 3 } as const;
 
-/** KMIP 1.4, 9.1.3.3.2. */
-export const storageStatus = { onLine: 1, archival: 2 } as const;
+/** KMIP 1.4, 9.1.3.3.2; `destroyed` since 2.0. */
+export const storageStatus = { onLine: 1, archival: 2, destroyed: 4 } as const;
 
 /** KMIP 2.1, 12.2: keys are opened in the key server's memory, sealed by a master key that its HSM wraps. */
 export const protectionStorage = { software: 1 } as const;

@@ -38,7 +38,8 @@ export function grantedStatements({ attributes }: { readonly attributes: Readonl
   return rows.map((name) => name.slice(".grant ".length)).sort();
 }
 
-function holds(instance: Json, wanted: Json): boolean {
+/** Whether the instance is the one that is wanted: the whole value, or for structures the given members. */
+export function holds(instance: Json, wanted: Json): boolean {
   const structures = [instance, wanted].every(
     (value) => value !== null && typeof value === "object" && !Array.isArray(value),
   );

@@ -53,6 +53,9 @@ export interface ObjectFilter {
   readonly attributes?: Readonly<Record<string, Json>>;
 }
 
+/** Objects that one search looks through, the newest. */
+export const locateMax = 100_000;
+
 /** Durable objects. Rejects with StoreError; nothing of a failed call stays. */
 export interface Store {
   /**
@@ -64,7 +67,7 @@ export interface Store {
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void;
   object(id: string): Promise<ManagedObject | undefined>;
   objects(ids: readonly string[]): Promise<readonly ManagedObject[]>;
-  /** Identifiers, newest first. */
+  /** Identifiers, newest first. More than `locateMax` say that there may be others, which are left out. */
   locate(filter: ObjectFilter): Promise<readonly string[]>;
   /** All or nothing; resolves when durable here and as `durability` asks. The changes are the store's from now on: nobody writes to them. */
   write(changes: readonly Change[]): Promise<void>;

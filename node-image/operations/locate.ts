@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { attributeRule } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
+import { holds } from "../objects/merge.ts";
 import { unsuffixed } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
-import { fact, type Json, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
+import { fact, type Json, locateMax, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { type Claimed, goesBy } from "./names.ts";
 import { locateRecords, recordKind } from "./records.ts";
@@ -19,35 +19,53 @@ export interface LocateRequest {
   readonly attributes: readonly AttributeInstance[];
 }
 
-/** Identifiers of the caller's objects, newest first; `locatedItems` counts all that match. */
+/** Identifiers of the caller's objects, newest first; `locatedItems` counts all that match, unless there may be more than were looked at. */
 export interface LocateResponse {
-  readonly locatedItems: number;
+  readonly locatedItems?: number;
   readonly uniqueIdentifiers: readonly string[];
 }
 
 /** Identifiers of one answer, well below the message limit: the caller pages on with Offset Items. */
 const itemsMax = 10_000;
-/** Objects that one request may look through one by one. */
-const candidatesMax = 100_000;
 const pageSize = 500;
 
-/** Attributes that follow from others, or that are asked for as a range: they are compared here, not in the store. */
-const comparedHere = new Set(["Unique Identifier", "Short Unique Identifier", "Object Type", "State", "Digest"]);
+/** Attributes that follow from others, or that are compared by size or bits: that is done here, not in the store. */
+const comparedHere = new Set([
+  "Unique Identifier",
+  "Short Unique Identifier",
+  "Object Type",
+  "State",
+  "Digest",
+  "Usage Limits",
+  "Cryptographic Usage Mask",
+]);
 
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
   checkKnown(request, context);
   const kind = request.attributes.find(({ name }) => name === recordKind);
   if (kind !== undefined) return locateRecords(kind.value, context);
-  const scope = await searchScope(context);
-  const search = split(request, scope);
+  const search = split(request, await searchScope(context), context.version);
   if (search.filter.attributes !== undefined && Object.hasOwn(search.filter.attributes, "Fresh"))
     await context.served.recorded();
   const candidates = await candidatesOf(search, context);
-  const found = await matching(candidates, search, context);
   const from = request.offsetItems ?? 0;
-  const count = Math.min(request.maximumItems ?? itemsMax, itemsMax);
-  return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, from + count) };
+  const end = from + Math.min(request.maximumItems ?? itemsMax, itemsMax);
+  if (candidates.length > locateMax) {
+    const found = await matching(candidates, search, context, search.most ?? end);
+    if (found.length < (search.most ?? end)) throw tooMany();
+    return { uniqueIdentifiers: found.slice(from, end) };
+  }
+  const found = await matching(candidates, search, context, search.most);
+  return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, end) };
+}
+
+function tooMany(): Refusal {
+  return new Refusal(
+    "ResponseTooLarge",
+    `More than ${locateMax} objects may match: search by more attributes, for example by Name or Object Group`,
+    "ServerLimitExceeded",
+  );
 }
 
 /** What the store offers; a name may be one that an object goes by because another holds what it claims. */
@@ -70,8 +88,10 @@ function checkKnown(request: LocateRequest, context: Context): void {
 
 /** What the store compares, and what is compared here. */
 interface Search {
-  /** Names that are asked for in full. */
+  /** Names that are asked for, or parts of them. */
   readonly names: readonly Json[];
+  /** How many objects are wanted, where not all that match are. */
+  readonly most?: number;
   readonly storageStatusMask: number;
   readonly scope: Scope;
   readonly filter: ObjectFilter;
@@ -79,39 +99,65 @@ interface Search {
 }
 
 /** Parts what the store can compare by itself from the rest. */
-function split(request: LocateRequest, scope: Scope): Search {
+function split(request: LocateRequest, scope: Scope, version: number): Search {
   const simple: Record<string, Json> = Object.create(null);
   const rest: AttributeInstance[] = [];
   let type: number | undefined;
   for (const attribute of request.attributes) {
     const { name, value } = attribute;
     if (name === "Object Type" && typeof value === "number" && type === undefined) type = value;
-    else if (comparedHere.has(name) || name.endsWith(" Date") || Object.hasOwn(simple, name)) rest.push(attribute);
-    else if (name === "Cryptographic Usage Mask") rest.push(attribute);
+    else if (isComparedHere(attribute) || Object.hasOwn(simple, name)) rest.push(attribute);
     else simple[name] = value;
   }
   if (request.objectGroupMember === objectGroupMember.fresh) simple.Fresh = true;
   const attributes = Object.keys(simple).length === 0 ? {} : { attributes: simple };
   const objectType = type === undefined ? {} : { objectType: type };
+  const storageStatusMask = storageSearched(request, version);
   // What was destroyed is history: it is found only by those who ask for it.
-  const history = request.attributes.some(({ name }) => name === "State" || name === "Destroy Date");
-  const withoutFacts = history ? {} : { withoutFacts: fact.destroyed };
-  const storageStatusMask = request.storageStatusMask ?? storageStatus.onLine;
-  const names = request.attributes.flatMap(({ name, value }) => (name === "Name" && isWhole(value) ? [value] : []));
+  const history = asks(request, "State") || asks(request, "Destroy Date");
+  const withDestroyed = history || (storageStatusMask & storageStatus.destroyed) !== 0;
+  const withoutFacts = withDestroyed ? {} : { withoutFacts: fact.destroyed };
   return {
     scope,
-    names,
+    names: request.attributes.flatMap(({ name, value }) => (name === "Name" ? [value] : [])),
+    ...(asksForDefault(request) ? { most: 1 } : {}),
     storageStatusMask,
     filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes },
     rest,
   };
 }
 
-async function matching(candidates: readonly string[], search: Search, context: Context): Promise<string[]> {
+/** A type of name alone is found by no index: it would be looked for among the names of all owners. */
+function isComparedHere({ name, value }: AttributeInstance): boolean {
+  const isTypeOfName = name === "Name" && !Object.hasOwn(value as object, "nameValue");
+  return comparedHere.has(name) || name.endsWith(" Date") || isTypeOfName;
+}
+
+/** 1.x has no word for destroyed storage: its bit is some other server's extension. */
+function storageSearched({ storageStatusMask: asked = storageStatus.onLine }: LocateRequest, version: number): number {
+  return version < 20 ? asked & (storageStatus.onLine | storageStatus.archival) : asked;
+}
+
+/** The server's policy: the default of a group is its newest member. */
+function asksForDefault(request: LocateRequest): boolean {
+  return request.objectGroupMember === objectGroupMember.default && asks(request, "Object Group");
+}
+
+function asks(request: LocateRequest, wanted: string): boolean {
+  return request.attributes.some(({ name }) => name === wanted);
+}
+
+/** The candidates for which all of the search holds; no more than `enough`. */
+async function matching(
+  candidates: readonly string[],
+  search: Search,
+  context: Context,
+  enough = Number.POSITIVE_INFINITY,
+): Promise<string[]> {
   const { rest } = search;
   const found: string[] = [];
   const wanted = Map.groupBy(rest, ({ name }) => name);
-  for (let at = 0; at < Math.min(candidates.length, candidatesMax); at += pageSize) {
+  for (let at = 0; at < Math.min(candidates.length, locateMax) && found.length < enough; at += pageSize) {
     const objects = await context.store.objects(candidates.slice(at, at + pageSize));
     const claimed = candidates.length <= pageSize ? claimedIn(objects, search) : undefined;
     const byId = new Map(objects.map((object) => [object.id, object]));
@@ -123,7 +169,7 @@ async function matching(candidates: readonly string[], search: Search, context: 
       if (all && (await goesBy(object, search.names, context, claimed))) found.push(id);
     }
   }
-  return found;
+  return found.slice(0, enough);
 }
 
 /** Where a name alone was searched for among one owner's objects, whoever claims it has been found. */
@@ -135,41 +181,45 @@ function claimedIn(objects: readonly ManagedObject[], { filter, names }: Search)
   return { name, owner, objects: objects.filter((object) => object.owner === owner) };
 }
 
-function isWhole(name: Json): boolean {
-  return typeof name === "object" && name !== null && "nameValue" in name && "nameType" in name;
-}
-
 /** Whether the object is where the caller may and does search. */
 function isSearched(object: ManagedObject, { scope, filter, storageStatusMask }: Search): boolean {
   const where = object.attributes.has("Archive Date") ? storageStatus.archival : storageStatus.onLine;
+  const asDestroyed = (object.facts & fact.destroyed) !== 0 ? storageStatus.destroyed : 0;
   const excluded = (object.facts & (filter.withoutFacts ?? 0)) !== 0;
-  return scope.includes(object) && (where & storageStatusMask) !== 0 && !excluded;
+  return scope.includes(object) && ((where | asDestroyed) & storageStatusMask) !== 0 && !excluded;
 }
 
-/** One date must be equal, two dates are a range; any other value must be among the instances (4.9). */
+/** One date must be equal, two dates are a range, of limits as much must be left; any other value must be among the instances (4.9). */
 function matches(name: string, wanted: readonly AttributeInstance[], instances: Instances): boolean {
   const values = wanted.map(({ value }) => value);
   if (name.endsWith(" Date")) return inRange(instances[0], values);
   if (name === "Cryptographic Usage Mask") return values.every((value) => hasBits(instances[0], value));
-  return values.every((value) => instances.some((instance) => includes(instance, value)));
+  if (name === "Usage Limits") return values.every((value) => allows(instances[0], value));
+  return values.every((value) => instances.some((instance) => holds(instance, value)));
 }
 
 function inRange(date: Json | undefined, wanted: readonly Json[]): boolean {
-  if (typeof date !== "number") return false;
   const numbers = wanted.filter((value) => typeof value === "number");
   if (numbers.length > 2) throw new Refusal("InvalidField", "A date is searched by one value, or by two as a range");
-  return date >= Math.min(...numbers) && date <= Math.max(...numbers);
+  // A date that an object does not have is the largest one.
+  const own = typeof date === "number" ? date : Number.POSITIVE_INFINITY;
+  return own >= Math.min(...numbers) && own <= Math.max(...numbers);
+}
+
+type Limits = Readonly<Record<"usageLimitsTotal" | "usageLimitsCount" | "usageLimitsUnit", number>>;
+
+function allows(limits: Json | undefined, wanted: Json): boolean {
+  if (limits === undefined) return false;
+  const own = limits as Limits;
+  const {
+    usageLimitsTotal = 0,
+    usageLimitsCount = 0,
+    usageLimitsUnit = own.usageLimitsUnit,
+  } = wanted as Partial<Limits>;
+  const enough = own.usageLimitsTotal >= usageLimitsTotal && own.usageLimitsCount >= usageLimitsCount;
+  return enough && own.usageLimitsUnit === usageLimitsUnit;
 }
 
 function hasBits(mask: Json | undefined, wanted: Json): boolean {
   return typeof mask === "number" && typeof wanted === "number" && (mask & wanted) === wanted;
-}
-
-/** Whole value, or for structures the given members. */
-function includes(instance: Json, wanted: Json): boolean {
-  if (instance === null || typeof instance !== "object" || typeof wanted !== "object" || wanted === null) {
-    return instance === wanted;
-  }
-  const members = instance as { readonly [key: string]: Json };
-  return Object.entries(wanted).every(([key, value]) => isDeepStrictEqual(members[key], value));
 }

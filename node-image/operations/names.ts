@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { holds } from "../objects/merge.ts";
 import { holderOf, suffixed } from "../objects/names.ts";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
 import { fact, type Json, type ManagedObject } from "../objects/types.ts";
@@ -57,7 +58,7 @@ export interface Claimed {
   readonly objects: readonly ManagedObject[];
 }
 
-/** Whether the object goes by all of the names. */
+/** Whether the object goes by all of the names, or parts of names. */
 export async function goesBy(
   object: ManagedObject,
   names: readonly Json[],
@@ -71,7 +72,7 @@ export async function goesBy(
     if (known && holderOf(claimed.name, claimed.objects)?.id === object.id) return true;
   }
   const shown = await effectiveNames(object, context);
-  return names.every((name) => shown.some((each) => isDeepStrictEqual(each, name)));
+  return names.every((name) => shown.some((each) => holds(each, name)));
 }
 
 async function claimants(name: Json, owner: string, context: Context): Promise<readonly ManagedObject[]> {

@@ -1,13 +1,11 @@
 import type { Keyring } from "../keys/types.ts";
 import { satisfies } from "../objects/merge.ts";
-import type { Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
+import { type Json, locateMax, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import type { State } from "./law.ts";
 import { isUuid } from "./operation.ts";
 import { checkMaterial, type Row, stateOf } from "./row.ts";
 
-/** Most identifiers that one search returns; beyond it the search must be narrower. */
-export const locateMax = 100_000;
 /** Most objects that one call returns. */
 export const objectsMax = 10_000;
 const pageSize = 1_000;
@@ -55,8 +53,8 @@ function checked(keyring: Keyring, row: StoredRow): ManagedObject | undefined | 
 }
 
 /**
- * Identifiers of the objects for which all of the filter holds, newest first. What was found by an attribute is compared
- * once more with what is authenticated: the columns searched by are not.
+ * Identifiers of the objects for which all of the filter holds, newest first; see `Store.locate`. What was found by an
+ * attribute is compared once more with what is authenticated: the columns searched by are not.
  */
 export async function locateObjects(
   query: Query,
@@ -85,10 +83,12 @@ export async function locateObjects(
      order by o.created_hlc desc, o.created_origin desc, o.id limit ${locateMax + 1}`,
     values,
   );
-  if (rows.length > locateMax)
-    throw new StoreError("tooMany", `more than ${locateMax} objects match; narrow the search`);
   const ids = rows.map((row) => row.id as string);
-  return filter.attributes === undefined ? ids : confirmed(ids, filter, objects);
+  if (filter.attributes === undefined) return ids;
+  const found = await confirmed(ids, filter, objects);
+  if (ids.length > locateMax && found.length <= locateMax)
+    throw new StoreError("tooMany", `more than ${locateMax} objects match, some of them not truly; narrow the search`);
+  return found;
 }
 
 /** Those of the identifiers whose objects satisfy the filter, by what is authenticated. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { locateMax, type ManagedObject } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import { GrantReader } from "./grant-reader.ts";
 import { NameReader } from "./name-reader.ts";
+import { locateObjects } from "./read.ts";
 
 /** A table of names whose queries can be held. */
 function someNames() {
@@ -112,4 +114,34 @@ test("nothing is remembered where this process is not the one that writes", asyn
   await find();
   await find();
   assert.equal(state.made, 2);
+});
+
+/** A search that finds one object more than it looks through; `damaged` of them are not what the index says. */
+function crowded(damaged: number) {
+  const ids = Array.from({ length: locateMax + 1 }, (_, at) => String(at));
+  const object = (id: string): ManagedObject => ({
+    id,
+    owner: "a",
+    objectType: 2,
+    facts: 0,
+    attributes: new Map([["x-a", [Number(id) < damaged ? "other" : "wanted"]]]),
+    sealed: undefined,
+  });
+  const query = async () => ids.map((id) => ({ id }));
+  const search = (attributes?: Readonly<Record<string, string>>) =>
+    locateObjects(query, { owner: "a", ...(attributes === undefined ? {} : { attributes }) }, async (some) =>
+      some.map(object),
+    );
+  return { ids, search };
+}
+
+test("what finds more than is searched gives one more than that, so that who asks knows", async () => {
+  const { ids, search } = crowded(0);
+  assert.deepEqual(await search(), ids);
+  assert.deepEqual(await search({ "x-a": "wanted" }), ids);
+});
+
+test("where that cannot be told any more, since some were found by what is not authenticated, it is refused", async () => {
+  const { search } = crowded(1);
+  await assert.rejects(search({ "x-a": "wanted" }), { name: "StoreError", code: "tooMany" });
 });
