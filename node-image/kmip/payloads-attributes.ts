@@ -78,6 +78,6 @@ export const adjustAttributeRequest: Pick<Shape<AdjustAttributeRequest>, "read">
     if (by === undefined) return rest;
     if (typeof by.value !== "number" && typeof by.value !== "bigint")
       throw new Refusal("InvalidField", "Adjustment Value is not a number", "InvalidDataType");
-    return { ...rest, by: Number(by.value) };
+    return { ...rest, by: BigInt(by.value) };
   },
 };

@@ -7,7 +7,8 @@ import {
   type Instances,
   lastChange,
 } from "../objects/attributes.ts";
-import { factOf, reached, seconds } from "../objects/lifecycle.ts";
+import { state } from "../objects/enumerations.ts";
+import { factOf, reached, stateOf } from "../objects/lifecycle.ts";
 import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
@@ -46,12 +47,18 @@ export interface ChangeAttributeResponse {
 export function addAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier: id, attribute } = request;
   if (isAccessChange(id, attribute.name)) return changeAccess({ how: "add", uniqueIdentifier: id, attribute }, context);
-  return change(id, context, async (object) => {
-    if (attribute.name === usageLimits) return changeUsageLimits("add", object, attribute, context);
-    const instances = afterAdding(object, attribute, context.now(), context.version);
-    await write(object, attribute, instances, context);
-    return { uniqueIdentifier: id, attribute: at(attribute.name, instances.length - 1, attribute.value) };
-  });
+  return change(id, context, (object) => add(object, attribute, context));
+}
+
+async function add(
+  object: ManagedObject,
+  attribute: AttributeInstance,
+  context: Context,
+): Promise<ChangeAttributeResponse> {
+  if (attribute.name === usageLimits) return changeUsageLimits("add", object, attribute, context);
+  const instances = afterAdding(object, attribute, context.now(), context.version);
+  await write(object, attribute, instances, context);
+  return { uniqueIdentifier: object.id, attribute: at(attribute.name, instances.length - 1, attribute.value) };
 }
 
 /** Replaces one instance. */
@@ -59,12 +66,32 @@ export function modifyAttribute(request: ChangeAttributeRequest, context: Contex
   const { uniqueIdentifier: id, attribute } = request;
   if (isAccessChange(id, attribute.name))
     return changeAccess({ how: "modify", uniqueIdentifier: id, attribute }, context);
-  return change(id, context, async (object) => {
-    if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
-    const index = instanceMeant(object, request, context.version);
-    const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
-    await write(object, attribute, instances, context);
-    return { uniqueIdentifier: id, attribute: at(attribute.name, index, attribute.value) };
+  return change(id, context, (object) => modify(object, request, context));
+}
+
+async function modify(
+  object: ManagedObject,
+  request: Omit<ChangeAttributeRequest, "uniqueIdentifier">,
+  context: Context,
+): Promise<ChangeAttributeResponse> {
+  const { attribute } = request;
+  if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
+  const index = instanceMeant(object, request, context.version);
+  const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
+  await write(object, attribute, instances, context);
+  return { uniqueIdentifier: object.id, attribute: at(attribute.name, index, attribute.value) };
+}
+
+/** Gives an attribute that has one value at most the one that follows from the object as it is, alone among its changes. */
+export function setOnly(
+  id: string,
+  context: Context,
+  decide: (object: ManagedObject) => AttributeInstance,
+): Promise<ChangeAttributeResponse> {
+  return change(id, context, (object) => {
+    const attribute = decide(object);
+    const present = (object.attributes.get(attribute.name) ?? []).some((value) => value !== null);
+    return present ? modify(object, { attribute }, context) : add(object, attribute, context);
   });
 }
 
@@ -91,7 +118,11 @@ export function deleteAttribute(request: DeleteAttributeRequest, context: Contex
 }
 
 /** 1.x names an instance by its index, 2.x by its value, or not at all when there is one only. */
-function instanceMeant(object: ManagedObject, request: ChangeAttributeRequest, version: number): number {
+function instanceMeant(
+  object: ManagedObject,
+  request: Omit<ChangeAttributeRequest, "uniqueIdentifier">,
+  version: number,
+): number {
   const { attribute, current } = request;
   const { name, index } = attribute;
   if (version < 20) return index ?? 0;
@@ -132,18 +163,19 @@ async function write(
   const names = name === "Name" ? [value] : [];
   const claims = claimRows(names, now.getTime());
   const attributes = { [name]: instances, ...claims, ...follows(object, name, value), ...lastChange(now) };
-  const facts = factsOfDate(name, instances, now);
+  const facts = factsOfDate(object, name, instances, now);
   const store = () => context.store.write([{ kind: "change", id: object.id, facts, attributes }]);
   await withFreeNames(names, { owner: object.owner, context, code: "IllegalOperation", except: object.id }, store);
 }
 
-/** A date that is set to the past acts at once and for good (3.22), also if another node sets another date meanwhile. */
-function factsOfDate(name: string, instances: Json[], now: Date): number {
+/**
+ * A date that is set to the past acts at once and for good (3.22), also if another node sets another date meanwhile; but what
+ * is not active yet is not deactivated: there is no such transition.
+ */
+function factsOfDate(object: ManagedObject, name: string, instances: Json[], now: Date): number {
   if (!reached({ attributes: new Map([[name, instances]]) }, name, now)) return 0;
   if (name === "Activation Date") return factOf.activate;
-  return name === "Deactivation Date" && typeof instances[0] === "number" && instances[0] <= seconds(now)
-    ? factOf.deactivate
-    : 0;
+  return name === "Deactivation Date" && stateOf(object, now) === state.active ? factOf.deactivate : 0;
 }
 
 /** Always Sensitive and Never Extractable forget their virtue with the first change (3.54, 3.56). */
