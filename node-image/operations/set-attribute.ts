@@ -64,8 +64,12 @@ const ownRanges: Readonly<Record<number, Range>> = {
   11: signed(64n),
 };
 
+/** Words that are kept as numbers and that clients may change: counted on, they would mean nothing. */
+const enumerations: ReadonlySet<string> = new Set(["Protection Level"]);
+
 /** Of the other numbers only dates and masks have a sign; of the rest none below 0 could be told. */
-function rangeOf(name: string): Range {
+function rangeOf(name: string): Range | undefined {
+  if (enumerations.has(name)) return undefined;
   const most = name.endsWith(" Date") ? 8_640_000_000_000n : 0x7fff_ffffn;
   return / (Date|Mask)$/.test(name) ? [-most, most] : [0n, most];
 }
