@@ -1,10 +1,10 @@
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
-import { stagedStore } from "../operations/staged-store.ts";
 import { withTicket } from "../operations/ticket.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { type ActivityLog, activityOf, loggable } from "./activity.ts";
-import { type ItemResult, pendingAnswer, resultStatus, zero } from "./item-result.ts";
+import { type Deferral, defer } from "./batch-deferral.ts";
+import { type ItemResult, resultStatus, zero } from "./item-result.ts";
 import { type RequestHeader, requestItem } from "./messages.ts";
 import { ticketIn } from "./payloads-access.ts";
 import { withoutStorageMasks } from "./protection-storage.ts";
@@ -26,6 +26,8 @@ export interface ItemParts {
   readonly context: Context;
   readonly metrics: OperationMetrics | undefined;
   readonly activity: ActivityLog | undefined;
+  /** Present if the client can wait for results. */
+  readonly deferral?: Deferral | undefined;
 }
 
 /** Does one item; never rejects. */
@@ -86,7 +88,16 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   const plainly = { ...context, operation: route.name };
   const ticket = header.authentication === undefined ? undefined : ticketIn(header.authentication, reading);
   const own = ticket === undefined ? plainly : await withTicket(ticket, plainly);
-  if (isDeferred(route, header)) return defer({ item, placeholders, route }, parts);
+  if (parts.deferral !== undefined && isDeferred(route, header)) {
+    return defer(route.operation, { item, placeholders, header, context, deferral: parts.deferral }, (own, store) =>
+      runItem(own.item, own.placeholders, {
+        ...parts,
+        header: own.header,
+        deferral: undefined,
+        context: { ...context, store },
+      }),
+    );
+  }
   const plain = context.version < 20 ? withTemplates(payload, own) : withoutStorageMasks(payload, reading);
   return route.run(plain instanceof Promise ? await plain : plain, own, reading);
 }
@@ -99,41 +110,6 @@ function isDeferred({ slow, name }: Route, { asynchronous }: RequestHeader): boo
 
 /** What deals with pending operations is never one itself. */
 const manages: ReadonlySet<string> = new Set(["Poll", "Cancel", "Process", "Query Asynchronous Requests"]);
-
-interface Deferred {
-  readonly item: Item;
-  readonly placeholders: Placeholders;
-  readonly route: Route;
-}
-
-/** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
-function defer({ item, placeholders, route }: Deferred, parts: ItemParts): Answer {
-  const { context } = parts;
-  const correlation = context.pending.start(
-    context.caller.identity,
-    async (proceed) => {
-      const stage = stagedStore(context.store);
-      const header = { ...parts.header, asynchronous: "prohibited" } as const;
-      const result = await runItem(item, placeholders, {
-        ...parts,
-        header,
-        context: { ...context, store: stage.store },
-      });
-      if (result.answer === undefined || !proceed()) return result;
-      try {
-        await stage.commit();
-        return result;
-      } catch (error) {
-        zero(result.answer);
-        const { operation, response } = result;
-        const lost = failed(error, { log: context.log, version: context.version });
-        return { operation, response: { ...response, payload: undefined, ...lost }, answer: undefined };
-      }
-    },
-    route.operation,
-  );
-  return pendingAnswer({ operation: route.operation, status: resultStatus.pending, correlation });
-}
 
 /** Operation and identifier of an item, also of one that is otherwise unreadable: clients match answers by them. */
 function nameOf(item: Item): { operation: number | undefined; id: { id?: Buffer } } {

@@ -161,26 +161,134 @@ test("a Template's attributes are taken where a request names it, its own attrib
   assert.deepEqual(values, ["sales", 256]);
 });
 
-test("a key pair that takes its time is pending for a client of 1.x that can wait, and is made", async () => {
-  const { send, statuses, found } = aServer();
-  const rsa = { "Cryptographic Algorithm": 4, "Cryptographic Length": 2048 };
-  const common = { ...template(rsa), tag: tag.CommonTemplateAttribute } as Item;
-  const usage = (number: number, mask: number) =>
-    ({ ...template({ "Cryptographic Usage Mask": mask }), tag: number }) as Item;
-  const pair: Request = {
-    operation: 0x02,
-    payload: payload(common, usage(tag.PrivateKeyTemplateAttribute, 1), usage(tag.PublicKeyTemplateAttribute, 2)),
+/** A key pair, elliptic unless said: the operation that is answered as pending when the client allows it. */
+function keyPair(
+  version: number,
+  algorithm = template({ "Cryptographic Algorithm": 6, "Cryptographic Length": 256 }),
+): Request {
+  const tagOf = (number: number, modern: number) => (version < 20 ? number : modern);
+  const list = (attributes: Item, number: number, modern: number) => {
+    const each = childrenOf(attributes, tag.Attribute).map((one) => (version < 20 ? one : modernAttribute(one)));
+    return item.structure(tagOf(number, modern), ...each);
   };
-  const answer = await send([pair], { header: [item.boolean(tag.AsynchronousIndicator, true)], version: 12 });
-  assert.deepEqual(statuses(answer), [2]);
+  const usage = (mask: number) => template({ "Cryptographic Usage Mask": mask });
+  const parts = [
+    list(algorithm, tag.CommonTemplateAttribute, tag.CommonAttributes),
+    list(usage(1), tag.PrivateKeyTemplateAttribute, tag.PrivateKeyAttributes),
+    list(usage(2), tag.PublicKeyTemplateAttribute, tag.PublicKeyAttributes),
+  ];
+  return { operation: 0x02, payload: payload(...parts) };
+}
+
+/** The attribute as 2.x writes it: an item of its own. */
+function modernAttribute(attribute: Item): Item {
+  const name = String(findItem(attribute, tag.AttributeName)?.value).replaceAll(" ", "") as keyof typeof tag;
+  return { ...(findItem(attribute, tag.AttributeValue) as Item), tag: tag[name] };
+}
+
+/** The request to Create as 2.x writes it. */
+function modern({ operation: number, payload: asked }: Request): Request {
+  const list = findItem(asked, tag.TemplateAttribute);
+  const each = childrenOf(list, tag.Attribute).map(modernAttribute);
+  return {
+    operation: number,
+    payload: payload(findItem(asked, tag.ObjectType), item.structure(tag.Attributes, ...each)),
+  };
+}
+
+/** Polls until the operation is done; the answer. */
+async function polledAnswer({ send, statuses }: ReturnType<typeof aServer>, correlation: Item, version: number) {
+  for (;;) {
+    await new Promise((turn) => setImmediate(turn)); // the key is made in a thread of its own, which has to be heard
+    const polled = await send([poll(correlation)], { version });
+    if (statuses(polled)[0] !== 2) return polled;
+  }
+}
+
+const able = item.boolean(tag.AsynchronousIndicator, true);
+const maximum = (bytes: number) => item.integer(tag.MaximumResponseSize, bytes);
+
+const pairs: readonly (readonly [string, number, readonly Item[]])[] = [
+  ["that can wait", 12, [able]],
+  ["that can wait and takes so much", 14, [maximum(65_536), able]],
+  ["that insists on it", 21, mandatory],
+  ["that insists on it and takes so much", 21, [maximum(65_536), ...mandatory]],
+  ["that insists on it and would have it undone", 21, [...mandatory, undo]],
+];
+for (const [name, version, header] of pairs) {
+  test(`a key pair that takes its time is pending for a client of ${version / 10} ${name}, and is made`, async () => {
+    const server = aServer();
+    const { send, statuses, found } = server;
+    const answer = await send([keyPair(version)], { header: [...header], version });
+    assert.deepEqual(statuses(answer), [2]);
+    const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
+    assert.ok(correlation);
+    const [result] = resultsOf(await polledAnswer(server, correlation, version));
+    assert.deepEqual([result?.message, result?.operation], [undefined, 0x02]);
+    assert.equal(await found(), 2);
+    const id = String(findItem(result?.payload, tag.PrivateKeyUniqueIdentifier)?.value);
+    const named = item.text(tag.UniqueIdentifier, id);
+    const [got] = resultsOf(await send([{ operation: operation.get, payload: payload(named) }]));
+    assert.deepEqual([got?.message, got?.success], [undefined, true]);
+  });
+}
+
+test("a key pair in an undoable batch of several is made at once, and undone with the others", async () => {
+  const { send, found, statuses } = aServer();
+  assert.deepEqual(statuses(await send([keyPair(14), create], { header: [able, undo] })), [0, 0]);
+  assert.equal(await found(), 3);
+  assert.deepEqual(statuses(await send([keyPair(14), destroyUnknown], { header: [able, undo] })), [3, 1]);
+  assert.equal(await found(), 3);
+});
+
+test("several operations that must wait cannot be undone together: the message is refused", async () => {
+  const { send, found } = aServer();
+  const [result] = resultsOf(await send([keyPair(21), keyPair(21)], { header: [...mandatory, undo], version: 21 }));
+  assert.match(result?.message ?? "", /pending cannot be undone: leave Undo or the Asynchronous Indicator out/);
+  assert.equal(await found(), 0);
+});
+
+test("where the client cannot take the correlation values, nothing is begun", async () => {
+  const { send } = aServer();
+  const header = [maximum(64), ...mandatory];
+  const results = resultsOf(await send([locate, locate], { header, version: 21 }));
+  assert.deepEqual(
+    results.map(({ reason }) => reason),
+    [2, 2],
+  );
+  const left = await send([{ operation: 0x39, payload: payload() }], { version: 21 });
+  assert.equal(findItem(left, tag.AsynchronousRequest), undefined);
+});
+
+test("a key that is registered later is the key that was sent, though its message is zeroed when it is answered", async () => {
+  const server = aServer();
+  const sent = Buffer.alloc(16, 0xa7);
+  const block = item.structure(
+    tag.KeyBlock,
+    item.enumeration(tag.KeyFormatType, 1),
+    item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, sent)),
+    item.enumeration(tag.CryptographicAlgorithm, 3),
+    item.integer(tag.CryptographicLength, 128),
+  );
+  const attributes = item.structure(tag.Attributes, item.integer(tag.CryptographicUsageMask, 12));
+  const parts = [item.enumeration(tag.ObjectType, 2), attributes, item.structure(tag.SymmetricKey, block)];
+  const register: Request = { operation: operation.register, payload: payload(...parts) };
+  const answer = await server.send([register], { header: mandatory, version: 21 });
   const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
   assert.ok(correlation);
-  let polled = answer;
-  while (statuses(polled)[0] === 2) {
-    await new Promise((turn) => setImmediate(turn)); // the key is made in a thread of its own, which has to be heard
-    polled = await send([poll(correlation)], { version: 12 });
-  }
-  assert.equal(resultsOf(polled)[0]?.message, undefined);
-  assert.equal(resultsOf(polled)[0]?.operation, 0x02);
-  assert.equal(await found(), 2);
+  const id = findItem(await polledAnswer(server, correlation, 21), tag.UniqueIdentifier);
+  const got = await server.send([{ operation: operation.get, payload: payload(id) }], { version: 21 });
+  assert.deepEqual(findItem(got, tag.KeyMaterial)?.value, sent);
+});
+
+test("what Poll answers bears the Unique Batch Item ID of Poll, not that of the request that is polled", async () => {
+  const server = aServer();
+  const answer = await server.send([create, create].map(modern), { header: mandatory, version: 21 });
+  const correlations = childrenOf(answer, tag.BatchItem).map((each) =>
+    findItem(each, tag.AsynchronousCorrelationValue),
+  );
+  const [first, second] = correlations as [Item, Item];
+  assert.equal(findItem(await polledAnswer(server, first, 21), tag.UniqueBatchItemID), undefined);
+  const both = await server.send([locate, poll(second)], { version: 21 });
+  assert.deepEqual(findItem(childrenOf(both, tag.BatchItem)[1], tag.UniqueBatchItemID)?.value, Buffer.from([1]));
 });

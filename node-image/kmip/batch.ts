@@ -2,10 +2,11 @@ import { Refusal } from "../objects/refusal.ts";
 import { type StagedStore, stagedStore } from "../operations/staged-store.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
+import { deferral } from "./batch-deferral.ts";
 import { type ItemParts, runItem } from "./batch-item.ts";
 import type { Encoding } from "./encoding.ts";
-import { type ItemResult, resultStatus, zero } from "./item-result.ts";
-import { type ResponseItem, responseMessage } from "./messages.ts";
+import { type ItemResult, refusedResult, resultStatus, zero } from "./item-result.ts";
+import { responseMessage } from "./messages.ts";
 import { failed } from "./results.ts";
 import { router } from "./router.ts";
 
@@ -20,16 +21,34 @@ export interface Batch extends ItemParts {
 const check = 0x09;
 const onError = { continue: 1, stop: 2, undo: 3 } as const;
 
-/** Does the items in order and writes their answers. */
-export async function runBatch(batch: Batch): Promise<Buffer> {
-  const { header, context } = batch;
-  const undo = header.batchErrorContinuation === onError.undo;
+/** Does the items in order and writes their answers. Rejects with Refusal. */
+export async function runBatch(asked: Batch): Promise<Buffer> {
+  const undo = asked.header.batchErrorContinuation === onError.undo;
+  const batch = { ...asked, deferral: canWait(asked, undo) ? deferral(asked.context) : undefined };
   // What may have to be taken back is staged: an answer that the client cannot take was never given.
-  if (!undo && header.maximumResponseSize === undefined) return written(batch, await runItems(batch));
-  const stage = stagedStore(context.store);
-  const results = await runItems({ ...batch, context: { ...context, store: stage.store } });
+  if (!undo && batch.header.maximumResponseSize === undefined) {
+    const results = await runItems(batch);
+    batch.deferral?.decide(true);
+    return written(batch, results);
+  }
+  const stage = stagedStore(batch.context.store);
+  const results = await runItems({ ...batch, context: { ...batch.context, store: stage.store } });
   const failure = results.some(({ answer }) => answer === undefined);
-  return undo && failure ? written(batch, results.map(undone)) : fitting(batch, results, stage);
+  if (!undo || !failure) return fitting(batch, results, stage);
+  batch.deferral?.decide(false);
+  return written(batch, results.map(undone));
+}
+
+/** Whether items may be pending when the batch is answered: what succeeds or fails together must be done by then. */
+function canWait({ header: { asynchronous }, items }: Batch, undo: boolean): boolean {
+  const together = undo && items.length > 1;
+  if (together && asynchronous === "mandatory") {
+    throw new Refusal(
+      "FeatureNotSupported",
+      "Operations that are pending cannot be undone: leave Undo or the Asynchronous Indicator out",
+    );
+  }
+  return !together && (asynchronous === "mandatory" || asynchronous === "optional");
 }
 
 async function runItems(batch: Batch): Promise<ItemResult[]> {
@@ -90,17 +109,15 @@ async function fitting(batch: Batch, results: readonly ItemResult[], stage: Stag
       );
     }
     await stage.commit();
+    batch.deferral?.decide(true);
     return written(batch, results);
   } catch (error) {
+    batch.deferral?.decide(false);
     for (const { answer } of results) zero(answer);
     const reason = failed(error, { log: context.log, version: context.version });
     return written(
       batch,
-      results.map((result) => refused(result, reason)),
+      results.map((result) => refusedResult(result, reason)),
     );
   }
-}
-
-function refused({ operation, response: { payload: _, ...head } }: ItemResult, reason: ResponseItem): ItemResult {
-  return { operation, response: { ...head, ...reason }, answer: undefined };
 }

@@ -28,3 +28,11 @@ export function pendingAnswer(instead: ResponseItem): Answer {
   };
   return { write, placeholder: undefined, identifiers: [], secrets: [], instead };
 }
+
+/** The result as it is told when it did not come true after all. */
+export function refusedResult(
+  { operation, response: { payload: _, ...head } }: ItemResult,
+  reason: ResponseItem,
+): ItemResult {
+  return { operation, response: { ...head, ...reason }, answer: undefined };
+}

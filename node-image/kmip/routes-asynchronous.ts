@@ -70,8 +70,9 @@ export const asynchronousRoutes: readonly Route[] = [
       const polled = context.pending.poll(context.caller.identity, correlation);
       if (polled.kind === "pending")
         return pendingAnswer({ status: resultStatus.pending, correlation: Buffer.from(correlation) });
-      const { response, answer } = polled.result as ItemResult;
-      // The answer of the operation itself, also when that failed.
+      const { response: asked, answer } = polled.result as ItemResult;
+      // The answer of the operation itself, also when that failed; the item's identifier is that of Poll.
+      const { id: _, ...response } = asked;
       return { ...(answer ?? pendingAnswer(response)), instead: response };
     },
   },

@@ -1,0 +1,113 @@
+import type { Store } from "../objects/types.ts";
+import type { Context } from "../operations/context.ts";
+import { stagedStore } from "../operations/staged-store.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
+import { type ItemResult, pendingAnswer, refusedResult, resultStatus, zero } from "./item-result.ts";
+import type { RequestHeader } from "./messages.ts";
+import { failed } from "./results.ts";
+import type { Answer } from "./route.ts";
+import type { Placeholders } from "./shape.ts";
+
+/** What the items of a batch share that are answered as pending. */
+export interface Deferral {
+  /** The store itself: a stage of the batch is gone when they are done. */
+  readonly store: Store;
+  /** Whether the batch came true. Until then none of them begins, so that an answer that is too large leaves nothing. */
+  readonly decided: Promise<boolean>;
+  /** Correlation values of those that the batch started. */
+  readonly started: Buffer[];
+  /** Lets them begin, or cancels all of them. */
+  decide(cameTrue: boolean): void;
+}
+
+/** Made for each batch whose client can wait. */
+export function deferral({ store, pending, caller }: Context): Deferral {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const started: Buffer[] = [];
+  return {
+    store,
+    decided: promise,
+    started,
+    decide: (cameTrue) => {
+      if (!cameTrue) for (const correlation of started) pending.cancel(caller.identity, correlation);
+      resolve(cameTrue);
+    },
+  };
+}
+
+/** What a work needs of its request. */
+interface Request {
+  readonly item: Item;
+  readonly placeholders: Placeholders;
+  readonly header: RequestHeader;
+}
+
+/** Does a request on a store; never rejects. */
+type Run = (request: Request, store: Store) => Promise<ItemResult>;
+
+/** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
+export function defer(
+  operation: number,
+  { context, deferral, ...request }: Request & { readonly context: Context; readonly deferral: Deferral },
+  run: Run,
+): Answer {
+  const { store, decided, started } = deferral;
+  const begin = async (own: Request, proceed: () => boolean) => {
+    if (!(await decided)) return neverBegun;
+    return madeTrue((stage) => run(own, stage), proceed, { ...context, store });
+  };
+  const correlation = context.pending.start(
+    context.caller.identity,
+    (proceed) => {
+      const own = ownRequest(request);
+      return begin(own, proceed).finally(() => wipe(own.item));
+    },
+    operation,
+  );
+  started.push(correlation);
+  return pendingAnswer({ operation, status: resultStatus.pending, correlation });
+}
+
+const neverBegun: ItemResult = { operation: undefined, response: { status: resultStatus.failed }, answer: undefined };
+
+/** Does it on a stage of its own, which comes true unless it failed or was canceled. */
+async function madeTrue(
+  run: (store: Store) => Promise<ItemResult>,
+  proceed: () => boolean,
+  context: Context,
+): Promise<ItemResult> {
+  const stage = stagedStore(context.store);
+  const result = await run(stage.store);
+  if (result.answer === undefined || !proceed()) return result;
+  try {
+    await stage.commit();
+    return result;
+  } catch (error) {
+    zero(result.answer);
+    return refusedResult(result, failed(error, { log: context.log, version: context.version }));
+  }
+}
+
+/** The request with bytes of its own, since those of the message are zeroed when it is answered; identifiers as they are now. */
+function ownRequest({ item, placeholders, header }: Request): Request {
+  const { all = [], byOperation = new Map() } = placeholders;
+  const { authentication } = header;
+  return {
+    item: ownItem(item),
+    placeholders: { ...placeholders, all: [...all], byOperation: new Map(byOperation) },
+    header: authentication === undefined ? header : { ...header, authentication: ownItem(authentication) },
+  };
+}
+
+function ownItem(item: Item): Item {
+  if (item.type === itemType.structure) return { ...item, value: item.value.map(ownItem) };
+  if (item.type !== itemType.byteString) return item;
+  const value = Buffer.alloc(item.value.length);
+  item.value.copy(value);
+  return { ...item, value };
+}
+
+function wipe(item: Item): void {
+  if (item.type === itemType.structure) for (const child of item.value) wipe(child);
+  else if (item.type === itemType.byteString) item.value.fill(0);
+}
