@@ -1,11 +1,19 @@
 import type { Store } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
+import { mustBeHandedOut } from "../operations/handed-out.ts";
 import { stagedStore } from "../operations/staged-store.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { type ItemResult, pendingAnswer, refusedResult, resultStatus, zero } from "./item-result.ts";
+import {
+  type ItemResult,
+  type PendingResult,
+  pendingAnswer,
+  refusedResult,
+  resultStatus,
+  zero,
+} from "./item-result.ts";
 import type { RequestHeader } from "./messages.ts";
 import { failed } from "./results.ts";
-import type { Answer } from "./route.ts";
+import type { Answer, Route } from "./route.ts";
 import type { Placeholders } from "./shape.ts";
 
 /** What the items of a batch share that are answered as pending. */
@@ -42,25 +50,38 @@ interface Request {
   readonly header: RequestHeader;
 }
 
-/** Does a request on a store; never rejects. */
-type Run = (request: Request, store: Store) => Promise<ItemResult>;
+/** How the item of a request is done on a store, and the context in which it is done there. */
+interface Doing {
+  /** Never rejects. */
+  run(request: Request, store: Store): Promise<ItemResult>;
+  /** Rejects with Refusal. */
+  contextOf(request: Request, store: Store): Context | Promise<Context>;
+}
+
+interface Around {
+  readonly route: Route;
+  readonly context: Context;
+  readonly deferral: Deferral;
+}
 
 /** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
-export function defer(
-  operation: number,
-  { context, deferral, ...request }: Request & { readonly context: Context; readonly deferral: Deferral },
-  run: Run,
-): Answer {
+export function defer(request: Request, { route, context, deferral }: Around, doing: Doing): Answer {
   const { store, decided, started } = deferral;
-  const begin = async (own: Request, proceed: () => boolean) => {
+  const { operation } = route;
+  const work = async (own: Request, proceed: () => boolean): Promise<PendingResult> => {
     if (!(await decided)) return neverBegun;
-    return madeTrue((stage) => run(own, stage), proceed, { ...context, store });
+    const result = await madeTrue((stage) => doing.run(own, stage), proceed, { ...context, store });
+    const judge = async () => {
+      const { identifiers, secrets } = result.answer ?? nothing;
+      await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, await doing.contextOf(own, store));
+    };
+    return { ...result, judge };
   };
   const correlation = context.pending.start(
     context.caller.identity,
     (proceed) => {
       const own = ownRequest(request);
-      return begin(own, proceed).finally(() => wipe(own.item));
+      return work(own, proceed).finally(() => wipe(own.item));
     },
     operation,
   );
@@ -68,7 +89,14 @@ export function defer(
   return pendingAnswer({ operation, status: resultStatus.pending, correlation });
 }
 
-const neverBegun: ItemResult = { operation: undefined, response: { status: resultStatus.failed }, answer: undefined };
+const nothing = { identifiers: [], secrets: [] } as const;
+
+const neverBegun: PendingResult = {
+  operation: undefined,
+  response: { status: resultStatus.failed },
+  answer: undefined,
+  judge: async () => undefined,
+};
 
 /** Does it on a stage of its own, which comes true unless it failed or was canceled. */
 async function madeTrue(

@@ -1,4 +1,5 @@
 import { Refusal } from "../objects/refusal.ts";
+import type { Store } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
 import { withTicket } from "../operations/ticket.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
@@ -85,21 +86,31 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   if (route === undefined || route.since > context.version) {
     throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
   }
-  const plainly = { ...context, operation: route.name };
-  const ticket = header.authentication === undefined ? undefined : ticketIn(header.authentication, reading);
-  const own = ticket === undefined ? plainly : await withTicket(ticket, plainly);
+  const found = contextOf(route, header, context);
+  const own = found instanceof Promise ? await found : found;
   if (parts.deferral !== undefined && isDeferred(route, header)) {
-    return defer(route.operation, { item, placeholders, header, context, deferral: parts.deferral }, (own, store) =>
-      runItem(own.item, own.placeholders, {
-        ...parts,
-        header: own.header,
-        deferral: undefined,
-        context: { ...context, store },
-      }),
+    const on = (store: Store): Context => ({ ...context, store });
+    return defer(
+      { item, placeholders, header },
+      { route, context, deferral: parts.deferral },
+      {
+        run: ({ item: kept, placeholders: then, header: given }, store) =>
+          runItem(kept, then, { ...parts, header: given, deferral: undefined, context: on(store) }),
+        contextOf: ({ header: given }, store) => contextOf(route, given, on(store)),
+      },
     );
   }
   const plain = context.version < 20 ? withTemplates(payload, own) : withoutStorageMasks(payload, reading);
   return route.run(plain instanceof Promise ? await plain : plain, own, reading);
+}
+
+/** In which an operation is done: by the caller, or by a ticket for another. Rejects with Refusal. */
+function contextOf({ name }: Route, { authentication }: RequestHeader, context: Context): Context | Promise<Context> {
+  const plainly = { ...context, operation: name };
+  if (authentication === undefined) return plainly;
+  const reading: Reading = { version: context.version, placeholders: { last: undefined } };
+  const ticket = ticketIn(authentication, reading);
+  return ticket === undefined ? plainly : withTicket(ticket, plainly);
 }
 
 /** 1.x says whether the client can wait for a result (6.7); 2.x also that it must (2.1, 11.3). */

@@ -5,7 +5,7 @@ import type { Item } from "../ttlv/types.ts";
 import { deferral } from "./batch-deferral.ts";
 import { type ItemParts, runItem } from "./batch-item.ts";
 import type { Encoding } from "./encoding.ts";
-import { type ItemResult, refusedResult, resultStatus, zero } from "./item-result.ts";
+import { type ItemResult, notGiven, refusedResult, resultStatus, zero } from "./item-result.ts";
 import { responseMessage } from "./messages.ts";
 import { failed } from "./results.ts";
 import { router } from "./router.ts";
@@ -113,7 +113,7 @@ async function fitting(batch: Batch, results: readonly ItemResult[], stage: Stag
     return written(batch, results);
   } catch (error) {
     batch.deferral?.decide(false);
-    for (const { answer } of results) zero(answer);
+    for (const { answer } of results) notGiven(answer);
     const reason = failed(error, { log: context.log, version: context.version });
     return written(
       batch,

@@ -16,9 +16,21 @@ export function zero(answer: Answer | undefined): void {
   for (const secret of answer?.secrets ?? []) secret.fill(0);
 }
 
+/** Keeps what an answer holds for another time, or zeroes it: the client did not get it. */
+export function notGiven(answer: Answer | undefined): void {
+  if (answer?.giveBack === undefined) zero(answer);
+  else answer.giveBack();
+}
+
+/** The result of an operation that was answered as pending, until it is polled. */
+export interface PendingResult extends ItemResult {
+  /** Rejects with Refusal where the operation would be refused by now: its answer must not be given. */
+  judge(): Promise<void>;
+}
+
 /** Zeroes a pending result that nobody fetched. */
 export function forgetResult(result: unknown): void {
-  zero((result as ItemResult).answer);
+  zero((result as PendingResult).answer);
 }
 
 /** An answer that has no payload yet. */

@@ -28,6 +28,8 @@ export interface Answer {
   readonly secrets: readonly Buffer[];
   /** Takes the place of the whole answer item: a poll is answered as the operation that was polled. */
   readonly instead?: ResponseItem;
+  /** Takes the answer back, where it could not be given and must not be lost; without it its secrets are zeroed. */
+  readonly giveBack?: () => void;
 }
 
 /** A row of a route group. */

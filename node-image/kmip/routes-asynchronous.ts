@@ -1,8 +1,11 @@
+import { Refusal } from "../objects/refusal.ts";
 import { cancel, processPending, queryAsynchronous } from "../operations/cancel.ts";
+import type { Context } from "../operations/context.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
-import { type ItemResult, pendingAnswer, resultStatus } from "./item-result.ts";
-import { type Route, route } from "./route.ts";
+import { type PendingResult, pendingAnswer, refusedResult, resultStatus, zero } from "./item-result.ts";
+import { failed } from "./results.ts";
+import { type Answer, type Route, route } from "./route.ts";
 import { bytes, dateTimeExtended, enumeration, mapped } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -65,15 +68,33 @@ export const asynchronousRoutes: readonly Route[] = [
     name: "Poll",
     since: 10,
     slow: false,
-    run: async (payload, context, reading) => {
-      const { correlation } = correlated.read(payload, reading);
-      const polled = context.pending.poll(context.caller.identity, correlation);
-      if (polled.kind === "pending")
-        return pendingAnswer({ status: resultStatus.pending, correlation: Buffer.from(correlation) });
-      const { response: asked, answer } = polled.result as ItemResult;
-      // The answer of the operation itself, also when that failed; the item's identifier is that of Poll.
-      const { id: _, ...response } = asked;
-      return { ...(answer ?? pendingAnswer(response)), instead: response };
-    },
+    run: async (payload, context, reading) => poll(correlated.read(payload, reading).correlation, context),
   },
 ];
+
+/** The answer of the operation itself, also when that failed; the item's identifier is that of Poll. */
+async function poll(correlation: Buffer, context: Context): Promise<Answer> {
+  const polled = context.pending.poll(context.caller.identity, correlation);
+  if (polled.kind === "pending")
+    return pendingAnswer({ status: resultStatus.pending, correlation: Buffer.from(correlation) });
+  const result = polled.result as PendingResult;
+  const refusal = await refusalNow(result, polled.giveBack);
+  const { id: _, ...instead } =
+    refusal === undefined ? result.response : refusedResult(result, failed(refusal, context)).response;
+  if (refusal !== undefined) zero(result.answer);
+  if (refusal !== undefined || result.answer === undefined) return pendingAnswer(instead);
+  return { ...result.answer, instead, giveBack: polled.giveBack };
+}
+
+/** Why the result is not handed out any more, if so. What cannot be judged now is kept. */
+async function refusalNow({ answer, judge }: PendingResult, giveBack: () => void): Promise<Refusal | undefined> {
+  if (answer === undefined) return undefined;
+  try {
+    await judge();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    giveBack();
+    throw error;
+  }
+}

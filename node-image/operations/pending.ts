@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
 
-/** What became of a work that is asked for: its result, or that it still runs. */
-export type Polled = { readonly kind: "done"; readonly result: unknown } | { readonly kind: "pending" };
+/** What became of a work that is asked for: its result, which can be given back if it did not reach the owner, or that it still runs. */
+export type Polled =
+  | { readonly kind: "done"; readonly result: unknown; giveBack(): void }
+  | { readonly kind: "pending" };
 
 /** KMIP Cancellation Result (9.1.3.2.25). */
 export const cancellationResult = { canceled: 1, unableToCancel: 2, completed: 3, failed: 4, unavailable: 5 } as const;
@@ -14,7 +16,7 @@ export interface PendingWorks {
    * `proceed`: false means that it was canceled, true that it no longer can be.
    */
   start(owner: string, work: (proceed: () => boolean) => Promise<unknown>, operation?: number): Buffer;
-  /** The result, given once; or that there is none yet. */
+  /** The result, given once; or that there is none yet. Throws Refusal when nothing is known of it. */
   poll(owner: string, correlation: Buffer): Polled;
   cancel(owner: string, correlation: Buffer): number;
   /** Works whose results the owner has not fetched, oldest first. */
@@ -37,7 +39,7 @@ export interface PendingWork {
 /** KMIP Processing Stage (2.1, 11.39); a work begins as soon as it is submitted. */
 const processingStage = { inProcess: 2, completed: 3 } as const;
 
-/** Bounds of what waits in memory; results that nobody fetches are dropped. */
+/** Bounds of what waits in memory; results that nobody fetches are dropped by a timer. */
 export const pendingLimits = { perCaller: 16, all: 256, keptMs: 600_000 } as const;
 
 interface Work {
@@ -46,19 +48,20 @@ interface Work {
   readonly submittedMs: number;
   readonly finished: PromiseWithResolvers<void>;
   stage: "running" | "finishing" | "canceled";
-  done?: { readonly result: unknown; readonly atMs: number };
+  done?: { readonly result: unknown; readonly dropping: NodeJS.Timeout };
 }
 
 /** Makes an empty list; `forget` is given each result that is dropped unread. */
 export function pendingWorks(nowMs: () => number, forget: (result: unknown) => void): PendingWorks {
   const works = new Map<string, Work>();
-  const drop = (key: string, work: Work) => {
-    works.delete(key);
-    if (work.done !== undefined) forget(work.done.result);
-  };
-  const tidy = () => {
-    for (const [key, work] of works)
-      if (work.done !== undefined && nowMs() - work.done.atMs > pendingLimits.keptMs) drop(key, work);
+  /** Keeps a result for its time, which ends without anybody's asking: it may hold what must not stay in memory. */
+  const keep = (key: string, work: Work, result: unknown) => {
+    const drop = () => {
+      works.delete(key);
+      forget(result);
+    };
+    work.done = { result, dropping: setTimeout(drop, pendingLimits.keptMs).unref() };
+    works.set(key, work);
   };
   const find = (owner: string, correlation: Buffer) => {
     const key = correlation.toString("hex");
@@ -67,7 +70,6 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
   };
   return {
     start: (owner, run, operation = 0) => {
-      tidy();
       const own = [...works.values()].filter((work) => work.owner === owner).length;
       if (own >= pendingLimits.perCaller || works.size >= pendingLimits.all)
         throw new Refusal(
@@ -85,23 +87,23 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
         return work.stage === "finishing";
       };
       run(proceed).then((result) => {
-        if (works.get(key) === work) work.done = { result, atMs: nowMs() };
+        if (works.get(key) === work) keep(key, work, result);
         else forget(result);
         finished.resolve();
       });
       return correlation;
     },
     poll: (owner, correlation) => {
-      tidy();
       const found = find(owner, correlation);
       if (found === undefined) throw unknownCorrelation();
       const { key, work } = found;
       if (work.done === undefined) return { kind: "pending" };
+      const { result, dropping } = work.done;
+      clearTimeout(dropping);
       works.delete(key);
-      return { kind: "done", result: work.done.result };
+      return { kind: "done", result, giveBack: () => keep(key, work, result) };
     },
     list: (owner) => {
-      tidy();
       const own = [...works].filter(([, work]) => work.owner === owner);
       return own.map(([key, { operation, submittedMs, done }]) => ({
         correlation: Buffer.from(key, "hex"),

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Caller, callerOf } from "../access/identity.ts";
+import { childrenOf, findItem, item, payload } from "../testing/items.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { operation, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { memoryStore } from "../testing/memory-store.ts";
+import { decode } from "../ttlv/decode.ts";
+import { encode } from "../ttlv/encode.ts";
+import type { Item } from "../ttlv/types.ts";
+import { kmipHandler } from "./handler.ts";
+import { tag } from "./tags.ts";
+
+const version = 21;
+const [owner, reader, admin] = ["owner", "reader", "admin"].map((name) => callerOf(`CN=${name}`, "CN=clients")) as [
+  Caller,
+  Caller,
+  Caller,
+];
+const id = (value: string) => item.text(tag.UniqueIdentifier, value);
+const mandatory = [item.enumeration(tag.AsynchronousIndicator, 1)];
+const reason = { tooLarge: 0x02, unknown: 0x2b, failure: 0x100 } as const;
+
+function aServer() {
+  const store = { ...memoryStore() };
+  const handler = kmipHandler({
+    store,
+    keyring: testKeyring(),
+    log: () => undefined,
+    firstAdministrators: () => [admin.subject],
+  });
+  const send = async (
+    as: Caller,
+    number: number,
+    children: readonly (Item | undefined)[],
+    header: readonly Item[] = [],
+  ) => {
+    const request = requestMessage([{ operation: number, payload: payload(...children) }], { version, header });
+    return decode(await handler(encode(request), as));
+  };
+  const call = async (as: Caller, number: number, ...children: (Item | undefined)[]) =>
+    resultsOf(await send(as, number, children))[0] as Result;
+  const done = async (as: Caller, number: number, ...children: (Item | undefined)[]) => {
+    const result = await call(as, number, ...children);
+    assert.ok(result.success, result.message);
+    return result.payload;
+  };
+  /** The reader asks for something; it is done, and its result waits to be fetched. */
+  const waiting = async (as: Caller, number: number, ...children: Item[]) => {
+    const answer = await send(as, number, children, mandatory);
+    const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
+    assert.ok(correlation, "a pending answer has a correlation value");
+    await done(as, 0x3a, correlation);
+    return correlation;
+  };
+  return { store, send, call, done, waiting };
+}
+
+type Server = ReturnType<typeof aServer>;
+
+/** A key of the owner's that the reader may fetch and look at. */
+async function aSharedKey({ done }: Server): Promise<string> {
+  const attributes = [
+    item.enumeration(tag.CryptographicAlgorithm, 3),
+    item.integer(tag.CryptographicLength, 256),
+    item.integer(tag.CryptographicUsageMask, 12),
+  ];
+  const made = await done(
+    owner,
+    operation.create,
+    item.enumeration(tag.ObjectType, 2),
+    item.structure(tag.Attributes, ...attributes),
+  );
+  const key = String(findItem(made, tag.UniqueIdentifier)?.value);
+  await done(
+    owner,
+    operation.addAttribute,
+    id(key),
+    named(`x-keyfleet-grant-user:${reader.identity}`, "Get GetAttributes Decrypt"),
+  );
+  return key;
+}
+
+/** An attribute of the server's or the user's own, as 2.x writes it. */
+function named(name: string, value: string): Item {
+  const parts = [
+    item.text(tag.VendorIdentification, "x"),
+    item.text(tag.AttributeName, name.slice(2)),
+    item.text(tag.AttributeValue, value),
+  ];
+  return item.structure(tag.NewAttribute, item.structure(tag.Attribute, ...parts));
+}
+
+const revoke = (code: number) => item.structure(tag.RevocationReason, item.enumeration(tag.RevocationReasonCode, code));
+const withdraw = (name: string) =>
+  item.structure(
+    tag.AttributeReference,
+    item.text(tag.VendorIdentification, "x"),
+    item.text(tag.AttributeName, name.slice(2)),
+  );
+
+const meanwhile: Readonly<Record<string, (server: Server, key: string) => Promise<unknown>>> = {
+  "its owner destroyed it": ({ done }, key) => done(owner, operation.destroy, id(key)),
+  "its owner told that it is compromised": ({ done }, key) => done(owner, operation.revoke, id(key), revoke(2)),
+  "its owner withdrew the right": ({ done }, key) =>
+    done(owner, operation.deleteAttribute, id(key), withdraw(`x-keyfleet-grant-user:${reader.identity}`)),
+  "an administrator suspended the caller": ({ done }) =>
+    done(admin, operation.addAttribute, id(`keyfleet:user:${reader.identity}`), named("x-keyfleet-suspended", "yes")),
+  "its owner archived it": ({ done }, key) => done(owner, 0x15, id(key)),
+};
+const refusals: readonly (readonly [string, keyof typeof meanwhile, number])[] = [
+  ["Get", "its owner destroyed it", operation.get],
+  ["Get", "its owner told that it is compromised", operation.get],
+  ["Get", "its owner withdrew the right", operation.get],
+  ["Get", "an administrator suspended the caller", operation.get],
+  ["Get", "its owner archived it", operation.get],
+  ["Get Attributes", "its owner withdrew the right", operation.getAttributes],
+  ["Get Attributes", "an administrator suspended the caller", operation.getAttributes],
+];
+for (const [name, event, number] of refusals) {
+  test(`a pending ${name} of a key is answered as ${name} would be now: ${event}`, async () => {
+    const server = aServer();
+    const key = await aSharedKey(server);
+    const correlation = await server.waiting(reader, number, id(key));
+    await meanwhile[event]?.(server, key);
+    const polled = await server.call(reader, 0x1a, correlation);
+    const now = await server.call(reader, number, id(key));
+    assert.equal(now.success, false);
+    assert.deepEqual(polled, now);
+    assert.equal(findItem(polled.payload, tag.KeyMaterial), undefined);
+    assert.equal((await server.call(reader, 0x1a, correlation)).reason, reason.unknown, "it is forgotten");
+  });
+}
+
+test("a pending Get of a key gives its bytes while nothing has changed, also of one that only ended", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const plain = findItem(await server.done(owner, operation.get, id(key)), tag.KeyMaterial)?.value;
+  const correlation = await server.waiting(reader, operation.get, id(key));
+  await server.done(owner, operation.activate, id(key));
+  await server.done(owner, operation.revoke, id(key), revoke(5));
+  const polled = await server.done(reader, 0x1a, correlation);
+  assert.deepEqual(findItem(polled, tag.KeyMaterial)?.value, plain);
+});
+
+test("what is told of a change stays true: a pending Destroy is answered as done", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const correlation = await server.waiting(owner, operation.destroy, id(key));
+  const polled = await server.done(owner, 0x1a, correlation);
+  assert.equal(findItem(polled, tag.UniqueIdentifier)?.value, key);
+});
+
+test("a result that cannot be judged now, or is too large for the client, is kept for another Poll", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const correlation = await server.waiting(reader, operation.get, id(key));
+  const small = [item.integer(tag.MaximumResponseSize, 100)];
+  assert.equal(resultsOf(await server.send(reader, 0x1a, [correlation], small))[0]?.reason, reason.tooLarge);
+  const { objects } = server.store;
+  server.store.objects = () => Promise.reject(new Error("the database is away"));
+  assert.equal((await server.call(reader, 0x1a, correlation)).reason, reason.failure);
+  server.store.objects = objects;
+  const material = findItem(await server.done(reader, 0x1a, correlation), tag.KeyMaterial)?.value as Buffer;
+  assert.equal(material.length, 32);
+  assert.ok(material.some((byte) => byte !== 0));
+});
+
+test("a ticket that has ended gives nothing that was asked for with it", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const rights = item.structure(
+    tag.Rights,
+    item.structure(tag.Right, item.structure(tag.Operations, item.enumeration(tag.Operation, operation.get))),
+  );
+  const ticket = findItem(await server.done(owner, 0x2f, rights), tag.Ticket) as Item;
+  const value = { ...ticket, tag: tag.CredentialValue } as Item;
+  const credential = item.structure(tag.Credential, item.enumeration(tag.CredentialType, 6), value);
+  const header = [...mandatory, item.structure(tag.Authentication, credential)];
+  const stranger = callerOf("CN=stranger", "CN=clients");
+  const ask = async () => {
+    const answer = await server.send(stranger, operation.get, [id(key)], header);
+    const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
+    assert.ok(correlation);
+    await server.done(stranger, 0x3a, correlation);
+    return correlation;
+  };
+  const [first, second] = [await ask(), await ask()];
+  assert.ok(findItem(await server.done(stranger, 0x1a, first), tag.KeyMaterial));
+  await server.done(owner, 0x2e, ticket);
+  const refused = await server.call(stranger, 0x1a, second);
+  assert.match(refused.message ?? "", /ticket is not, or no longer, valid/);
+  assert.equal(childrenOf(refused.payload, tag.KeyMaterial).length, 0);
+});
