@@ -13,6 +13,7 @@ import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
+import type { AnswerLimits } from "./batch-size.ts";
 import { kmipHandler } from "./handler.ts";
 import { router } from "./router.ts";
 import { tag } from "./tags.ts";
@@ -30,13 +31,13 @@ const keyBytes = Buffer.from("a7d1c3b59e8f60427b1d3c5a99e8f7061524334251607f8e9d
 const id = (value: string) => item.text(tag.UniqueIdentifier, value);
 
 /** A server in memory that tells all that it stored and logged. */
-function aServer(failing: { now: boolean } = { now: false }) {
+function aServer(failing: { now: boolean } = { now: false }, answers: Partial<AnswerLimits> = {}) {
   const log: object[] = [];
   /** What was asked of the store, without what the answers were. */
   const reads: string[] = [];
   const written: Change[][] = [];
   const memory = memoryStore();
-  const store: Store = {
+  const store: { -readonly [Part in keyof Store]: Store[Part] } = {
     ...memory,
     object: (each) => {
       reads.push("object");
@@ -56,7 +57,7 @@ function aServer(failing: { now: boolean } = { now: false }) {
       await memory.write(changes);
     },
   };
-  const handler = kmipHandler({ store, keyring: testKeyring(), log: (fields) => void log.push(fields) });
+  const handler = kmipHandler({ store, keyring: testKeyring(), log: (fields) => void log.push(fields), answers });
   const send = async (caller: Caller, ...requests: readonly Request[]) =>
     resultsOf(decode(await handler(encode(requestMessage(requests, { version })), caller)));
   const call = async (caller: Caller, number: number, ...children: Item[]) =>
@@ -336,23 +337,69 @@ test("a message tells a name of foreign letters in ASCII: PyKMIP fails on any ot
   }
 });
 
-test("no answer is larger than 1 MiB, which is what clients take [libmongocrypt 1187]", async () => {
-  const { send, handler } = aServer();
-  const many = Array.from({ length: 90 }, () => ({
-    operation: operation.create,
-    payload: payload(
-      item.enumeration(tag.ObjectType, 2),
-      template({ ...aes, "x-long": { type: 7, value: "x".repeat(4000) } }),
-    ),
-  }));
-  const made = await send(owner, ...many);
-  const all = made.map((each) => ({
-    operation: operation.getAttributes,
-    payload: payload(id(textOf(each.payload, tag.UniqueIdentifier))),
-  }));
-  const answer = await handler(encode(requestMessage(all, { version })), owner);
-  assert.ok(answer.length <= 1_048_576, `${answer.length} bytes`);
-  assert.ok(childrenOf(decode(answer), tag.BatchItem).length > 0);
+/** An object of almost the size of a message, which a request of a hundred bytes fetches. */
+async function aLargeObject({ call }: ReturnType<typeof aServer>, bytes = 1_000_000): Promise<string> {
+  const value = item.bytes(tag.OpaqueDataValue, Buffer.alloc(bytes, 7));
+  const object = item.structure(tag.OpaqueObject, item.enumeration(tag.OpaqueDataType, 0x80000001), value);
+  const made = await call(owner, operation.register, item.enumeration(tag.ObjectType, 8), template({}), object);
+  assert.ok(made.success, made.message);
+  return textOf(made.payload, tag.UniqueIdentifier);
+}
+
+const goOn = [item.enumeration(tag.BatchErrorContinuationOption, 1)];
+
+test("a batch of a hundred Gets of a large object gets two of them: no answer is larger than 2 MiB [libmongocrypt 1187]", async () => {
+  const server = aServer();
+  const large = await aLargeObject(server);
+  const gets = Array.from({ length: 100 }, () => ({ operation: operation.get, payload: payload(id(large)) }));
+  const answer = await server.handler(encode(requestMessage(gets, { version, header: goOn })), owner);
+  assert.ok(answer.length <= 2_097_152 + 100 * 256, `${answer.length} bytes`);
+  const results = resultsOf(decode(answer));
+  assert.deepEqual(
+    results.map(({ success, reason }) => (success ? "given" : reason)),
+    [...Array.from({ length: 2 }, () => "given"), ...Array.from({ length: 98 }, () => 2)],
+  );
+  assert.match(results[2]?.message ?? "", /another message/);
+});
+
+test("what an answer has no room for is not done: nothing is made that nobody is told of", async () => {
+  const server = aServer();
+  const large = await aLargeObject(server);
+  const gets = Array.from({ length: 2 }, () => ({ operation: operation.get, payload: payload(id(large)) }));
+  const create = { operation: operation.create, payload: payload(item.enumeration(tag.ObjectType, 2), template(aes)) };
+  const results = await server.send(owner, ...gets, create);
+  assert.deepEqual(
+    results.map(({ success, reason }) => [success, reason]),
+    [
+      [true, undefined],
+      [true, undefined],
+      [false, 2],
+    ],
+  );
+  const found = await server.call(owner, operation.locate);
+  assert.equal(childrenOf(found.payload, tag.UniqueIdentifier).length, 1);
+});
+
+test("large answers that are made at the same time share a limit, small ones and single ones are always given", async () => {
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const server = aServer({ now: false }, { allBytes: 150_000 });
+  const large = await aLargeObject(server, 100_000);
+  const get = { operation: operation.get, payload: payload(id(large)) };
+  const query = { operation: operation.query, payload: payload(item.enumeration(tag.QueryFunction, 1)) };
+  server.store.locate = () => {
+    begun.resolve();
+    return gate.promise.then(() => []);
+  };
+  const first = server.send(owner, get, { operation: operation.locate, payload: payload() });
+  await begun.promise;
+  const [, refused] = await server.send(owner, get, get);
+  assert.deepEqual([refused?.success, refused?.reason], [false, 2]);
+  assert.match(refused?.message ?? "", /many large answers in work/);
+  for (const one of [...(await server.send(owner, query, query)), ...(await server.send(owner, get))])
+    assert.ok(one.success, one.message);
+  gate.resolve();
+  assert.ok((await first).every(({ success }) => success));
+  assert.ok((await server.send(owner, get, get)).every(({ success }) => success));
 });
 
 function assertNoKey(text: string): void {

@@ -66,6 +66,13 @@ export async function runItem(item: Item, placeholders: Placeholders, parts: Ite
   }
 }
 
+/** Answers an item that is not begun. */
+export function refuseItem(item: Item, refusal: Refusal, { context }: ItemParts): ItemResult {
+  const { operation, id } = nameOf(item);
+  const head = { ...(operation === undefined ? {} : { operation }), ...id };
+  return { operation, response: { ...head, ...failed(refusal, context) }, answer: undefined };
+}
+
 async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<Answer> {
   const { header, context } = parts;
   const reading: Reading = { version: context.version, placeholders };

@@ -3,12 +3,14 @@ import { type StagedStore, stagedStore } from "../operations/staged-store.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import { deferral } from "./batch-deferral.ts";
-import { type ItemParts, runItem } from "./batch-item.ts";
+import { type ItemParts, refuseItem, runItem } from "./batch-item.ts";
+import type { AnswerAccount } from "./batch-size.ts";
 import type { Encoding } from "./encoding.ts";
 import { type ItemResult, notGiven, refusedResult, resultStatus, zero } from "./item-result.ts";
-import { responseMessage } from "./messages.ts";
+import { type ResponseItem, responseMessage } from "./messages.ts";
 import { failed } from "./results.ts";
 import { router } from "./router.ts";
+import type { Placeholders } from "./shape.ts";
 
 /** A request message that was read. */
 export interface Batch extends ItemParts {
@@ -16,6 +18,7 @@ export interface Batch extends ItemParts {
   /** Of the answer, in seconds since 1970. */
   readonly timeStamp: number;
   readonly encoding: Encoding;
+  readonly account: AnswerAccount;
 }
 
 const check = 0x09;
@@ -57,7 +60,7 @@ async function runItems(batch: Batch): Promise<ItemResult[]> {
   const all: string[] = [];
   const byOperation = new Map<number, readonly string[]>();
   for (const item of batch.items) {
-    const result = await runItem(item, { last, all, byOperation }, batch);
+    const result = await withRoom(item, { last, all, byOperation }, batch);
     results.push(result);
     const { answer, operation, response } = result;
     // Stop is the default (6.13); items after the failed one are neither done nor answered.
@@ -77,6 +80,15 @@ function setsPlaceholder({ operation }: ResponseItem): boolean {
   return router.get(operation ?? 0)?.setsPlaceholder === true;
 }
 
+/** Does an item if the answer has room for it; of a single one nothing is counted. */
+async function withRoom(item: Item, placeholders: Placeholders, batch: Batch): Promise<ItemResult> {
+  if (batch.items.length === 1) return runItem(item, placeholders, batch);
+  const refusal = batch.account.refusal();
+  const result = refusal === undefined ? await runItem(item, placeholders, batch) : refuseItem(item, refusal, batch);
+  batch.account.add(result);
+  return result;
+}
+
 /** What was done before the failure is told as undone; its payload tells what it would have been. */
 function undone(result: ItemResult): ItemResult {
   if (result.answer === undefined) return result;
@@ -92,6 +104,7 @@ function written(batch: Batch, results: readonly ItemResult[]): Buffer {
   try {
     return batch.encoding.encode(messageOf(batch, results));
   } finally {
+    batch.account.close();
     for (const { answer } of results) zero(answer);
   }
 }

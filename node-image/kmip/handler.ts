@@ -15,6 +15,7 @@ import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
 import type { ActivityLog } from "./activity.ts";
 import { runBatch } from "./batch.ts";
 import type { OperationMetrics } from "./batch-item.ts";
+import { type AnswerAccount, type AnswerLimits, answerAccounts } from "./batch-size.ts";
 import { type Encoding, ttlv } from "./encoding.ts";
 import { forgetResult } from "./item-result.ts";
 import { keyValueCodec } from "./key-block.ts";
@@ -46,6 +47,7 @@ export interface HandlerParts {
   readonly metrics?: OperationMetrics;
   /** Takes a line for each operation; absent: none is written. */
   readonly activity?: ActivityLog;
+  readonly answers?: Partial<AnswerLimits>;
 }
 
 /** Items of one batch that are taken. */
@@ -76,7 +78,9 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     },
   };
   const { metrics, activity } = parts;
-  return (message, caller, encoding = ttlv) => answer(message, caller, { shared, metrics, activity, encoding });
+  const accounts = answerAccounts(parts.answers);
+  return (message, caller, encoding = ttlv) =>
+    answer(message, caller, { shared, metrics, activity, encoding, accounts });
 }
 
 interface Surroundings {
@@ -84,6 +88,7 @@ interface Surroundings {
   readonly metrics: OperationMetrics | undefined;
   readonly activity: ActivityLog | undefined;
   readonly encoding: Encoding;
+  accounts(): AnswerAccount;
 }
 
 async function answer(message: Buffer, caller: Caller, around: Surroundings): Promise<Buffer> {
@@ -103,6 +108,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
       context,
       timeStamp,
       encoding,
+      account: around.accounts(),
       metrics: around.metrics,
       activity: around.activity,
     });

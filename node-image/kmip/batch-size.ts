@@ -1,0 +1,73 @@
+import { Refusal } from "../objects/refusal.ts";
+import { encodedBytes } from "../ttlv/encode.ts";
+import type { ItemResult } from "./item-result.ts";
+
+/** Bounds of what answers to batches take of memory, in bytes of TTLV: a request of 10 KB can ask for a large object a hundred times. */
+export interface AnswerLimits {
+  /**
+   * No further item is begun once the answers before it have so many: a message in, and the largest object, have as much,
+   * so that an answer has at most twice that.
+   */
+  readonly beforeBytes: number;
+  /** The same for the answers of all batches that are being made. */
+  readonly allBytes: number;
+  /** So much each batch may always have, whatever the others do. */
+  readonly smallBytes: number;
+}
+
+/** Bounds that suit a node with 2 GiB. */
+export const answerLimits: AnswerLimits = { beforeBytes: 1_048_576, allBytes: 67_108_864, smallBytes: 65_536 };
+
+/** What the answers of one batch take, until it is written. */
+export interface AnswerAccount {
+  add(result: ItemResult): void;
+  /** Why no further item may be begun; undefined: it may. */
+  refusal(): Refusal | undefined;
+  /** The answer is written. */
+  close(): void;
+}
+
+/** Makes the accounts of all batches of a handler. */
+export function answerAccounts(given: Partial<AnswerLimits> = {}): () => AnswerAccount {
+  const limits = { ...answerLimits, ...given };
+  let all = 0;
+  return () => {
+    let own = 0;
+    return {
+      add: (result) => {
+        const bytes = bytesOf(result);
+        own += bytes;
+        all += bytes;
+      },
+      refusal: () => {
+        if (own >= limits.beforeBytes) return tooLarge(own);
+        return own >= limits.smallBytes && all >= limits.allBytes ? tooMany() : undefined;
+      },
+      close: () => {
+        all -= own;
+        own = 0;
+      },
+    };
+  };
+}
+
+/** What an item of an answer has besides its payload, at most. */
+const headBytes = 128;
+
+function bytesOf({ response: { payload, message = "" } }: ItemResult): number {
+  return headBytes + message.length + (payload === undefined ? 0 : encodedBytes(payload));
+}
+
+function tooLarge(bytes: number): Refusal {
+  return new Refusal(
+    "ResponseTooLarge",
+    `The answer has ${bytes} bytes before this item, which was not begun: send the rest in another message`,
+  );
+}
+
+function tooMany(): Refusal {
+  return new Refusal(
+    "ResponseTooLarge",
+    "The node has too many large answers in work, this item was not begun: send the rest in another message",
+  );
+}
