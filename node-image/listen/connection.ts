@@ -4,8 +4,10 @@ import { invalidMessage, type KmipHandler } from "../kmip/handler.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { LogFields } from "./log-budget.ts";
 import { messageReader } from "./message-reader.ts";
+import type { MessageRoom, Seat } from "./message-room.ts";
 import type { Permits } from "./permits.ts";
 import { enter, flush, post } from "./turn.ts";
+import { type UnreadAnswers, unreadReason } from "./unread.ts";
 
 /** A client's connection after its certificate was accepted. */
 export interface Connection {
@@ -22,6 +24,8 @@ export interface ConnectionParts {
   readonly handler: KmipHandler;
   readonly limits: ListenLimits;
   readonly permits: Permits;
+  readonly room: MessageRoom;
+  readonly unread: UnreadAnswers;
   readonly log: (fields: LogFields) => void;
   readonly caller: Caller;
   /** When the client certificate ends, in milliseconds since 1970. */
@@ -35,6 +39,8 @@ const lingerMs = 2000;
 export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Connection {
   const { limits, log, caller } = parts;
   const reader = messageReader(limits.messageBytesMax);
+  const seat = parts.room.seat(caller.identity);
+  const served = { ...parts, seat };
   let busy = false;
   let draining = false;
   let over = false;
@@ -50,12 +56,19 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     for (let message = reader.next(); message !== undefined; message = draining ? undefined : reader.next()) {
       clearTimeout(deadline);
       deadline = undefined;
-      over = !(await serveOne(message, socket, parts));
+      over = !(await serveOne(message, socket, served));
       if (over) break;
     }
     busy = false;
     if (draining || over) leave();
-    if (socket.isPaused() && !socket.destroyed) socket.resume();
+    readOn();
+  };
+  /** What comes of a large message waits in the network until there is room for all of it. */
+  const readOn = () => {
+    const room = over ? undefined : seat.take(reader.announced());
+    if (room === undefined) return void (socket.isPaused() && !socket.destroyed && socket.resume());
+    socket.pause();
+    void room.then(() => busy || socket.destroyed || socket.resume());
   };
   /** Says goodbye; what still comes is thrown away, so that the last answer is not lost to a reset. */
   const leave = () => {
@@ -68,7 +81,9 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   /** The deadline runs from a message's first byte: bytes that trickle in do not move it. */
   const watchMessage = () => {
     if (!reader.partial() || over || deadline !== undefined) return;
-    deadline = setTimeout(() => close("a message was begun and not finished"), limits.messageTimeoutMs);
+    const why = () =>
+      socket.isPaused() ? "there was no room for a large message" : "a message was begun and not finished";
+    deadline = setTimeout(() => close(why()), limits.messageTimeoutMs);
   };
 
   socket.setNoDelay(true);
@@ -86,6 +101,7 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     clearTimeout(deadline);
     clearTimeout(lastCall);
     reader.clear();
+    seat.give();
   });
   return {
     drain: () => {
@@ -97,7 +113,11 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
 }
 
 /** Answers one message; false when the connection is over. */
-async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: ConnectionParts): Promise<boolean> {
+async function serveOne(
+  message: Buffer | Error,
+  socket: TLSSocket,
+  parts: ConnectionParts & { readonly seat: Seat },
+): Promise<boolean> {
   const { caller, log, permits } = parts;
   if (message instanceof Error) {
     log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message });
@@ -115,29 +135,36 @@ async function serveOne(message: Buffer | Error, socket: TLSSocket, parts: Conne
     answer = await parts.handler(message, caller);
   } finally {
     permits.give();
+    parts.seat.give();
   }
-  return send(answer, socket, parts.limits.writeTimeoutMs);
+  return send(answer, socket, parts);
 }
 
 /** Writes and zeroes an answer; waits only for a client that reads slowly, and not for ever. */
-function send(answer: Buffer, socket: TLSSocket, timeoutMs: number): boolean | Promise<boolean> {
+function send(answer: Buffer, socket: TLSSocket, parts: ConnectionParts): boolean | Promise<boolean> {
   if (socket.destroyed || !socket.writable) {
     answer.fill(0);
     return false;
   }
   if (post(answer, socket)) return true;
-  return drained(socket, timeoutMs);
+  return drained(socket, answer.length, parts);
 }
 
-async function drained(socket: TLSSocket, timeoutMs: number): Promise<boolean> {
+async function drained(socket: TLSSocket, bytes: number, parts: ConnectionParts): Promise<boolean> {
+  const { limits, log, caller, unread } = parts;
+  const taken = unread.add(bytes, () => {
+    log({ level: "warn", event: "connection-closed", caller: caller.subject, reason: unreadReason });
+    socket.destroy();
+  });
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  const timer = setTimeout(() => socket.destroy(), limits.writeTimeoutMs);
   const ready = () => resolve(true);
   const closed = () => resolve(false);
   socket.once("drain", ready).once("close", closed);
   try {
     return await promise;
   } finally {
+    taken();
     clearTimeout(timer);
     socket.off("drain", ready).off("close", closed);
   }

@@ -5,6 +5,8 @@ import { ttlv } from "../kmip/encoding.ts";
 import { json, xml } from "../kmip/vocabulary.ts";
 import type { Connection, ConnectionParts } from "./connection.ts";
 import type { ListenLimits } from "./limits.ts";
+import type { Seat } from "./message-room.ts";
+import { unreadReason } from "./unread.ts";
 
 /** KMIP over HTTPS (KMIP Profiles 1.4, 5.4): POST /kmip with one message; its Content-Type says how it is written. */
 export interface HttpDoor {
@@ -25,9 +27,12 @@ const pipelinedMax = 16;
 
 interface Client {
   readonly parts: ConnectionParts;
+  readonly seat: Seat;
   /** Answers go out in order, one request at a time. */
   tail: Promise<void>;
   waiting: number;
+  /** Bytes that were announced of those that wait behind another. */
+  waitingBytes: number;
   /** Whether it ever asked for anything. */
   spoke: boolean;
   draining: boolean;
@@ -39,14 +44,19 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
   const server = parser(limits);
   server.on("request", (request, response) => {
     const client = clients.get(request.socket);
-    if (client === undefined || client.waiting >= pipelinedMax) return void request.socket.destroy();
+    const size = announced(request, limits.messageBytesMax);
+    if (client === undefined || !mayWait(client, size)) return void request.socket.destroy();
+    const behind = client.waiting === 0 ? 0 : size;
     client.waiting += 1;
+    client.waitingBytes += behind;
     client.spoke = true;
     const turn = client.tail.then(() => answer(request, response, client));
     client.tail = turn
       .catch(() => void request.socket.destroy())
       .finally(() => {
         client.waiting -= 1;
+        client.waitingBytes -= behind;
+        client.seat.give();
         if (client.draining && client.waiting === 0) request.socket.end();
       });
   });
@@ -57,12 +67,17 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
   });
   return {
     serve: (socket, parts) => {
-      const client: Client = { parts, tail: Promise.resolve(), waiting: 0, spoke: false, draining: false };
+      const seat = parts.room.seat(parts.caller.identity);
+      const none = { waiting: 0, waitingBytes: 0, spoke: false, draining: false };
+      const client: Client = { parts, seat, tail: Promise.resolve(), ...none };
       clients.set(socket, client);
       socket.setNoDelay(true);
       // Node's own limit of silence begins with the first answer.
       const silent = setTimeout(() => client.spoke || socket.destroy(), limits.idleTimeoutMs);
-      socket.once("close", () => clearTimeout(silent));
+      socket.once("close", () => {
+        clearTimeout(silent);
+        seat.give();
+      });
       server.emit("connection", socket);
       return {
         drain: () => {
@@ -74,6 +89,17 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
       };
     },
   };
+}
+
+/** Bytes of the body, as far as they are told: what is sent in pieces may be as large as a message can be. */
+function announced({ headers }: IncomingMessage, messageBytesMax: number): number {
+  const unknown = headers["transfer-encoding"] === undefined ? 0 : messageBytesMax;
+  return Number(headers["content-length"] ?? unknown);
+}
+
+/** Of requests behind another the parser keeps what comes: so only small ones may wait, and few of them. */
+function mayWait({ waiting, waitingBytes, parts }: Client, size: number): boolean {
+  return waiting === 0 || (waiting < pipelinedMax && waitingBytes + size <= parts.limits.smallMessageBytes);
 }
 
 function codeOf(error: Error): string {
@@ -104,11 +130,17 @@ async function answer(request: IncomingMessage, response: ServerResponse, client
   const encoding = encodings.get((request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "");
   const refusal = refusalOf(request, encoding);
   if (refusal !== undefined || encoding === undefined) return refuse(response, refusal ?? unknownEncoding);
+  const size = announced(request, limits.messageBytesMax);
+  const tooLarge = { status: 413, text: `A message has at most ${limits.messageBytesMax} bytes` };
+  if (size > limits.messageBytesMax) return refuse(response, tooLarge);
+  await client.seat.take(size);
   const message = await bodyOf(request, limits.messageBytesMax);
-  if (message === undefined)
-    return refuse(response, { status: 413, text: `A message has at most ${limits.messageBytesMax} bytes` });
+  if (message === undefined) return refuse(response, tooLarge);
   await permits.take();
-  const bytes = await handler(message, caller, encoding).finally(permits.give);
+  const bytes = await handler(message, caller, encoding).finally(() => {
+    permits.give();
+    client.seat.give();
+  });
   await send(response, bytes, { type: request.headers["content-type"] ?? "", client });
 }
 
@@ -159,7 +191,11 @@ async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffe
 
 /** Resolves when the answer is out of our hands; its bytes are zeroed then. */
 function send(response: ServerResponse, bytes: Buffer, around: { type: string; client: Client }): Promise<void> {
-  const { limits } = around.client.parts;
+  const { limits, log, caller, unread } = around.client.parts;
+  if (response.destroyed) {
+    bytes.fill(0); // the client went away meanwhile: nothing would tell that it was sent
+    return Promise.resolve();
+  }
   if (around.client.draining) response.shouldKeepAlive = false;
   response.writeHead(200, {
     "Content-Type": around.type,
@@ -168,9 +204,14 @@ function send(response: ServerResponse, bytes: Buffer, around: { type: string; c
   });
   const { promise, resolve } = Promise.withResolvers<void>();
   const slow = setTimeout(() => response.socket?.destroy(), limits.writeTimeoutMs);
+  const taken = unread.add(bytes.length, () => {
+    log({ level: "warn", event: "connection-closed", caller: caller.subject, reason: unreadReason });
+    response.socket?.destroy();
+  });
   response.once("close", resolve).once("finish", resolve);
   response.end(bytes);
   return promise.finally(() => {
+    taken();
     clearTimeout(slow);
     bytes.fill(0);
   });

@@ -1,6 +1,12 @@
 /** Bounds of one listener; each protects the clients that behave from one that does not. */
 export interface ListenLimits {
   readonly messageBytesMax: number;
+  /** Of messages that come, wait or are in work, all together and on all ports; a larger sum waits until there is room. */
+  readonly largeMessagesBytesMax: number;
+  /** Of answers that their clients have not read; beyond it the connection whose answer is the oldest is cut. */
+  readonly unreadAnswersBytesMax: number;
+  /** Messages and answers up to this size do not count as large ones. */
+  readonly smallMessageBytes: number;
   /**
    * Authenticated connections, in all and from one address. An idle one costs about 50 KiB. Behind a balancer that hides
    * addresses all clients have one: it gets most of all, and leaves some to others.
@@ -27,6 +33,9 @@ export interface ListenLimits {
 /** Bounds that suit a node of two cores. */
 export const defaultLimits: ListenLimits = {
   messageBytesMax: 1_048_576,
+  largeMessagesBytesMax: 67_108_864,
+  unreadAnswersBytesMax: 67_108_864,
+  smallMessageBytes: 16_384,
   connectionsMax: 5000,
   connectionsPerAddressMax: 4000,
   handshakesMax: 512,

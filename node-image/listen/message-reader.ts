@@ -7,6 +7,8 @@ export interface MessageReader {
   next(): Buffer | Error | undefined;
   /** Whether a message has begun and is not whole. */
   partial(): boolean;
+  /** Bytes of the message that has begun, as far as they are told; 0 before. */
+  announced(): number;
   /** Zeroes what is left. */
   clear(): void;
 }
@@ -51,9 +53,15 @@ export function messageReader(messageBytesMax: number): MessageReader {
       buffer.copyWithin(0, framing.bytes, used);
       buffer.fill(0, used - framing.bytes, used);
       used -= framing.bytes;
+      // Idle connections must not keep the room of the largest message that they ever sent.
+      if (used === 0 && buffer.length > firstBytes) buffer = Buffer.alloc(0);
       return message;
     },
     partial: () => used > 0,
+    announced: () => {
+      const framing = used === 0 ? undefined : frame(buffer.subarray(0, used), messageBytesMax);
+      return framing?.kind === "need" ? framing.bytes : 0;
+    },
     clear: () => {
       whole?.fill(0);
       whole = undefined;

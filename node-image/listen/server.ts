@@ -7,8 +7,10 @@ import { type Front, handshakeFront } from "./front.ts";
 import { httpDoor } from "./http-connection.ts";
 import { defaultLimits, type ListenLimits } from "./limits.ts";
 import { type LogFields, logBudget } from "./log-budget.ts";
+import { type MessageRoom, messageRoom } from "./message-room.ts";
 import { peerOf } from "./peer.ts";
 import { permits } from "./permits.ts";
+import { type UnreadAnswers, unreadAnswers } from "./unread.ts";
 
 /** PEM of the server's certificate chain and key, and of the authorities whose clients are let in. */
 export interface TlsParts {
@@ -32,6 +34,21 @@ export interface KmipServerParts {
   readonly limits?: Partial<ListenLimits>;
   readonly log: (fields: LogFields) => void;
   readonly metrics?: ListenMetrics;
+  /** Shared by all listeners of a node; made here unless given. */
+  readonly memory?: ListenMemory;
+}
+
+/** What large messages and answers take of a node's memory, on all its ports together. */
+export interface ListenMemory {
+  readonly room: MessageRoom;
+  readonly unread: UnreadAnswers;
+}
+
+/** Makes it. */
+export function listenMemory(given: Partial<ListenLimits> = {}): ListenMemory {
+  const limits = { ...defaultLimits, ...given };
+  const { unreadAnswersBytesMax, smallMessageBytes } = limits;
+  return { room: messageRoom(limits), unread: unreadAnswers(unreadAnswersBytesMax, smallMessageBytes) };
 }
 
 /** A KMIP listener over mutual TLS. */
@@ -61,7 +78,8 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
     handshakeTimeout: limits.handshakeTimeoutMs,
   });
   const front = handshakeFront(server, { limits, log, onRejected: (reason) => parts.metrics?.rejected(reason) });
-  const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log };
+  const memory = parts.memory ?? listenMemory(limits);
+  const shared = { handler: parts.handler, limits, permits: permits(limits.requestsInFlightMax), log, ...memory };
   const serve = parts.protocol === "https" ? httpDoor(limits).serve : serveConnection;
   server.on("secureConnection", (socket) => {
     const refusal = accept(socket, { connections, fromAddress, shared, serve, metrics: parts.metrics });

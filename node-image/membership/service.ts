@@ -6,7 +6,7 @@ import type { ActivityLog } from "../kmip/activity.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
 import { type KmipHandler, kmipHandler } from "../kmip/handler.ts";
 import type { ListenLimits } from "../listen/limits.ts";
-import { type KmipServer, kmipServer, type TlsParts } from "../listen/server.ts";
+import { type KmipServer, kmipServer, listenMemory, type TlsParts } from "../listen/server.ts";
 import type { Store } from "../objects/types.ts";
 import type { CryptographyPolicy } from "../operations/cryptography.ts";
 import { type KeyCache, keyCache } from "../operations/key-cache.ts";
@@ -50,6 +50,8 @@ export class Service {
   #clients: KmsNode["spec"]["clients"] | undefined;
   #serving = false;
   readonly #connections = new Map<string, number>();
+  /** Of both ports together. */
+  readonly #memory = listenMemory();
   #ending: Promise<void> = Promise.resolve();
   #draining = false;
   /** Forgotten whenever service ends: without the root of trust no key stays usable. */
@@ -181,7 +183,8 @@ export class Service {
       rejected: () => undefined,
     };
     const limits = limitsOf(settings);
-    const server = kmipServer({ ...parts, protocol, limits, log: fieldsLog(log, "listen"), metrics });
+    const memory = this.#memory;
+    const server = kmipServer({ ...parts, protocol, limits, log: fieldsLog(log, "listen"), metrics, memory });
     await server.listen(port, settings.listenAddress === "::" ? undefined : settings.listenAddress);
     return { name, server };
   }

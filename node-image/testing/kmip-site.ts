@@ -19,7 +19,7 @@ export interface KmipSite {
 
 /** Starts one; parts replace the defaults. */
 export async function kmipSite(
-  parts: Partial<HandlerParts> & Pick<Partial<KmipServerParts>, "limits"> = {},
+  parts: Partial<HandlerParts> & Pick<Partial<KmipServerParts>, "limits" | "memory"> = {},
 ): Promise<KmipSite> {
   const log: Record<string, unknown>[] = [];
   const write = (fields: Readonly<Record<string, unknown>>) => void log.push({ ...fields });
@@ -33,6 +33,7 @@ export async function kmipSite(
     handler,
     log: write,
     ...(parts.limits === undefined ? {} : { limits: parts.limits }),
+    ...(parts.memory === undefined ? {} : { memory: parts.memory }),
   });
   const port = await server.listen(0, "127.0.0.1");
   const open: KmipClient[] = [];
