@@ -12,7 +12,7 @@ export interface Activity {
   readonly version: string;
   /** Identifiers of the objects that were asked for or made, at most `objectsMax`. */
   readonly objects: readonly string[];
-  /** "success", "pending" or the KMIP Result Reason. */
+  /** What the client was told: "success", "pending", "undone" or the KMIP Result Reason. Of a pending operation another line tells its end. */
   readonly result: string;
   /** What a refused client was told. */
   readonly reason?: string;

@@ -1,3 +1,4 @@
+import { Refusal } from "../objects/refusal.ts";
 import type { Store } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
 import { mustBeHandedOut } from "../operations/handed-out.ts";
@@ -7,12 +8,12 @@ import {
   type ItemResult,
   type PendingResult,
   pendingAnswer,
+  refusedBy,
   refusedResult,
   resultStatus,
   zero,
 } from "./item-result.ts";
 import type { RequestHeader } from "./messages.ts";
-import { failed } from "./results.ts";
 import type { Answer, Route } from "./route.ts";
 import type { Placeholders } from "./shape.ts";
 
@@ -54,6 +55,8 @@ interface Request {
 interface Doing {
   /** Never rejects. */
   run(request: Request, store: Store): Promise<ItemResult>;
+  /** Counts and logs what became of it. */
+  tell(request: Request, result: ItemResult): void;
   /** Rejects with Refusal. */
   contextOf(request: Request, store: Store): Context | Promise<Context>;
 }
@@ -71,6 +74,7 @@ export function defer(request: Request, { route, context, deferral }: Around, do
   const work = async (own: Request, proceed: () => boolean): Promise<PendingResult> => {
     if (!(await decided)) return neverBegun;
     const result = await madeTrue((stage) => doing.run(own, stage), proceed, { ...context, store });
+    doing.tell(own, result);
     const judge = async () => {
       const { identifiers, secrets } = result.answer ?? nothing;
       await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, await doing.contextOf(own, store));
@@ -95,6 +99,8 @@ const neverBegun: PendingResult = {
   operation: undefined,
   response: { status: resultStatus.failed },
   answer: undefined,
+  outcome: "pending",
+  durationMs: 0,
   judge: async () => undefined,
 };
 
@@ -106,14 +112,23 @@ async function madeTrue(
 ): Promise<ItemResult> {
   const stage = stagedStore(context.store);
   const result = await run(stage.store);
-  if (result.answer === undefined || !proceed()) return result;
+  if (result.answer === undefined) return result;
+  if (!proceed()) return notTrue(result, canceled(), context);
   try {
     await stage.commit();
     return result;
   } catch (error) {
-    zero(result.answer);
-    return refusedResult(result, failed(error, { log: context.log, version: context.version }));
+    return notTrue(result, error, context);
   }
+}
+
+function notTrue(result: ItemResult, error: unknown, context: Context): ItemResult {
+  zero(result.answer);
+  return refusedResult(result, refusedBy(error, context));
+}
+
+function canceled(): Refusal {
+  return new Refusal("OperationCanceledByRequester", "The operation was canceled");
 }
 
 /** The request with bytes of its own, since those of the message are zeroed when it is answered; identifiers as they are now. */

@@ -16,7 +16,7 @@ import type { Placeholders, Reading } from "./shape.ts";
 import { tag } from "./tags.ts";
 import { withTemplates } from "./templates.ts";
 
-/** Counts and times operations; `result` is "success" or the KMIP Result Reason. */
+/** Counts and times operations, as their clients are told of them; `result` is "success", "pending", "undone" or the KMIP Result Reason. */
 export interface OperationMetrics {
   operation(name: string, result: string, seconds: number): void;
 }
@@ -31,46 +31,57 @@ export interface ItemParts {
   readonly deferral?: Deferral | undefined;
 }
 
-/** Does one item; never rejects. */
+/** Does one item; never rejects. What became of it is told by `tell`, once it is decided. */
 export async function runItem(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<ItemResult> {
-  const { context, metrics } = parts;
+  const { context } = parts;
   const started = performance.now();
   const { operation, id } = nameOf(item);
-  const head = { ...(operation === undefined ? {} : { operation }), ...id };
-  let result = "success";
-  let reason: string | undefined;
   let answer: Answer | undefined;
   try {
     answer = await run(item, placeholders, parts);
-    if (answer.instead !== undefined) result = "pending";
-    if (answer.instead !== undefined) return { operation, response: { ...answer.instead, ...id }, answer };
+    const { instead } = answer;
+    const done = { operation, answer, durationMs: performance.now() - started };
+    if (instead !== undefined) return { ...done, response: { ...instead.response, ...id }, outcome: instead.outcome };
     const payload = answer.write(context.version);
-    return { operation, response: { ...head, status: resultStatus.success, payload }, answer };
+    return {
+      ...done,
+      response: { ...headOf(operation, id), status: resultStatus.success, payload },
+      outcome: "success",
+    };
   } catch (error) {
     zero(answer);
-    result = resultReason(error);
-    const response = { ...head, ...failed(error, { log: context.log, version: context.version }) };
-    reason = response.message;
-    return { operation, response, answer: undefined };
-  } finally {
-    const name = router.get(operation ?? 0)?.name ?? "unknown";
-    const durationMs = performance.now() - started;
-    metrics?.operation(name, result, durationMs / 1000);
-    parts.activity?.(() => ({
-      ...activityOf(item, context, answer?.placeholder),
-      operation: name,
-      result,
-      ...(reason === undefined ? {} : { reason: loggable(reason) }),
-      durationMs: Math.round(durationMs * 1000) / 1000,
-    }));
+    return refused(item, error, context, started);
   }
 }
 
 /** Answers an item that is not begun. */
 export function refuseItem(item: Item, refusal: Refusal, { context }: ItemParts): ItemResult {
+  return refused(item, refusal, context, performance.now());
+}
+
+function refused(item: Item, error: unknown, context: Context, started: number): ItemResult {
   const { operation, id } = nameOf(item);
-  const head = { ...(operation === undefined ? {} : { operation }), ...id };
-  return { operation, response: { ...head, ...failed(refusal, context) }, answer: undefined };
+  const response = { ...headOf(operation, id), ...failed(error, context) };
+  const durationMs = performance.now() - started;
+  return { operation, response, answer: undefined, outcome: resultReason(error), durationMs };
+}
+
+function headOf(operation: number | undefined, id: { readonly id?: Buffer }) {
+  return { ...(operation === undefined ? {} : { operation }), ...id };
+}
+
+/** Counts an item and writes its line, as its client is told of it: not before its batch is decided. */
+export function tell(item: Item, result: ItemResult, { context, metrics, activity }: ItemParts): void {
+  const { operation, outcome, durationMs, answer, response } = result;
+  const name = router.get(operation ?? 0)?.name ?? "unknown";
+  metrics?.operation(name, outcome, durationMs / 1000);
+  activity?.(() => ({
+    ...activityOf(item, context, outcome === "success" ? answer?.placeholder : undefined),
+    operation: name,
+    result: outcome,
+    ...(response.message === undefined ? {} : { reason: loggable(response.message) }),
+    durationMs: Math.round(durationMs * 1000) / 1000,
+  }));
 }
 
 async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<Answer> {
@@ -103,6 +114,7 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
       {
         run: ({ item: kept, placeholders: then, header: given }, store) =>
           runItem(kept, then, { ...parts, header: given, deferral: undefined, context: on(store) }),
+        tell: ({ item: kept }, result) => tell(kept, result, parts),
         contextOf: ({ header: given }, store) => contextOf(route, given, on(store)),
       },
     );

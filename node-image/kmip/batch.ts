@@ -3,12 +3,12 @@ import { type StagedStore, stagedStore } from "../operations/staged-store.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import { deferral } from "./batch-deferral.ts";
-import { type ItemParts, refuseItem, runItem } from "./batch-item.ts";
+import { type ItemParts, refuseItem, runItem, tell } from "./batch-item.ts";
 import type { AnswerAccount } from "./batch-size.ts";
 import type { Encoding } from "./encoding.ts";
-import { type ItemResult, notGiven, refusedResult, resultStatus, zero } from "./item-result.ts";
+import { type ItemResult, notGiven, refusedBy, refusedResult, resultStatus, zero } from "./item-result.ts";
 import { type ResponseItem, responseMessage } from "./messages.ts";
-import { failed } from "./results.ts";
+import { resultReason } from "./results.ts";
 import { router } from "./router.ts";
 import type { Placeholders } from "./shape.ts";
 
@@ -27,19 +27,21 @@ const onError = { continue: 1, stop: 2, undo: 3 } as const;
 /** Does the items in order and writes their answers. Rejects with Refusal. */
 export async function runBatch(asked: Batch): Promise<Buffer> {
   const undo = asked.header.batchErrorContinuation === onError.undo;
-  const batch = { ...asked, deferral: canWait(asked, undo) ? deferral(asked.context) : undefined };
+  const batch = canWait(asked, undo) ? { ...asked, deferral: deferral(asked.context) } : asked;
   // What may have to be taken back is staged: an answer that the client cannot take was never given.
-  if (!undo && batch.header.maximumResponseSize === undefined) {
-    const results = await runItems(batch);
-    batch.deferral?.decide(true);
-    return written(batch, results);
-  }
+  if (undo || batch.header.maximumResponseSize !== undefined) return written(batch, await staged(batch, undo));
+  const results = await runItems(batch);
+  batch.deferral?.decide(true);
+  return written(batch, results);
+}
+
+async function staged(batch: Batch, undo: boolean): Promise<readonly ItemResult[]> {
   const stage = stagedStore(batch.context.store);
   const results = await runItems({ ...batch, context: { ...batch.context, store: stage.store } });
   const failure = results.some(({ answer }) => answer === undefined);
-  if (!undo || !failure) return fitting(batch, results, stage);
+  if (!undo || !failure) return madeTrue(batch, results, stage);
   batch.deferral?.decide(false);
-  return written(batch, results.map(undone));
+  return results.map(undone);
 }
 
 /** Whether items may be pending when the batch is answered: what succeeds or fails together must be done by then. */
@@ -92,7 +94,7 @@ async function withRoom(item: Item, placeholders: Placeholders, batch: Batch): P
 /** What was done before the failure is told as undone; its payload tells what it would have been. */
 function undone(result: ItemResult): ItemResult {
   if (result.answer === undefined) return result;
-  return { ...result, response: { ...result.response, status: resultStatus.undone } };
+  return { ...result, response: { ...result.response, status: resultStatus.undone }, outcome: "undone" };
 }
 
 function messageOf({ context, timeStamp }: Batch, results: readonly ItemResult[]): Item {
@@ -100,19 +102,28 @@ function messageOf({ context, timeStamp }: Batch, results: readonly ItemResult[]
   return responseMessage({ version: context.version, timeStamp }, responses);
 }
 
+/** Writes the answers, and then tells the logs and counters what the client is told. */
 function written(batch: Batch, results: readonly ItemResult[]): Buffer {
+  let told = results;
   try {
     return batch.encoding.encode(messageOf(batch, results));
+  } catch (error) {
+    told = results.map((result) => ({ ...result, outcome: resultReason(error) }));
+    throw error;
   } finally {
     batch.account.close();
+    for (const [at, result] of told.entries()) tell(batch.items[at] as Item, result, batch);
     for (const { answer } of results) zero(answer);
   }
 }
 
 /** Makes true what was staged, if its answer is no larger than the client can take (6.3), counted as TTLV in every encoding. */
-async function fitting(batch: Batch, results: readonly ItemResult[], stage: StagedStore): Promise<Buffer> {
-  const { header, context } = batch;
-  const most = header.maximumResponseSize ?? Number.POSITIVE_INFINITY;
+async function madeTrue(
+  batch: Batch,
+  results: readonly ItemResult[],
+  stage: StagedStore,
+): Promise<readonly ItemResult[]> {
+  const most = batch.header.maximumResponseSize ?? Number.POSITIVE_INFINITY;
   try {
     const bytes = encodedBytes(messageOf(batch, results));
     if (bytes > most) {
@@ -123,14 +134,11 @@ async function fitting(batch: Batch, results: readonly ItemResult[], stage: Stag
     }
     await stage.commit();
     batch.deferral?.decide(true);
-    return written(batch, results);
+    return results;
   } catch (error) {
     batch.deferral?.decide(false);
     for (const { answer } of results) notGiven(answer);
-    const reason = failed(error, { log: context.log, version: context.version });
-    return written(
-      batch,
-      results.map((result) => refusedResult(result, reason)),
-    );
+    const by = refusedBy(error, batch.context);
+    return results.map((result) => refusedResult(result, by));
   }
 }

@@ -1,4 +1,6 @@
+import type { Context } from "../operations/context.ts";
 import type { ResponseItem } from "./messages.ts";
+import { failed, resultReason } from "./results.ts";
 import type { Answer } from "./route.ts";
 
 /** An item's answer; no `answer` means that it failed. */
@@ -6,6 +8,9 @@ export interface ItemResult {
   readonly operation: number | undefined;
   readonly response: ResponseItem;
   readonly answer: Answer | undefined;
+  /** What the client is told, as a word for metrics and logs: "success", "pending", "undone" or the KMIP Result Reason. */
+  readonly outcome: string;
+  readonly durationMs: number;
 }
 
 /** KMIP Result Status (9.1.3.2.28). */
@@ -33,18 +38,26 @@ export function forgetResult(result: unknown): void {
   zero((result as PendingResult).answer);
 }
 
-/** An answer that has no payload yet. */
-export function pendingAnswer(instead: ResponseItem): Answer {
+/** An answer that has no payload of its own; `outcome` as in ItemResult. */
+export function pendingAnswer(instead: ResponseItem, outcome = "pending"): Answer {
   const write = () => {
     throw new Error("a pending answer has no payload");
   };
-  return { write, placeholder: undefined, identifiers: [], secrets: [], instead };
+  return { write, placeholder: undefined, identifiers: [], secrets: [], instead: { response: instead, outcome } };
+}
+
+/** How a failure is told. */
+export interface Refused {
+  readonly response: ResponseItem;
+  readonly outcome: string;
+}
+
+/** How a failure is told; what was not foreseen is logged once by it. */
+export function refusedBy(error: unknown, around: Pick<Context, "log" | "version">): Refused {
+  return { response: failed(error, around), outcome: resultReason(error) };
 }
 
 /** The result as it is told when it did not come true after all. */
-export function refusedResult(
-  { operation, response: { payload: _, ...head } }: ItemResult,
-  reason: ResponseItem,
-): ItemResult {
-  return { operation, response: { ...head, ...reason }, answer: undefined };
+export function refusedResult({ response: { payload: _, ...head }, ...result }: ItemResult, by: Refused): ItemResult {
+  return { ...result, response: { ...head, ...by.response }, answer: undefined, outcome: by.outcome };
 }

@@ -27,7 +27,7 @@ export interface Answer {
   /** Secret bytes to zero once the answer is on the wire. */
   readonly secrets: readonly Buffer[];
   /** Takes the place of the whole answer item: a poll is answered as the operation that was polled. */
-  readonly instead?: ResponseItem;
+  readonly instead?: { readonly response: ResponseItem; readonly outcome: string };
   /** Takes the answer back, where it could not be given and must not be lost; without it its secrets are zeroed. */
   readonly giveBack?: () => void;
 }

@@ -3,8 +3,7 @@ import { cancel, processPending, queryAsynchronous } from "../operations/cancel.
 import type { Context } from "../operations/context.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
-import { type PendingResult, pendingAnswer, refusedResult, resultStatus, zero } from "./item-result.ts";
-import { failed } from "./results.ts";
+import { type PendingResult, pendingAnswer, refusedBy, refusedResult, resultStatus, zero } from "./item-result.ts";
 import { type Answer, type Route, route } from "./route.ts";
 import { bytes, dateTimeExtended, enumeration, mapped } from "./shape.ts";
 import { tag } from "./tags.ts";
@@ -79,11 +78,11 @@ async function poll(correlation: Buffer, context: Context): Promise<Answer> {
     return pendingAnswer({ status: resultStatus.pending, correlation: Buffer.from(correlation) });
   const result = polled.result as PendingResult;
   const refusal = await refusalNow(result, polled.giveBack);
-  const { id: _, ...instead } =
-    refusal === undefined ? result.response : refusedResult(result, failed(refusal, context)).response;
+  const { response, outcome } = refusal === undefined ? result : refusedResult(result, refusedBy(refusal, context));
+  const { id: _, ...own } = response;
   if (refusal !== undefined) zero(result.answer);
-  if (refusal !== undefined || result.answer === undefined) return pendingAnswer(instead);
-  return { ...result.answer, instead, giveBack: polled.giveBack };
+  if (refusal !== undefined || result.answer === undefined) return pendingAnswer(own, outcome);
+  return { ...result.answer, instead: { response: own, outcome }, giveBack: polled.giveBack };
 }
 
 /** Why the result is not handed out any more, if so. What cannot be judged now is kept. */
