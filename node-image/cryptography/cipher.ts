@@ -49,10 +49,8 @@ function kindOf({ algorithm: kind, parameters }: CipherRequest): Kind {
     case algorithm.chaCha20Poly1305:
       return chaCha20Poly1305;
     default:
-      throw new Refusal(
-        "InvalidField",
-        kind === 0 ? unknownAlgorithm : `Cryptographic Algorithm ${kind} ${doesNotEncrypt}`,
-      );
+      if (kind === 0) throw new Refusal("InvalidField", unknownAlgorithm, "BadCryptographicParameters");
+      throw new Refusal("PermissionDenied", `Cryptographic Algorithm ${kind} ${doesNotEncrypt}`);
   }
 }
 
@@ -66,20 +64,26 @@ function required({ blockCipherMode }: CryptographicParameters): number {
     throw new Refusal(
       "InvalidField",
       "Block Cipher Mode is missing: give Cryptographic Parameters here or with the key",
+      "BadCryptographicParameters",
     );
   }
   return blockCipherMode;
 }
 
 function found(kind: Kind | undefined): Kind {
-  if (kind === undefined) throw new Refusal("FeatureNotSupported", "This Block Cipher Mode is not offered for the key");
+  if (kind === undefined) {
+    const text = "This Block Cipher Mode is not offered for the key";
+    throw new Refusal("FeatureNotSupported", text, "UnsupportedCryptographicParameters");
+  }
   return kind;
 }
 
 function generated(kind: Kind, request: CipherRequest): Buffer | undefined {
   if (kind.makeIv === undefined) return undefined;
   if (request.direction === "encrypt" && request.parameters.randomIv === true) return kind.makeIv(request);
-  throw new Refusal("InvalidMessage", "IV/Counter/Nonce is missing: give it, or encrypt with Random IV");
+  // The OASIS test cases CS-BC-M-11 to 13 of 2.1 have Decrypt without it fail by Invalid Message as in 1.x.
+  const finer = request.direction === "encrypt" ? "MissingInitializationVector" : undefined;
+  throw new Refusal("InvalidMessage", "IV/Counter/Nonce is missing: give it, or encrypt with Random IV", finer);
 }
 
 /** OpenSSL's name of the cipher for the key's length. */
@@ -190,7 +194,8 @@ function chaChaName(key: KeyObject, name: string): string {
 function nonce({ nonces, parameters }: CipherRequest): Buffer {
   const bits = parameters.ivLength ?? 96;
   if (bits % 8 !== 0 || bits < 96 || bits > 1024) {
-    throw new Refusal("InvalidField", "IV Length of a Random IV is a multiple of 8 from 96 bits on");
+    const text = "IV Length of a Random IV is a multiple of 8 from 96 bits on";
+    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
   }
   return nonces.next(bits / 8);
 }

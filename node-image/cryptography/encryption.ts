@@ -11,15 +11,19 @@ export function startEncryption(request: CipherRequest): StartedCipher {
   if (key.type === "secret") return startCipher(request);
   if (key.asymmetricKeyType !== "rsa") {
     throw new Refusal(
-      "InvalidField",
+      "PermissionDenied",
       "Of asymmetric keys only RSA encrypts data: derive or encapsulate a key with others",
     );
   }
   const other = parameters.cryptographicAlgorithm;
   if (other !== undefined && other !== cryptographicAlgorithm.rsa) {
-    throw new Refusal("InvalidField", "Cryptographic Algorithm of the parameters does not fit the key");
+    throw new Refusal(
+      "InvalidField",
+      "Cryptographic Algorithm of the parameters does not fit the key",
+      "BadCryptographicParameters",
+    );
   }
   if (direction === "encrypt") return { stream: whole((data) => rsaEncrypt(key, data, parameters)) };
-  if (key.type !== "private") throw new Refusal("InvalidField", "Decrypt needs the private key of the pair");
+  if (key.type !== "private") throw new Refusal("PermissionDenied", "Decrypt needs the private key of the pair");
   return { stream: whole((data) => rsaDecrypt(key, data, parameters)) };
 }

@@ -31,6 +31,7 @@ export function hashName(hashingAlgorithm: number): string {
     throw new Refusal(
       "FeatureNotSupported",
       "This Hashing Algorithm is not offered: use SHA-256 or another of SHA-2, SHA-3",
+      "UnsupportedCryptographicParameters",
     );
   }
   return name;

@@ -57,7 +57,8 @@ function hmac(hash: string, key: KeyObject): DigestStream {
 
 /** GCM over no plaintext at all (SP 800-38D, 3). */
 function gmac(key: KeyObject, iv: Buffer | undefined): DigestStream {
-  if (iv === undefined || iv.length === 0) throw new Refusal("InvalidMessage", "GMAC needs an IV/Counter/Nonce");
+  if (iv === undefined || iv.length === 0)
+    throw new Refusal("InvalidMessage", "GMAC needs an IV/Counter/Nonce", "MissingInitializationVector");
   const cipher = createCipheriv(`aes-${(key.symmetricKeySize ?? 0) * 8}-gcm` as "aes-256-gcm", key, iv);
   return {
     update: (data) => void cipher.setAAD(data),
@@ -72,5 +73,6 @@ function unknown(): Refusal {
   return new Refusal(
     "InvalidField",
     "This key makes no such code: give an HMAC algorithm, or CMAC with an AES key, in Cryptographic Parameters",
+    "BadCryptographicParameters",
   );
 }

@@ -13,7 +13,8 @@ export interface BlockPadding {
 /** The padding of a method. Throws Refusal. */
 export function blockPadding(method: number): BlockPadding {
   const found = paddings[method];
-  if (found === undefined) throw new Refusal("InvalidField", "This Padding Method does not fit a block cipher");
+  if (found === undefined)
+    throw new Refusal("InvalidField", "This Padding Method does not fit a block cipher", "BadCryptographicParameters");
   return found;
 }
 

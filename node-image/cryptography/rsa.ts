@@ -108,11 +108,12 @@ function oaep(parameters: CryptographicParameters): Oaep {
 export function maskHash(parameters: CryptographicParameters, hash: number): string {
   const { maskGenerator, maskGeneratorHashingAlgorithm } = parameters;
   if (maskGenerator !== undefined && maskGenerator !== 1) {
-    throw new Refusal("FeatureNotSupported", "The only Mask Generator is MGF1");
+    throw new Refusal("FeatureNotSupported", "The only Mask Generator is MGF1", "UnsupportedCryptographicParameters");
   }
   return hashName(maskGeneratorHashingAlgorithm ?? hash);
 }
 
 function unknownPadding(): Refusal {
-  return new Refusal("InvalidField", "Padding Method is missing or not one of RSA: use OAEP");
+  const text = "Padding Method is missing or not one of RSA: use OAEP";
+  return new Refusal("InvalidField", text, "BadCryptographicParameters");
 }

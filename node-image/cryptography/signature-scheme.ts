@@ -49,16 +49,19 @@ export function signatureScheme(key: KeyObject, parameters: CryptographicParamet
   const named = parameters.digitalSignatureAlgorithm;
   const row = named === undefined ? undefined : digital[named];
   if (named !== undefined && row === undefined) {
-    throw new Refusal("FeatureNotSupported", "This Digital Signature Algorithm is not offered");
+    const text = "This Digital Signature Algorithm is not offered";
+    throw new Refusal("FeatureNotSupported", text, "UnsupportedCryptographicParameters");
   }
   if (row !== undefined && row.key !== type) {
-    throw new Refusal("InvalidField", "The Digital Signature Algorithm does not fit the key");
+    const text = "The Digital Signature Algorithm does not fit the key";
+    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
   }
   const hash = row?.hash ?? parameters.hashingAlgorithm;
   if (hash === undefined) {
     throw new Refusal(
       "InvalidField",
       "Hashing Algorithm is missing: give Cryptographic Parameters here or with the key",
+      "BadCryptographicParameters",
     );
   }
   return schemeOf(type, hash, row?.padding ?? parameters.paddingMethod, parameters);
@@ -73,8 +76,11 @@ function schemeOf(
   const name = hashName(hash);
   if (type === "ec") return { kind: "ecdsa", hash: name };
   if (type === "dsa") return { kind: "dsa", hash: name };
-  if (type !== "rsa" && type !== "rsa-pss") throw new Refusal("InvalidField", "Keys of this algorithm do not sign");
+  if (type !== "rsa" && type !== "rsa-pss") throw new Refusal("PermissionDenied", "Keys of this algorithm do not sign");
   if (padding === pkcs1) return { kind: "pkcs1", hash: name };
-  if (padding !== pss) throw new Refusal("InvalidField", "Padding Method is missing: RSA signs with PSS or PKCS1 v1.5");
+  if (padding !== pss) {
+    const text = "Padding Method is missing: RSA signs with PSS or PKCS1 v1.5";
+    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
+  }
   return { kind: "pss", hash: name, maskHash: maskHash(parameters, hash), saltBytes: parameters.saltLength };
 }

@@ -1,7 +1,7 @@
 import { Refusal } from "../objects/refusal.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { expect, NotInVersion, type Reading, type Shape } from "./shape.ts";
-import { tagName } from "./tags.ts";
+import { isTag, tagName } from "./tags.ts";
 
 /** How one range of protocol versions has a member of a structure. */
 export interface Form {
@@ -165,6 +165,7 @@ function unexpected(child: number, parent: number, version: number): Refusal {
   return new Refusal(
     "InvalidField",
     `${tagName(child)} is not expected in ${tagName(parent)} of KMIP ${Math.floor(version / 10)}.${version % 10}`,
+    isTag(child) ? undefined : "UnknownTag",
   );
 }
 

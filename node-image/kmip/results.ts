@@ -18,7 +18,7 @@ const reasons: Readonly<Record<RefusalCode, readonly [number, number?]>> = {
   FeatureNotSupported: [0x08],
   OperationCanceledByRequester: [0x09],
   CryptographicFailure: [0x0a],
-  IllegalOperation: [0x0b, 0x43],
+  IllegalOperation: [0x0b],
   PermissionDenied: [0x0c],
   ObjectArchived: [0x0d],
   IndexOutOfBounds: [0x0e, 0x3a],
@@ -145,7 +145,7 @@ function ascii(text: string): string {
   return text.replace(/[^\x20-\x7e]/gu, "?");
 }
 
-/** The best word for a refusal that the version has. */
+/** The best word for a refusal that the version has; 2.x, which no longer says Illegal Operation, is told Permission Denied where nothing finer fits. */
 function reasonOf({ code, finer }: Refusal, version: number): number {
   const [plain, modern] = reasons[code];
   const words = [finer === undefined ? undefined : finerReasons[finer], version >= 20 ? modern : undefined, plain];

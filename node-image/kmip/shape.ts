@@ -102,7 +102,7 @@ export function enumeration(table: Enumeration): Shape<number> {
     read: (item) => {
       const { value } = expect(item, itemType.enumeration);
       if (!knows(table, value))
-        throw new Refusal("InvalidField", `${tagName(item.tag)} has the unknown value ${value}`);
+        throw new Refusal("InvalidField", `${tagName(item.tag)} has the unknown value ${value}`, "UnknownEnumeration");
       return value;
     },
     write: (tag, value, version) => {

@@ -136,7 +136,11 @@ function rowsMaking({ how, attribute }: AccessChange, rows: Rows, context: Conte
   const held = heldStatements(rows, seconds(context.now()));
   const present = name === suspended ? isSuspended(rows) : [...held.keys()].some((each) => attributeOf(each) === name);
   if (how === "add" && present)
-    throw new Refusal("IllegalOperation", `Attribute "${name}" exists already: use Modify Attribute`);
+    throw new Refusal(
+      "IllegalOperation",
+      `Attribute "${name}" exists already: use Modify Attribute`,
+      "AttributeSingleValued",
+    );
   if ((how === "modify" || how === "delete") && !present) {
     throw new Refusal("ItemNotFound", `There is no attribute "${name}"`, "AttributeNotFound");
   }

@@ -155,7 +155,7 @@ test("Re-certify renews with the same issuer and moves the name; an issuer's end
   assert.deepEqual(renewed.validToDate, ca.validToDate);
   assert.deepEqual(await app.locate(name), [id]);
   assert.deepEqual(await linksOf(app, old), [`${parentLink} ${authority}`, `${linkType.replacement} ${id}`]);
-  await fails(app.call(operation.reCertify, part.id(old)), 11, /replacement already/);
+  await fails(app.call(operation.reCertify, part.id(old)), 12, /replacement already/);
 });
 
 test("Validate tells good chains from bad, ended, revoked and rootless ones", async () => {

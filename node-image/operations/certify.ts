@@ -6,8 +6,8 @@ import { distinguishedName, type NamePart, nameOids } from "../cryptography/dist
 import { keyFacts } from "../cryptography/key-facts.ts";
 import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { certificateType, linkType, objectType, usage, validityIndicator } from "../objects/enumerations.ts";
-import { seconds } from "../objects/lifecycle.ts";
+import { certificateType, linkType, objectType, state, usage, validityIndicator } from "../objects/enumerations.ts";
+import { seconds, stateOf } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import { type ChosenIssuer, chooseIssuer, isOut, issuerOf } from "./certificate-issuer.ts";
@@ -18,7 +18,7 @@ import { find } from "./find.ts";
 import { type Link, linkedInstead, linkedTo, replacing, serially } from "./links.ts";
 import { type NewObject, storeAll } from "./new-object.ts";
 import { openMaterial } from "./open-material.ts";
-import { checkReplaceable, inherited, replacedLink } from "./re-key.ts";
+import { checkOffset, checkReplaceable, inherited, lifetime as lifetimeDates, replacedLink } from "./re-key.ts";
 import { factsOfCertificate } from "./register.ts";
 import { consume } from "./usage-limits.ts";
 import { openClear } from "./use-key.ts";
@@ -80,9 +80,10 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
   return serially([request.uniqueIdentifier], context, async () => {
     const old = await find(request.uniqueIdentifier, context);
     if (old.objectType !== objectType.certificate) {
-      throw new Refusal("InvalidField", "Re-certify renews a Certificate", "InvalidObjectType");
+      throw new Refusal("PermissionDenied", "Re-certify renews a Certificate", "InvalidObjectType");
     }
     checkReplaceable(old, context);
+    checkOffset(request, lifetimeDates);
     const before = readCertificate(openMaterial(old, context).bytes);
     const csr = requestOf(request);
     if (csr !== undefined && !csr.publicKey.equals(before.publicKey)) {
@@ -118,14 +119,14 @@ export interface ValidateResponse {
 export async function validate(request: ValidateRequest, context: Context): Promise<ValidateResponse> {
   const { certificates, uniqueIdentifiers: ids, validityDate } = request;
   if (certificates.length + ids.length === 0 || certificates.length + ids.length > chainMax) {
-    throw new Refusal("InvalidField", `Validate takes 1 to ${chainMax} certificates of one chain`);
+    throw new Refusal("InvalidMessage", `Validate takes 1 to ${chainMax} certificates of one chain`);
   }
   const chain = certificates.map(({ bytes }) => bytes);
   let revoked = false;
   for (const id of ids) {
     const object = await find(id, context);
     if (object.objectType !== objectType.certificate)
-      throw new Refusal("InvalidField", "Only Certificates are validated");
+      throw new Refusal("InvalidMessage", "Only Certificates are validated", "InvalidObjectType");
     revoked ||= isOut(object, context);
     chain.push(openMaterial(object, context).bytes);
   }
@@ -149,7 +150,10 @@ async function subjectKey(
 ): Promise<KeyObject> {
   if (object === undefined) return (csr as CertificateRequest).publicKey;
   if (object.objectType !== objectType.publicKey) {
-    throw new Refusal("InvalidField", "Certify takes the identifier of a Public Key", "InvalidObjectType");
+    throw new Refusal("PermissionDenied", "Certify takes the identifier of a Public Key", "InvalidObjectType");
+  }
+  if (isDestroyed(object, context)) {
+    throw new Refusal("PermissionDenied", "The public key has been destroyed: certify another", "ObjectDestroyed");
   }
   const key = parsed(object, await openClear(object, context));
   if (csr !== undefined && !csr.publicKey.equals(key)) {
@@ -160,6 +164,11 @@ async function subjectKey(
     );
   }
   return key;
+}
+
+function isDestroyed(object: ManagedObject, context: Context): boolean {
+  const current = stateOf(object, context.now());
+  return current === state.destroyed || current === state.destroyedCompromised;
 }
 
 /** The subject from the parts that KMIP 2.x has as attributes, or from "x-subject", like "O=bank,CN=db1" without escapes. */

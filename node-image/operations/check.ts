@@ -19,7 +19,11 @@ export async function check(request: CheckRequest, context: Context): Promise<Id
   const object = await find(request.uniqueIdentifier, context);
   const now = context.now();
   if ([state.destroyed, state.destroyedCompromised].some((gone) => gone === stateOf(object, now))) {
-    throw new Refusal("IllegalOperation", "The object has been destroyed: it cannot be used for anything");
+    throw new Refusal(
+      "IllegalOperation",
+      "The object has been destroyed: it cannot be used for anything",
+      "ObjectDestroyed",
+    );
   }
   const { usageLimitsCount = 0, cryptographicUsageMask = 0, leaseTime = 0 } = request;
   const allowed = object.attributes.get("Cryptographic Usage Mask")?.[0];
@@ -34,7 +38,7 @@ export async function check(request: CheckRequest, context: Context): Promise<Id
   if (limits !== undefined) {
     const ledger = ledgerOf(object.attributes, limits.epoch);
     if (totalOf(ledger) - usedOf(ledger) < usageLimitsCount) {
-      throw new Refusal("PermissionDenied", "Check failed: Usage Limits Count");
+      throw new Refusal("PermissionDenied", "Check failed: Usage Limits Count", "UsageLimitExceeded");
     }
   }
   if (leaseTime > (leaseOf(object, now) ?? 0)) throw new Refusal("PermissionDenied", "Check failed: Lease Time");

@@ -2,10 +2,10 @@ import type { KeyObject } from "node:crypto";
 import { recommendedCurve } from "../cryptography/curves.ts";
 import { keyObjectOf } from "../cryptography/key-object.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
-import { cryptographicAlgorithm, objectType, state } from "../objects/enumerations.ts";
+import { cryptographicAlgorithm, objectType, state, usage } from "../objects/enumerations.ts";
 import { reached, stateOf } from "../objects/lifecycle.ts";
 import type { Material } from "../objects/material.ts";
-import { Refusal } from "../objects/refusal.ts";
+import { type FinerCode, Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
@@ -40,9 +40,17 @@ export async function checkedKey(
   context: Context,
   open: (object: ManagedObject) => Promise<Material>,
 ): Promise<UsableKey> {
-  const object = await find(id, context, ...(use.right === undefined ? [] : [use.right]));
+  return usableKey(await find(id, context, ...(use.right === undefined ? [] : [use.right])), use, context, open);
+}
+
+async function usableKey(
+  object: ManagedObject,
+  use: KeyUse & { readonly given: CryptographicParameters | undefined },
+  context: Context,
+  open: (object: ManagedObject) => Promise<Material>,
+): Promise<UsableKey> {
   // Another node may have destroyed it: then its key is not kept here either.
-  if (object.sealed === undefined) context.cryptography.keys.drop(id);
+  if (object.sealed === undefined) context.cryptography.keys.drop(object.id);
   checkUse(object, use, context);
   const algorithm = number(object, "Cryptographic Algorithm") ?? 0;
   checkPolicy(algorithm, context);
@@ -52,17 +60,48 @@ export async function checkedKey(
 }
 
 /** A key that wraps others: it must be kept in clear itself, so that no chain of wrapped keys has an end that is its beginning. */
-export function wrappingKeyFor(
+export async function wrappingKeyFor(
   id: string,
-  use: KeyUse & { readonly given: CryptographicParameters | undefined },
+  use: KeyUse & { readonly right: string; readonly given: CryptographicParameters | undefined },
   context: Context,
 ): Promise<UsableKey> {
-  return checkedKey(id, use, context, async (object) => {
-    const material = openMaterial(object, context);
-    if (material.wrapping === undefined) return material;
-    material.bytes.fill(0);
-    throw new Refusal("IllegalOperation", "The wrapping key was itself registered wrapped: register it in clear");
-  });
+  try {
+    const object = await find(id, context, use.right);
+    if (!wrapping.has(object.objectType)) {
+      throw new Refusal("IllegalOperation", "The object that is to wrap or unwrap is no key", "InvalidObjectType");
+    }
+    return await usableKey(object, use, context, async () => clearMaterial(object, context));
+  } catch (error) {
+    throw ofWrappingKey(error);
+  }
+}
+
+function clearMaterial(object: ManagedObject, context: Context): Material {
+  const material = openMaterial(object, context);
+  if (material.wrapping === undefined) return material;
+  material.bytes.fill(0);
+  throw new Refusal(
+    "PermissionDenied",
+    "The wrapping key was itself registered wrapped: register it in clear",
+    "InvalidObjectType",
+  );
+}
+
+/** Objects whose key may wrap another (Table 338): Secret Data is no key, and wraps none. */
+const wrapping: ReadonlySet<number> = new Set([
+  objectType.symmetricKey,
+  objectType.publicKey,
+  objectType.privateKey,
+  objectType.certificate,
+]);
+
+/** 2.x tells the wrapping key from the object that is asked for. */
+function ofWrappingKey(error: unknown): unknown {
+  if (!(error instanceof Refusal)) return error;
+  const { code, message, finer } = error;
+  if (code === "ItemNotFound") return new Refusal(code, message, "WrappingObjectNotFound");
+  if (code === "ObjectArchived") return new Refusal(code, message, "WrappingObjectArchived");
+  return finer === "ObjectDestroyed" ? new Refusal(code, message, "WrappingObjectDestroyed") : error;
 }
 
 /** The key in OpenSSL's hands; the material's bytes are zeroed. Throws Refusal. */
@@ -85,25 +124,69 @@ export function ownParameters(object: ManagedObject): CryptographicParameters {
   return (instances.find((value) => value !== null) ?? {}) as CryptographicParameters;
 }
 
-/** Refuses what the object may not be used for now. Throws Refusal. */
+/** Refuses what the object may not be used for, now or ever. Throws Refusal. */
 export function checkUse(object: ManagedObject, use: KeyUse, context: Context): void {
   const now = context.now();
-  const current = stateOf(object, now);
   const mask = number(object, "Cryptographic Usage Mask") ?? 0;
-  mustBeServed(object, context);
-  if (object.objectType === objectType.opaqueObject) {
-    throw new Refusal("InvalidField", "An Opaque Object is no key");
+  checkServed(object, use, context);
+  if (noKeys.has(object.objectType)) {
+    throw unable(use, "An object of this type is no key that is used here", "InvalidObjectType");
   }
   if ((mask & use.usage) === 0) {
-    throw new Refusal(
-      "PermissionDenied",
-      "The object's Cryptographic Usage Mask does not allow this operation",
-      "IncompatibleCryptographicUsageMask",
-    );
+    const text = "The object's Cryptographic Usage Mask does not allow this operation";
+    throw unable(use, text, "IncompatibleCryptographicUsageMask");
   }
-  const fault = faults[use.purpose](object, current, now);
-  if (fault !== undefined) throw new Refusal("PermissionDenied", fault, "WrongKeyLifecycleState");
+  const row = ofType.find(({ usages, types }) => (use.usage & ~usages) === 0 && types.includes(object.objectType));
+  if (row !== undefined) throw unable(use, row.advice, "InvalidObjectType");
+  const fault = faults[use.purpose](object, stateOf(object, now), now);
+  if (fault !== undefined) throw unable(use, fault, "WrongKeyLifecycleState");
 }
+
+/** What an object cannot be used for is Permission Denied, but in deriving a key Invalid Field (Tables 333, 353 to 358). */
+function unable({ purpose }: KeyUse, message: string, finer?: FinerCode): Refusal {
+  return new Refusal(purpose === "derive" ? "InvalidField" : "PermissionDenied", message, finer);
+}
+
+function checkServed(object: ManagedObject, use: KeyUse, context: Context): void {
+  try {
+    mustBeServed(object, context);
+  } catch (error) {
+    throw error instanceof Refusal ? unable(use, error.message, error.finer) : error;
+  }
+}
+
+const { symmetricKey, publicKey, privateKey, splitKey, certificate, secretData } = objectType;
+
+const noKeys: ReadonlySet<number> = new Set([
+  objectType.opaqueObject,
+  objectType.template,
+  objectType.pgpKey,
+  objectType.certificateRequest,
+]);
+
+/** Types of keys that cannot do what their mask may say. */
+const ofType: readonly { readonly usages: number; readonly types: readonly number[]; readonly advice: string }[] = [
+  {
+    usages: usage.sign,
+    types: [symmetricKey, splitKey, secretData, publicKey, certificate],
+    advice: "Sign needs a private key; for codes of secret keys use MAC",
+  },
+  {
+    usages: usage.verify,
+    types: [symmetricKey, splitKey, secretData],
+    advice: "Signature Verify needs a public key; for codes of secret keys use MAC Verify",
+  },
+  {
+    usages: usage.macGenerate | usage.macVerify,
+    types: [privateKey, publicKey, certificate],
+    advice: "MAC needs a secret key; with key pairs use Sign",
+  },
+  {
+    usages: usage.decrypt,
+    types: [publicKey, certificate],
+    advice: "Decrypt needs the private key of the pair",
+  },
+];
 
 type Fault = (object: ManagedObject, current: number, now: Date) => string | undefined;
 

@@ -143,7 +143,7 @@ test("a key that is not active yet does neither, and one that was destroyed neve
   await app.revoke(key, 2);
   await fails(encrypt(), reason.denied);
   await app.destroy(key);
-  await fails(encrypt(), reason.illegal, /destroyed/);
+  await fails(encrypt(), reason.denied, /destroyed/);
 });
 
 test("Process Start Date and Protect Stop Date open and close what they name", async () => {
@@ -193,14 +193,14 @@ test("parts give what the whole gives; each is its caller's, its operation's and
     );
   assert.deepEqual(bytesOf(await rest(await begin()), tag.MACData), whole);
   const value = await begin();
-  await fails(rest(value, second), reason.field, /Correlation Value/);
-  await fails(rest(value, key, operation.macVerify), reason.field);
+  await fails(rest(value, second), reason.notFound, /Correlation Value/);
+  await fails(rest(value, key, operation.macVerify), reason.notFound);
   await fails(rest(value, key, operation.mac, other), reason.notFound);
   assert.deepEqual(bytesOf(await rest(value), tag.MACData), whole, "strangers' attempts did not end it");
-  await fails(rest(value), reason.field);
+  await fails(rest(value), reason.notFound);
   const late = await begin();
   clock = epoch + 61;
-  await fails(rest(late), reason.field);
+  await fails(rest(late), reason.notFound);
   clock = epoch;
 });
 

@@ -134,6 +134,11 @@ async function derived(request: DeriveKeyRequest, { bases, length, context }: Wo
   const derivation = { algorithm, key, parameters, data, iv, salt, iterations, length };
   try {
     return await byMethod(method, derivation, context);
+  } catch (error) {
+    // A key that cannot do it is Invalid Field in deriving (Table 333).
+    if (error instanceof Refusal && error.code === "PermissionDenied")
+      throw new Refusal("InvalidField", error.message, error.finer);
+    throw error;
   } finally {
     if (second !== undefined) data.fill(0);
   }
@@ -146,7 +151,7 @@ async function dataOf(request: DeriveKeyRequest, second: UsableKey | undefined, 
   const { derivationData } = request.derivationParameters;
   if (second === undefined) return derivationData ?? empty;
   if (derivationData !== undefined) {
-    throw new Refusal("InvalidField", "Derivation Data is given twice: by itself and by a second object");
+    throw new Refusal("InvalidMessage", "Derivation Data is given twice: by itself and by a second object");
   }
   if (second.key.type !== "secret") throw new Refusal("InvalidField", "Derivation Data is taken from Secret Data");
   return (await openClear(second.object, context)).bytes;

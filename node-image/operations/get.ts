@@ -37,6 +37,7 @@ export async function get(request: GetRequest, context: Context): Promise<GetRes
 
 /** KMIP Key Wrap Type (1.4, 9.1.3.2.48). */
 const notWrapped = 1;
+const asRegistered = 2;
 
 /** The object as it was asked for, the caller's to zero. Rejects with Refusal. */
 export async function materialFor(
@@ -44,6 +45,7 @@ export async function materialFor(
   request: Omit<GetRequest, "uniqueIdentifier">,
   context: Context,
 ): Promise<Material> {
+  checkWrapType(request);
   mustBeServed(object, context);
   const kept = recalledMaterial(object, context);
   try {
@@ -60,6 +62,16 @@ export async function materialFor(
     kept.bytes.fill(0);
     throw error;
   }
+}
+
+/** A way of wrapping that is not known here must not be answered by another (Table 338). */
+function checkWrapType({ keyWrapType = notWrapped }: Omit<GetRequest, "uniqueIdentifier">): void {
+  if (keyWrapType === notWrapped || keyWrapType === asRegistered) return;
+  throw new Refusal(
+    "FeatureNotSupported",
+    "This Key Wrap Type is not offered: ask for Not Wrapped or As Registered",
+    "KeyWrapTypeNotSupported",
+  );
 }
 
 const withoutKeyBlock: ReadonlySet<number> = new Set([

@@ -37,10 +37,7 @@ async function checkNew({ uniqueIdentifier, replaceExisting }: ImportRequest, co
   // Another's object is none for this caller.
   if (existing === undefined || existing.owner !== context.caller.identity) return;
   if (replaceExisting === true)
-    throw new Refusal(
-      "FeatureNotSupported",
-      "Key material is never replaced here: Destroy that object, and import anew",
-    );
+    throw new Refusal("InvalidField", "Key material is never replaced here: Destroy that object, and import anew");
   throw new Refusal("ObjectAlreadyExists", "You have an object with this Unique Identifier");
 }
 

@@ -26,8 +26,9 @@ export interface RevokeRequest extends IdentifiedRequest {
 /** Pre-Active → Active (4.19). */
 export function activate(request: IdentifiedRequest, context: Context): Promise<IdentifiedResponse> {
   return change(request.uniqueIdentifier, context, async (object) => {
-    if (object.objectType === objectType.opaqueObject) {
-      throw new Refusal("IllegalOperation", "Opaque Objects have no lifecycle to activate");
+    if (object.objectType === objectType.opaqueObject || isTemplate(object)) {
+      const text = "Opaque Objects and Templates have no lifecycle to activate";
+      throw new Refusal("IllegalOperation", text, "InvalidObjectType");
     }
     return move(object, "activate", { "Activation Date": [seconds(context.now())] }, context);
   });
@@ -40,6 +41,10 @@ export function revoke(request: RevokeRequest, context: Context): Promise<Identi
   const compromised = reason.code === keyCompromise || reason.code === caCompromise;
   const now = seconds(context.now());
   return change(request.uniqueIdentifier, context, async (object) => {
+    // 4.20 lets Opaque Objects be revoked, and only Templates not.
+    if (isTemplate(object)) {
+      throw new Refusal("IllegalOperation", "A Template is not revoked: Destroy it", "InvalidObjectType");
+    }
     const attributes = {
       "Revocation Reason": [reasonValue(reason)],
       ...(compromised ? compromiseDates(compromiseOccurrenceDate, now) : { "Deactivation Date": [now] }),
@@ -63,12 +68,18 @@ async function move(
 ): Promise<IdentifiedResponse> {
   const now = context.now();
   const current = stateOf(object, now);
-  if (transitions[current][trigger] === undefined) throw refused(trigger, current);
+  // What cannot be revoked must not have to be, before it is destroyed.
+  const unrevoked = trigger === "destroy" && current === state.active && isTemplate(object);
+  if (transitions[current][trigger] === undefined && !unrevoked) throw refused(trigger, current);
   await context.store.write([
     { kind: "change", id: object.id, facts: factOf[trigger], attributes: { ...attributes, ...lastChange(now) } },
   ]);
   context.cryptography.keys.drop(object.id);
   return { uniqueIdentifier: object.id };
+}
+
+function isTemplate({ objectType: type }: ManagedObject): boolean {
+  return type === objectType.template;
 }
 
 const stateNames = Object.fromEntries(Object.entries(state).map(([name, value]) => [value, name]));

@@ -41,7 +41,10 @@ function relinked(object: ManagedObject, before: readonly Link[], link: Link, co
   let kept = [...before];
   if (kept.length >= linksMax) {
     const oldest = kept.findIndex(({ linkType }) => linkType === link.linkType);
-    if (oldest < 0) throw new Refusal("IllegalOperation", `The object has ${linksMax} links: delete some first`);
+    if (oldest < 0) {
+      const text = `The object has ${linksMax} links: delete some first`;
+      throw new Refusal("IllegalOperation", text, "ServerLimitExceeded");
+    }
     kept = kept.toSpliced(oldest, 1);
   }
   const attributes = { Link: [...kept, link] as unknown as Json[], ...lastChange(context.now()) };

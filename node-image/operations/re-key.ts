@@ -46,15 +46,17 @@ export function reKey(request: ReKeyRequest, context: Context): Promise<ReKeyRes
   return serially([request.uniqueIdentifier], context, async () => {
     const old = await find(request.uniqueIdentifier, context);
     if (old.objectType !== objectType.symmetricKey) {
-      throw new Refusal("InvalidField", "Re-key makes a new Symmetric Key of an old one", "InvalidObjectType");
+      throw new Refusal("PermissionDenied", "Re-key makes a new Symmetric Key of an old one", "InvalidObjectType");
     }
     checkReplaceable(old, context);
+    checkOffset(request, dates);
+    checkMovable(old, request);
     checkSameKind(request.attributes);
     const all = [...asInstances(inherited(old, request, context)), ...request.attributes];
     const algorithm = numberIn(old, "Cryptographic Algorithm");
     const bits = numberIn(old, "Cryptographic Length");
     if (algorithm === undefined || bits === undefined) {
-      throw new Refusal("InvalidField", "The key's algorithm and length are not known: it cannot be made anew");
+      throw new Refusal("PermissionDenied", "The key's algorithm and length are not known: it cannot be made anew");
     }
     const bytes = makeSymmetricKey({ algorithm, bits, ...modeOf(all) }, context.cryptography.policy.legacyCiphers);
     const id = context.newId();
@@ -79,15 +81,23 @@ export function reKey(request: ReKeyRequest, context: Context): Promise<ReKeyRes
 export async function reKeyKeyPair(request: ReKeyKeyPairRequest, context: Context): Promise<ReKeyKeyPairResponse> {
   const privateId = request.privateKeyUniqueIdentifier;
   const publicId = linkedTo(await find(privateId, context), linkType.publicKey);
-  if (publicId === undefined) throw new Refusal("InvalidField", "The private key has no Link to its public key");
+  if (publicId === undefined) throw new Refusal("PermissionDenied", "The private key has no Link to its public key");
   return serially([privateId, publicId], context, async () => {
     const olds = { privateKey: await find(privateId, context), publicKey: await find(publicId, context) };
     if (olds.privateKey.objectType !== objectType.privateKey || olds.publicKey.objectType !== objectType.publicKey) {
-      throw new Refusal("InvalidField", "Re-key Key Pair takes the identifier of a Private Key", "InvalidObjectType");
+      throw new Refusal(
+        "PermissionDenied",
+        "Re-key Key Pair takes the identifier of a Private Key",
+        "InvalidObjectType",
+      );
     }
     checkReplaceable(olds.privateKey, context);
     checkReplaceable(olds.publicKey, context);
-    checkSameKind([...request.common, ...request.privateKey, ...request.publicKey]);
+    const asked = [...request.common, ...request.privateKey, ...request.publicKey];
+    checkOffset({ attributes: asked, ...offsetOf(request) }, lifetime);
+    checkMovable(olds.privateKey, request);
+    checkMovable(olds.publicKey, request);
+    checkSameKind(asked);
     const wanted = wantedPair(asInstances(Object.fromEntries(olds.privateKey.attributes)));
     const pair = await context.cryptography.generation(() => makeKeyPair(wanted));
     const ids = { privateKey: context.newId(), publicKey: context.newId() };
@@ -139,6 +149,30 @@ const ownToEach = new Set([
 ]);
 
 const dates = ["Activation Date", "Process Start Date", "Protect Stop Date", "Deactivation Date"];
+/** What Offset stands in place of where it gives nothing but the new object's lifetime (Tables 332, 335). */
+export const lifetime = ["Activation Date", "Deactivation Date"];
+
+/** An offset and a date would be two answers to one question (Tables 331, 332, 335). */
+export function checkOffset(
+  { offset, attributes }: { readonly offset?: number; readonly attributes: readonly AttributeInstance[] },
+  names: readonly string[],
+): void {
+  const date = attributes.find(({ name }) => names.includes(name));
+  if (offset === undefined || date === undefined) return;
+  throw new Refusal("InvalidMessage", `Offset sets the dates: leave "${date.name}" out, or Offset`);
+}
+
+/** The other dates move with the Activation Date: without one there is nothing to tell how far (Tables 331, 332). */
+function checkMovable(old: ManagedObject, { offset }: { readonly offset?: number }): void {
+  if (offset === undefined || numberIn(old, "Activation Date") !== undefined) return;
+  const moved = dates.find((name) => numberIn(old, name) !== undefined);
+  if (moved === undefined) return;
+  throw new Refusal(
+    "IllegalOperation",
+    `The old key has "${moved}" and no Activation Date: give the dates themselves in place of Offset`,
+    "AttributeNotFound",
+  );
+}
 
 /** The attributes that a successor takes over, less those that the request gives anew; a new name comes beside the old ones (Table 173). */
 export function inherited(
@@ -186,11 +220,11 @@ function newDates(old: ManagedObject, offset: number | undefined, context: Conte
 export function checkReplaceable(old: ManagedObject, context: Context): void {
   const current = stateOf(old, context.now());
   if (current === state.destroyed || current === state.destroyedCompromised) {
-    throw new Refusal("IllegalOperation", "The object has been destroyed: create a new one", "ObjectDestroyed");
+    throw new Refusal("PermissionDenied", "The object has been destroyed: create a new one", "ObjectDestroyed");
   }
   if (links(old).some((link) => link.linkType === linkType.replacement)) {
     throw new Refusal(
-      "IllegalOperation",
+      "PermissionDenied",
       "The object has a replacement already: follow its Link, and replace that one",
     );
   }

@@ -55,8 +55,6 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
     context,
   );
   const { id: uniqueIdentifier } = object;
-  if (key.type !== "private")
-    throw new Refusal("InvalidField", "Sign needs a private key; for codes of secret keys use MAC");
   const counted = async (signatureData: Buffer | undefined) => {
     await consume(object, consumption(request), context);
     return signatureData === undefined ? { uniqueIdentifier } : { uniqueIdentifier, signatureData };

@@ -107,7 +107,11 @@ async function sourceOf({ uniqueIdentifier, attributes }: CreateSplitKeyRequest,
   const material = openMaterial(object, context);
   if (material.wrapping === undefined) return { material, attributes: object.attributes };
   material.bytes.fill(0);
-  throw new Refusal("IllegalOperation", "The key is kept wrapped: what is in it is not known here");
+  throw new Refusal(
+    "IllegalOperation",
+    "The key is kept wrapped: what is in it is not known here",
+    "IllegalObjectType",
+  );
 }
 
 function refuseKept({ attributes }: ManagedObject): void {

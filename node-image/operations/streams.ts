@@ -48,7 +48,7 @@ export function streamTable(): StreamTable {
       const found = waiting.get(key);
       if (found === undefined || !same(found, belongs)) {
         throw new Refusal(
-          "InvalidField",
+          "ItemNotFound",
           "Correlation Value is unknown here: it ended, or waited for over a minute",
           "InvalidCorrelationValue",
         );

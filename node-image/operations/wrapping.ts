@@ -83,6 +83,7 @@ function clearBytes(
     throw new Refusal(
       "IllegalOperation",
       "The object is wrapped already: ask for it without Key Wrapping Specification",
+      "KeyWrapTypeNotSupported",
     );
   }
   if (encodingOption === encoding.none) {
@@ -119,10 +120,14 @@ function wrapParameters({ key, algorithm, parameters }: UsableKey): Cryptographi
   if (key.type !== "secret") return { paddingMethod: paddingMethod.oaep, ...parameters };
   const blockCipherMode = parameters.blockCipherMode ?? mode.nistKeyWrap;
   if (algorithm !== cryptographicAlgorithm.aes) {
-    throw new Refusal("InvalidField", "A wrapping key is an AES or RSA key");
+    throw new Refusal("PermissionDenied", "A wrapping key is an AES or RSA key");
   }
   if (blockCipherMode !== mode.nistKeyWrap && blockCipherMode !== mode.aesKeyWrapPadding) {
-    throw new Refusal("FeatureNotSupported", "AES wraps keys by NIST Key Wrap or AES Key Wrap Padding");
+    throw new Refusal(
+      "FeatureNotSupported",
+      "AES wraps keys by NIST Key Wrap or AES Key Wrap Padding",
+      "UnsupportedCryptographicParameters",
+    );
   }
   return { ...parameters, blockCipherMode };
 }
