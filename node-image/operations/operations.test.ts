@@ -229,6 +229,11 @@ const registrations: readonly (readonly [string, readonly Item[], Buffer])[] = [
     der,
   ],
   [
+    "a PGP key",
+    typed(9, mask, item.structure(tag.PGPKey, item.integer(tag.PGPKeyVersion, 4), keyBlock(secret))),
+    secret,
+  ],
+  [
     "an opaque object",
     typed(
       8,

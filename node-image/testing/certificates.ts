@@ -11,7 +11,7 @@ export interface Identity {
 /** An authority that certifies for tests. */
 export interface TestAuthority {
   readonly certificate: string;
-  /** Certifies a new P-256 key. */
+  /** Certifies a new key on the authority's curve. */
   issue(subject: string, options?: IssueOptions): Promise<Identity>;
 }
 
@@ -22,11 +22,17 @@ export interface IssueOptions {
   readonly usage?: "client" | "server" | "none";
 }
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+/** Keys of certificates, by what they protect. */
+const algorithms = {
+  "P-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  "P-384": { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+} as const;
+type Algorithm = (typeof algorithms)[keyof typeof algorithms];
 const dayMs = 86_400_000;
 
 /** Makes an authority with its own key. Subjects are written in encoding order: "O=bank, OU=dc1, CN=client". */
-export async function testAuthority(subject: string): Promise<TestAuthority> {
+export async function testAuthority(subject: string, curve: keyof typeof algorithms = "P-256"): Promise<TestAuthority> {
+  const algorithm = algorithms[curve];
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const own = await x509.X509CertificateGenerator.createSelfSigned({
     name: subject,
@@ -37,7 +43,7 @@ export async function testAuthority(subject: string): Promise<TestAuthority> {
   });
   return {
     certificate: own.toString("pem"),
-    issue: (name, options = {}) => issue({ name, options, issuer: own, signingKey: keys.privateKey }),
+    issue: (name, options = {}) => issue({ name, options, issuer: own, signingKey: keys.privateKey, algorithm }),
   };
 }
 
@@ -46,7 +52,9 @@ async function issue(order: {
   readonly options: IssueOptions;
   readonly issuer: x509.X509Certificate;
   readonly signingKey: webcrypto.CryptoKey;
+  readonly algorithm: Algorithm;
 }): Promise<Identity> {
+  const { algorithm } = order;
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await x509.X509CertificateGenerator.create({
     subject: order.name,

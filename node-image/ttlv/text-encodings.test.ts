@@ -50,6 +50,19 @@ for (const encoding of [json, xml]) {
   });
 }
 
+test("XML is well-formed whatever a text holds: signs that XML cannot have are told as U+FFFD", () => {
+  const signs = [...Array.from({ length: 0x20 }, (_, at) => at), 0x7f, 0x85, 0xfffd, 0xfffe, 0xffff, 0x10ffff];
+  const lost = [0x09, 0x0a, 0x0d, 0x7f, 0x85, 0xfffd, 0x10ffff];
+  for (const sign of [...signs, 0xd800, 0xdfff]) {
+    const value = `a${String.fromCodePoint(sign)}b`;
+    const bytes = xml.encode({ tag: tag.NameValue, type: itemType.textString, value });
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    assert.doesNotMatch(text, /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u, `U+${sign.toString(16)}`);
+    assert.doesNotMatch(text, /&#(?!9;|10;|13;)/, `U+${sign.toString(16)}`);
+    assert.equal(xml.decode(bytes).value, lost.includes(sign) ? value : "a\ufffdb");
+  }
+});
+
 test("words are those of the profile", () => {
   const text = xml.encode(everything).toString();
   for (const part of [
@@ -94,6 +107,8 @@ const refusedXml: readonly (readonly [string, string, RegExp])[] = [
   ["an entity of its own", '<NameValue type="TextString" value="&x;"/>', /entity/],
   ["an entity that does not end", '<NameValue type="TextString" value="&amp"/>', /entity/],
   ["a null character", '<NameValue type="TextString" value="&#0;"/>', /entity/],
+  ["a control character", '<NameValue type="TextString" value="a\u0001"/>', /control character/],
+  ["a reference to a control character", '<NameValue type="TextString" value="&#1;"/>', /entity/],
   ["half of a surrogate pair", '<NameValue type="TextString" value="&#xd800;"/>', /entity/],
   ["a comment", "<RequestMessage><!-- --></RequestMessage>", /A name is missing/],
   ["text between elements", "<RequestMessage>a</RequestMessage>", /Text stands between/],

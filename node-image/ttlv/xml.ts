@@ -153,6 +153,8 @@ const entities: ReadonlyMap<string, string> = new Map([
 
 function unescaped({ value, offset }: Attribute, tag: number): Buffer {
   if (value.includes(lessThan)) throw new DecodeError('A value contains "<"', offset, tag);
+  if (value.some((byte) => byte < 0x20 && !space.has(byte)))
+    throw new DecodeError("A value has a control character, which XML does not allow", offset, tag);
   if (!value.includes(ampersand)) return value;
   const text = value.toString("latin1").replace(/&([^;&]{0,8});?/g, (whole, name: string) => {
     const character = entities.get(name) ?? numericEntity(name);
@@ -167,8 +169,8 @@ function numericEntity(name: string): string | undefined {
   const digits = /^#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}))$/.exec(name);
   if (digits === null) return undefined;
   const point = digits[1] === undefined ? Number(digits[2]) : Number.parseInt(digits[1], 16);
-  const surrogate = point >= 0xd800 && point <= 0xdfff;
-  return point === 0 || point > 0x10ffff || surrogate ? undefined : String.fromCodePoint(point);
+  const sign = point > 0x10ffff ? "" : String.fromCodePoint(point);
+  return sign === "" || sign.search(unwritable) >= 0 ? undefined : sign;
 }
 
 /** Writes a message in KMIP's XML form; the buffer is the caller's to send and to zero. */
@@ -232,7 +234,10 @@ function valueText(item: Exclude<Item, { type: 1 | 8 }>, { vocabulary, attribute
   }
 }
 
-/** Line ends and tabs too: an XML reader would make spaces of them. */
+/** What no XML may have, not even as a reference (XML 1.0, 2.2): an answer with one of these would be read by nobody. */
+const unwritable = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
+
+/** Line ends and tabs too: an XML reader would make spaces of them. What cannot be written is told as U+FFFD. */
 function escaped(text: string): string {
-  return text.replace(/[<>"'&\t\n\r]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  return text.replace(unwritable, "\ufffd").replace(/[<>"'&\t\n\r]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
