@@ -1,13 +1,27 @@
+import { Refusal } from "../objects/refusal.ts";
+import { itemType } from "../ttlv/types.ts";
 import { cryptographicParameters as parameters } from "./attribute-shapes.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
 import { identifier } from "./identifier.ts";
 import { newAttributes, placeableIdentifier, uniqueIdentifier } from "./payload.ts";
-import { boolean, bytes, enumeration, natural } from "./shape.ts";
+import { boolean, bytes, enumeration, natural, type Shape } from "./shape.ts";
 import { tag } from "./tags.ts";
 
 const cryptographicParameters = optional(tag.CryptographicParameters, parameters);
-const data = optional(tag.Data, bytes);
+/** In 2.x also a word for what an earlier item of the batch made (2.1, 11.13): the data itself is needed here. */
+const ownData: Shape<Buffer> = {
+  ...bytes,
+  read: (item, reading) => {
+    if (item.type === itemType.enumeration && reading.version >= 20)
+      throw new Refusal(
+        "FeatureNotSupported",
+        "Data of an earlier item of the batch is not taken: send the data itself",
+      );
+    return bytes.read(item, reading);
+  },
+};
+const data = optional(tag.Data, ownData);
 const correlationValue = optional(tag.CorrelationValue, bytes, 13);
 const parts = {
   correlationValue,

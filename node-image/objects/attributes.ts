@@ -65,7 +65,7 @@ export function firstAttributes(
       throw new Refusal("InvalidField", `Attribute "${name}" has two equal instances: give each once`);
     }
     instances.push(value);
-    checkNamespace(name, value);
+    checkKept(name, value);
     checkCount(name, instances);
   }
   checkCountOfNames(Object.keys(attributes).length);
@@ -95,7 +95,7 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
     throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`, finer);
   }
   const result = [...instances, value];
-  checkNamespace(name, value);
+  checkKept(name, value);
   checkCount(name, result);
   checkCountOfNames(ownNames(object).length + (object.attributes.has(name) ? 0 : 1));
   checkSize([...object.attributes, [name, result]]);
@@ -117,7 +117,7 @@ export function afterModifying(object: ManagedObject, modified: AttributeInstanc
     );
   }
   checkInstance(name, instances, index);
-  checkNamespace(name, value);
+  checkKept(name, value);
   checkChangedDate(object, name, value, now);
   const result = instances.map((old, at) => (at === index ? value : old));
   checkSize([...object.attributes, [name, result]]);
@@ -207,10 +207,18 @@ function checkInstance(name: string, instances: Instances, index: number): void 
   }
 }
 
-/** Data that the client leaves out would be the server's to make (3.36), and this one knows no application's. */
-function checkNamespace(name: string, value: Json): void {
+/** What the server would have to do something about that it does not: kept in silence, it would be believed in. Throws Refusal. */
+export function checkKept(name: string, value: Json): void {
+  if (name === "Rotate Automatic" && value === true) {
+    throw new Refusal(
+      "FeatureNotSupported",
+      "Keys are not rotated by themselves here: leave Rotate Automatic out, and Re-key when it is time",
+      "InvalidAttributeValue",
+    );
+  }
   if (name !== "Application Specific Information") return;
   if ((value as { readonly applicationData?: string }).applicationData !== undefined) return;
+  // Data that the client leaves out would be the server's to make (3.36), and this one knows no application's.
   throw new Refusal(
     "ApplicationNamespaceNotSupported",
     "Application Data is not made here for any Application Namespace: give it",

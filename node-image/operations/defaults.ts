@@ -1,5 +1,5 @@
 import { attributeRule } from "../objects/attribute-rules.ts";
-import type { AttributeInstance } from "../objects/attributes.ts";
+import { type AttributeInstance, checkKept } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
 import { type ObjectDefaults, setPolicy } from "./fleet-policy.ts";
@@ -12,7 +12,10 @@ export interface SetDefaultsRequest {
 /** Sets what new objects have unless their makers say otherwise. */
 export async function setDefaults({ defaults }: SetDefaultsRequest, context: Context): Promise<object> {
   for (const { objectType, attributes } of defaults)
-    for (const { name } of attributes) checkDefault(name, objectType, context.version);
+    for (const { name, value } of attributes) {
+      checkDefault(name, objectType, context.version);
+      checkKept(name, value);
+    }
   await setPolicy("defaults", defaults, context);
   return {};
 }

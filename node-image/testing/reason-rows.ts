@@ -45,6 +45,7 @@ export const later = {
   single: 0x23,
   badParameters: 0x24,
   mask: 0x29,
+  attributeValue: 0x2d,
   correlation: 0x2e,
   objectType: 0x30,
   wrapType: 0x32,
