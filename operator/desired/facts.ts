@@ -39,7 +39,7 @@ export interface FleetFacts {
   readonly counting: readonly string[];
   /** Version that all nodes shall run in the end. */
   readonly target: string;
-  /** Versions that the members that stay are specified to run, lowest first; several in the middle of an upgrade. */
+  /** Versions that the members that stay and count are specified to run, lowest first; several in the middle of an upgrade. */
   readonly versions: readonly string[];
   /** Version whose features the fleet may use; only ever raised. Undefined before there is a fleet. */
   readonly level: string | undefined;
@@ -58,9 +58,10 @@ export function fleetFacts(observed: Observed): FleetFacts {
   const nodes = [...wanted, ...leftOver].map((node) =>
     nodeFacts(node, { observed, kmsNode: seen.get(node.name), listed: listed.get(node.name), clusterIds }),
   );
-  const members = nodes.flatMap(({ standing, node, entry }) =>
-    standing === "Member" && node ? [{ spec: node.spec, stays: entry !== undefined }] : [],
+  const members = nodes.flatMap(({ standing, node, entry, counts }) =>
+    standing === "Member" && node ? [{ spec: node.spec, stays: entry !== undefined && counts }] : [],
   );
+  // Features that were used once are in the logs, whoever may be lost since.
   const level = highestVersion(members.map(({ spec }) => spec.featureLevel));
   const staying = members.filter(({ stays }) => stays).map(({ spec }) => spec.version);
   const versions = [...new Set(staying)].sort(compareVersions);

@@ -1,6 +1,6 @@
 import { copiesOf } from "../desired/upgrade-requests.ts";
 import { compareVersions } from "../desired/version.ts";
-import { clockDifferenceMs } from "./roll-gates.ts";
+import { clockDifferenceMs, servingVersions } from "./roll-gates.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** Whoever makes backups writes here, on the KmsCluster of any site, when the last one was made (RFC 3339). */
@@ -13,9 +13,9 @@ const hourMs = 3_600_000;
  */
 export function freshBackup(view: View): Blocked[] {
   const { cluster, nowMs } = view.observed;
-  const { target, versions } = view.desired.fleet;
+  const { target, level = target } = view.desired.fleet;
   const hours = cluster.spec.upgrade?.backupMaxAgeHours;
-  const [only = target, ...others] = versions;
+  const [only = level, ...others] = servingVersions(view.desired.fleet);
   if (hours === undefined || others.length > 0 || compareVersions(target, only) <= 0) return [];
   const told = toldTimes(view);
   if (told.some((ms) => nowMs - ms <= hours * hourMs)) return [];

@@ -1,6 +1,7 @@
-import { aCluster, nowMs } from "../testing/builders.ts";
+import { aCluster, fleetId, type NodeInTest, nowMs, type WorldInTest } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { oldPod, without } from "../testing/worlds.ts";
+import { backupMark } from "./fresh-backup.ts";
 
 const heldFor = (operation: string, node: string) => ({ heldByMe: true, holder: "dc1", operation, node });
 const lost = (...sites: string[]) => aCluster((c) => (c.spec.recovery = { lostSites: sites }));
@@ -91,4 +92,83 @@ const pause: readonly Case[] = [
   ],
 ];
 
-checkCases({ breakGlass, pause });
+/** A member that runs one version, in a fleet that uses the features of another. */
+const runs = (version: string, featureLevel: string, serving = true): NodeInTest => ({
+  ...{ stage: "member", serving, spec: { version, featureLevel } },
+  status: { version, clusterId: fleetId },
+  ...(serving ? {} : { bad: { Serving: ["VersionDiffers", `the fleet uses what only ${featureLevel} knows`] } }),
+});
+
+/** The upgrades of dc3 while the other two were burnt, and what its operator is asked for next. */
+const burnt = (version: string, change: (c: ReturnType<typeof aCluster>) => void = () => {}): WorldInTest => ({
+  site: "dc3",
+  unreachable: ["dc1", "dc2"],
+  cluster: aCluster((c) => {
+    c.spec.version = version;
+    c.spec.recovery = { lostSites: ["dc1", "dc2"] };
+    change(c);
+  }),
+  nodes: { "dc3-a": runs("0.2.0", "0.2.0"), "dc3-b": runs("0.2.0", "0.2.0") },
+});
+const wantsBackup = (hoursAgo: number) => (c: ReturnType<typeof aCluster>) => {
+  c.spec.upgrade = { backupMaxAgeHours: 24 };
+  c.metadata.annotations = { [backupMark]: new Date(nowMs - hoursAgo * 3_600_000).toISOString() };
+};
+
+const versionsOfTheLost: readonly Case[] = [
+  [
+    "a node joins those of the new version",
+    {
+      ...burnt("0.2.0", (c) => c.spec.sites[2]?.nodes.push({ name: "dc3-c" })),
+      nodes: {
+        "dc3-a": runs("0.2.0", "0.2.0"),
+        "dc3-b": runs("0.2.0", "0.2.0"),
+        "dc3-c": { stage: "waiting", spec: { version: "0.2.0" }, status: { version: "0.2.0" } },
+      },
+    },
+    ["lock for join of dc3-c"],
+  ],
+  ["the next minor version is one step", burnt("0.3.0"), ["lock for upgrade of dc3-a"]],
+  ["that upgrade has not begun: a backup is asked for", burnt("0.3.0", wantsBackup(25)), [], ["freshBackup bank"]],
+  ["and begins with a fresh one", burnt("0.3.0", wantsBackup(1)), ["lock for upgrade of dc3-a"]],
+];
+
+/** dc1 is back, two minor versions behind: its nodes refuse to serve, as the fleet uses what they do not know. */
+const back = (version: string, change: (c: ReturnType<typeof aCluster>) => void = () => {}): WorldInTest => ({
+  cluster: aCluster((c) => {
+    c.spec.version = version;
+    change(c);
+  }),
+  nodes: {
+    ...{ "dc1-a": runs("0.1.0", "0.3.0", false), "dc1-b": runs("0.1.0", "0.3.0", false) },
+    ...Object.fromEntries(["dc2-a", "dc2-b", "dc3-a", "dc3-b"].map((name) => [name, runs("0.3.0", "0.3.0")])),
+  },
+});
+
+const returns: readonly Case[] = [
+  ["a node too old to serve goes straight to the fleet's version", back("0.3.0"), ["lock for upgrade of dc1-a"]],
+  ["also to the minor version after it", back("0.4.0"), ["lock for upgrade of dc1-a"]],
+  ["no further than one step from what the fleet uses", back("0.5.0"), [], ["versionStep bank"]],
+  ["nor to a version that could not serve either", back("0.2.0"), [], ["versionStep bank"]],
+  [
+    "and keeps its volume also where upgrades rebuild: it is no use to the others before it can serve",
+    {
+      ...back("0.3.0", (c) => (c.spec.upgrade = { strategy: "RemoveAndRebuild" })),
+      lock: heldFor("upgrade", "dc1-a"),
+    },
+    ["dc1-a: Member"],
+  ],
+  [
+    "it is not what an upgrade has begun with: a backup is asked for",
+    back("0.4.0", wantsBackup(25)),
+    [],
+    ["freshBackup bank"],
+  ],
+  [
+    "being brought to the version that the fleet has needs no backup",
+    back("0.3.0", wantsBackup(25)),
+    ["lock for upgrade of dc1-a"],
+  ],
+];
+
+checkCases({ breakGlass, pause, versionsOfTheLost, returns });

@@ -4,7 +4,7 @@ import { conditionOf, type NodeFacts, viewOf } from "../desired/facts.ts";
 import { missingSettings, resolvedSettings } from "../desired/settings.ts";
 import { podProblem } from "./pod-problems.ts";
 import { podIsNewest } from "./pod-revision.ts";
-import { versionStep } from "./roll-gates.ts";
+import { isTooOld, versionStep } from "./roll-gates.ts";
 import { missingPin } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
@@ -180,7 +180,9 @@ function sameVersion(view: View, { node, name }: NodeFacts): Blocked | undefined
   const others = versions.filter((version) => version !== target);
   if (others.length === 0 || isRebuilding(view, node)) return undefined;
   const message = `must wait until all members run ${target}; some run ${others.join(", ")}`;
-  return { ...closed, message, remedy: `it joins after the upgrade, or set spec.version to ${others.join(" or ")}` };
+  const back = others.filter((version) => !isTooOld(view.desired.fleet, version));
+  const way = back.length === 0 ? "" : `, or set spec.version to ${back.join(" or ")}`;
+  return { ...closed, message, remedy: `it joins after the upgrade${way}` };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { conditionOf, type FleetFacts, type NodeFacts } from "../desired/facts.ts";
 import { isRolling, settingsLag, settingsWait } from "../desired/staging.ts";
 import { boundVersion } from "../desired/upgrade-requests.ts";
 import { compareVersions, isOneStep } from "../desired/version.ts";
@@ -12,8 +12,8 @@ export const clockDifferenceMs = 60_000;
 
 /** One minor step at a time, and never back behind the features that the fleet already uses. */
 export function versionStep(view: View): Blocked[] {
-  const { target, level, versions } = view.desired.fleet;
-  const lowest = versions[0] ?? target;
+  const { target, level } = view.desired.fleet;
+  const versions = servingVersions(view.desired.fleet);
   const closed = (message: string, remedy: string): Blocked[] => [
     { gate: "versionStep", subject: view.observed.cluster.metadata.name, message, remedy },
   ];
@@ -22,11 +22,24 @@ export function versionStep(view: View): Blocked[] {
       `the fleet uses features of ${level} and cannot go back to ${target}`,
       `set spec.version to ${level} or later`,
     );
-  if (isOneStep(lowest, target)) return [];
+  if (isOneStep(versions[0] ?? level ?? target, target)) return [];
   return closed(
-    `the members run ${versions.join(", ")}: ${target} is more than one minor version away`,
+    `the members run ${versions.join(", ") || level}: ${target} is more than one minor version away`,
     `set spec.version to the next minor version first, and to ${target} when all nodes run that`,
   );
+}
+
+/**
+ * Whether a version lacks what the fleet uses. Its nodes refuse to serve, in sites that were lost while the others went on:
+ * they have no step to take back, and each version's migrations bring up a database of any version before it.
+ */
+export function isTooOld({ level }: FleetFacts, version: string): boolean {
+  return level !== undefined && compareVersions(version, level) < 0;
+}
+
+/** The versions of the members that may serve, lowest first. */
+export function servingVersions(fleet: FleetFacts): string[] {
+  return fleet.versions.filter((version) => !isTooOld(fleet, version));
 }
 
 /** With approval Manual a person releases each version; going back needs no approval. */

@@ -7,7 +7,7 @@ import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { isApplied } from "./pod-revision.ts";
-import { approved, settingsTried, settingsWaitElsewhere, soaked, versionStep } from "./roll-gates.ts";
+import { approved, isTooOld, settingsTried, settingsWaitElsewhere, soaked, versionStep } from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
@@ -170,10 +170,11 @@ function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
   return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
 }
 
-/** Only a change of version rebuilds a node, and only one that can leave its data to others. */
+/** Only a change of version rebuilds a node, and only one that can leave its data to others, in words that they know. */
 function isRebuilt(view: View, node: NodeFacts): boolean {
   const { upgrade } = view.observed.cluster.spec;
-  return upgrade?.strategy === "RemoveAndRebuild" && lagsVersion(view, node) && neededMembers(view).length > 1;
+  if (upgrade?.strategy !== "RemoveAndRebuild" || !lagsVersion(view, node)) return false;
+  return neededMembers(view).length > 1 && !isTooOld(view.desired.fleet, node.node?.spec.version ?? "");
 }
 
 /** A node that was rebuilt joins again before the next one goes. */

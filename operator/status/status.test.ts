@@ -234,6 +234,19 @@ for (const [sentence, world, nodes, sites, message] of lines) {
   });
 }
 
+/** dc3 has gone on alone, and has been upgraded. */
+const theOthersBurnt: WorldInTest = {
+  site: "dc3",
+  unreachable: ["dc1", "dc2"],
+  cluster: aCluster(({ spec }) => Object.assign(spec, { version: "0.2.0", recovery: { lostSites: ["dc1", "dc2"] } })),
+  nodes: Object.fromEntries(
+    ["dc3-a", "dc3-b"].map((name) => [
+      name,
+      { stage: "member", spec: { version: "0.2.0", featureLevel: "0.2.0" }, status: { version: "0.2.0" } },
+    ]),
+  ),
+};
+
 /** The world, a condition, its status and reason. */
 const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions, string, string])[] = [
   [{}, "Ready", "True", "AsWanted"],
@@ -266,6 +279,7 @@ const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions,
     "AsWanted",
   ],
   [{ unreachable: ["dc2"] }, "SpecSynced", "True", "AsWanted"],
+  [theOthersBurnt, "Upgrading", "False", "NotUpgrading"],
   [{ nodes: { "dc1-b": lost } }, "Ready", "False", "NodesNotServing"],
   [{ nodes: { "dc1-b": lost } }, "Quiesced", "False", "NodesNotServing"],
   [oneMember, "Ready", "False", "NotYet"],
