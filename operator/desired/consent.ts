@@ -9,6 +9,9 @@ export const leavingAnnotation = "keyfleet.io/leaving-since";
 /** Annotation of a KmsNode that leaves only to be built anew: the version that it shall have then. */
 export const rebuildAnnotation = "keyfleet.io/rebuild";
 
+/** Annotation of a KmsNode with the time at which it was told last to found, to join or to be a member. */
+export const begunAnnotation = "keyfleet.io/begun-at";
+
 /** Whether a node that has departed may wipe its volume: somebody consented, or it left for that purpose. */
 export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "name" | "node">): boolean {
   if (node?.metadata.annotations?.[rebuildAnnotation] !== undefined) return true;

@@ -1,6 +1,7 @@
 import type { KmsNode, KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
 import type { Observed } from "../ports/types.ts";
 import {
+  begunAnnotation,
   hasConsent,
   leavingAnnotation,
   rebuildAnnotation,
@@ -117,12 +118,13 @@ function membershipOf(observed: Observed, node: NodeFacts): KmsNodeSpec["members
   return before?.action === "None" && node.standing === "Departed" ? before : { action: "Leave", ...rejoin };
 }
 
-/** Marks of steps on the node, with new ones; they go when the node belongs again. */
+/** Marks of steps on the node, with new ones; they go when the node belongs again, but for the time of the last one. */
 function annotationsOf(node: NodeFacts, marked: Record<string, string>): { annotations?: Record<string, string> } {
   const found = Object.entries(node.node?.metadata.annotations ?? {});
   const leaves = isOut(node.standing) || node.standing === "Waiting" || node.standing === "Joining";
   const kept = found.filter(
-    ([name]) => (leaves && leaving.has(name)) || (node.standing === "Member" && staging.has(name)),
+    ([name]) =>
+      name === begunAnnotation || (leaves && leaving.has(name)) || (node.standing === "Member" && staging.has(name)),
   );
   const annotations = { ...Object.fromEntries(kept), ...marked };
   return Object.keys(annotations).length > 0 ? { annotations } : {};

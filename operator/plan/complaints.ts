@@ -3,6 +3,7 @@ import { resolvedSettings } from "../desired/settings.ts";
 import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
 import { deletionComplaints } from "./ending.ts";
+import { stalled } from "./finish.ts";
 import { takeBack } from "./fleet-gates.ts";
 import { unerased } from "./kept-volumes.ts";
 import { returnedMembers } from "./remove.ts";
@@ -13,6 +14,7 @@ import type { Blocked, View } from "./types.ts";
 export function complaints(view: View): Blocked[] {
   return [
     ...deletionComplaints(view),
+    ...stalled(view),
     ...returnedMembers(view),
     ...lostSitesAnswer(view),
     ...unerased(view),

@@ -21,7 +21,7 @@ export const found: FleetPolicy = (view) => {
   if (blocked.length > 0) return waitUnlocked(view, "waiting to found", [...blocked, ...closed]);
   if (!candidate.local) return { kind: "wait", doing, blocked: closed };
   if (!lock.heldByMe) return takeLock("found", candidate.name, doing);
-  return memberStep(candidate, { action: "Found" }, doing);
+  return memberStep(view, candidate, { action: "Found" }, doing);
 };
 
 /** Founding again would make a second fleet with other keys beside the one that somebody still needs. */

@@ -25,7 +25,7 @@ export const join: FleetPolicy = (view) => {
   if (blocked.length > 0) return waitUnlocked(view, `waiting to join ${candidate.name}`, [...blocked, ...closed]);
   if (!candidate.local || sponsor === undefined) return { kind: "wait", doing, blocked: closed };
   if (!lock.heldByMe) return takeLock("join", candidate.name, doing);
-  return memberStep(candidate, { action: "Join", sponsor: sponsor.name }, doing);
+  return memberStep(view, candidate, { action: "Join", sponsor: sponsor.name }, doing);
 };
 
 function nobodyCan(closed: readonly Blocked[]): FleetStep {

@@ -1,4 +1,5 @@
 import type { Membership } from "@keyfleet/crds/kms-node.ts";
+import { begunAnnotation } from "../desired/consent.ts";
 import type { NodeFacts } from "../desired/facts.ts";
 import { rejoinMark } from "../desired/standing.ts";
 import { unseenSite } from "./fleet-gates.ts";
@@ -9,10 +10,18 @@ export function takeLock(operation: string, node: string, doing: string): FleetS
   return { kind: "actions", doing, actions: [{ kind: "takeLock", operation, node, because: doing }] };
 }
 
-/** The step that tells a node of this site what to do about belonging; it keeps the consent to its new life. */
-export function memberStep({ name, node, listed }: NodeFacts, membership: Membership, doing: string): FleetStep {
+/**
+ * The step that tells a node of this site what to do about belonging; it keeps the consent to its new life. When that was
+ * begun is written down: how long a node is at it shows whether it can go on.
+ */
+export function memberStep(view: View, facts: NodeFacts, membership: Membership, doing: string): FleetStep {
+  const { name, node, listed } = facts;
   const ended = listed?.standing === "Departed" ? rejoinMark(listed) : node?.spec.membership.rejoin;
-  const change = { membership: { ...membership, ...(ended === undefined ? {} : { rejoin: ended }) } };
+  const isNew = node?.spec.membership.action !== membership.action;
+  const change = {
+    membership: { ...membership, ...(ended === undefined ? {} : { rejoin: ended }) },
+    ...(isNew ? { annotations: { [begunAnnotation]: new Date(view.observed.nowMs).toISOString() } } : {}),
+  };
   return { kind: "node", node: name, change, doing };
 }
 

@@ -1,6 +1,7 @@
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { waitingNodes } from "./candidate.ts";
 import { releaseLock } from "./lock-steps.ts";
+import { isPatienceOver } from "./patience.ts";
 import { podProblem } from "./pod-problems.ts";
 import { hasHeard } from "./removal.ts";
 import { restartDue } from "./restart.ts";
@@ -75,13 +76,16 @@ function waitForRecovery(view: View, node: NodeFacts): FleetStep {
   const bad =
     serving?.status === "False" &&
     !["Starting", "Joining", "AwaitingMembership", "Ending", "VersionDiffers"].includes(serving.reason);
+  const late = isPatienceOver(view, node);
   const why = stuck?.message ?? serving?.message;
   const blocked: Blocked = {
     gate: "lastTouchedRecovered",
     subject: node.name,
-    message: `${node.name} does not serve yet${why ? `: ${why}` : ""}`,
-    remedy: stuck?.remedy ?? `mend ${node.name}: see kubectl describe kmsnode ${node.name} in site ${node.site}`,
-    ...(bad || stuck !== undefined ? {} : { passing: true }),
+    message: `${node.name} ${node.serving ? "has not caught up" : "does not serve"} yet${why ? `: ${why}` : ""}`,
+    remedy:
+      stuck?.remedy ??
+      `mend ${node.name}: see kubectl describe kmsnode ${node.name} in site ${node.site}; to give it up, take it out of the specification`,
+    ...(bad || late || stuck !== undefined ? {} : { passing: true }),
   };
   return { kind: "wait", doing: `waiting until ${node.name} serves`, blocked: [blocked] };
 }

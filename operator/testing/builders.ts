@@ -1,4 +1,5 @@
 import type { KmsNodeStatus, Member } from "@keyfleet/crds/kms-node.ts";
+import { begunAnnotation } from "../desired/consent.ts";
 import { type Desired, desiredObjects } from "../desired/desired.ts";
 import { siteCaName } from "../desired/own-ca.ts";
 import { planNext } from "../plan/plan.ts";
@@ -85,7 +86,7 @@ export function aNode(name: string, site: string, given: NodeInTest): KmsNode {
       uid: `uid-${name}`,
       generation: 1,
       creationTimestamp: given.createdAt ?? longAgo,
-      ...(given.annotations === undefined ? {} : { annotations: { ...given.annotations } }),
+      ...annotationsOf(given),
     },
     spec: {
       ...{
@@ -107,6 +108,13 @@ export function aNode(name: string, site: string, given: NodeInTest): KmsNode {
     },
     ...(stage === "new" ? {} : { status: aNodeStatus(name, given, began) }),
   };
+}
+
+/** What founds or joins has begun just now. */
+function annotationsOf({ stage, annotations }: NodeInTest): { annotations?: Record<string, string> } {
+  const begun = { [begunAnnotation]: new Date(nowMs - 10_000).toISOString() };
+  const all = { ...(stage === "founding" || stage === "joining" ? begun : {}), ...annotations };
+  return Object.keys(all).length === 0 ? {} : { annotations: all };
 }
 
 function aNodeStatus(name: string, given: NodeInTest, began: boolean): KmsNodeStatus {

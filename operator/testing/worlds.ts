@@ -32,6 +32,14 @@ export function podOf(node: string, status: Record<string, unknown>) {
   return replaced("Pod", `${node}-0`, () => aPod(node, status));
 }
 
+/** Gives a node a pod that was made then, and is not ready yet. */
+export function replacedPod(node: string, creationTimestamp: string) {
+  return replaced("Pod", `${node}-0`, () => {
+    const pod = aPod(node, { conditions: [{ type: "Ready", status: "False" }] });
+    return { ...pod, metadata: { ...pod.metadata, creationTimestamp } };
+  });
+}
+
 /** Status of a pod whose first container waits for that reason. */
 export function waitingFor(reason: string) {
   return { containerStatuses: [{ name: "keyserver", image: "keyfleet-node:0.1.0", state: { waiting: { reason } } }] };
