@@ -2,12 +2,13 @@ import { viewOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
+import { downMembers } from "./down.ts";
 import { deletionComplaints } from "./ending.ts";
 import { stalled } from "./finish.ts";
 import { takeBack } from "./fleet-gates.ts";
 import { unerased } from "./kept-volumes.ts";
 import { returnedMembers } from "./remove.ts";
-import { missingCertificates } from "./secrets.ts";
+import { missingSecrets } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
@@ -20,7 +21,8 @@ export function complaints(view: View): Blocked[] {
     ...unerased(view),
     ...storageUnchanged(view),
     ...missingBundles(view),
-    ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? missingCertificates(view, facts) : [])),
+    ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? missingSecrets(view, facts) : [])),
+    ...downMembers(view),
     ...unknownSites(view),
   ];
 }

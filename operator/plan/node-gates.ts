@@ -130,7 +130,8 @@ function externalReports({ node, name }: NodeFacts): Blocked | undefined {
   return { ...closed, message: "its machine has not taken its newest document", remedy: documentRemedy(name) };
 }
 
-function hsmReady(view: View, { node, name }: NodeFacts): Blocked | undefined {
+/** Whether the HSM of a node is there and holds its key. */
+export function hsmReady(view: View, { node, name }: NodeFacts): Blocked | undefined {
   const trust = conditionOf(node, "RootOfTrust");
   if (trust?.status === "True") return undefined;
   return {

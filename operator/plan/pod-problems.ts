@@ -5,6 +5,10 @@ import type { Blocked } from "./types.ts";
 
 /** Kubernetes needs a moment to bind volumes and to place pods; before that nothing is wrong. */
 const patienceMs = 30_000;
+/** Volumes are attached, images pulled and containers made in less, on a machine that is well. */
+const makingPatienceMs = 120_000;
+/** A pod is gone by the time that it was given to end, unless its machine does not answer. */
+const endingPatienceMs = 60_000;
 
 interface ContainerStatus {
   readonly name: string;
@@ -13,8 +17,15 @@ interface ContainerStatus {
   readonly lastState?: { readonly terminated?: { readonly exitCode?: number; readonly message?: string } };
 }
 
+interface PodCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: string;
+}
+
 interface PodStatus {
-  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  readonly conditions?: readonly PodCondition[];
   readonly initContainerStatuses?: readonly ContainerStatus[];
   readonly containerStatuses?: readonly ContainerStatus[];
 }
@@ -23,10 +34,41 @@ interface PodStatus {
 export function podProblem(observed: Observed, node: string): Blocked | undefined {
   const pod = objectOf(observed, "Pod", `${node}-0`);
   if (pod === undefined) return undefined;
+  if (pod.metadata.deletionTimestamp !== undefined) return endingProblem(observed, node, pod);
   const status = (pod.status ?? {}) as PodStatus;
   const young = observed.nowMs - Date.parse(String(pod.metadata.creationTimestamp ?? "")) < patienceMs;
-  const problem = placementProblem(observed, node, status) ?? containerProblem(node, status);
+  const problem =
+    placementProblem(observed, node, status) ?? containerProblem(node, status) ?? makingProblem(observed, node, pod);
   return problem && young && problem.gate !== "imagePresent" ? { ...problem, passing: true } : problem;
+}
+
+function endingProblem(observed: Observed, node: string, { metadata }: KubernetesObject): Blocked | undefined {
+  const due = String(metadata.deletionTimestamp);
+  if (observed.nowMs - Date.parse(due) < endingPatienceMs) return undefined;
+  return {
+    gate: "nodeStarted",
+    subject: node,
+    message: `its pod should have ended at ${due} and is still there: its machine does not answer`,
+    remedy: `bring its machine back (kubectl get nodes); only if it is off for good: kubectl delete pod ${node}-0 --force`,
+  };
+}
+
+/** Kubernetes says why only in events, which nobody keeps. */
+function makingProblem(observed: Observed, node: string, { metadata, status }: KubernetesObject): Blocked | undefined {
+  const { conditions, initContainerStatuses = [], containerStatuses = [] } = (status ?? {}) as PodStatus;
+  const reasons = ["ContainerCreating", "PodInitializing"];
+  const waiting = [...initContainerStatuses, ...containerStatuses].find(({ state }) =>
+    reasons.includes(state?.waiting?.reason ?? ""),
+  );
+  const placed = conditions?.find(({ type }) => type === "PodScheduled")?.lastTransitionTime;
+  const since = Math.max(...[placed, String(metadata.creationTimestamp)].map((time) => Date.parse(time ?? "") || 0));
+  if (waiting === undefined || observed.nowMs - since < makingPatienceMs) return undefined;
+  return {
+    gate: "nodeStarted",
+    subject: node,
+    message: `container ${waiting.name} is not made yet: a volume, a Secret or an image does not come`,
+    remedy: `see the events in kubectl describe pod ${node}-0: it names what is missing`,
+  };
 }
 
 function placementProblem(observed: Observed, node: string, status: PodStatus): Blocked | undefined {

@@ -3,6 +3,12 @@ import type { NodeFacts } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import type { Blocked, View } from "./types.ts";
 
+/** What the next pod of a node of this site would not start without; the one that runs has what it needs. */
+export function missingSecrets(view: View, node: NodeFacts): Blocked[] {
+  const pin = missingPin(view, node);
+  return [...missingCertificates(view, node), ...(pin === undefined ? [] : [pin])];
+}
+
 /** The Secret with the PIN of a node of this site, when it is missing or lacks its key. */
 export function missingPin(view: View, node: NodeFacts): Blocked | undefined {
   const reference = resolvedSettings(view.observed.cluster, node).hsm.pinSecretRef;

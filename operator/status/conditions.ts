@@ -163,6 +163,8 @@ function latencyWithinBounds(view: View): Finding {
 }
 
 function quiesced(view: View, plan: Plan): Finding {
+  if (plan.kind === "blocked" && plan.doing === undefined)
+    return fails("Blocked", "status.blockedBy says what somebody has to do.");
   if (plan.kind !== "settled") return fails(plan.kind === "blocked" ? "Blocked" : "NotYet", sentence(plan.doing));
   const missing = wanted(view).filter(({ serving }) => !serving);
   if (missing.length > 0) return fails("NodesNotServing", `Not serving: ${names(missing)}.`);

@@ -62,7 +62,8 @@ function statusMessage(
     .map(({ name }) => `site ${name} is not reachable`)
     .join(", ");
   if (busy) return `${plan.doing} (${nodes})${away === "" ? "" : `; ${away}`}`;
-  if (first !== undefined) return `waiting: ${saidOf(first)}`;
+  const isOnlyTold = plan.doing === undefined && first?.gate === "memberServes";
+  if (first !== undefined) return `${isOnlyTold ? "" : "waiting: "}${saidOf(first)}`;
   if (away !== "") return away;
   if (plan.doing !== undefined) return `${plan.doing} (${nodes})`;
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);

@@ -3,7 +3,15 @@ import { test } from "node:test";
 import type { BlockedBy, KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { clusterConditions, eventReasons, gates } from "@keyfleet/crds/reasons.ts";
 import { failures } from "../plan/failures.ts";
-import { aCluster, aView, type NodeInTest, nowMs, replaced, type WorldInTest } from "../testing/builders.ts";
+import {
+  aCluster,
+  aCondition,
+  aView,
+  type NodeInTest,
+  nowMs,
+  replaced,
+  type WorldInTest,
+} from "../testing/builders.ts";
 import { podOf, unboundStorage, unschedulable, waitingFor, without } from "../testing/worlds.ts";
 import { eventsOf } from "./events.ts";
 import { fleetStatus } from "./fleet-status.ts";
@@ -20,6 +28,18 @@ const lost = {
   serving: false,
   bad: { Serving: ["RootOfTrustUnavailable", "the HSM does not answer"] },
 } as const;
+const justNow = new Date(nowMs - 20_000).toISOString();
+const lostNow: NodeInTest = {
+  ...lost,
+  status: {
+    conditions: [
+      {
+        ...aCondition("Serving", "False", "RootOfTrustUnavailable", "the HSM does not answer"),
+        lastTransitionTime: justNow,
+      },
+    ],
+  },
+};
 const upgrading: NodeInTest = {
   ...{ stage: "member", serving: false, annotations: { "keyfleet.io/rolling": "0.2.0" } },
   ...{ spec: { version: "0.2.0" }, status: { version: "0.1.0" } },
@@ -216,7 +236,14 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "3/3",
     "waiting: dc1-b does not serve yet: no machine of the site can take the pod: 0/1 nodes: too few CPUs",
   ],
-  ["a member lost its HSM", { nodes: { "dc1-b": lost } }, "5/6", "3/3", "dc1-b: the HSM does not answer"],
+  ["a member lost its HSM just now", { nodes: { "dc1-b": lostNow } }, "5/6", "3/3", "dc1-b: the HSM does not answer"],
+  [
+    "a member lost its HSM for longer than a minute",
+    { nodes: { "dc1-b": lost } },
+    "5/6",
+    "3/3",
+    "dc1-b does not serve: the HSM does not answer",
+  ],
   [
     "a pod died and could not say so",
     { objects: replaced("Pod", "dc1-b-0") },
@@ -280,8 +307,10 @@ const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions,
   ],
   [{ unreachable: ["dc2"] }, "SpecSynced", "True", "AsWanted"],
   [theOthersBurnt, "Upgrading", "False", "NotUpgrading"],
-  [{ nodes: { "dc1-b": lost } }, "Ready", "False", "NodesNotServing"],
-  [{ nodes: { "dc1-b": lost } }, "Quiesced", "False", "NodesNotServing"],
+  [{ nodes: { "dc1-b": lostNow } }, "Ready", "False", "NodesNotServing"],
+  [{ nodes: { "dc1-b": lostNow } }, "Quiesced", "False", "NodesNotServing"],
+  [{ nodes: { "dc1-b": lost } }, "Ready", "False", "Blocked"],
+  [{ nodes: { "dc1-b": lost } }, "Quiesced", "False", "Blocked"],
   [oneMember, "Ready", "False", "NotYet"],
   [oneMember, "Quiesced", "False", "NotYet"],
   [{ nodes: { "dc1-b": waiting("PinIncorrect", "no") } }, "Ready", "False", "Blocked"],
@@ -401,9 +430,13 @@ test("one event a change, each with a reason of the list, none when nothing chan
     "SiteLost",
     "site dc2 stopped answering: no answer within 2 s",
   ]);
-  assert.deepEqual(words({ nodes: { "dc1-b": lost } }), [
+  assert.deepEqual(words({ nodes: { "dc1-b": lostNow } }), [
     ["Warning", "NodeNotServing", "dc1-b stopped serving: the HSM does not answer"],
   ]);
+  assert.deepEqual(
+    words({ nodes: { "dc1-b": lost } }).map(([, reason]) => reason),
+    ["NodeNotServing", "Blocked"],
+  );
   assert.deepEqual(
     words({ nodes: { "dc1-b": waiting("PinIncorrect", "no") } }).map(([, reason]) => reason),
     ["NodeNotServing", "Blocked"],
