@@ -51,15 +51,31 @@ async function report(
     await ports.api.event(event);
 }
 
-/** After an action the watch brings the next pass; a failed one is tried again with the runtime's backoff. */
+/**
+ * After an action the watch brings the next pass; a failed one is tried again with the runtime's backoff. The rest does not
+ * wait for that: one Service that is refused for ever must not slow down an upgrade.
+ */
 function result(plan: Plan, outcome: Outcome): PassResult {
-  if (outcome.failed.length > 0) throw new Error(outcome.failed.map(({ message }) => message).join("; "));
+  if (outcome.failed.length > 0) {
+    const message = outcome.failed.map(({ message }) => message).join("; ");
+    throw Object.assign(new Error(message), { requeueAfterMs: restAfterMs(plan, outcome) });
+  }
   switch (plan.kind) {
     case "act":
-      return { outcome: "acted", requeueAfterMs: outcome.done.some(isOfLock) ? afterLockMs : afterActionMs };
+      return { outcome: "acted", requeueAfterMs: afterDoneMs(outcome) };
     case "wait":
       return { outcome: "waiting", requeueAfterMs: plan.recheckAfterMs };
     default:
       return { outcome: plan.kind };
   }
+}
+
+/** When to look again for the sake of what did not fail; undefined when nothing else is going on. */
+function restAfterMs(plan: Plan, outcome: Outcome): number | undefined {
+  if (outcome.done.length > 0) return afterDoneMs(outcome);
+  return plan.kind === "act" ? plan.recheckAfterMs : undefined;
+}
+
+function afterDoneMs({ done }: Outcome): number {
+  return done.some(isOfLock) ? afterLockMs : afterActionMs;
 }

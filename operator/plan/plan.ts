@@ -58,8 +58,9 @@ export function planNext(desired: Desired, observed: Observed, certificateNeed: 
   ];
   const blocked = unique([...closed, ...complaints(view)]);
   const shared = { doing: step?.doing, blocked: blocked.filter(({ passing }) => !passing) };
-  if (actions.length > 0) return { kind: "act", actions, ...shared };
   const recheckAfterMs = Math.min(longestWaitMs, ...blocked.flatMap(({ opensInMs }) => opensInMs ?? []));
+  const isGoingOn = step !== undefined || blocked.some(({ passing }) => passing);
+  if (actions.length > 0) return { kind: "act", actions, ...(isGoingOn ? { recheckAfterMs } : {}), ...shared };
   if (blocked.some(({ passing }) => passing)) return { kind: "wait", recheckAfterMs, ...shared };
   if (shared.blocked.length > 0) return { kind: "blocked", ...shared };
   return step === undefined ? { kind: "settled", ...shared } : { kind: "wait", recheckAfterMs, ...shared };

@@ -72,7 +72,12 @@ export type Plan = {
   readonly doing: string | undefined;
   readonly blocked: readonly Blocked[];
 } & (
-  | { readonly kind: "act"; readonly actions: readonly Action[] }
+  | {
+      readonly kind: "act";
+      readonly actions: readonly Action[];
+      /** When to look again at what goes on beside them; absent when nothing does. */
+      readonly recheckAfterMs?: number;
+    }
   | { readonly kind: "wait"; readonly recheckAfterMs: number }
   | { readonly kind: "blocked" }
   | { readonly kind: "settled" }

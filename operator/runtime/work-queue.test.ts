@@ -82,6 +82,23 @@ test("failures wait longer each time, at most 30 s, and are forgotten after a su
   assert.equal(passes.length, 13, `${before} ${gaps}`);
 });
 
+test("a pass that failed and has more to do is looked at again by then, and its failures still count", async () => {
+  const { clock, queue, passes } = aQueue();
+  queue.add("bank");
+  await clock.advance(1);
+  const failed = (requeueAfterMs?: number) => Object.assign(new Error("one action was refused"), { requeueAfterMs });
+  for (let time = 0; time < 10; time++) {
+    await passes.at(-1)?.end(failed(1_000));
+    await clock.advance(1_000);
+  }
+  assert.equal(passes.length, 11);
+  await passes.at(-1)?.end(failed());
+  await clock.advance(29_000);
+  assert.equal(passes.length, 11, "nothing else is to do: it waits as long as after ten failures");
+  await clock.advance(2_000);
+  assert.equal(passes.length, 12);
+});
+
 test("whatever asks for it, one key is not handled more than ten times a second", async () => {
   const { clock, queue, passes } = aQueue();
   queue.add("bank");

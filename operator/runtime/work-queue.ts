@@ -5,7 +5,7 @@ export interface Handled {
   readonly requeueAfterMs?: number | undefined;
 }
 
-/** Handles one key; throws when it must be tried again. */
+/** Handles one key; throws when it must be tried again. An error may say `requeueAfterMs` too, when there is more to do. */
 export type HandleKey = (key: string, signal: AbortSignal) => Promise<Handled>;
 
 export interface WorkQueueOptions {
@@ -130,7 +130,8 @@ export class WorkQueue {
       delayMs = (await handle(key, controller.signal)).requeueAfterMs;
       this.#failures.delete(key);
     } catch (error) {
-      delayMs = this.#retryDelay(key);
+      const { requeueAfterMs = longestRetryMs } = error as Handled;
+      delayMs = Math.min(this.#retryDelay(key), requeueAfterMs);
       if (!this.#stopped) log.warn("pass failed, tried again", { key, problem: error, afterMs: delayMs });
     }
     cancelCeiling();
