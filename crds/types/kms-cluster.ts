@@ -119,6 +119,11 @@ export interface KmsClusterStatus {
     retry?: {
       /** Value of the request. */
       value: string;
+      /** Those before it, the newest first. */
+      earlier?: {
+        /** Value of the request. */
+        value: string;
+      }[];
     };
   };
   /** Each configured site as seen from here. */
@@ -136,6 +141,13 @@ export interface HandledRequest {
   value: string;
   /** spec.version that it was handled for. */
   version: string;
+  /** Those before it, the newest first, so that an older document which is applied again repeats nothing. */
+  earlier?: {
+    /** Value of the request. */
+    value: string;
+    /** spec.version that it was handled for. */
+    version: string;
+  }[];
 }
 /* */
 export interface SiteStatus {

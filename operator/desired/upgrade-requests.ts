@@ -3,6 +3,9 @@ import type { KmsCluster, Observed } from "../ports/types.ts";
 /** The one-time requests of spec.upgrade.requests that name a version when they are handled. */
 export type VersionRequest = "approve" | "rollback";
 
+/** So many values of a request are remembered: an older document that Git puts back must not act again. */
+const remembered = 8;
+
 /** Requests that were handled, by kind: the value, and the version that it was handled for. */
 export type HandledRequests = NonNullable<NonNullable<KmsCluster["status"]>["upgrade"]>;
 
@@ -23,8 +26,8 @@ export function boundVersion(observed: Observed, kind: VersionRequest): string |
   const value = observed.cluster.spec.upgrade?.requests?.[kind];
   if (value === undefined || value === "") return undefined;
   const handled = copiesOf(observed)
-    .map((copy) => copy?.status?.upgrade?.[kind])
-    .find((one) => one?.value === value);
+    .flatMap((copy) => valuesOf(copy?.status?.upgrade?.[kind]))
+    .find((one) => one.value === value);
   return handled?.version ?? observed.cluster.spec.version;
 }
 
@@ -41,14 +44,30 @@ export function handledRequests(observed: Observed): HandledRequests | undefined
   for (const kind of ["approve", "rollback"] as const) {
     const version = boundVersion(observed, kind);
     const value = requests[kind];
-    if (version !== undefined && value !== undefined) next[kind] = { value, version };
+    if (version !== undefined && value !== undefined) next[kind] = withValue(kept[kind], { value, version });
   }
-  if (requests.retry) next.retry = { value: requests.retry };
+  if (requests.retry) next.retry = withValue(kept.retry, { value: requests.retry });
   return Object.keys(next).length === 0 ? undefined : next;
+}
+
+/** The values of a request that were handled, the newest first. */
+type Values<One> = One & { readonly earlier?: One[] };
+
+function withValue<One extends { readonly value: string }>(kept: Values<One> | undefined, one: One): Values<One> {
+  if (kept?.value === one.value) return kept;
+  const earlier = valuesOf(kept).filter(({ value }) => value !== one.value);
+  return earlier.length === 0 ? one : { ...one, earlier: earlier.slice(0, remembered - 1) };
+}
+
+function valuesOf<One>(kept: Values<One> | undefined): One[] {
+  if (kept === undefined) return [];
+  const { earlier = [], ...last } = kept;
+  return [last as One, ...earlier];
 }
 
 /** Whether this site has not yet done what spec.upgrade.requests.retry asks for. */
 export function wantsRetry({ cluster }: Observed): boolean {
   const value = cluster.spec.upgrade?.requests?.retry;
-  return value !== undefined && value !== "" && cluster.status?.upgrade?.retry?.value !== value;
+  const handled = valuesOf(cluster.status?.upgrade?.retry);
+  return value !== undefined && value !== "" && !handled.some((one) => one.value === value);
 }
