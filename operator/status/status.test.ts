@@ -12,7 +12,7 @@ import {
   replaced,
   type WorldInTest,
 } from "../testing/builders.ts";
-import { podOf, unboundStorage, unschedulable, waitingFor, without } from "../testing/worlds.ts";
+import { manyNodes, podOf, unboundStorage, unschedulable, waitingFor, without } from "../testing/worlds.ts";
 import { eventsOf } from "./events.ts";
 import { fleetStatus } from "./fleet-status.ts";
 
@@ -332,6 +332,10 @@ const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions,
   [{ nodes: { "dc1-b": withPeer(12) } }, "LatencyWithinBounds", "True", "AsWanted"],
   [{ cluster: without("dc1", "dc1-b") }, "SizeRecommended", "True", "AsWanted"],
   [{ cluster: aCluster((c) => c.spec.sites.splice(1, 2)) }, "SizeRecommended", "False", "TooFewNodes"],
+  [{ cluster: manyNodes(6) }, "SizeRecommended", "True", "AsWanted"],
+  [{ cluster: manyNodes(7) }, "SizeRecommended", "False", "TooManyNodes"],
+  [{ nodes: { "dc2-b": measuringBy("ntp1.bank.example") } }, "TimeSynchronised", "True", "AsWanted"],
+  [{ nodes: { "dc2-b": measuringBy("pool.example") } }, "TimeSynchronised", "False", "NtpServersDiffer"],
 ];
 
 for (const [world, type, status, reason] of findings) {
@@ -532,6 +536,10 @@ for (const [what, world, reason, note] of steps)
 
 function withPeer(roundTripMs: number): NodeInTest {
   return { stage: "member", status: { peers: [{ name: "dc1-a", connected: true, roundTripMs }] } };
+}
+
+function measuringBy(server: string): NodeInTest {
+  return { stage: "member", spec: { settings: { ntp: { servers: [server] } } } };
 }
 
 function ca(name: string) {
