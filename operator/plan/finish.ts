@@ -13,7 +13,8 @@ export const finish: FleetPolicy = (view) => {
   const node = begun.find(({ local }) => local) ?? begun[0];
   if (node === undefined) return undefined;
   const operation = node.standing === "Founding" ? "found" : "join";
-  const doing = operation === "found" ? `founding with ${node.name}` : `joining ${node.name}`;
+  const work = operation === "found" ? `founding with ${node.name}` : `joining ${node.name}`;
+  const doing = problemOf(view, node) === undefined ? work : `waiting before going on with ${work}`;
   const { lock } = view.observed;
   // The site of that node needs the lock to bring it to its end.
   if (lock.heldByMe && lock.node !== node.name) return releaseLock(`${node.name} has to be finished first`);
@@ -67,13 +68,17 @@ function stillGoing(node: NodeFacts, doing: string): FleetStep {
  */
 export function stalled(view: View): Blocked[] {
   return view.desired.fleet.nodes
-    .filter((node) => isBegun(node) && node.local && !(node.external && !hasNewestDocument(node.node)))
-    .flatMap((node): Blocked[] => {
-      const pod = podProblem(view.observed, node.name);
-      if (pod !== undefined && !pod.passing) return [cannotGoOn(node, pod.message, pod.remedy)];
-      const problem = toldProblem(node) ?? (isPatienceOver(view, node) ? lastWords(node) : undefined);
-      return problem === undefined ? [] : [cannotGoOn(node, problem)];
-    });
+    .filter((node) => isBegun(node) && node.local)
+    .flatMap((node) => problemOf(view, node) ?? []);
+}
+
+function problemOf(view: View, node: NodeFacts): Blocked | undefined {
+  const awaitsAPerson = node.external && !hasNewestDocument(node.node);
+  if (!node.local || awaitsAPerson || isThrough(view, node)) return undefined;
+  const pod = podProblem(view.observed, node.name);
+  if (pod !== undefined && !pod.passing) return cannotGoOn(node, pod.message, pod.remedy);
+  const problem = toldProblem(node) ?? (isPatienceOver(view, node) ? lastWords(node) : undefined);
+  return problem === undefined ? undefined : cannotGoOn(node, problem);
 }
 
 /** What a node says that it cannot get over by itself. */

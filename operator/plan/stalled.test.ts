@@ -122,6 +122,10 @@ const afterMember = { ...starts(120), annotations: { [begunAnnotation]: ago(1) }
 const silent: readonly (readonly [string, WorldInTest])[] = [
   ["a hand-over of two minutes", joins(joiner(2, cutOff))],
   ["a snapshot of four", joins(joiner(4, { says: "s", replicating: ["CatchingUp", "taking a snapshot from dc1-a"] }))],
+  [
+    "one that has caught up while no operator looked",
+    joins({ ...caughtUp("dc1-b"), annotations: { [begunAnnotation]: ago(40) } }),
+  ],
   ["a joiner whose pod is new", joins(joiner(9, cutOff), { objects: replacedPod("dc1-b", ago(1)) })],
   ["a start of two minutes", { lock: held("restart", "dc1-b"), nodes: { "dc1-b": starts(2) } }],
   [
@@ -147,6 +151,13 @@ test("a join that cannot go on is told with the node's own words, what to check 
     blocked?.remedy ?? "",
     /5432\/TCP both ways between dc1-b and dc1-a.*take dc1-b out of the specification/,
   );
+});
+
+test("the sentence of the status says it, also in the pass that tries another sponsor", () => {
+  for (const nodes of [{}, { "dc2-a": "member" }] as const) {
+    const { view, plan } = aView(joins(joiner(4, cutOff), { nodes }));
+    assert.equal(fleetStatus(view, plan).message, "waiting: dc1-b cannot go on: connect ETIMEDOUT 10.0.0.1:5432");
+  }
 });
 
 test("that it is told does not flap while sponsors are tried, and begins once", () => {
