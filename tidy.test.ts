@@ -9,7 +9,7 @@ import { test } from "node:test";
  * A test file may import its workspace's `testing` room too. Packages from the registry are listed by name.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  crds: ["yaml", "json-schema-to-typescript"],
+  crds: ["crds/types", "yaml", "json-schema-to-typescript"],
   "crds/types": [],
   "crds/testing": ["yaml"],
 

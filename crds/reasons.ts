@@ -68,7 +68,7 @@ export const nodeReasons = {
   },
   SettingsApplied: {
     Applied: "All settings are in effect.",
-    RestartNeeded: "Some take effect after a restart of the pod.",
+    RestartNeeded: "Some wait for the next pod of the node; outside Kubernetes, for the next start of its programs.",
     NotSupported: "Some are not known to the node's version.",
     Invalid: "Some cannot be used; the message names the field.",
   },

@@ -124,3 +124,16 @@ test("its metrics name versions, sequence, clock, and operations", async () => {
   assert.match(text, /^keyfleet_clock_offset_milliseconds\{server="127\./m);
   assert.match(text, /^keyfleet_hsm_ready 1$/m);
 });
+
+test("a port that was changed waits for the next start of the node, and the node says so until then", async () => {
+  const { proxy: _none, ...settings } = node.spec.settings;
+  node.edit({ settings });
+  await node.reachedCondition("SettingsApplied", "True", "Applied");
+  node.edit({ settings: { ...settings, interfaces: { rest: { port: 9443 } } } });
+  const { message } = await node.reachedCondition("SettingsApplied", "False", "RestartNeeded");
+  assert.match(message, /^interfaces\.rest\.port: in force after a restart; start the node again/);
+  assert.ok(node.status?.interfaces?.some(({ name, port }) => name === "rest" && port === 8443));
+  assert.equal(node.kill("keyServer"), 1);
+  await node.reached("the new port", (status) => status.interfaces?.some(({ port }) => port === 9443));
+  await node.reachedCondition("SettingsApplied", "True", "Applied");
+});

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { restartDigest } from "@keyfleet/crds/restart-settings.ts";
 import { fileSource } from "./config/file-source.ts";
 import { strictFlags } from "./config/hardening.ts";
 import { jsonLog } from "./config/json-log.ts";
@@ -25,9 +26,10 @@ async function main(): Promise<void> {
   if (values.help || file === undefined || localFile === undefined)
     return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
   const write = (line: string) => void process.stdout.write(`${line}\n`);
-  const { local } = readLocalFile(file, localFile);
+  const { local, node: first } = readLocalFile(file, localFile);
   makeFolders(local);
-  const wanted = () => programsOf(file, local, readLocalFile(file, localFile).node);
+  const startedWith = othersStartedWith(local, first);
+  const wanted = () => programsOf({ file, local, node: readLocalFile(file, localFile).node, startedWith });
   const running = new Map([...wanted()].map(([name, program]) => [name, new Supervised(program, write)]));
   const source = fileSource(
     file,
@@ -52,7 +54,20 @@ function makeFolders(local: LocalNode): void {
     mkdirSync(join(local.runFolder, name), { recursive: true, mode: 0o700 });
 }
 
-function programsOf(file: string, local: LocalNode, node: KmsNode): Map<ProgramName, Program> {
+/** What is started here follows the document by itself. A sidecar that somebody else runs has what he started it with. */
+function othersStartedWith({ programs }: LocalNode, { spec }: KmsNode): string {
+  const { run, command } = programs.hsm;
+  return run && command === undefined ? "" : restartDigest(spec.settings, ["hsm"]);
+}
+
+interface Parts {
+  readonly file: string;
+  readonly local: LocalNode;
+  readonly node: KmsNode;
+  readonly startedWith: string;
+}
+
+function programsOf({ file, local, node, startedWith }: Parts): Map<ProgramName, Program> {
   const defaults: Record<ProgramName, Omit<Program, "name">> = {
     postgres: postgresProgram(local, node),
     time: {
@@ -61,7 +76,7 @@ function programsOf(file: string, local: LocalNode, node: KmsNode): Map<ProgramN
       endSignal: "SIGTERM",
     },
     hsm: hsmProgram(local, node),
-    keyServer: keyServerProgram(file, local, node),
+    keyServer: { ...keyServerProgram(file, local, node), environment: { KEYFLEET_STARTED_WITH: startedWith } },
   };
   const wanted = programNames.filter((name) => local.programs[name].run);
   return new Map(wanted.map((name) => [name, withOverrides(name, defaults[name], local)]));
@@ -107,7 +122,7 @@ function hsmProgram(local: LocalNode, node: KmsNode): Omit<Program, "name"> {
   };
 }
 
-function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<Program, "name"> {
+function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Pick<Program, "command" | "endSignal"> {
   const options = [
     ["--source", `file:${file}`],
     ["--data", join(local.dataFolder, "node")],
@@ -125,7 +140,7 @@ function keyServerProgram(file: string, local: LocalNode, node: KmsNode): Omit<P
       : [["--rest-certificate", local.restCertificate]]),
   ];
   const command = [process.execPath, ...strictFlags, join(import.meta.dirname, "key-server.ts"), ...options.flat()];
-  return { command, environment: {}, endSignal: "SIGTERM" };
+  return { command, endSignal: "SIGTERM" };
 }
 
 function meshPort(node: KmsNode): number {

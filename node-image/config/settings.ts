@@ -36,6 +36,8 @@ export interface Settings {
   /** Clients' connections that are held at once on each port, in all and from one address; undefined: the listener's own limits. */
   readonly connectionsMax: number | undefined;
   readonly connectionsPerAddressMax: number | undefined;
+  /** Digest of the settings that need a restart, as they were when this node's programs were started; undefined: not known. */
+  readonly startedWith: string | undefined;
   /** Of this software. */
   readonly version: string;
 }
@@ -126,6 +128,7 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
       values["connections-per-address-max"],
       environment.KEYFLEET_CONNECTIONS_PER_ADDRESS_MAX,
     ),
+    startedWith: environment.KEYFLEET_STARTED_WITH,
     version: ownVersion(),
   });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { restartDigest } from "@keyfleet/crds/restart-settings.ts";
 import { aNode, someFacts } from "../testing/facts.ts";
 import { conditions } from "./conditions.ts";
 import type { Facts, PeerFacts } from "./facts.ts";
@@ -12,6 +13,10 @@ const running = (each: PeerFacts[], caughtUp = true) => ({ peers: each, caughtUp
 const loaded = { document: member, keyring: "loaded", clusterId: "c-1", replication: running(peers(true)) } as const;
 const database = (found: Partial<Facts["database"]>) => ({ ready: true, message: "", audited: true, ...found });
 const settings = { licence: { secretRef: { name: "l" } }, proxy: { https: "p" } };
+const oldHsm = { hsm: { library: "/old.so" }, resources: { limits: { cpu: "1" } } };
+const newHsm = { hsm: { library: "/new.so" }, resources: { limits: { cpu: "2" } }, logs: { level: "debug" } } as const;
+const inPod = (startedWith: string): Partial<Facts> => ({ startedWith, document: aNode({ settings: newHsm }) });
+const { resourceVersion: _none, ...fromFile } = aNode().metadata;
 
 // A case is a sentence, what differs from a node that has everything, and the condition: type, status, reason, message.
 const cases: readonly (readonly [string, Partial<Facts>, readonly [string, string, string, RegExp]])[] = [
@@ -103,6 +108,31 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     ["Certificates", "False", "Requested", /in the status/],
   ],
   ["has its settings in force", {}, ["SettingsApplied", "True", "Applied", /all/]],
+  [
+    "names the settings that wait for its next pod",
+    inPod(restartDigest(oldHsm)),
+    ["SettingsApplied", "False", "RestartNeeded", /^hsm, resources: .*next pod.*operator/],
+  ],
+  [
+    "has its settings in force when its pod was made with them",
+    inPod(restartDigest(newHsm)),
+    ["SettingsApplied", "True", "Applied", /all/],
+  ],
+  [
+    "of whose pod an operator of before has said nothing claims no more than it sees",
+    { document: aNode({ settings: newHsm }) },
+    ["SettingsApplied", "True", "Applied", /all/],
+  ],
+  [
+    "outside Kubernetes names the port that waits until it is started again",
+    { document: { ...aNode(), metadata: fromFile }, portsWaiting: ["interfaces.kmip.port"] },
+    ["SettingsApplied", "False", "RestartNeeded", /^interfaces\.kmip\.port: .*start the node again/],
+  ],
+  [
+    "tells first of what it cannot use",
+    { ...inPod(restartDigest(oldHsm)), settingsProblems: ["ntp.servers: none"] },
+    ["SettingsApplied", "False", "Invalid", /^ntp\.servers/],
+  ],
   [
     "names the settings it has no code for",
     { document: aNode({ settings }) },

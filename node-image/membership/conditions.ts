@@ -1,4 +1,5 @@
-import type { Condition } from "@keyfleet/crds/kms-node.ts";
+import type { Condition, KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { changedSince } from "@keyfleet/crds/restart-settings.ts";
 import { unsupportedSettings } from "../config/document.ts";
 import { clockBoundMs, type Facts, worstOffsetMs } from "./facts.ts";
 import { damageRemedy, nextStep, type Step } from "./next-step.ts";
@@ -89,11 +90,21 @@ function settingsApplied(facts: Facts): Verdict {
   const [problem, ...more] = facts.settingsProblems;
   if (problem !== undefined) return no("Invalid", [problem, ...more].join("; "));
   const fields = unsupportedSettings(facts.document.spec.settings);
-  if (fields.length === 0) return yes("Applied", "all settings are in force");
+  if (fields.length === 0) return inForce(facts, facts.document);
   return no(
     "NotSupported",
     `this version has no ${fields.join(", ")}; take ${fields.length === 1 ? "it" : "them"} out of the settings`,
   );
+}
+
+function inForce({ startedWith = "", portsWaiting }: Facts, { metadata, spec }: KmsNode): Verdict {
+  const fields: readonly string[] = changedSince(startedWith, spec.settings);
+  const ports = fields.includes("interfaces") ? [] : portsWaiting;
+  const waiting = [...fields, ...ports].join(", ");
+  if (waiting === "") return yes("Applied", "all settings are in force");
+  const inPod = "in force with the next pod, which the operator makes when it is this node's turn";
+  const onMachine = "in force after a restart; start the node again when an interruption suits";
+  return no("RestartNeeded", `${waiting}: ${metadata.resourceVersion === undefined ? onMachine : inPod}`);
 }
 
 function storeIntact({ database }: Facts): Verdict {

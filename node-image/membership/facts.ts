@@ -91,6 +91,10 @@ export interface Facts {
   readonly ownCertificate: OwnCertificateFacts;
   /** What of the settings cannot be used, each beginning with its field. */
   readonly settingsProblems: readonly string[];
+  /** Digest of the settings that this node's programs were started with; undefined: nobody has said. */
+  readonly startedWith: string | undefined;
+  /** Settings of ports that the document has changed since these were opened. */
+  readonly portsWaiting: readonly string[];
   /** The last try of a step (found, join, load, serve, wipe) that failed and has not succeeded since. */
   readonly failure: { readonly task: string; readonly message: string } | undefined;
 }

@@ -154,6 +154,8 @@ export class Machine {
       ending: this.#ending,
       ownCertificate: this.#ownCertificate.look(Date.now()),
       settingsProblems: this.#settingsProblems(),
+      startedWith: settings.startedWith,
+      portsWaiting: this.#service.portsWaiting,
       failure: this.#tasks.failure,
     };
   }
@@ -289,7 +291,7 @@ export class Machine {
 
   #settingsProblems(): string[] {
     const own = [this.#ownCertificate, this.#restCertificate].map((each) => each.look(Date.now()).problem);
-    const problems = [this.#clock.problem, ...own];
+    const problems = [this.#clock.problem, ...own, this.#service.problem];
     return problems.filter((problem) => problem !== undefined);
   }
 

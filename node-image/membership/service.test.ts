@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
 import type { KmsNodeSpec } from "@keyfleet/crds/kms-node.ts";
@@ -8,7 +10,7 @@ import { aNode } from "../testing/facts.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { connectKmip, KmipFailure } from "../testing/kmip-client.ts";
 import { memoryStore } from "../testing/memory-store.ts";
-import { type Door, Service } from "./service.ts";
+import { type Door, Service, type ServiceOptions } from "./service.ts";
 
 const tripleDes = { "Cryptographic Algorithm": 2, "Cryptographic Length": 168, "Cryptographic Usage Mask": 12 };
 const address = "127.0.0.1";
@@ -20,15 +22,19 @@ const [store, keyring] = [memoryStore(), testKeyring()];
 before(async () => {
   site = await testAuthority("O=bank, OU=dc1, CN=keyfleet CA");
   clients = await testAuthority("O=bank, CN=clients");
-  const settings = readSettings(["--source", "file:none", "--listen", address, "--kmip-port", "0"], {}) as Settings;
-  const quiet = () => undefined;
-  service = new Service({ settings, log: quiet, metrics: { operation: quiet }, activity: quiet });
+  service = new Service(options());
   await service.start(await aDoor({}));
 });
 after(async () => {
   service.stop("cut");
   await service.ended();
 });
+
+function options(): ServiceOptions {
+  const settings = readSettings(["--source", "file:none", "--listen", address, "--kmip-port", "0"], {}) as Settings;
+  const quiet = () => undefined;
+  return { settings, log: quiet, metrics: { operation: quiet }, activity: quiet };
+}
 
 async function aDoor(of: Partial<KmsNodeSpec["clients"]>, rest?: string): Promise<Door> {
   const own = await site.issue("O=bank, OU=dc1, CN=dc1-a", { usage: "server" });
@@ -80,4 +86,32 @@ test("what the specification lets clients do acts at once, on open connections t
   await assert.rejects(client.get(id), KmipFailure);
   await assert.rejects(client.create(tripleDes), KmipFailure);
   client.close();
+});
+
+test("a port that the document changes is named until it is opened anew", async () => {
+  const waits = async (rest: number) => {
+    const door = await aDoor({});
+    const interfaces = { kmip: { port: 0 }, rest: { port: rest } };
+    service.update({ ...door, node: aNode({ clients: door.node.spec.clients, settings: { interfaces } }) });
+    return service.portsWaiting;
+  };
+  assert.deepEqual(await waits(0), []);
+  assert.deepEqual(await waits(9443), ["interfaces.rest.port"]);
+  assert.deepEqual(await waits(0), []);
+});
+
+test("a port of HTTPS that another program has is named, and KMIP is served", async () => {
+  const taken = createServer().listen(0, address);
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const second = new Service(options());
+  const door = await aDoor({});
+  const settings = { interfaces: { kmip: { port: 0 }, rest: { port } } };
+  await second.start({ ...door, node: aNode({ clients: door.node.spec.clients, settings }) });
+  assert.match(second.problem ?? "", new RegExp(`^interfaces\\.rest\\.port: ${port} cannot be opened`));
+  assert.deepEqual([second.serving, second.interfaces.map(({ name }) => name)], [true, ["kmip"]]);
+  second.stop("cut");
+  assert.equal(second.problem, undefined);
+  await second.ended();
+  taken.close();
 });

@@ -16,6 +16,14 @@ import { fieldsLog } from "./database.ts";
 const defaultKmipPort = 5696;
 const defaultHttpsPort = 8443;
 
+/** Ports that are asked for. */
+type Ports = Readonly<Record<"kmip" | "rest", number>>;
+
+interface DoorParts {
+  readonly tls: TlsParts;
+  readonly handler: KmipHandler;
+}
+
 /** A port that is open. */
 interface Interface {
   readonly name: "kmip" | "rest";
@@ -48,6 +56,10 @@ export class Service {
   /** One for each store: it outlives the port, and answers other nodes while this one serves no clients. */
   #usage: { readonly store: Store; readonly keeper: UsageKeeper } | undefined;
   #clients: KmsNode["spec"]["clients"] | undefined;
+  /** What was asked for when they were opened, and what is asked for now. */
+  #openPorts: Ports | undefined;
+  #wantedPorts: Ports | undefined;
+  #problem: string | undefined;
   #serving = false;
   readonly #connections = new Map<string, number>();
   /** Of both ports together. */
@@ -68,6 +80,20 @@ export class Service {
   /** Connections from before service ended are still open. */
   get draining(): boolean {
     return this.#draining;
+  }
+
+  /** Settings of ports that have changed since these were opened; connections of clients stay until the next start. */
+  get portsWaiting(): readonly string[] {
+    const [open, wanted] = [this.#openPorts, this.#wantedPorts];
+    if (open === undefined || wanted === undefined) return [];
+    return (["kmip", "rest"] as const)
+      .filter((name) => open[name] !== wanted[name])
+      .map((name) => `interfaces.${name}.port`);
+  }
+
+  /** Which port could not be opened, beginning with its field. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   get connections(): number {
@@ -92,6 +118,7 @@ export class Service {
   /** Takes a new certificate or new authorities for clients live; connections stay. */
   update(door: Door): void {
     this.#clients = door.node.spec.clients;
+    this.#wantedPorts = this.#portsOf(door.node);
     const tls = tlsOf(door);
     if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
     if (this.#open.length === 0 || !hasAuthorities(tls.kmip)) {
@@ -113,6 +140,8 @@ export class Service {
     const open = this.#open;
     if (open.length === 0) return;
     this.#open = [];
+    this.#openPorts = undefined;
+    this.#problem = undefined;
     this.#options.log("info", "no longer serving", { how });
     this.#draining = true;
     const ends = open.map(({ server }) => (how === "cut" ? server.close() : server.drain()));
@@ -129,7 +158,7 @@ export class Service {
   }
 
   async #listen(door: Door, tls: DoorTls): Promise<void> {
-    const { settings, log, metrics, activity } = this.#options;
+    const { log, metrics, activity } = this.#options;
     const kmipLog = fieldsLog(log, "kmip");
     if (this.#usage?.store !== door.store) {
       this.#usage = { store: door.store, keeper: new UsageKeeper({ store: door.store, log: kmipLog }) };
@@ -145,16 +174,30 @@ export class Service {
       metrics,
       activity,
     });
-    const ports = door.node.spec.settings.interfaces;
-    const kmipPort = settings.kmipPort || (ports?.kmip?.port ?? defaultKmipPort);
-    const kmip = await this.#openPort({ name: "kmip", protocol: "ttlv", port: kmipPort }, { tls: tls.kmip, handler });
-    const restPort = ports?.rest?.port ?? defaultHttpsPort;
-    // Clients of KMIP itself are served whatever becomes of the second door.
-    const rest = await this.#openPort(
-      { name: "rest", protocol: "https", port: restPort },
-      { tls: tls.rest, handler },
-    ).catch((error: Error) => log("error", "cannot open the HTTPS port", { port: restPort, problem: error.message }));
+    const ports = this.#portsOf(door.node);
+    const kmip = await this.#openPort({ name: "kmip", protocol: "ttlv", port: ports.kmip }, { tls: tls.kmip, handler });
+    const rest = await this.#openHttps(ports.rest, { tls: tls.rest, handler });
     this.#open = [kmip, ...(rest === undefined ? [] : [rest])];
+    this.#openPorts = ports;
+    this.#wantedPorts = ports;
+  }
+
+  /** Clients of KMIP itself are served whatever becomes of the second door. */
+  #openHttps(port: number, parts: DoorParts): Promise<Interface | undefined> {
+    this.#problem = undefined;
+    return this.#openPort({ name: "rest", protocol: "https", port }, parts).catch((error: Error) => {
+      this.#options.log("error", "cannot open the HTTPS port", { port, problem: error.message });
+      this.#problem = `interfaces.rest.port: ${port} cannot be opened (${error.message}); set another`;
+      return undefined;
+    });
+  }
+
+  #portsOf({ spec }: KmsNode): Ports {
+    const { kmip, rest } = spec.settings.interfaces ?? {};
+    return {
+      kmip: this.#options.settings.kmipPort || (kmip?.port ?? defaultKmipPort),
+      rest: rest?.port ?? defaultHttpsPort,
+    };
   }
 
   /** Asked at each request, so that a change of the document acts at once. */
@@ -174,7 +217,7 @@ export class Service {
 
   async #openPort(
     wanted: { readonly name: Interface["name"]; readonly protocol: "ttlv" | "https"; readonly port: number },
-    parts: { readonly tls: TlsParts; readonly handler: KmipHandler },
+    parts: DoorParts,
   ): Promise<Interface> {
     const { name, protocol, port } = wanted;
     const { settings, log } = this.#options;

@@ -50,6 +50,8 @@ export function someFacts(): Facts {
     ending: false,
     ownCertificate: { parts: undefined, problem: undefined },
     settingsProblems: [],
+    startedWith: undefined,
+    portsWaiting: [],
     failure: undefined,
   };
 }

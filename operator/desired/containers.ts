@@ -1,4 +1,5 @@
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
+import { restartDigest } from "@keyfleet/crds/restart-settings.ts";
 import type { KmsNode, NodeImage } from "../ports/types.ts";
 import { insidePort, standardPorts } from "./exposure.ts";
 import type { ResolvedSettings } from "./settings.ts";
@@ -87,6 +88,8 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
     env: [
       { name: "KEYFLEET_NODE", value: node.metadata.name },
       { name: "KEYFLEET_NAMESPACE", value: node.metadata.namespace ?? "default" },
+      // By this the node knows what of its document waits for the next pod.
+      { name: "KEYFLEET_STARTED_WITH", value: restartDigest(settings) },
     ],
     ports: [
       { name: "kmip", containerPort: kmip, protocol: "TCP" },

@@ -1,19 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
+import { restartFields } from "@keyfleet/crds/restart-settings.ts";
 import type { KmsCluster, KubernetesObject, Observed } from "../ports/types.ts";
 import { rollingAnnotation, settingsBeforeAnnotation } from "./consent.ts";
 import { isReached } from "./contradiction.ts";
 import { conditionOf, type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
-
-/** Settings that reach a running node only by a restart of its pod. All others are reloaded live. */
-export const restartFields = [
-  "hsm",
-  "resources",
-  "placement",
-  "interfaces",
-  "exposure",
-] as const satisfies readonly (keyof NodeSettings)[];
 
 /** A pod that has not been ready for longer than this does not come up by itself. */
 const startPatienceMs = 60_000;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { KubernetesObject } from "../ports/types.ts";
 import { aCluster, aView, type NodeInTest, replaced } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
-import { askingForRestart, madeAnew, oldPod, without } from "../testing/worlds.ts";
+import { madeAnew, oldPod, without } from "../testing/worlds.ts";
 
 const heldFor = (operation: string, node: string) => ({ heldByMe: true, holder: "dc1", operation, node });
 
@@ -12,6 +12,8 @@ const configured: NodeInTest = {
   stage: "member",
   spec: { settings: { hsm: { ...aCluster().spec.defaults?.hsm, keyLabel: "bank-dc1-b" } } },
 };
+
+const asking = { SettingsApplied: ["RestartNeeded", "hsm waits"] } as const;
 
 const restarts: readonly Case[] = [
   [
@@ -82,13 +84,37 @@ const restarts: readonly Case[] = [
     [],
   ],
   [
-    "restarts a node that asks for it, once",
-    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T11:00:00Z") } } } },
+    "does not restart a node for what it says alone: its settings may not be in its StatefulSet yet",
+    { nodes: { "dc1-a": { stage: "member", bad: asking } } },
+    [],
+  ],
+  [
+    "does not restart a node that does not serve for what it says alone",
+    { nodes: { "dc1-a": { stage: "member", bad: asking, serving: false } } },
+    [],
+    [],
+  ],
+  [
+    "restarts a node that was given settings only under the lock, whatever it says",
+    { nodes: { "dc1-a": { stage: "member", bad: asking } }, objects: oldPod("dc1-a", "True") },
     ["lock for restart of dc1-a"],
   ],
   [
-    "does not restart a node for what it said before its pod began",
-    { nodes: { "dc1-a": { stage: "member", status: { conditions: askingForRestart("2026-03-01T09:00:00Z") } } } },
+    "does not restart a node that was given settings while another is down, whatever it says",
+    {
+      nodes: { "dc1-a": { stage: "member", bad: asking }, "dc2-b": { stage: "member", serving: false } },
+      objects: oldPod("dc1-a", "True"),
+    },
+    [],
+    ["fleetKeepsServing dc1-a"],
+  ],
+  [
+    "does not restart a node that was given settings outside the windows, whatever it says",
+    {
+      cluster: aCluster(({ spec }) => (spec.upgrade = { windows: [{ cron: "0 2 * * *", duration: "4h" }] })),
+      nodes: { "dc1-a": { stage: "member", bad: asking } },
+      objects: oldPod("dc1-a", "True"),
+    },
     [],
   ],
 ];

@@ -1,4 +1,4 @@
-import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
+import { type NodeFacts, objectOf } from "../desired/facts.ts";
 import { isPaused } from "../desired/staging.ts";
 import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
@@ -67,11 +67,14 @@ export function restartDue(view: View, facts: NodeFacts): boolean {
   return restartPending(view, facts) && (facts.entry !== undefined || hasDeadToken(view, facts));
 }
 
-/** Whether the pod of a node of this site is older than what it should be made from. */
+/**
+ * Whether the pod of a node of this site is older than what it should be made from. A node that says RestartNeeded is not
+ * asked: it says so of settings that may not be in its StatefulSet yet, and then it would be restarted for nothing.
+ */
 function restartPending(view: View, facts: NodeFacts): boolean {
   const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
   if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
-  return podIsOld(view, facts, pod) || hasDeadToken(view, facts) || asksForRestart(facts, pod);
+  return podIsOld(view, facts, pod) || hasDeadToken(view, facts);
 }
 
 /**
@@ -83,13 +86,6 @@ function hasDeadToken({ observed }: View, { name }: NodeFacts): boolean {
     Date.parse(String(objectOf(observed, kind, object)?.metadata.creationTimestamp));
   const account = made("ServiceAccount", name);
   return account <= observed.nowMs && account > made("Pod", `${name}-0`);
-}
-
-/** Only what the node said after this pod began; an older word is about the pod before. */
-function asksForRestart(facts: NodeFacts, pod: KubernetesObject): boolean {
-  const settings = conditionOf(facts.node, "SettingsApplied");
-  if (settings?.status !== "False" || settings.reason !== "RestartNeeded") return false;
-  return Date.parse(settings.lastTransitionTime) > Date.parse(String(pod.metadata.creationTimestamp));
 }
 
 type DeleteAction = Extract<Action, { kind: "delete" }>;

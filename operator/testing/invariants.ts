@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Member } from "@keyfleet/crds/kms-node.ts";
-import { restartFields } from "../desired/staging.ts";
+import { restartFields } from "@keyfleet/crds/restart-settings.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";

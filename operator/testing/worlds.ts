@@ -60,12 +60,6 @@ export function oldPod(node: string, ready: string) {
   );
 }
 
-/** Conditions of a node that needs a restart to apply its settings. */
-export function askingForRestart(since: string) {
-  const asks = { ...aCondition("SettingsApplied", "False", "RestartNeeded"), lastTransitionTime: since };
-  return [aCondition("Serving", "True", "Serving"), asks];
-}
-
 /** A closed gate as the operator of another site reports it. */
 export function reported(gate: string, subject: string) {
   return { gate, subject, message: "m", since: "2026-03-01T11:00:00Z", remedy: "r" };
