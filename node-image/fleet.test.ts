@@ -137,3 +137,14 @@ test("a port that was changed waits for the next start of the node, and the node
   await node.reached("the new port", (status) => status.interfaces?.some(({ port }) => port === 9443));
   await node.reachedCondition("SettingsApplied", "True", "Applied");
 });
+
+test("a node that waits to join says whether it reaches the members' ports", async () => {
+  const waiting = await fleet.add("dc2-a");
+  const link = (connected: boolean) =>
+    waiting.reached(`connected: ${connected}`, ({ peers }) =>
+      peers?.some((peer) => peer.name === "dc1-a" && peer.connected === connected),
+    );
+  await link(true);
+  waiting.edit({ members: fleet.members.map((member) => ({ ...member, meshPort: 1 })) });
+  await link(false);
+});

@@ -49,6 +49,7 @@ export interface PeerFacts {
 }
 
 export interface ReplicationFacts {
+  /** Links; of a node that waits to join, the members whose ports it was seen to reach or not. */
   readonly peers: readonly PeerFacts[];
   /** Everything that the reachable peers hold is here, or was within the last second. */
   readonly caughtUp: boolean;

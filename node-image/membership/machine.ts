@@ -19,6 +19,7 @@ import { MasterKey } from "./master-key.ts";
 import { Mesh } from "./mesh.ts";
 import { nextStep, type Step } from "./next-step.ts";
 import { OwnCertificate } from "./own-certificate.ts";
+import { PeerProbe } from "./peer-probe.ts";
 import { Reporter } from "./reporter.ts";
 import { RootOfTrust } from "./root-of-trust.ts";
 import { Service } from "./service.ts";
@@ -53,6 +54,7 @@ export class Machine {
   readonly #database: Database;
   readonly #masterKey: MasterKey;
   readonly #mesh: Mesh;
+  readonly #peerProbe: PeerProbe;
   readonly #service: Service;
   readonly #ownCertificate: OwnCertificate;
   readonly #restCertificate: OwnCertificate;
@@ -84,6 +86,7 @@ export class Machine {
     this.#masterKey = new MasterKey(hsm);
     const wrapFor = (identity: string) => this.#masterKey.wrapFor(identity, source.current());
     this.#mesh = new Mesh({ runFolder, port, log, nowMs, wrapFor });
+    this.#peerProbe = new PeerProbe({ nowMs });
     this.#service = new Service({ settings, log, metrics: options.metrics, activity: options.activity });
     this.#statusDoor = new StatusDoor({ settings, log, status: () => this.#status() });
     this.#ownCertificate = new OwnCertificate(settings.kmipCertificate, "interfaces.kmip.certificateSecretRef");
@@ -148,7 +151,7 @@ export class Machine {
       clusterId: this.#database.clusterId,
       incarnation: this.#database.store?.incarnation,
       departures: this.#departures(),
-      replication: this.#mesh.facts,
+      replication: this.#replication(),
       serving: this.#service.serving,
       draining: this.#service.draining,
       ending: this.#ending,
@@ -174,7 +177,21 @@ export class Machine {
   #look(): void {
     void this.#rootOfTrust.look().then((changed) => changed && this.wake());
     void this.#clock.look(this.#options.source.current()).then((changed) => changed && this.wake());
+    void this.#peerProbe.look(this.#waiting()).then((changed) => changed && this.wake());
     this.wake();
+  }
+
+  /** The document of a node that is to join, or may be: without a master key it has no links. */
+  #waiting(): KmsNode | undefined {
+    const node = this.#options.source.current();
+    const hasNoKey = this.#database.facts.ready && this.#keyring() === "none";
+    const action = node?.spec.membership.action;
+    return hasNoKey && !this.#ending && (action === "None" || action === "Join") ? node : undefined;
+  }
+
+  #replication(): Facts["replication"] {
+    const links = this.#mesh.facts;
+    return links.runningMs === undefined ? { ...links, peers: this.#peerProbe.peers } : links;
   }
 
   async #turns(): Promise<void> {

@@ -227,22 +227,25 @@ function certificateIssued(view: View, { node, name, site }: NodeFacts): Blocked
   };
 }
 
-/** Only where it was measured: a node that waits may not have a link to anybody yet. */
+/** A node that waits looks for the ports of the members; one of a version that does not do so has not measured anything. */
 function meshReachable(view: View, { node, name }: NodeFacts): Blocked | undefined {
-  const members = new Set(
-    view.desired.fleet.nodes
-      .filter(({ standing, serving }) => standing === "Member" && serving)
-      .map((member) => member.name),
+  const unreached = new Set((node?.status?.peers ?? []).filter(({ connected }) => !connected).map((peer) => peer.name));
+  const cut = view.desired.fleet.nodes.filter(
+    (member) => member.standing === "Member" && member.serving && unreached.has(member.name),
   );
-  const cut = (node?.status?.peers ?? []).filter((peer) => members.has(peer.name) && !peer.connected);
   if (cut.length === 0) return undefined;
-  const peers = cut.map((peer) => peer.name).join(", ");
   return {
     gate: "meshReachable",
     subject: name,
-    message: `does not reach ${peers}`,
-    remedy: `allow TCP 5432 both ways between ${name} and ${peers}`,
+    message: `does not reach ${cut.map((member) => member.name).join(", ")}`,
+    remedy: `allow TCP both ways between ${name} and ${cut.map(meshPlace).join(", ")}; it looks again by itself`,
   };
+}
+
+/** Where peers reach a node, for people. */
+function meshPlace({ name, node, listed }: NodeFacts): string {
+  const { address = listed?.address ?? "its address", meshPort = 5432 } = node?.spec ?? {};
+  return `${name} (${address}, port ${meshPort})`;
 }
 
 function passingFor(view: View, since: string | undefined): { passing?: true } {

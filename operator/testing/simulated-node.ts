@@ -172,7 +172,7 @@ function report(
 ): void {
   const { name, generation } = node.metadata;
   const departures = departuresOf(node, volume);
-  const peers = peersOf(node, world);
+  const peers = peersOf(node, volume, world);
   const status: KmsNodeStatus = {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     version: runningVersion(site, name) ?? "",
@@ -181,7 +181,7 @@ function report(
     incarnation: volume.incarnation,
     ...(volume.clusterId === undefined ? {} : { clusterId: volume.clusterId }),
     ...(departures.length === 0 ? {} : { departures }),
-    ...(volume.clusterId === undefined ? {} : { peers }),
+    peers,
     conditions: conditionsOf(node, { volume, problem, world }),
   };
   if (JSON.stringify(status) !== textOf(node.status ?? {})) site.putNode({ ...node, status });
@@ -213,9 +213,12 @@ function departuresOf({ spec }: KmsNode, { holds, incarnation: own }: Volume) {
   });
 }
 
-/** Links to the members that it exchanges with. */
-function peersOf(node: KmsNode, world: NodeWorld) {
-  const others = node.spec.members.filter(({ name }) => name !== node.metadata.name && talksTo(node, name));
+/** Links to the members that it exchanges with; before it belongs, the members whose ports it reaches. */
+function peersOf(node: KmsNode, { clusterId }: Volume, world: NodeWorld) {
+  const others = node.spec.members.filter(
+    ({ name, standing }) =>
+      name !== node.metadata.name && (clusterId === undefined ? standing === "Member" : talksTo(node, name)),
+  );
   return others.map(({ name }) => ({ name, connected: world.peer(name)?.volume.running ?? false }));
 }
 
