@@ -139,7 +139,7 @@ test("a port that was changed waits for the next start of the node, and the node
 });
 
 test("a node that waits to join says whether it reaches the members' ports", async () => {
-  const waiting = await fleet.add("dc2-a");
+  const waiting = await fleet.add("dc2-a", { programs: { hsm: { run: false } } });
   const link = (connected: boolean) =>
     waiting.reached(`connected: ${connected}`, ({ peers }) =>
       peers?.some((peer) => peer.name === "dc1-a" && peer.connected === connected),
@@ -147,4 +147,15 @@ test("a node that waits to join says whether it reaches the members' ports", asy
   await link(true);
   waiting.edit({ members: fleet.members.map((member) => ({ ...member, meshPort: 1 })) });
   await link(false);
+});
+
+test("settings of a sidecar that somebody else runs wait until he has started it with them", async () => {
+  const node = fleet.node("dc2-a");
+  const { settings } = node.spec;
+  await node.reachedCondition("SettingsApplied", "True", "Applied");
+  node.edit({ settings: { ...settings, hsm: { ...settings.hsm, keyLabel: "another" } } });
+  const { message } = await node.reachedCondition("SettingsApplied", "False", "RestartNeeded");
+  assert.match(message, /^hsm: in force after a restart/);
+  node.edit({ settings });
+  await node.reachedCondition("SettingsApplied", "True", "Applied");
 });
