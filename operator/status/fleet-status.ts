@@ -69,7 +69,8 @@ function statusMessage(
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
   const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;
   if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
-  return `all nodes serve${clockTrouble(view)}`;
+  const troubles = [...clocksOff(view), ...cutLinks(view)];
+  return `all nodes serve${troubles.length === 0 ? "" : `, but ${troubles.join("; ")}`}`;
 }
 
 /** Why what is under way, or what this site waits for, does not go on, in the words of the site that sees it. */
@@ -79,12 +80,23 @@ function causeElsewhere({ doing = "", blocked }: Plan, told: readonly BlockedBy[
 }
 
 /** A clock that is off stops no node that serves, so nothing waits for it; still somebody has to mend it. */
-function clockTrouble({ desired }: View): string {
-  const told = desired.fleet.nodes.flatMap(({ name, entry, node }) => {
+function clocksOff({ desired }: View): string[] {
+  return desired.fleet.nodes.flatMap(({ name, entry, node }) => {
     const time = conditionOf(node, "TimeSynchronised");
     return entry !== undefined && time?.status === "False" ? [`${name}: ${time.message}`] : [];
   });
-  return told.length === 0 ? "" : `, but ${told.join("; ")}`;
+}
+
+/** Two members that have no link get what the other writes by a third: the fleet works, until that one goes. */
+function cutLinks({ desired }: View): string[] {
+  const members = desired.fleet.nodes.filter(({ standing, serving }) => standing === "Member" && serving);
+  return members.flatMap(({ name, node }) => {
+    const cut = new Set(node?.status?.peers?.filter(({ connected }) => !connected).map((peer) => peer.name));
+    const places = members
+      .filter((other) => cut.has(other.name))
+      .map((other) => `${other.name} at ${other.node?.spec.address}:${other.node?.spec.meshPort ?? 5432}`);
+    return places.length === 0 ? [] : [`${name} does not reach ${places.join(", ")}`];
+  });
 }
 
 /** "dc3-a clock is off by 1.2 s", "dc1-a: Secret dc1-hsm-pin with the PIN is missing". */

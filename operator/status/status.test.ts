@@ -68,6 +68,13 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "all nodes serve, but dc3-a: off; mend it",
   ],
   [
+    "a link between two members is cut, one way and the other",
+    { nodes: { "dc1-b": linkedTo({ "dc2-a": false, "dc3-a": true }), "dc2-a": linkedTo({ "dc1-b": false }) } },
+    "6/6",
+    "3/3",
+    "all nodes serve, but dc1-b does not reach dc2-a at dc2-a.mesh:5432; dc2-a does not reach dc1-b at dc1-b.mesh:5432",
+  ],
+  [
     "nodes are being made",
     { others: "absent" },
     "0/6",
@@ -544,4 +551,9 @@ function measuringBy(server: string): NodeInTest {
 
 function ca(name: string) {
   return { name, reachable: true, caCertificate: `CA of ${name}` };
+}
+
+function linkedTo(links: Readonly<Record<string, boolean>>): NodeInTest {
+  const peers = Object.entries(links).map(([name, connected]) => ({ name, connected }));
+  return { stage: "member", status: { peers } };
 }
