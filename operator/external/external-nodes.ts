@@ -1,6 +1,7 @@
 import type { OperatorCertificate } from "../act/operator-certificate.ts";
+import { isApiError } from "../ports/kubernetes-api.ts";
 import type { Clock, KmsNode, KubernetesObject, Log } from "../ports/types.ts";
-import { defaultStatusPort, externalStatus } from "./external-status.ts";
+import { defaultStatusPort, externalStatus, type NotTaken } from "./external-status.ts";
 import { type Reading, readStatus } from "./status-reader.ts";
 
 /** How often each External node is asked, and how long it may take to answer. */
@@ -84,14 +85,18 @@ export class ExternalNodes {
     if (node === undefined || this.#stopped) return;
     const patient = !reading.ok && failures < failuresBeforeUnknown && node.status?.conditions !== undefined;
     const shown: Reading = patient ? { ok: true, status: node.status ?? {} } : reading;
+    await this.#write(node, shown);
+  }
+
+  /** What is not taken must not leave standing what was good before; an API server that is away says nothing of the node. */
+  async #write(node: KmsNode, shown: Reading | NotTaken): Promise<void> {
     const status = externalStatus(node, shown, this.#options.clock.nowMs());
     try {
       await this.#options.write({ ...(node as unknown as KubernetesObject), status });
     } catch (error) {
-      this.#options.log.warn("status of an external node not written", {
-        node: name,
-        problem: (error as Error).message,
-      });
+      const { message } = error as Error;
+      this.#options.log.warn("status of an external node not written", { node: node.metadata.name, problem: message });
+      if (shown.ok && isApiError(error, "invalid")) await this.#write(node, { ok: false, notTaken: message });
     }
   }
 

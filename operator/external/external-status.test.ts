@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import { parse } from "yaml";
 import { requestAnnotation } from "../desired/external.ts";
+import { ApiError } from "../ports/kubernetes-api.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { aCondition, aNode } from "../testing/builders.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
@@ -100,6 +102,56 @@ test("one lost answer is no loss, two are; a write is made only for a node that 
   await clock.advance(10_000);
   assert.equal(written.length, 2);
   externals.stop();
+});
+
+/** What is written of a machine that shows this status, while the API server takes only what `takes` does. */
+async function writtenOf(shown: KmsNodeStatus, takes: (status: KmsNodeStatus) => ApiError | undefined) {
+  const written: KmsNodeStatus[] = [];
+  const clock = new FakeClock();
+  const externals = new ExternalNodes({
+    nodes: () => [aMachine((each) => (each.status = written.at(-1) ?? each.status ?? {}))],
+    trust: () => "",
+    certificate: async () => ({ chainPem: "", privateKeyPem: "", renewAtMs: Number.POSITIVE_INFINITY }),
+    write: async ({ status }) => {
+      const refusal = takes(status as KmsNodeStatus);
+      if (refusal !== undefined) throw refusal;
+      written.push(status as KmsNodeStatus);
+    },
+    read: async () => ({ ok: true, status: shown }),
+    clock,
+    log: quietLog(),
+  });
+  externals.tend();
+  await settle();
+  await clock.advance(2_000);
+  externals.stop();
+  return written;
+}
+
+const strange = { version: "0.1.0", conditions: [aCondition("Serving", "True", "Serving")], featureLevel: "odd" };
+
+test("a node whose answer the API server does not take is Unknown, says why, and does not seem to serve any longer", async () => {
+  const invalid = new ApiError("invalid", 'KmsNode "dc1-x" is invalid: status.featureLevel: "odd"', { status: 422 });
+  const written = await writtenOf(strange, ({ featureLevel }) => (featureLevel === "odd" ? invalid : undefined));
+  const serving = written.map(({ conditions }) => conditions?.find(({ type }) => type === "Serving"));
+  assert.deepEqual([...new Set(serving.map((each) => each?.status))], ["Unknown"]);
+  assert.match(serving[0]?.message ?? "", /8444 is not taken \(.*status\.featureLevel: "odd"\); see that/);
+  assert.equal(written[0]?.incarnation, "log-of-dc1-x");
+  assert.deepEqual(written[1], written[0], "nothing is written again and again");
+});
+
+test("an API server that is away says nothing of what a node answers", async () => {
+  assert.deepEqual(await writtenOf(strange, () => new ApiError("unreachable", "no answer within 2 s")), []);
+  let first = true;
+  const written = await writtenOf(strange, () => {
+    const conflict = first ? new ApiError("conflict", "the object has been modified") : undefined;
+    first = false;
+    return conflict;
+  });
+  assert.deepEqual(
+    written.map(({ featureLevel }) => featureLevel),
+    ["odd"],
+  );
 });
 
 test("without a certificate nobody is asked", async () => {

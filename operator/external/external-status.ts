@@ -10,12 +10,21 @@ export const defaultStatusPort = 8444;
 /** Largest document that a node reads, and that the CRD keeps. */
 const maxRequestCharacters = 8_192;
 
+/** The API server repeats what it refuses, which may be long. */
+const longestReason = 300;
+
+/** An answer of a node that the API server refused as its status, with the server's reason. */
+export interface NotTaken {
+  readonly ok: false;
+  readonly notTaken: string;
+}
+
 /**
- * What the status of an External node shall say: what the node showed of itself, or, while it shows nothing, what was known
- * before with every condition Unknown; always its document, and until it has a certificate the request that its
+ * What the status of an External node shall say: what the node showed of itself, or, while it shows nothing or what the API
+ * does not take, what was known before with every condition Unknown; always its document, and until it has a certificate the request that its
  * administrator brought. Pure.
  */
-export function externalStatus(node: KmsNode, reading: Reading, nowMs: number): KmsNodeStatus {
+export function externalStatus(node: KmsNode, reading: Reading | NotTaken, nowMs: number): KmsNodeStatus {
   const document = documentOf(node);
   if (reading.ok) {
     const { document: _document, ...shown } = reading.status;
@@ -26,7 +35,7 @@ export function externalStatus(node: KmsNode, reading: Reading, nowMs: number): 
   return {
     ...before,
     ...(certificateRequest === undefined ? {} : { certificateRequest }),
-    conditions: unknown(node, reading.problem, nowMs),
+    conditions: unknown(node, whyUnknown(node, reading), nowMs),
     document,
   };
 }
@@ -47,12 +56,16 @@ function requestOf({ metadata }: KmsNode): string | undefined {
   return pem === undefined ? undefined : `${pem}\n`;
 }
 
-function unknown(node: KmsNode, problem: string, nowMs: number): Condition[] {
-  const { address, statusPort = defaultStatusPort, certificateChain } = node.spec;
-  const message =
-    certificateChain === undefined
-      ? "it has no certificate yet, so that it cannot show its status"
-      : `it does not show its status at ${address}:${statusPort} (${problem}); see that it runs with its newest document and that the operator reaches that port`;
+function whyUnknown({ spec }: KmsNode, reading: Exclude<Reading, { ok: true }> | NotTaken): string {
+  const { address, statusPort = defaultStatusPort, certificateChain } = spec;
+  const place = `${address}:${statusPort}`;
+  if ("notTaken" in reading)
+    return `what it shows at ${place} is not taken (${reading.notTaken.slice(0, longestReason)}); see that its software is of the version of this fleet`;
+  if (certificateChain === undefined) return "it has no certificate yet, so that it cannot show its status";
+  return `it does not show its status at ${place} (${reading.problem}); see that it runs with its newest document and that the operator reaches that port`;
+}
+
+function unknown(node: KmsNode, message: string, nowMs: number): Condition[] {
   return (Object.keys(nodeConditions) as NodeConditionType[]).map((type) => {
     const before = node.status?.conditions?.find((condition) => condition.type === type);
     const since =
