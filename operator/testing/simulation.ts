@@ -6,9 +6,10 @@ import { Invariants } from "./invariants.ts";
 import { retentionMs, withRetention } from "./kept-volumes.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
+import { controllersWork, podsAreCurrent } from "./simulated-controllers.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
 import { hsmGoes, machineDies, machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
-import { isReady, work } from "./simulated-node.ts";
+import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
 import { textOf } from "./text-of.ts";
@@ -102,7 +103,7 @@ export class Simulation {
     const alive = this.operators.filter(({ site }) => site.alive);
     const operator = pick(this.#random, alive);
     if (dice < 0.4) await operator.pass();
-    else if (dice < 0.6) this.#kubernetes(operator.site);
+    else if (dice < 0.6) controllersWork(operator.site);
     else if (dice < 1 - this.#faultShare() || !faults) this.#nodesWork(operator.site, 0.7);
     else await this.#fault(operator);
     this.#invariants.check();
@@ -194,42 +195,6 @@ export class Simulation {
         `${name}${alive ? "" : " dead"}${reachable ? "" : " cut"} ${cluster.metadata.annotations?.["keyfleet.io/spec-version"]} lease=${leases.holder("keyfleet-bank")?.site} "${cluster.status?.message}" ${JSON.stringify(cluster.status?.blockedBy?.map(({ gate, subject }) => `${gate} ${subject}`))} ${names(cluster.spec)} ${cluster.spec.version} lost=${cluster.spec.recovery?.lostSites}`,
     );
     return `\n${this.story.slice(-25).join("; ")}\n${sites.join("\n")}\n${nodes.join("\n")}`;
-  }
-
-  /** The site's own controllers: addresses for Services, pods for StatefulSets. */
-  #kubernetes(site: SimulatedSite): void {
-    for (const object of [...site.objects.values()]) {
-      const { kind, metadata } = object;
-      if (kind === "Service" && object.status === undefined) {
-        const status = { loadBalancer: { ingress: [{ ip: addressOf(metadata.name) }] } };
-        site.objects.set(`Service/${metadata.name}`, { ...object, status });
-      }
-      if (kind === "StatefulSet") this.#statefulSet(site, object);
-      if (kind === "Pod" && metadata.labels?.["keyfleet.io/erases"] !== undefined)
-        site.objects.set(`Pod/${metadata.name}`, { ...object, status: { phase: "Succeeded" } });
-    }
-  }
-
-  #statefulSet(site: SimulatedSite, set: SimulatedObject): void {
-    const { name, generation } = set.metadata;
-    const { template } = set.spec as { template: { spec: unknown } };
-    const updateRevision = textOf(template);
-    const status = { observedGeneration: generation, updateRevision };
-    site.objects.set(`StatefulSet/${name}`, { ...set, status });
-    const claim = `PersistentVolumeClaim/data-${name}-0`;
-    if (!site.objects.has(claim))
-      site.objects.set(claim, {
-        ...{ apiVersion: "v1", kind: "PersistentVolumeClaim", status: { phase: "Bound" } },
-        metadata: { name: `data-${name}-0`, labels: { "keyfleet.io/cluster": "bank", "keyfleet.io/node": name } },
-      });
-    if (site.objects.has(`Pod/${name}-0`)) return;
-    const volume = site.volumes.get(name);
-    if (volume) Object.assign(volume, { serving: false, running: false });
-    const metadata = {
-      ...{ name: `${name}-0`, creationTimestamp: this.#timeAt(site) },
-      labels: { "controller-revision-hash": updateRevision },
-    };
-    site.objects.set(`Pod/${name}-0`, { apiVersion: "v1", kind: "Pod", metadata, spec: template.spec, status: {} });
   }
 
   /** Each running node of the site does its next thing, as likely as that. */
@@ -377,20 +342,4 @@ function runs(site: SimulatedSite, name: string): boolean {
 
 function isServing(node: KmsNode): boolean {
   return node.status?.conditions?.some(({ type, status }) => type === "Serving" && status === "True") ?? false;
-}
-
-/** Whether every pod was made from its StatefulSet as that is now, and is ready. */
-function podsAreCurrent({ objects }: SimulatedSite): boolean {
-  const sets = [...objects.values()].filter(({ kind }) => kind === "StatefulSet");
-  return sets.every((set) => {
-    const { template } = set.spec as { template: object };
-    const pod = objects.get(`Pod/${set.metadata.name}-0`);
-    return pod?.metadata.labels?.["controller-revision-hash"] === textOf(template) && isReady(pod);
-  });
-}
-
-/** The same Service gets the same address again, so that nothing depends on the order of allocation. */
-function addressOf(service: string): string {
-  const sum = [...service].reduce((total, letter) => (total * 31 + letter.charCodeAt(0)) % 65_000, 7);
-  return `10.0.${Math.floor(sum / 256)}.${sum % 256}`;
 }
