@@ -4,10 +4,8 @@ import type { Blocked, View } from "./types.ts";
 /** What the whole fleet must allow before a node founds, joins or is restarted. */
 type FleetGate = (view: View, candidate: NodeFacts) => readonly Blocked[];
 
-const mostNodes = 20;
-
 /** Names and checks, in the order in which they are reported. */
-const gates: readonly FleetGate[] = [siteCounts, allSitesObserved, specAgrees, oneFleet, sizeLimit, noOtherOperation];
+const gates: readonly FleetGate[] = [siteCounts, allSitesObserved, specAgrees, oneFleet, noOtherOperation];
 
 /** All closed gates of the fleet for a step with that node. Pure. */
 export function closedFleetGates(view: View, candidate: NodeFacts): Blocked[] {
@@ -70,19 +68,6 @@ function oneFleet(view: View): Blocked[] {
       subject: view.observed.cluster.metadata.name,
       message: `nodes of ${clusterIds.length} different fleets have met: ${clusterIds.join(", ")}`,
       remedy: "find out which one holds the keys that are needed, and remove the nodes of the other from spec.sites",
-    },
-  ];
-}
-
-function sizeLimit(view: View, candidate: NodeFacts): Blocked[] {
-  const members = view.desired.fleet.nodes.filter(({ standing }) => standing === "Member");
-  if (members.length < mostNodes || candidate.standing === "Member") return [];
-  return [
-    {
-      gate: "sizeLimit",
-      subject: candidate.name,
-      message: `the fleet has ${members.length} members already`,
-      remedy: `a fleet has at most ${mostNodes} nodes; leave ${candidate.name} out or make a second fleet`,
     },
   ];
 }

@@ -5,6 +5,7 @@ import { releaseLock, takeLock } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { leaveToOthers, removingSite } from "./removal.ts";
 import { othersKeepServing, siteKeepsServing } from "./serving-gates.ts";
+import { isFull } from "./size-limit.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
 /** A node in the middle of a join that the specification does not name any more; nobody else joins before it is out. */
@@ -60,12 +61,12 @@ function closedGates(view: View, node: NodeFacts): Blocked[] {
   ];
 }
 
-/** Nodes of the same document that are still coming join first. */
+/** Nodes of the same document that are still coming join first, unless they cannot before somebody has left. */
 function capacityKept(view: View, node: NodeFacts): Blocked[] {
   const coming = view.desired.fleet.nodes.filter(
     ({ entry, counts, standing }) => entry !== undefined && counts && standing !== "Member" && standing !== "Founding",
   );
-  if (coming.length === 0) return [];
+  if (coming.length === 0 || isFull(view)) return [];
   const names = coming.map(({ name }) => name).join(", ");
   const message = `leaves after ${names} has joined, so that the fleet keeps its capacity`;
   const remedy = `see why ${names} does not join, or take it out of the specification`;

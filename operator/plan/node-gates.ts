@@ -6,6 +6,7 @@ import { podProblem } from "./pod-problems.ts";
 import { podIsNewest } from "./pod-revision.ts";
 import { isTooOld, versionStep } from "./roll-gates.ts";
 import { missingPin } from "./secrets.ts";
+import { sizeLimit } from "./size-limit.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** A node that has not reported after this time since it was made is passed over, so that the next may join. */
@@ -15,6 +16,7 @@ type NodeGate = (view: View, node: NodeFacts) => Blocked | undefined;
 
 /** What must hold of a node before it founds or joins, in the order in which a node comes up. */
 const gates: readonly NodeGate[] = [
+  sizeLimit,
   siteHasOperator,
   reportedByItsSite,
   nodeConfigured,

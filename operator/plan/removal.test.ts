@@ -1,8 +1,19 @@
 import { aCluster, type NodeInTest, nowMs } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
-import { without } from "../testing/worlds.ts";
+import { manyNodes, without } from "../testing/worlds.ts";
 
 const heldFor = (node: string, operation = "remove") => ({ heldByMe: true, holder: "dc1", operation, node });
+/** A fleet of so many nodes whose last is exchanged for another. */
+const swapped = (count: number) => ({
+  ...manyNodes(count),
+  spec: {
+    ...manyNodes(count).spec,
+    sites: manyNodes(count + 1).spec.sites.map((site) => ({
+      ...site,
+      nodes: site.nodes.filter(({ name }) => name !== `dc1-${count - 1}`),
+    })),
+  },
+});
 const withoutB = without("dc1", "dc1-b");
 const ago = (ms: number) => new Date(nowMs - ms).toISOString();
 const log = "log-of-dc1-b";
@@ -46,6 +57,23 @@ const beginning: readonly Case[] = [
     { cluster: withoutB, nodes: { "dc1-b": "member" }, unreachable: ["dc3"] },
     [],
     ["allSitesObserved dc3"],
+  ],
+  [
+    "before what comes with it when the fleet is full: that has to wait for its place",
+    { cluster: swapped(20), nodes: { "dc1-20": "waiting", "dc1-19": "member" } },
+    ["lock for remove of dc1-19"],
+    ["sizeLimit dc1-20"],
+  ],
+  [
+    "and that joins when its place is free",
+    { cluster: swapped(20), nodes: { "dc1-20": "waiting", "dc1-19": "absent" } },
+    ["lock for join of dc1-20"],
+  ],
+  [
+    "a dead one too while one too many is named",
+    { cluster: manyNodes(21), nodes: { "dc1-20": "waiting", "dc1-21": { stage: "member", serving: false } } },
+    ["lock for remove of dc1-21"],
+    ["sizeLimit dc1-20"],
   ],
   [
     "after what comes with it has joined: capacity is kept",
