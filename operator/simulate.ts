@@ -1,10 +1,8 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { aCluster } from "./testing/builders.ts";
-import { requestsFor } from "./testing/certificate-requests.ts";
 import { runMutants } from "./testing/mutants.ts";
-import { foundedFleet, runSchedule } from "./testing/schedule.ts";
+import { foundedFleet, runSchedule, settingOf } from "./testing/schedule.ts";
 import { themes } from "./testing/themes.ts";
 
 const help = `Schedules of the operators' simulator: the real operators on virtual time, with crashes, cuts, lost sites and edits of
@@ -46,11 +44,7 @@ if (values.mutants) {
   process.exit(unnoticed.length === 0 ? 0 : 1);
 }
 
-const cluster = aCluster();
-const widest = aCluster(({ spec }) => {
-  for (const site of spec.sites) site.nodes.push({ name: `${site.name}-c` }, { name: `${site.name}-d` });
-});
-const setting = { cluster, requests: requestsFor(widest), theme: themes[values.theme] };
+const setting = settingOf(themes[values.theme]);
 const founded = await foundedFleet(setting).catch((error: unknown) => {
   console.log(`seed 0: a fleet that comes up without faults: ${(error as Error).message}`);
   process.exit(1);

@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { aCluster } from "./testing/builders.ts";
-import { requestsFor } from "./testing/certificate-requests.ts";
 import { misfits } from "./testing/mutants.ts";
-import { foundedFleet, runSchedule } from "./testing/schedule.ts";
+import { foundedFleet, runSchedule, settingOf } from "./testing/schedule.ts";
 
 /** Set KEYFLEET_SEEDS to run more; a failing seed is named by its test. See also npm run simulate. */
 const seeds = Number(process.env.KEYFLEET_SEEDS ?? 10);
-const cluster = aCluster();
-const more = aCluster(({ spec }) => {
-  for (const site of spec.sites) site.nodes.push({ name: `${site.name}-c` }, { name: `${site.name}-d` });
-});
-const setting = { cluster, requests: requestsFor(more) };
+const setting = settingOf(undefined);
 const founded = await foundedFleet(setting);
 
 for (let seed = 1; seed <= seeds; seed++)

@@ -4,11 +4,14 @@ import { restartFields } from "@keyfleet/crds/restart-settings.ts";
 import { isOut, rankOf } from "../desired/standing.ts";
 import { compareVersions, highestVersion, isOneStep } from "../desired/version.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { BadSettings } from "./bad-settings.ts";
 import { beyondEnd, EndedLogs, missingOf } from "./ended-logs.ts";
+import { JoinPromises } from "./join-promises.ts";
 import { KeptVolumes } from "./kept-volumes.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
-import { isMadeFrom, runningVersion } from "./simulated-node.ts";
+import { mostOfFleet } from "./simulated-edits.ts";
+import { isForeign, isMadeFrom, runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 import { textOf } from "./text-of.ts";
@@ -28,6 +31,8 @@ export class Invariants {
   readonly #truth: Truth;
   readonly #recent: Recent;
   readonly #rolls: RollPromises;
+  readonly #joins: JoinPromises;
+  readonly #badSettings: BadSettings;
   readonly #volumesKept: KeptVolumes;
   /** Nodes that an operator took down and that have not served again. */
   readonly #takenDown = new Map<string, string>();
@@ -35,7 +40,6 @@ export class Invariants {
   readonly #ends = new Map<string, number>();
   readonly #logs = new EndedLogs();
   readonly #everDropped = new Set<string>();
-  readonly #badSets = new WeakMap<object, boolean>();
   /** When a leaver was told to leave. */
   readonly #leavingSinceMs = new Map<string, number>();
   /** Highest feature level ever; undefined before there is a fleet. */
@@ -47,6 +51,8 @@ export class Invariants {
     this.#recent = new Recent(world);
     const hold = (holds: boolean, what: string) => this.#hold(holds, what);
     this.#rolls = new RollPromises(world, { truth: this.#truth, recent: this.#recent, hold });
+    this.#joins = new JoinPromises(world, { truth: this.#truth, hold });
+    this.#badSettings = new BadSettings(world, { truth: this.#truth, hold });
     this.#volumesKept = new KeptVolumes(() => world.nowMs, hold);
   }
 
@@ -76,6 +82,7 @@ export class Invariants {
     const all = this.#world.all();
     this.#truth.note();
     this.#rolls.note();
+    this.#joins.note();
     for (const node of all) {
       if (this.#truth.serves(node.metadata.name)) this.#takenDown.delete(node.metadata.name);
       this.#listsOnlyGrow(node);
@@ -86,9 +93,10 @@ export class Invariants {
       all.filter(({ spec }) => spec.membership.action === "Member").map(({ spec }) => spec.featureLevel),
     );
     this.#level = highestVersion([this.#level, highest].filter((one) => one !== undefined));
-    const founders = new Set(this.#volumes().flatMap(({ clusterId }) => (clusterId === undefined ? [] : [clusterId])));
-    this.#hold(founders.size <= 1, "founded twice");
-    this.#badSettingsOnOne();
+    const fleets = this.#volumes().flatMap(({ clusterId }) => clusterId ?? []);
+    const founded = new Set(fleets.filter((id) => !isForeign(id)));
+    this.#hold(founded.size <= 1, "founded twice");
+    this.#badSettings.check();
     for (const broken of this.#rolls.broken) this.#hold(false, broken);
     for (const broken of this.#logs.takenInBeyond(this.#volumes())) this.#hold(false, broken);
   }
@@ -110,6 +118,7 @@ export class Invariants {
     const { action } = after.spec.membership;
     if (action === "None") {
       this.#hold(this.#truth.isListed(name, "Departed"), `${name} wiped without having departed`);
+      this.#joins.wiped(name, after.spec.membership.rejoin);
       return;
     }
     // A node that was removed while its site was away is told so without a lock.
@@ -124,12 +133,18 @@ export class Invariants {
       );
     const begins = action === "Join" || action === "Found" || action === "Leave";
     if (begins) this.#begins(site, after);
+    if (action === "Join" || action === "Found") this.#joins.begins(site, before);
     if (begins && before.spec.membership.action !== action)
       this.#hold(others.length === 0, `${name} begins ${action} while ${others[0]?.metadata.name} is in the middle`);
-    if (action !== "Leave") return;
+    if (action === "Leave") this.#leaves(site, name);
+  }
+
+  #leaves(site: SimulatedSite, name: string): void {
     this.#leavingSinceMs.set(name, this.#world.nowMs);
+    if (this.#truth.wanted(site).has(name)) this.#joins.leavesToBeRebuilt(site, name);
     if (!this.#truth.serves(name)) return;
     if (this.#truth.wanted(site).has(name)) this.#rolls.begins(site, name, `${name} leaves to be rebuilt`);
+    this.#siteServesOn(site, name);
     this.#takeDown(site, name, "made to leave");
   }
 
@@ -159,6 +174,7 @@ export class Invariants {
   #settingsChange(site: SimulatedSite, after: KmsNode): void {
     const { name } = after.metadata;
     if (!this.#mustServe(site, name)) return;
+    this.#rolls.usable(site, after);
     if (isMadeFrom(site, after)) return void this.did.set("takenBack", (this.did.get("takenBack") ?? 0) + 1);
     this.#locked(site, `settings of ${name}`);
     this.#hold(site.cluster.spec.pause !== "Orchestration", `${name} gets settings although paused`);
@@ -186,7 +202,9 @@ export class Invariants {
     const coming = [...this.#truth.wanted(site)].filter(
       (one) => this.#truth.counts(site, one.slice(0, 3)) && !this.#truth.belongs(one),
     );
-    this.#hold(coming.length === 0, `${name} leaves before ${coming} has joined`);
+    // One too many has to wait until somebody has left.
+    const isFull = this.#world.all().filter(({ metadata }) => this.#truth.belongs(metadata.name)).length >= mostOfFleet;
+    this.#hold(coming.length === 0 || isFull, `${name} leaves before ${coming} has joined`);
   }
 
   #standingChanges(site: SimulatedSite, { name, standing, incarnation, lastSequence }: Member): void {
@@ -203,6 +221,7 @@ export class Invariants {
     const mayGo = !this.#truth.wanted(site).has(name) || this.#everDropped.has(name) || this.#rebuilds(site);
     this.#hold(mayGo, `${name} became ${standing} although the specification always named it`);
     if (standing === "Fenced") this.#hasDrained(site, name);
+    if (standing === "Fenced" && !this.#truth.counts(site, name.slice(0, 3))) this.#siteServesOn(site, name);
     if (standing === "Departed" && incarnation !== undefined)
       this.#lifeEnds(site, name, { incarnation, end: lastSequence ?? 0 });
   }
@@ -295,6 +314,15 @@ export class Invariants {
     this.#takenDown.set(name, how);
   }
 
+  /** The last one of a site that serves stays while another, which the document wants there, can be mended. */
+  #siteServesOn(site: SimulatedSite, name: string): void {
+    const home = this.#truth.siteOf(name);
+    if (home === undefined || !this.#mustServe(site, name) || !this.#recent.linkedSince(site, home, beliefMs)) return;
+    const rest = [...this.#truth.wanted(site)].filter((one) => one !== name && one.startsWith(home.name));
+    const serves = rest.length === 0 || rest.some((one) => this.#truth.believed(one));
+    this.#hold(serves, `${name} leaves as the last of ${home.name} that serves, and ${rest} could be mended`);
+  }
+
   /** A step on the fleet: only under the lock, only by a site that counts. */
   #locked(site: SimulatedSite, what: string): void {
     const word =
@@ -324,37 +352,6 @@ export class Invariants {
   #notesDropped(names: readonly string[]): void {
     for (const site of this.#world.sites)
       for (const name of names) if (!this.#truth.wanted(site).has(name)) this.#everDropped.add(name);
-  }
-
-  /** New settings that do not work are tried on one node; those that serve could not even come up with them by accident. */
-  #badSettingsOnOne(): void {
-    const threatened = this.#world.sites.flatMap((site) =>
-      [...site.nodes.values()].filter(({ metadata, spec }) => {
-        // One that the document dropped is on its way out: nobody counts on its coming up again.
-        if (!this.#truth.wanted(site).has(metadata.name)) return false;
-        const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
-        return (
-          set !== undefined &&
-          this.#isBad(set) &&
-          spec.membership.action === "Member" &&
-          this.#truth.serves(metadata.name)
-        );
-      }),
-    );
-    // Whoever names a site lost goes on without what was begun there.
-    const counted = threatened.filter(({ spec }) => !this.#isNamedLost(spec.site));
-    const names = counted.map(({ metadata }) => metadata.name);
-    this.#hold(names.length <= 1, `settings that do not work wait in the pods of ${names}`);
-  }
-
-  #isNamedLost(name: string): boolean {
-    return this.#world.sites.some((site) => !this.#truth.counts(site, name));
-  }
-
-  #isBad(set: object): boolean {
-    const known = this.#badSets.get(set) ?? textOf(set).includes("/bad.so");
-    this.#badSets.set(set, known);
-    return known;
   }
 
   /** Called at rest: what any member holds of a log that has ended all members hold, so nothing acknowledged is lost. */

@@ -6,6 +6,7 @@ export class Recent {
   readonly #world: Simulation;
   readonly #specs = new Map<string, { readonly spec: object; readonly sinceMs: number }>();
   readonly #linkedMs = new Map<string, number>();
+  readonly #cutMs = new Map<string, number>();
   readonly #servingSinceMs = new Map<string, number>();
   /** What serves when the schedule begins has done so for long. */
   #isFirst = true;
@@ -23,16 +24,20 @@ export class Recent {
     for (const site of sites) {
       const { name, cluster } = site;
       if (this.#specs.get(name)?.spec !== cluster.spec) this.#specs.set(name, { spec: cluster.spec, sinceMs: nowMs });
-      const linked = sites.filter((other) => this.#world.linked(site, other));
-      for (const other of linked) this.#linkedMs.set(`${name} ${other.name}`, nowMs);
-      for (const node of site.nodes.keys()) {
-        if (serves(node)) this.#serving.add(node);
-        else this.#serving.delete(node);
-        // A lost site comes back as if it had only been cut off: its nodes say that they have served on.
-        if (site.alive) this.#noteServing(node, serves(node));
+      for (const other of sites) {
+        const times = this.#world.linked(site, other) ? this.#linkedMs : this.#cutMs;
+        times.set(`${name} ${other.name}`, nowMs);
       }
+      for (const node of site.nodes.keys()) this.#noteNode(site, node, serves(node));
     }
     this.#isFirst = false;
+  }
+
+  #noteNode(site: SimulatedSite, node: string, serves: boolean): void {
+    if (serves) this.#serving.add(node);
+    else this.#serving.delete(node);
+    // A lost site comes back as if it had only been cut off: its nodes say that they have served on.
+    if (site.alive) this.#noteServing(node, serves);
   }
 
   #noteServing(node: string, serves: boolean): void {
@@ -56,6 +61,12 @@ export class Recent {
   linked(a: SimulatedSite, b: SimulatedSite, withinMs: number): boolean {
     if (this.#world.linked(a, b)) return true;
     return this.#world.nowMs - (this.#linkedMs.get(`${a.name} ${b.name}`) ?? 0) <= withinMs;
+  }
+
+  /** Whether two sites have had a link for that time. */
+  linkedSince(a: SimulatedSite, b: SimulatedSite, forMs: number): boolean {
+    const cutMs = this.#cutMs.get(`${a.name} ${b.name}`);
+    return this.#world.linked(a, b) && (cutMs === undefined || this.#world.nowMs - cutMs > forMs);
   }
 
   /** Whether one of the two specifications changed within that time. */

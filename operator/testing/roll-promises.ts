@@ -66,6 +66,19 @@ export class RollPromises {
     this.soaked(site, name, what);
   }
 
+  /** Settings of which a node says that it has to do without them are given to no other that serves. */
+  usable(site: SimulatedSite, { metadata, spec }: KmsNode): void {
+    const { truth, hold } = this.#tools;
+    const said = truth.needed(site).filter((other) => {
+      if (other.metadata.name === metadata.name || truth.isMistaken(site, other.metadata.name)) return false;
+      const applied = other.status?.conditions?.find(({ type }) => type === "SettingsApplied");
+      const saidMs = this.#world.nowMs - Date.parse(applied?.lastTransitionTime ?? "");
+      return saidMs > viewLagMs && other.spec.settings.hsm?.library === spec.settings.hsm?.library;
+    });
+    const names = said.map((other) => other.metadata.name);
+    hold(said.length === 0, `${metadata.name} gets settings of which ${names} says that they do not work`);
+  }
+
   /** An upgrade begins with a fresh backup, if the document asks for that; what any site's copy says of it counts. */
   backedUp(site: SimulatedSite, { metadata, spec }: KmsNode, to: string): void {
     const { truth, hold } = this.#tools;

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import type { KmsCluster } from "../ports/types.ts";
+import { aCluster } from "./builders.ts";
+import { requestsFor } from "./certificate-requests.ts";
 import { keepsAny } from "./kept-volumes.ts";
+import { nodeLetters } from "./simulated-edits.ts";
 import { Simulation } from "./simulation.ts";
 import type { Theme } from "./themes.ts";
 
@@ -28,6 +31,19 @@ export interface ScheduleSetting {
   readonly founded?: Simulation;
   /** What the schedules are about; everything when absent. */
   readonly theme?: Theme | undefined;
+}
+
+/** What schedules about that begin with; about everything when there is no theme. */
+export function settingOf(theme: Theme | undefined): ScheduleSetting {
+  const withNodes = (counts: (at: number) => number) =>
+    aCluster(({ spec }) =>
+      spec.sites.forEach((site, at) => {
+        site.nodes = [...nodeLetters].slice(0, counts(at)).map((letter) => ({ name: `${site.name}-${letter}` }));
+      }),
+    );
+  const counts = theme?.nodes;
+  const cluster = withNodes((at) => counts?.[at] ?? 2);
+  return { cluster, requests: requestsFor(withNodes(() => (counts === undefined ? 4 : nodeLetters.length))), theme };
 }
 
 /**

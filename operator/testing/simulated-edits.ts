@@ -2,6 +2,7 @@ import { compareVersions, isOneStep } from "../desired/version.ts";
 import { backupMark } from "../plan/fresh-backup.ts";
 import type { KmsCluster, KmsClusterSpec } from "../ports/types.ts";
 import { pick } from "./random.ts";
+import { uselessLibrary } from "./simulated-node.ts";
 import { withoutOwnSettings, withSetting, withSite, withWorkingSettings } from "./simulated-settings-edits.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 
@@ -17,6 +18,10 @@ export interface EditWorld {
 }
 
 const mostNodes = 8;
+/** More than these no fleet may have. */
+export const mostOfFleet = 20;
+/** What the names of a site's nodes end with. */
+export const nodeLetters = "abcdefgh";
 const versions = ["0.1.0", "0.2.0", "0.3.0", "0.4.0"] as const;
 
 /** Windows that an administrator may name, and whether they are open in that minute. */
@@ -143,6 +148,18 @@ const edits: Readonly<Record<string, Edit>> = {
 
 /** Edits that only a theme asks for, so that schedules of all kinds stay what they were. */
 const editsOfThemes: Readonly<Record<string, Edit>> = {
+  uselessSettings: (spec) => withLibrary(spec, uselessLibrary),
+  /** As long as a site has names: whatever the fleet may have. */
+  addBeyond: (spec, { random }) => {
+    const site = pick(random, spec.sites);
+    const free = [...nodeLetters].map((letter) => `${site.name}-${letter}`);
+    const name = free.find((one) => !names(spec).includes(one));
+    return name === undefined ? undefined : withNodes(spec, site.name, (nodes) => [...nodes, { name }]);
+  },
+  swapBeyond: (spec, world) => {
+    const added = editsOfThemes.addBeyond?.(spec, world);
+    return added === undefined ? undefined : edits.remove?.(added, world);
+  },
   askForBackup: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, backupMaxAgeHours: 1 } }),
 };
 
@@ -203,9 +220,11 @@ export function edited(cluster: KmsCluster, spec: KmsClusterSpec): KmsCluster {
 /** What an administrator puts right when all faults are over: nothing lost, nothing paused, a version that can be reached. */
 export function mended(spec: KmsClusterSpec, level: string, soakSeconds = 1): KmsClusterSpec {
   const { upgrade: _upgrade, recovery: _recovery, pause: _pause, ...rest } = withWorkingSettings(spec);
+  const surplus = new Set(names(spec).slice(mostOfFleet));
   const canReach = isOneStep(level, spec.version) && compareVersions(spec.version, level) >= 0;
   return {
     ...{ ...rest, version: canReach ? spec.version : level, upgrade: { soakSeconds } },
+    sites: rest.sites.map((site) => ({ ...site, nodes: site.nodes.filter(({ name }) => !surplus.has(name)) })),
     clients: { ...spec.clients, caBundleRefs: [{ name: "bank-clients" }] },
   };
 }

@@ -9,6 +9,8 @@ export class SimulatedLeases {
   /** Told before a share is written, and which site holds it now. */
   beforeWrite: (before: KubernetesObject | undefined, after: KubernetesObject, holder: string | undefined) => void =
     () => {};
+  /** Whether it can be read only. */
+  readOnly = false;
   readonly #leases = new Map<string, KubernetesObject>();
   readonly #changedAtMs = new Map<string, number>();
   #version = 0;
@@ -37,6 +39,7 @@ export class SimulatedLeases {
     };
     const update = async (lease: KubernetesObject) => {
       through();
+      if (this.readOnly) throw new ApiError("unreachable", "etcd has no leader");
       const version = this.#leases.get(lease.metadata.name)?.metadata.resourceVersion;
       if (version !== lease.metadata.resourceVersion) throw new ApiError("conflict", "somebody was faster");
       const { name } = lease.metadata;

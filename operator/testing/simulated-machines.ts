@@ -1,4 +1,4 @@
-import { readiness, type Volume } from "./simulated-node.ts";
+import { foreign, isForeign, readiness, type Volume } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 
 /** So long Kubernetes takes a pod on a dead machine for ready. */
@@ -13,7 +13,21 @@ export function machineDies(volume: Volume, nowMs: number, random: () => number)
 
 /** The HSM of a node is away for a while. */
 export function hsmGoes(volume: Volume, nowMs: number, random: () => number): void {
-  volume.sickUntilMs = nowMs + shortestMs + random() * (longestMs - shortestMs);
+  const sickUntilMs = nowMs + shortestMs + random() * (longestMs - shortestMs);
+  const isSick = nowMs < (volume.sickUntilMs ?? 0);
+  Object.assign(volume, { sickUntilMs, sickSinceMs: isSick ? volume.sickSinceMs : nowMs });
+}
+
+/** The clock of a machine is off for a while. */
+export function clockGoesOff(volume: Volume, nowMs: number, random: () => number): void {
+  const offUntilMs = nowMs + shortestMs + random() * (longestMs - shortestMs);
+  const isOff = nowMs < (volume.offUntilMs ?? 0);
+  Object.assign(volume, { offUntilMs, offSinceMs: isOff ? volume.offSinceMs : nowMs });
+}
+
+/** Somebody gives a node that waits the volume of a node of another fleet. */
+export function getsForeignVolume(volume: Volume, nowMs: number): void {
+  if (volume.clusterId === undefined && volume.holds.size === 0) volume.clusterId = `${foreign}${nowMs}`;
 }
 
 /** Whether the machine of a node runs. */
@@ -30,10 +44,12 @@ export function watchMachines(site: SimulatedSite, nowMs: number): void {
   }
 }
 
-/** All machines run and all HSMs are there. */
+/** All machines run and all HSMs are there; who has the volume of another fleet gets an empty one. */
 export function mendMachines(site: SimulatedSite): void {
-  for (const volume of site.volumes.values())
-    Object.assign(volume, { diedAtMs: undefined, backAtMs: undefined, sickUntilMs: 0 });
+  for (const [name, volume] of site.volumes) {
+    Object.assign(volume, { diedAtMs: undefined, backAtMs: undefined, sickUntilMs: 0, offUntilMs: 0 });
+    if (isForeign(volume.clusterId)) site.volumes.delete(name);
+  }
 }
 
 function podIsNotReady(site: SimulatedSite, name: string): void {

@@ -17,8 +17,12 @@ export interface Volume {
   serving: boolean;
   /** Whether its process has come up since the pod was made, so that peers have a link to it. */
   running: boolean;
-  /** Until when its HSM is away. */
+  /** Since when its HSM is away, and until when. */
+  sickSinceMs?: number;
   sickUntilMs?: number;
+  /** Since when the clock of its machine is off, and until when. */
+  offSinceMs?: number;
+  offUntilMs?: number;
   /** Its machine is dead: since when, and when it is there again. */
   diedAtMs?: number | undefined;
   backAtMs?: number | undefined;
@@ -26,6 +30,14 @@ export interface Volume {
   readonly holds: Map<string, number>;
   /** For each log that has ended: where. */
   readonly fences: Map<string, number>;
+}
+
+/** What the ids of other fleets begin with. */
+export const foreign = "foreign-";
+
+/** Whether that is the id of another fleet. */
+export function isForeign(clusterId: string | undefined): boolean {
+  return clusterId?.startsWith(foreign) ?? false;
 }
 
 /** The same volume again, for another run. */
@@ -54,7 +66,14 @@ export function runningVersion(site: SimulatedSite, name: string): string | unde
 
 /** Whether the pod of a node was made with settings that cannot work. */
 export function hasBadSettings(site: SimulatedSite, name: string): boolean {
-  return containers(site.objects.get(`Pod/${name}-0`)).some(({ command }) => command?.includes("/bad.so"));
+  return hasLibrary(site, name, "/bad.so");
+}
+
+/** With that a node serves, and says that it does without. */
+export const uselessLibrary = "/useless.so";
+
+function hasLibrary(site: SimulatedSite, name: string, library: string): boolean {
+  return containers(site.objects.get(`Pod/${name}-0`)).some(({ command }) => command?.includes(library));
 }
 
 /** Whether the pod of a node is what these settings make of the version that it runs; the node may have been given another. */
@@ -155,7 +174,7 @@ function whyNotServing(
   const { action } = node.spec.membership;
   const version = runningVersion(site, name) ?? "0.0.0";
   const standing = node.spec.members.find((one) => one.name === name)?.standing;
-  if (hasBadSettings(site, name) || realMs < (volume.sickUntilMs ?? 0)) return "RootOfTrustUnavailable";
+  if (!hasRoot(site, name, { volume, realMs })) return "RootOfTrustUnavailable";
   if (version !== node.spec.version && !volume.serving) return "VersionDiffers";
   if (compareVersions(node.spec.featureLevel, version) > 0) return "VersionDiffers";
   if (standing === "Departed") return "Departed";
@@ -163,6 +182,11 @@ function whyNotServing(
   if (volume.clusterId === undefined || action !== "Member")
     return action === "Join" ? "Joining" : "AwaitingMembership";
   return undefined;
+}
+
+/** Whether its HSM answers. */
+function hasRoot(site: SimulatedSite, name: string, { volume, realMs }: { volume: Volume; realMs: number }): boolean {
+  return !hasBadSettings(site, name) && realMs >= (volume.sickUntilMs ?? 0);
 }
 
 function report(
@@ -182,7 +206,7 @@ function report(
     ...(volume.clusterId === undefined ? {} : { clusterId: volume.clusterId }),
     ...(departures.length === 0 ? {} : { departures }),
     peers,
-    conditions: conditionsOf(node, { volume, problem, world }),
+    conditions: [...conditionsOf(site, node, { volume, problem, world }), ...settingsApplied(site, node, world)],
   };
   if (JSON.stringify(status) !== textOf(node.status ?? {})) site.putNode({ ...node, status });
   const pod = site.objects.get(`Pod/${name}-0`);
@@ -222,7 +246,16 @@ function peersOf(node: KmsNode, { clusterId }: Volume, world: NodeWorld) {
   return others.map(({ name }) => ({ name, connected: world.peer(name)?.volume.running ?? false }));
 }
 
+/** Said only of settings that the node has to do without. */
+function settingsApplied(site: SimulatedSite, node: KmsNode, world: NodeWorld): Condition[] {
+  if (!hasLibrary(site, node.metadata.name, uselessLibrary)) return [];
+  const condition = { type: "SettingsApplied", status: "False", reason: "Invalid", message: "Invalid" } as const;
+  const before = node.status?.conditions?.find((one) => one.type === condition.type);
+  return [{ ...condition, lastTransitionTime: before?.lastTransitionTime ?? new Date(world.nowMs).toISOString() }];
+}
+
 function conditionsOf(
+  site: SimulatedSite,
   node: KmsNode,
   { volume, problem, world }: { volume: Volume; problem: string | undefined; world: NodeWorld },
 ): Condition[] {
@@ -234,11 +267,12 @@ function conditionsOf(
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now;
     return { type, status, reason, message: reason, lastTransitionTime };
   };
-  const rooted = problem !== "RootOfTrustUnavailable";
+  const rooted = hasRoot(site, node.metadata.name, { volume, realMs: world.realMs });
+  const timely = world.realMs >= (volume.offUntilMs ?? 0);
   return [
     condition("Serving", problem === undefined, problem ?? "Serving"),
     condition("RootOfTrust", rooted, rooted ? "Ready" : "LibraryMissing"),
-    condition("TimeSynchronised", true, "Synchronised"),
+    condition("TimeSynchronised", timely, timely ? "Synchronised" : "OffsetTooLarge"),
     condition("Replicating", belongs, belongs ? "CaughtUp" : "NotAMember"),
   ];
 }

@@ -96,12 +96,12 @@ export class SimulatedOperator {
     }
   }
 
-  /** One pass, which may crash in the middle; undefined then. */
-  async pass(): Promise<PassResult | undefined> {
+  /** One pass, which may crash in the middle; undefined then. `meanwhile` happens after it has looked and before it acts. */
+  async pass(meanwhile = async () => {}): Promise<PassResult | undefined> {
     try {
       this.#distributeSpec();
       await this.#lock.prepare();
-      return await reconcile("bank", this.#ports());
+      return await reconcile("bank", this.#ports(meanwhile));
     } catch (error) {
       if (!(error instanceof Crash) && !String(error).includes("was killed")) throw error;
       this.restart();
@@ -123,12 +123,12 @@ export class SimulatedOperator {
     site.writeCluster({ ...site.cluster, metadata: { ...metadata, generation, annotations }, spec: next });
   }
 
-  #ports(): PassPorts {
+  #ports(meanwhile: () => Promise<void>): PassPorts {
     const { sites } = this.#world;
     const clock = this.#clock;
     return {
-      observe: () =>
-        observe({
+      observe: async () => {
+        const observed = await observe({
           site: this.site.name,
           clock,
           views: (wanted) =>
@@ -138,7 +138,10 @@ export class SimulatedOperator {
           objects: () => this.watch.objects(this.site, [...this.site.objects.values()]).map(inCache),
           references: async () => references,
           lock: () => this.#lock.refresh(),
-        }),
+        });
+        await meanwhile();
+        return observed;
+      },
       api: this.#api(),
       lock: this.#lock,
       log: quietLog,

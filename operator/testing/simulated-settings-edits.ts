@@ -1,6 +1,7 @@
 import type { NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsClusterSpec } from "../ports/types.ts";
 import { pick } from "./random.ts";
+import { uselessLibrary } from "./simulated-node.ts";
 
 /** Settings that an administrator may give to the fleet, a site or a node; "/bad.so" and the like do not work. */
 const settings: readonly ((random: () => number) => NodeSettings)[] = [
@@ -67,7 +68,7 @@ export function withSite(
 }
 
 function working({ storage: _storage, ...rest }: NodeSettings): NodeSettings {
-  if (rest.hsm?.library !== "/bad.so") return rest;
+  if (rest.hsm?.library !== "/bad.so" && rest.hsm?.library !== uselessLibrary) return rest;
   const { library: _library, ...hsm } = rest.hsm;
   return { ...rest, hsm };
 }

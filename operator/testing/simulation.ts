@@ -8,7 +8,15 @@ import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { controllersWork, podsAreCurrent } from "./simulated-controllers.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
-import { hsmGoes, machineDies, machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
+import {
+  clockGoesOff,
+  getsForeignVolume,
+  hsmGoes,
+  machineDies,
+  machineRuns,
+  mendMachines,
+  watchMachines,
+} from "./simulated-machines.ts";
 import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
@@ -33,6 +41,10 @@ const mostDead = 2;
 /** Of what happens to a fleet that is edited, so much is an edit. */
 const editShare = 0.45;
 const longestJumpMs = 20 * 60_000;
+/** So long after it was written last a share is just believed in. */
+const longestRunDownMs = 9_000;
+/** Longer than that a pass does not take, or the operator does not lead any more (docs/decisions/0013-leading-operator.md). */
+const longestPassMs = 8_000;
 
 /**
  * Sites, their operators (the real code) and nodes, in memory, in an order that the seed decides, with crashes, cuts, lost
@@ -257,6 +269,11 @@ export class Simulation {
     jump: ({ site }) => this.#jump(site),
     machine: ({ site }) => this.#withVolume(site, machineDies),
     hsm: ({ site }) => this.#withVolume(site, hsmGoes),
+    clock: ({ site }) => this.#withVolume(site, clockGoesOff),
+    newcomerHsm: ({ site }) => this.#withNewcomer(site, hsmGoes),
+    newcomerClock: ({ site }) => this.#withNewcomer(site, clockGoesOff),
+    foreign: ({ site }) => this.#withNewcomer(site, getsForeignVolume),
+    slow: () => this.#slow(),
     lostEvent: (operator) => this.#loseEvent(operator),
     doubledEvent: async (operator) => {
       await operator.pass();
@@ -267,6 +284,35 @@ export class Simulation {
   #withVolume(site: SimulatedSite, happens: typeof hsmGoes): void {
     const volumes = [...site.nodes.keys()].flatMap((name) => site.volumes.get(name) ?? []);
     if (volumes.length > 0) happens(pick(this.#random, volumes), this.nowMs, this.#random);
+  }
+
+  /** The same to one that does not belong yet, of whatever site. */
+  #withNewcomer(_site: SimulatedSite, happens: typeof hsmGoes): void {
+    const waiting = this.sites.flatMap(({ nodes, volumes }) =>
+      [...nodes.values()].flatMap(({ metadata, spec }) =>
+        spec.membership.action === "None" ? (volumes.get(metadata.name) ?? []) : [],
+      ),
+    );
+    if (waiting.length > 0) happens(pick(this.#random, waiting), this.nowMs, this.#random);
+  }
+
+  /**
+   * The other sites' API servers are read, but can write nothing for a while (etcd without a leader): the lock of whoever
+   * holds it, or takes it just now, runs out; and its own API server is slow, so that the pass takes long.
+   */
+  async #slow(): Promise<void> {
+    const held = this.operators.find(({ site }) => site.alive && holdsAnyShare(this.sites, site));
+    const operator =
+      held ??
+      pick(
+        this.#random,
+        this.operators.filter(({ site }) => site.alive),
+      );
+    await operator.pass();
+    for (const { leases } of this.sites) leases.readOnly = true;
+    await this.#clock.advance(longestRunDownMs - Math.floor(this.#random() * 3_000));
+    await operator.pass(() => this.#clock.advance(longestPassMs - Math.floor(this.#random() * 4_000)));
+    for (const { leases } of this.sites) leases.readOnly = false;
   }
 
   /** The clocks of a site jump; a second jump may put them right. */
@@ -333,6 +379,10 @@ function factsOf(spec: KmsCluster["spec"], node: KmsNode): NodeFacts {
   const { name } = node.metadata;
   const siteEntry = spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
   return { name, node, siteEntry, entry: siteEntry?.nodes.find((entry) => entry.name === name) } as NodeFacts;
+}
+
+function holdsAnyShare(sites: readonly SimulatedSite[], { name }: SimulatedSite): boolean {
+  return sites.some(({ leases }) => leases.holder("keyfleet-bank")?.site === name);
 }
 
 /** Whether a node has a pod, and its machine runs. */

@@ -4,8 +4,13 @@ export const everyFault = [
   ...["lostEvent", "doubledEvent", "machine", "hsm"],
 ] as const;
 
-/** A theme may ask for a pod alone of the objects that are deleted by hand, and for a pod of which is not heard that it is ready. */
-export type Fault = (typeof everyFault)[number] | "pod" | "unheard";
+/**
+ * Those that only a theme asks for: a pod alone of the objects that are deleted by hand, a pod of which is not heard that it is
+ * ready, clocks and HSMs of single machines, volumes of other fleets, and a pass that outlasts the lock.
+ */
+const faultsOfThemes = ["pod", "unheard", "clock", "newcomerHsm", "newcomerClock", "foreign", "slow"] as const;
+
+export type Fault = (typeof everyFault)[number] | (typeof faultsOfThemes)[number];
 
 /** A schedule that is about one thing: fewer kinds of faults and edits, and those more often. */
 export interface Theme {
@@ -16,6 +21,8 @@ export interface Theme {
   readonly soakSeconds?: number;
   /** Clocks jump by up to so much; 20 minutes when absent. */
   readonly longestJumpMs?: number;
+  /** Nodes of each site to begin with; two when absent. */
+  readonly nodes?: readonly number[];
 }
 
 /** Themes by name: a mutant of the code is looked for where it does harm. */
@@ -93,6 +100,35 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["jump", "jump", "jump", "restart", "cut"],
     edits: ["remove", "remove", "add", "swap", "consent"],
     longestJumpMs: 3 * 86_400_000,
+  },
+  arrivals: {
+    faults: ["newcomerHsm", "newcomerClock", "newcomerClock", "foreign", "hsm", "clock", "restart"],
+    edits: ["add", "add", "swap", "remove", "upgrade", "rollBack", "consent", "soonest"],
+  },
+  returns: {
+    faults: ["restart"],
+    edits: ["remove", "add", "add", "soonest"],
+  },
+  crowds: {
+    faults: ["restart"],
+    edits: ["addBeyond", "swapBeyond", "swapBeyond", "remove"],
+    nodes: [7, 7, 6],
+  },
+  slowness: {
+    faults: ["slow"],
+    edits: ["swap", "add", "remove", "otherSettings", "upgrade", "soonest"],
+  },
+  useless: {
+    faults: ["restart", "crash"],
+    edits: ["uselessSettings", "uselessSettings", "otherSettings", "mendSettings", "soonest"],
+  },
+  disowned: {
+    faults: ["hsm", "hsm", "restart"],
+    edits: ["nameWrongly", "nameWrongly", "remove", "remove", "soonest"],
+  },
+  additions: {
+    faults: ["restart", "object"],
+    edits: ["addBroken", "addBroken", "upgrade", "upgrade", "rebuild", "soonest"],
   },
   mistakes: {
     faults: ["restart", "object"],
