@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { misfits } from "./testing/mutants.ts";
+import { misfits, runMutant, soonNoticed } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule, settingOf } from "./testing/schedule.ts";
 
 /** Set KEYFLEET_SEEDS to run more; a failing seed is named by its test. See also npm run simulate. */
 const seeds = Number(process.env.KEYFLEET_SEEDS ?? 10);
+/** Within so many schedules a mutant that is noticed soon is noticed. */
+const soonSeeds = 4;
 const setting = settingOf(undefined);
 const founded = await foundedFleet(setting);
 
@@ -17,3 +19,8 @@ for (let seed = 1; seed <= seeds; seed++)
 test("each mutant of npm run simulate -- --mutants still changes one place of the code", () => {
   assert.deepEqual(misfits(join(import.meta.dirname, "..")), []);
 });
+
+for (const mutant of soonNoticed())
+  test(`without "${mutant.what}" a schedule breaks a promise: the checks can fail`, () => {
+    assert.notEqual(runMutant(join(import.meta.dirname, ".."), mutant, soonSeeds), undefined);
+  });

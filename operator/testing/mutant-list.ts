@@ -14,6 +14,8 @@ export interface Mutant extends Change {
   readonly and?: Change;
   /** The schedules in which it does harm; all kinds when absent. */
   readonly theme?: keyof typeof themes;
+  /** It is noticed so soon that each run of the unit tests can look. */
+  readonly soon?: true;
   /** The first schedule, where it seldom does harm: one that is known to come to it; 1 when absent. */
   readonly from?: number;
 }
@@ -40,6 +42,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     what: "fleetKeepsServing",
+    soon: true,
     theme: "accidents",
     file: "plan/serving-gates.ts",
     find: "  if (others.length === 0) return closed(",
@@ -61,6 +64,7 @@ export const mutants: readonly Mutant[] = [
   ),
   {
     what: "lastTouchedRecovered",
+    soon: true,
     theme: "settings",
     file: "plan/lock.ts",
     find: "if (isAwaited && !hasRecovered(node)) {",
@@ -83,6 +87,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     what: "settings wait for their turn",
+    soon: true,
     theme: "settings",
     file: "desired/staging.ts",
     find: 'const keeps = facts.standing === "Member" && !turn',
@@ -111,6 +116,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     what: "a partial view shrinks no list",
+    soon: true,
     file: "desired/members.ts",
     find: '.filter(({ standing }) => standing !== "Absent"',
     replace: '.filter(({ standing, siteReachable }) => siteReachable && standing !== "Absent"',
@@ -216,7 +222,7 @@ export const mutants: readonly Mutant[] = [
     find: "action.needsLock && !ports.lock.isHeld()",
     replace: 'action.needsLock && ports.site === "" && !ports.lock.isHeld()',
   },
-  nodeGate("sameVersion", "arrivals"),
+  { ...nodeGate("sameVersion", "arrivals"), soon: true },
   nodeGate("hsmReady", "arrivals"),
   nodeGate("clockWithinBound", "arrivals"),
   nodeGate("belongsToNoOtherFleet", "arrivals"),

@@ -37,8 +37,13 @@ export function runMutants(
   return unnoticed;
 }
 
+/** Those that are noticed soon. */
+export function soonNoticed(): readonly Mutant[] {
+  return mutants.filter(({ soon }) => soon);
+}
+
 /** The first line of what was found; undefined when all schedules passed. */
-function runMutant(root: string, mutant: Mutant, seeds: number): string | undefined {
+export function runMutant(root: string, mutant: Mutant, seeds: number): string | undefined {
   const copy = mkdtempSync(join(tmpdir(), "keyfleet-mutant-"));
   try {
     for (const part of ["operator", "crds", "package.json"])
