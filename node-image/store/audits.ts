@@ -1,23 +1,20 @@
 import type { Audit } from "./audit.ts";
 import { asStoreError } from "./connection.ts";
-import type { Alone } from "./intake.ts";
-import type { Ledger } from "./ledger.ts";
-import { RunningAudit } from "./running-audit.ts";
 
-/** The whole database is looked through soon after the start and then at this pace. */
-const firstMs = 20_000;
+/** The whole database is looked through soon after the start and then at this pace; as soon again while it is not whole. */
+const soonMs = 20_000;
 const everyMs = 3_600_000;
-// A page takes some milliseconds, of the writer as well, and nothing waits for the end: a million objects take ten minutes.
-const restMs = 50;
 
 /** Options of `Audits`. */
 export interface AuditsOptions {
-  readonly ledger: Ledger;
-  readonly alone: Alone;
+  /** Looks the whole database through; rejects when it cannot now. */
+  readonly look: () => Promise<Audit>;
   readonly nowMs: () => number;
-  /** Throws when the database cannot be looked through now. */
-  readonly mayBegin: () => void;
   readonly foundDamaged: (ids: readonly string[]) => void;
+  /** From now on nothing is served or written, */
+  readonly distrust: (why: string) => void;
+  /** until this is called, after a look that found the database whole. */
+  readonly trust: () => Promise<void>;
 }
 
 /** Looks through the whole database from time to time, one look after another. */
@@ -31,10 +28,10 @@ export class Audits {
 
   constructor(options: AuditsOptions) {
     this.#options = options;
-    this.#after(firstMs);
+    this.#after(soonMs);
   }
 
-  /** The one that is under way, or a new one. From then on a store that is not whole is not trusted. */
+  /** The one that is under way, or a new one. A store that it does not find whole is not trusted until another one does. */
   now(): Promise<Audit> {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -48,22 +45,26 @@ export class Audits {
   }
 
   async #run(): Promise<Audit> {
-    const { ledger, alone, mayBegin, foundDamaged, nowMs } = this.#options;
-    mayBegin();
-    const found = await new RunningAudit({ ledger, alone, restMs }).run().catch((error) => {
+    const { look, distrust, trust, foundDamaged, nowMs } = this.#options;
+    try {
+      const found = await look();
+      foundDamaged(found.damagedObjects);
+      if (found.whole) await trust();
+      else distrust(found.findings.at(-1) ?? "the database is not as it was written");
+      this.lastMs = nowMs();
+      return found;
+    } catch (error) {
       throw asStoreError(error);
-    });
-    foundDamaged(found.damagedObjects);
-    if (!found.whole) ledger.distrust(found.findings.at(-1) ?? "the database is not as it was written");
-    this.lastMs = nowMs();
-    return found;
+    }
   }
 
   #after(afterMs: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      const again = (next: number) => () => this.#after(next);
-      void this.now().then(again(everyMs), again(firstMs));
+      void this.now().then(
+        ({ whole }) => this.#after(whole ? everyMs : soonMs),
+        () => this.#after(soonMs),
+      );
     }, afterMs).unref();
   }
 }

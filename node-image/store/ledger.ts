@@ -12,11 +12,10 @@ import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf
 import { type Importing, readImporting } from "./importing.ts";
 import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
-import { type Changed, type Committed, Merge } from "./merge.ts";
+import { type Changed, type Committed, Merge, summedUp } from "./merge.ts";
 import { openRoot } from "./open-root.ts";
 import { asOperation, understands } from "./operation.ts";
 import type { Root } from "./root.ts";
-import { leafOf } from "./row.ts";
 import type { Operation, Vector } from "./types.ts";
 
 const pageSize = 1_000;
@@ -86,6 +85,8 @@ export class Ledger {
   #kept = 0;
   #importing: Importing | undefined;
   #problem: StoreError | undefined;
+  /** What an audit has found; opening the root anew says nothing against it, since it does not look at the rows. */
+  #found: StoreError | undefined;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -171,7 +172,7 @@ export class Ledger {
 
   /** Why nothing of the database can be trusted. */
   get problem(): StoreError | undefined {
-    return this.#problem;
+    return this.#found ?? this.#problem;
   }
 
   /** Reads how far the log goes; always anew: what was in flight when the connection broke may or may not be there. */
@@ -203,7 +204,7 @@ export class Ledger {
     this.#problem = undefined;
     try {
       this.#root = await openRoot(client, keyring, this.#vector);
-      await this.#mergeKept(client);
+      if (this.#found === undefined) await this.#mergeKept(client);
     } catch (error) {
       if (asStoreError(error).code === "noMasterKey") return;
       if (!(error instanceof StoreError) || error.code !== "damaged") throw error;
@@ -213,18 +214,22 @@ export class Ledger {
 
   /** With it rows are checked; throws StoreError "noMasterKey" or the `problem`. */
   get keyring(): Keyring {
-    if (this.#problem !== undefined) throw this.#problem;
-    if (this.#keyring === undefined)
-      throw new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
+    if (this.problem !== undefined) throw this.problem;
+    if (this.#keyring === undefined) throw noMasterKey();
     return this.#keyring;
   }
 
   /** Sums up all rows; throws StoreError like `keyring`. */
   get root(): Root {
-    const { keyring } = this;
-    if (this.#root === undefined || keyring === undefined)
-      throw new StoreError("noMasterKey", "this node has no master key");
-    return this.#root;
+    if (this.#found !== undefined) throw this.#found;
+    return this.toAudit.root;
+  }
+
+  /** Both for an audit, which also looks through what an earlier one has found not to be whole. */
+  get toAudit(): { readonly keyring: Keyring; readonly root: Root } {
+    if (this.#problem !== undefined) throw this.#problem;
+    if (this.#keyring === undefined || this.#root === undefined) throw noMasterKey();
+    return { keyring: this.#keyring, root: this.#root };
   }
 
   /** A snapshot that is being taken in: nothing is served meanwhile. */
@@ -237,9 +242,16 @@ export class Ledger {
     if (this.#importing !== undefined) this.#importing = { ...this.#importing, after: id };
   }
 
-  /** From now on nothing of the database is trusted. */
+  /** From now on nothing of the database is trusted, whatever happens but `rehabilitate`. */
   distrust(why: string): void {
-    this.#problem = new StoreError("damaged", why);
+    this.#found = new StoreError("damaged", why);
+  }
+
+  /** An audit has found all rows to be what was written. */
+  async rehabilitate(client: pg.Client): Promise<void> {
+    if (this.#found === undefined) return;
+    this.#found = undefined;
+    await this.trust(client, this.keyring);
   }
 
   draft(): Draft {
@@ -351,14 +363,8 @@ export class Ledger {
   }
 }
 
-/** Takes what is replaced out of the sum, adds what is new, and returns that with its leaf. */
-function summedUp(root: Root, changed: readonly Changed[]): readonly Committed[] {
-  return changed.map((each) => {
-    const leaf = leafOf(root, each.row);
-    if (each.before !== undefined) root.toggle(each.before.leaf);
-    root.toggle(leaf);
-    return { ...each, leaf };
-  });
+function noMasterKey(): StoreError {
+  return new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
 }
 
 async function commitBatch(client: pg.Client, values: readonly Buffer[]): Promise<void> {

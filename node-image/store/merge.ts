@@ -2,7 +2,8 @@ import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import { effectOf, effectOfChange } from "./change.ts";
 import { isDestroyed, join, nothing, type State } from "./law.ts";
-import { makeRow, type Row } from "./row.ts";
+import type { Root } from "./root.ts";
+import { leafOf, makeRow, type Row } from "./row.ts";
 import type { Operation } from "./types.ts";
 
 /** An object as the database holds it. */
@@ -73,4 +74,14 @@ export class Merge {
     this.#work.set(id, work);
     return work;
   }
+}
+
+/** Takes what is replaced out of the sum, adds what is new, and returns that with its leaf. */
+export function summedUp(root: Root, changed: readonly Changed[]): readonly Committed[] {
+  return changed.map((each) => {
+    const leaf = leafOf(root, each.row);
+    if (each.before !== undefined) root.toggle(each.before.leaf);
+    root.toggle(leaf);
+    return { ...each, leaf };
+  });
 }

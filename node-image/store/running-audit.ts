@@ -84,12 +84,12 @@ export class RunningAudit implements Follower {
 
   #begin(): void {
     const { ledger } = this.#options;
-    this.#sum = ledger.root.copy("empty");
+    this.#sum = ledger.toAudit.root.copy("empty");
     ledger.follower = this;
   }
 
   #checking(): Checking {
-    return { keyring: this.#options.ledger.keyring, findings: this.#findings, sum: this.#sum as Root };
+    return { keyring: this.#options.ledger.toAudit.keyring, findings: this.#findings, sum: this.#sum as Root };
   }
 
   /** The next rows; behind the last, at the same moment, what they come to. A failure here would end the connection. */
@@ -104,7 +104,7 @@ export class RunningAudit implements Follower {
 
   async #isWhole(client: pg.Client): Promise<boolean> {
     const checking = this.#checking();
-    const { root: empty } = this.#options.ledger;
+    const { root: empty } = this.#options.ledger.toAudit;
     await auditKept(client, checking);
     const root = await openRoot(client, { ...checking, vector: await vectorIn(client), empty });
     return isWhole({ ...checking, root });

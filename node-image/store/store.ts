@@ -8,13 +8,14 @@ import { asStoreError, type Place, prepared } from "./connection.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
-import { Intake } from "./intake.ts";
+import { type Alone, Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { OwnEnd } from "./own-end.ts";
 import type { Found } from "./read.ts";
 import { ReadPools } from "./read-pools.ts";
+import { RunningAudit } from "./running-audit.ts";
 import { Searches } from "./searches.ts";
 import type {
   Ingested,
@@ -35,6 +36,8 @@ const channels = ["acks", "handover"] as const;
 const fencesSetting = "fences";
 /** Damaged objects that are remembered, so that each is reported once. */
 const damagedMax = 1_000;
+// A page takes some milliseconds, of the writer as well, and nothing waits for the end: a million objects take ten minutes.
+const auditRestMs = 50;
 const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
 
 /** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
@@ -144,11 +147,14 @@ class PostgresStore implements NodeStore {
     this.#writer.ledger.fences = this.#fences.ends;
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work), this.#writer.room);
     this.#audits = new Audits({
-      ledger: this.#writer.ledger,
-      alone: (work) => this.#writer.alone(work, { sparesObjects: true }),
+      look: () => this.#look(),
       nowMs: options.nowMs,
-      mayBegin: () => this.#mustBeWhole(),
       foundDamaged: damaged,
+      distrust: (why) => this.#writer.ledger.distrust(why),
+      trust: async () => {
+        const { ledger } = this.#writer;
+        if (ledger.problem !== undefined) await this.#writer.alone((client) => ledger.rehabilitate(client));
+      },
     });
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
@@ -345,6 +351,13 @@ class PostgresStore implements NodeStore {
     await this.#fences.saved();
     this.#writer.close();
     await this.#pools.end();
+  }
+
+  async #look(): Promise<Audit> {
+    this.#mustBeWhole();
+    const { ledger } = this.#writer;
+    const alone: Alone = (work) => this.#writer.alone(work, { sparesObjects: true });
+    return new RunningAudit({ ledger, alone, restMs: auditRestMs }).run();
   }
 
   #mustBeWhole(): void {
