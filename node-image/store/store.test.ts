@@ -236,6 +236,35 @@ test("without a master key it knows no objects", async (t) => {
   await store.write([aCreate()]);
 });
 
+test("a master key that is replaced while the store connects again is the one that it goes on with", async (t) => {
+  const events: unknown[] = [];
+  // With it the root is opened; at that moment another one comes, and this one is closed from then on.
+  let replaced: Promise<void> | undefined;
+  const first = {
+    ...keyring,
+    get closed() {
+      return replaced !== undefined;
+    },
+    unseal: (blob: Buffer, context: Buffer) => {
+      if (events.includes("databaseLost")) replaced ??= store.setKeyring(keyring);
+      return keyring.unseal(blob, context);
+    },
+  };
+  const store = await openStore(aPlace({ keyring: first, log: ({ event }) => void events.push(event) }));
+  t.after(() => store.close());
+  const create = aCreate();
+  await store.write([create]);
+  await store.query(
+    `select count(pg_terminate_backend(pid)) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid()`,
+  );
+  await until("it is back", () => events.includes("databaseBack"));
+  assert.notEqual(replaced, undefined);
+  await replaced;
+  assert.equal((await store.object(create.id))?.id, create.id);
+  await store.write([aCreate()]);
+});
+
 test("takes in what joins up with the log and nothing else", async () => {
   const [store] = nodes;
   const origin = randomUUID();

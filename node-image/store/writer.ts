@@ -169,7 +169,11 @@ export class Writer {
       client.on("notification", (message) => notified(message.channel));
       for (const channel of channels) await client.query(`listen ${channel}`);
       await this.ledger.reread(client);
-      if (this.#keyring !== undefined) await this.ledger.trust(client, this.#keyring);
+      // One that comes meanwhile is not known to the ledger yet, and the one before it is closed.
+      for (let trusted: Keyring | undefined; this.#keyring !== undefined && this.#keyring !== trusted; ) {
+        trusted = this.#keyring;
+        await this.ledger.trust(client, trusted);
+      }
       if (this.#closed) throw new StoreError("unavailable", "the store is closed");
     } catch (error) {
       close(client);
