@@ -118,6 +118,8 @@ function takenBack(call: Call, least: number, compromised: boolean): string | un
   if (call.problem === "notFound" && least > 0) return "what a node has shown it goes on to show";
   if (call.outcome !== "ok") return undefined;
   if (call.verb === "get" && least >= state.destroyed) return "destroyed stays destroyed";
+  // Unless the fleet's owner allows it, which no history does.
+  if (call.verb === "get" && compromised) return "a compromised key is not served";
   if (call.verb !== "state" || call.state === undefined) return undefined;
   const back = call.state < least || (compromised && call.state === state.destroyed);
   return back ? "bad news is never taken back" : undefined;
