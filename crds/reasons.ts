@@ -75,6 +75,7 @@ export const nodeReasons = {
   StoreIntact: {
     Intact: "Every row was checked.",
     ObjectsDamaged: "Some objects were changed in the database and are not served.",
+    PagesDamaged: "PostgreSQL found pages of its own files damaged: what lies on them is not served.",
     Damaged: "Rows are missing, older than they must be, or of another log: nothing is served.",
     NotAudited: "Not looked through yet.",
   },

@@ -97,6 +97,8 @@ function gauges(registry: Registry) {
       "Operations of a kind this version does not know; kept, not applied",
     ),
     damaged: gauge("store_damaged_objects", "Objects found changed in the database; they are not served"),
+    damagedPages: gauge("store_damaged_pages", "1 once PostgreSQL found pages of its own files damaged"),
+    audited: gauge("store_audited_seconds", "When the whole database was last looked through, seconds since 1970"),
     distrusted: gauge(
       "store_distrusted",
       "1 while the database as a whole is not as it was written: nothing is served",
@@ -147,6 +149,8 @@ function fillStore(fill: Gauges, store: Measured["store"]): void {
   fill.slowestCommit.set(store.status.slowestCommitMs);
   fill.clockAhead.set(store.status.clockAheadMs);
   fill.damaged.set(store.status.damagedObjects);
+  fill.damagedPages.set(store.status.damagedPages ? 1 : 0);
+  fill.audited.set(Math.round((store.status.auditedMs ?? 0) / 1000));
   fill.distrusted.set(store.status.damage === undefined ? 0 : 1);
 }
 

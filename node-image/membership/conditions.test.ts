@@ -141,6 +141,16 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
   ["has not looked through its database", {}, ["StoreIntact", "Unknown", "NotAudited", /not looked through/]],
   ["finds its database as it was", { database: database({}) }, ["StoreIntact", "True", "Intact", /every row/]],
   [
+    "could not look through its database the last time",
+    { database: database({ audited: false, auditProblem: "PostgreSQL does not answer" }) },
+    ["StoreIntact", "Unknown", "NotAudited", /not come to its end: PostgreSQL does not answer/],
+  ],
+  [
+    "has damaged pages, whether it was looked through or not, and whatever lies on them",
+    { database: database({ damagedPages: true, damagedObjects: 2 }) },
+    ["StoreIntact", "False", "PagesDamaged", /pages.*not served.*join again/],
+  ],
+  [
     "counts the objects that were changed",
     { database: database({ damagedObjects: 2 }) },
     ["StoreIntact", "False", "ObjectsDamaged", /2 objects.*verify/],

@@ -108,16 +108,26 @@ function inForce({ startedWith = "", portsWaiting }: Facts, { metadata, spec }: 
 }
 
 function storeIntact({ database }: Facts): Verdict {
-  const { damage, damagedObjects = 0, audited = false } = database;
+  const { damage, damagedObjects = 0, audited = false, auditProblem } = database;
   if (damage !== undefined) return no("Damaged", `${damage}; ${damageRemedy}`);
+  if (database.damagedPages) return no("PagesDamaged", damagedPages);
   if (damagedObjects > 0) {
     return no(
       "ObjectsDamaged",
       `${damagedObjects} objects were changed in the database and are not served; ${damageRemedy}`,
     );
   }
-  if (!audited) return { status: "Unknown", reason: "NotAudited", message: "the database was not looked through yet" };
+  if (!audited) return { status: "Unknown", reason: "NotAudited", message: notAudited(auditProblem) };
   return yes("Intact", "every row is as a member of the fleet wrote it");
+}
+
+const damagedPages =
+  "PostgreSQL found pages of its files damaged: what lies on them is not served, and peers may not get it from here; " +
+  "look at the volume, then remove the node and let it join again with an empty one";
+
+function notAudited(problem: string | undefined): string {
+  if (problem === undefined) return "the database was not looked through yet";
+  return `the last look through the database did not come to its end: ${problem}; it is tried again`;
 }
 
 function yes(reason: string, message: string): Verdict {

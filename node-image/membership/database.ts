@@ -51,12 +51,14 @@ export class Database {
     const ready = status?.available === true;
     const message = ready ? "PostgreSQL answers" : this.#problem;
     if (status === undefined) return { ready, message };
-    const { damage, damagedObjects, auditedMs, writesRefused, slowestCommitMs } = status;
+    const { damage, damagedObjects, damagedPages, auditedMs, auditProblem, writesRefused, slowestCommitMs } = status;
     return {
       ready,
       message,
       damagedObjects,
-      audited: auditedMs !== undefined,
+      audited: auditedMs !== undefined && auditProblem === undefined,
+      ...(damagedPages ? { damagedPages } : {}),
+      ...(auditProblem === undefined ? {} : { auditProblem }),
       ...(damage === undefined ? {} : { damage }),
       ...(writesRefused === undefined ? {} : { writesRefused }),
       ...(slowestCommitMs < slowCommitMs ? {} : { slowDisk: true }),

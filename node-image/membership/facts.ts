@@ -26,8 +26,12 @@ export interface DatabaseFacts {
   readonly damage?: string;
   /** Objects found changed in the database; they are not served. */
   readonly damagedObjects?: number;
-  /** Whether all of it was looked through since the start. */
+  /** PostgreSQL has found pages of its own files damaged. */
+  readonly damagedPages?: true;
+  /** Whether all of it was looked through since the start, and the last look came to its end. */
   readonly audited?: boolean;
+  /** Why the last look did not. */
+  readonly auditProblem?: string;
   /** Why nothing is written although PostgreSQL answers: the volume is full. */
   readonly writesRefused?: string;
   /** A transaction of the last minute took a second or more to be durable. */

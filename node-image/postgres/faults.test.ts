@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { closeSync, openSync, rmSync, statfsSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import pg from "pg";
 import type { Json } from "../objects/types.ts";
 import { roomMinBytes } from "../store/disk-room.ts";
+import { envelope } from "../store/operation.ts";
 import { slowCommitMs } from "../store/slowest-commit.ts";
 import { openStore } from "../store/store.ts";
-import type { NodeStore } from "../store/types.ts";
+import type { NodeStore, Operation } from "../store/types.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, until } from "../testing/mesh.ts";
 import { startPostgres, type TestPostgres, type TestPostgresOptions } from "../testing/postgres.ts";
@@ -149,35 +152,104 @@ test("connections that are lost, one or all: the store connects again and goes o
   assert.equal((await store.object(create.id))?.id, create.id);
 });
 
-test("a damaged page: what lies on it is not served and that is told; everything else is served and written", async () => {
-  const { postgres, store } = await aStore();
-  const creates = Array.from({ length: 200 }, () => aCreate());
+const createsOfPages = 200;
+
+/** A store of some pages that an audit has found whole; then one of a table's is damaged on the disk. */
+async function withDamagedPage(
+  table: "objects" | "ops",
+  page: number,
+): Promise<Subject & { readonly ids: readonly string[] }> {
+  const subject = await aStore();
+  const { postgres, store } = subject;
+  const creates = Array.from({ length: createsOfPages }, () => aCreate());
   await store.write(creates);
+  assert.equal((await store.audit()).whole, true);
   await store.query("checkpoint");
-  const [place] = await store.query(
-    "select pg_relation_filepath('keyfleet.objects') as path, ctid::text from keyfleet.objects order by ctid limit 1",
-  );
+  const [place] = await store.query(`select pg_relation_filepath('keyfleet.${table}') as path`);
   const file = join(postgres.socketDirectory, "../../data/18", String(place?.path));
   // What PostgreSQL has in memory is right; only from the disk comes another page.
   await postgres.terminate();
-  assert.ok(statSync(file).size > pageBytes, "there is more than one page");
+  assert.ok(statSync(file).size > (page + 2) * pageBytes, "it is not the last page");
   const handle = openSync(file, "r+");
-  writeSync(handle, Buffer.from("damaged"), 0, 7, pageBytes / 2);
+  writeSync(handle, Buffer.from("damaged"), 0, 7, page * pageBytes + pageBytes / 2);
   closeSync(handle);
   await postgres.start();
-  await until("it is back", () => store.ping());
-  const read = await Promise.all(
-    creates.map(({ id }) =>
+  await until("it is back", () => store.ping(), 20_000);
+  return { ...subject, ids: creates.map(({ id }) => id) };
+}
+
+const readings = (store: NodeStore, ids: readonly string[]) =>
+  Promise.all(
+    ids.map((id) =>
       store.object(id).then(
         (object) => object?.id === id,
         (error: { code: string }) => error.code,
       ),
     ),
   );
+
+test("a damaged page of objects: what lies on it is not served and that is told; everything else is served and written", async () => {
+  const { store, events, ids } = await withDamagedPage("objects", 0);
+  const read = await readings(store, ids);
   assert.ok(read.includes("damaged"), "what lies on the page is refused");
   assert.ok(
     read.every((one) => one === true || one === "damaged"),
     "and nothing else than that",
   );
   assert.ok(read.includes(true), "what lies on others is served");
+  const refused = ids.filter((_, at) => read[at] === "damaged");
+  assert.equal((await store.objects(ids)).length, ids.length - refused.length, "also in a long list");
+  const { damagedObjects, damagedPages } = store.status();
+  assert.deepEqual([damagedObjects, damagedPages], [refused.length, true]);
+  assert.ok(events.includes("pagesDamaged"));
+  await until("it writes", () => writes(store));
 });
+
+test("a damaged page of objects: audits that do not get past it are told of, and the one that ended before counts no more", async () => {
+  const { store, events } = await withDamagedPage("objects", 0);
+  await until("the writer is back", () => store.status().available);
+  assert.deepEqual([store.status().auditProblem, store.status().damagedPages], [undefined, false]);
+  await assert.rejects(store.audit(), { code: "damaged", message: /page.*remove this node/ });
+  assert.match(store.status().auditProblem ?? "", /page/);
+  assert.equal(store.status().damagedPages, true);
+  assert.deepEqual(events.slice(-2), ["pagesDamaged", "auditFailed"]);
+});
+
+test("a damaged page of objects: what a peer wrote of one is kept, and what comes behind it is taken in", async () => {
+  const { store, ids } = await withDamagedPage("objects", 0);
+  await until("the writer is back", () => store.status().available);
+  const [first = ""] = ids;
+  const origin = randomUUID();
+  const log = [first, randomUUID()].map((object, at) => aChange({ origin, seq: at + 1, object }));
+  assert.deepEqual(await store.ingest(log), { outcome: "held", position: log.length });
+  const { damagedObjects, unappliedOperations } = store.status();
+  assert.deepEqual([damagedObjects, unappliedOperations], [1, 1]);
+});
+
+test("a damaged page of the log that a peer alone meets, by pulling: the node tells of it all the same", async () => {
+  const { postgres, store, events } = await withDamagedPage("ops", 2);
+  await until("the writer is back", () => store.status().available);
+  const { socketDirectory: host, port } = postgres;
+  const peer = new pg.Client({ host, port, user: "keyfleet", database: "keyfleet" });
+  await peer.connect();
+  await assert.rejects(peer.query("select payload from keyfleet.ops"), { code: "XX001" });
+  await peer.end();
+  assert.equal(store.status().damagedPages, false);
+  assert.equal((await store.audit()).whole, true, "the objects are what they were");
+  assert.equal(store.status().damagedPages, true);
+  assert.ok(events.includes("pagesDamaged"));
+});
+
+test("a damaged page of the log without which nothing can be written: the node tells why it does not go on", async () => {
+  const { store, events } = await withDamagedPage("ops", 0);
+  await until("it is told", () => store.status().damagedPages);
+  assert.equal(store.status().available, false);
+  assert.ok(events.includes("pagesDamaged"));
+});
+
+/** An operation of another node. */
+function aChange(parts: Pick<Operation, "origin" | "seq" | "object">): Operation {
+  const payload = Buffer.from('{"v":1,"facts":1,"attributes":{}}');
+  const unsigned = { ...parts, hlc: BigInt(Date.now()) << 16n, kind: "change", payload };
+  return { ...unsigned, mac: keyring.mac(envelope(unsigned)) };
+}

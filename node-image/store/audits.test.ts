@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Audit } from "./audit.ts";
-import { Audits } from "./audits.ts";
+import { Audits, type AuditsOptions } from "./audits.ts";
 import { StoreError } from "./error.ts";
 
 type Outcome = "whole" | "not whole" | StoreError;
 
 const testedSeconds = 2 * 3_600 + 30;
-const unavailable = new StoreError("unavailable", "PostgreSQL does not answer");
+const unavailable = new StoreError("unavailable", "away");
+const damaged = new StoreError("damaged", "a page");
+const noMasterKey = new StoreError("noMasterKey", "not joined");
 
 const cases: readonly (readonly [sentence: string, outcomes: readonly Outcome[], story: readonly string[]])[] = [
   [
@@ -21,9 +23,29 @@ const cases: readonly (readonly [sentence: string, outcomes: readonly Outcome[],
     ["20 look", "20 distrust", "40 look", "40 distrust", "60 look", "60 trust", "3660 look", "3660 trust"],
   ],
   [
-    "that cannot be looked through is neither trusted nor distrusted, and it is tried again soon",
-    [unavailable, unavailable, "whole"],
-    ["20 look", "40 look", "60 look", "60 trust", "3660 look", "3660 trust"],
+    "that cannot be looked through is neither trusted nor distrusted; that is told, and it is tried again soon",
+    [unavailable, unavailable, damaged, "whole"],
+    [
+      "20 look",
+      "20 auditFailed: away, null h",
+      "40 look",
+      "60 look",
+      "60 auditFailed: a page, null h",
+      "80 look",
+      "80 trust",
+      "3680 look",
+      "3680 trust",
+    ],
+  ],
+  [
+    "that for hours no look gets through is told of every hour, with how long ago the last one did",
+    ["whole", ...Array(400).fill(unavailable)],
+    ["20 look", "20 trust", "3620 auditFailed: away, 1 h", "7220 auditFailed: away, 2 h"],
+  ],
+  [
+    "of a node without a master key is looked through again and again, and nobody is told",
+    Array(400).fill(noMasterKey),
+    ["20 look"],
   ],
 ];
 
@@ -32,18 +54,20 @@ for (const [sentence, outcomes, story] of cases) {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const told: string[] = [];
     let second = 0;
-    const audits = new Audits(options([...outcomes], (what) => void told.push(`${second} ${what}`)));
+    const nowMs = () => second * 1_000;
+    const audits = new Audits(options([...outcomes], nowMs, (what) => void told.push(`${second} ${what}`)));
     for (second = 1; second <= testedSeconds; second += 1) {
       t.mock.timers.tick(1_000);
       await settled();
     }
     audits.stop();
-    assert.deepEqual(told, story);
+    const repeated = outcomes.length > 100 ? told.filter((one, at) => at === 0 || !one.endsWith("look")) : told;
+    assert.deepEqual(repeated, story);
   });
 }
 
 /** Looks that come to the outcomes one after another, and then find the database whole. */
-function options(outcomes: Outcome[], tell: (what: string) => void): ConstructorParameters<typeof Audits>[0] {
+function options(outcomes: Outcome[], nowMs: () => number, tell: (what: string) => void): AuditsOptions {
   return {
     look: async () => {
       tell("look");
@@ -51,7 +75,8 @@ function options(outcomes: Outcome[], tell: (what: string) => void): Constructor
       if (outcome instanceof StoreError) throw outcome;
       return audit(outcome === "whole");
     },
-    nowMs: () => 0,
+    nowMs,
+    log: ({ event, problem, hoursSinceLast }) => tell(`${event}: ${problem}, ${hoursSinceLast} h`),
     foundDamaged: () => undefined,
     distrust: () => tell("distrust"),
     trust: async () => tell("trust"),

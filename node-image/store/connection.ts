@@ -95,7 +95,7 @@ export function isStatementError(error: unknown): boolean {
 }
 
 /** Whether PostgreSQL found its own files damaged: a wrong checksum, a torn index. */
-function isCorruption(error: unknown): boolean {
+export function isCorruption(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return code === "XX001" || code === "XX002";
 }

@@ -3,6 +3,7 @@ import type { Keyring } from "../keys/types.ts";
 import { arrayOf } from "./array-parameter.ts";
 import type { State } from "./law.ts";
 import type { Committed, Known } from "./merge.ts";
+import { readable } from "./readable.ts";
 import type { Root } from "./root.ts";
 import { leafOf, stateOf } from "./row.ts";
 import { decodeState } from "./state.ts";
@@ -36,7 +37,11 @@ export class KnownRows {
     const missing = [...ids].filter((id) => !known.has(id));
     if (missing.length === 0) return { known, damaged };
     const text = "select id, state, mac from keyfleet.objects where id = any($1::uuid[])";
-    const { rows } = await client.query({ name: "rows", text, values: [arrayOf.uuids(missing)] });
+    const { rows, unreadable } = await readable(
+      missing,
+      async (some) => (await client.query({ name: "rows", text, values: [arrayOf.uuids(some)] })).rows,
+    );
+    for (const id of unreadable) damaged.add(id);
     for (const row of rows) {
       try {
         known.set(row.id, { state: stateOf(trust.keyring, row), mac: row.mac, leaf: leafOf(trust.root, row) });

@@ -173,11 +173,6 @@ export class ObjectReader {
       for (const id of damaged) found.set(id, "damaged");
       for (const pending of some) this.#answer(pending, found.get(pending.id) ?? "absent");
     } catch (error) {
-      // A damaged page fails the whole query: each for itself, so that only what lies on it is refused.
-      if (some.length > 1 && error instanceof StoreError && error.code === "damaged") {
-        for (const one of some) await this.#run([one]);
-        return;
-      }
       for (const pending of some) {
         if (this.#pending.get(pending.id) === pending) this.#pending.delete(pending.id);
         pending.reject(error);

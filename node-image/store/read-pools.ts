@@ -8,6 +8,8 @@ const readersMax = { clients: 4, own: 2 } as const;
 export class ReadPools {
   readonly #clients: pg.Pool;
   readonly #own: pg.Pool;
+  /** Told of every failure of PostgreSQL. */
+  failed: (error: unknown) => void = () => undefined;
 
   constructor(place: Place) {
     this.#clients = readers(place, readersMax.clients);
@@ -16,23 +18,24 @@ export class ReadPools {
 
   /** Rows of a query for clients. Rejects with StoreError. */
   async forClients(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
-    return rowsOf(this.#clients.query(query));
+    return this.#rowsOf(this.#clients.query(query));
   }
 
   /** Rows of a query of our own. Rejects with StoreError. */
   async forUs(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
-    return rowsOf(this.#own.query(query));
+    return this.#rowsOf(this.#own.query(query));
   }
 
   async end(): Promise<void> {
     await Promise.all([this.#clients.end(), this.#own.end()]);
   }
-}
 
-async function rowsOf(asked: Promise<pg.QueryResult>): Promise<readonly Record<string, unknown>[]> {
-  try {
-    return (await asked).rows;
-  } catch (error) {
-    throw asStoreError(error);
+  async #rowsOf(asked: Promise<pg.QueryResult>): Promise<readonly Record<string, unknown>[]> {
+    try {
+      return (await asked).rows;
+    } catch (error) {
+      this.failed(error);
+      throw asStoreError(error);
+    }
   }
 }

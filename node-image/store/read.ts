@@ -4,6 +4,7 @@ import { type Json, locateMax, type ManagedObject, type ObjectFilter } from "../
 import { StoreError } from "./error.ts";
 import type { State } from "./law.ts";
 import { isUuid } from "./operation.ts";
+import { readable } from "./readable.ts";
 import { checkMaterial, type Row, stateOf } from "./row.ts";
 
 /** Most objects that one call returns. */
@@ -16,7 +17,7 @@ export type Query = (text: string, values: unknown[]) => Promise<readonly Record
 /** What a reading found. */
 export interface Found {
   readonly objects: readonly ManagedObject[];
-  /** Identifiers of rows that are not what a member of the fleet has written. */
+  /** Identifiers of rows that cannot be read, or are not what a member of the fleet has written. */
   readonly damaged: readonly string[];
 }
 
@@ -28,7 +29,9 @@ export async function readObjects(query: Query, keyring: Keyring, ids: readonly 
   const text = "select id, state, mac, sealed from keyfleet.objects where id = any($1::uuid[])";
   const damaged: string[] = [];
   const found = new Map<string, ManagedObject>();
-  for (const row of (await query(text, [wanted])) as unknown as StoredRow[]) {
+  const { rows, unreadable } = await readable(wanted, (some) => query(text, [some]));
+  damaged.push(...unreadable);
+  for (const row of rows as unknown as StoredRow[]) {
     const object = checked(keyring, row);
     if (object === "damaged") damaged.push(row.id);
     else if (object !== undefined) found.set(row.id, object);

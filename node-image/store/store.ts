@@ -5,6 +5,7 @@ import type { Audit } from "./audit.ts";
 import { Audits } from "./audits.ts";
 import { LogicalClock } from "./clock.ts";
 import { asStoreError, type Place, prepared } from "./connection.ts";
+import { Damage } from "./damage.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
@@ -19,7 +20,6 @@ import { RunningAudit } from "./running-audit.ts";
 import { Searches } from "./searches.ts";
 import type {
   Ingested,
-  Log,
   NodeStore,
   Operation,
   SealedMasterKey,
@@ -34,11 +34,8 @@ const retryMs = 200;
 const channels = ["acks", "handover"] as const;
 /** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
 const fencesSetting = "fences";
-/** Damaged objects that are remembered, so that each is reported once. */
-const damagedMax = 1_000;
 // A page takes some milliseconds, of the writer as well, and nothing waits for the end: a million objects take ten minutes.
 const auditRestMs = 50;
-const remedy = "its row was changed in the database: run keyfleet-node verify, then remove this node and join it again";
 
 /** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
 export async function openStore(options: StoreOptions): Promise<NodeStore> {
@@ -65,7 +62,12 @@ async function open(place: Place, pools: ReadPools, options: StoreOptions): Prom
   const begins = await migrate(place, options.softwareVersion);
   const [row] = await pools.forUs({ text: "select incarnation from keyfleet.node_self" });
   const store = new PostgresStore({ place, pools, options, incarnation: row?.incarnation as string, begins });
-  await store.open();
+  try {
+    await store.open();
+  } catch (error) {
+    await store.close().catch(() => undefined);
+    throw error;
+  }
   return store;
 }
 
@@ -79,10 +81,9 @@ class PostgresStore implements NodeStore {
   readonly #fences: Fences;
   readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
   readonly #listeners: ((channel: string) => void)[] = [];
-  readonly #damaged = new Set<string>();
-  readonly #log: Log;
   readonly #nowMs: () => number;
   readonly #audits: Audits;
+  readonly #damage: Damage;
   #closed = false;
   #blocked: string | undefined;
   #gate: WriteGate | undefined;
@@ -93,9 +94,10 @@ class PostgresStore implements NodeStore {
   constructor(parts: { place: Place; pools: ReadPools; options: StoreOptions; incarnation: string; begins: boolean }) {
     const { place, pools, options, incarnation } = parts;
     this.#pools = pools;
-    this.#log = options.log;
     this.#nowMs = options.nowMs;
     this.#clock = new LogicalClock(options.nowMs);
+    this.#damage = new Damage(options.log, (text) => this.query(text));
+    pools.failed = (error) => this.#damage.failed(error);
     this.#ownEnd = new OwnEnd(parts.begins, {
       query: (text) => this.query(text),
       setting: (key) => this.setting(key),
@@ -123,6 +125,7 @@ class PostgresStore implements NodeStore {
       channels,
       notified,
       damaged,
+      failed: (error) => this.#damage.failed(error),
       room: new DiskRoom({
         freeBytes: options.freeBytes ?? (() => Number.POSITIVE_INFINITY),
         nowMs: options.nowMs,
@@ -149,6 +152,7 @@ class PostgresStore implements NodeStore {
     this.#audits = new Audits({
       look: () => this.#look(),
       nowMs: options.nowMs,
+      log: options.log,
       foundDamaged: damaged,
       distrust: (why) => this.#writer.ledger.distrust(why),
       trust: async () => {
@@ -168,7 +172,7 @@ class PostgresStore implements NodeStore {
   async object(id: string): Promise<ManagedObject | undefined> {
     const { objects, damaged } = await this.#read([id]);
     if (damaged.length > 0)
-      throw new StoreError("damaged", `object ${id} is not served: its row was changed in the database`);
+      throw new StoreError("damaged", `object ${id} is not served: its row is not as it was written`);
     return objects[0];
   }
 
@@ -335,9 +339,11 @@ class PostgresStore implements NodeStore {
       queuedOperations: this.#writer.queued,
       head: ledger.vector.get(this.incarnation) ?? 0,
       unappliedOperations: ledger.kept,
-      damagedObjects: this.#damaged.size,
+      damagedObjects: this.#damage.objects,
       damage: ledger.problem?.message,
+      damagedPages: this.#damage.pages,
       auditedMs: this.#audits.lastMs,
+      auditProblem: this.#audits.problem,
       clockAheadMs: this.#clock.aheadMs(),
       writesRefused: this.#writer.room.problem?.message,
       slowestCommitMs: this.#writer.slowestCommit.ms,
@@ -347,6 +353,7 @@ class PostgresStore implements NodeStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#audits.stop();
+    this.#damage.stop();
     this.#closed = true;
     await this.#fences.saved();
     this.#writer.close();
@@ -355,6 +362,7 @@ class PostgresStore implements NodeStore {
 
   async #look(): Promise<Audit> {
     this.#mustBeWhole();
+    await this.#damage.ask();
     const { ledger } = this.#writer;
     const alone: Alone = (work) => this.#writer.alone(work, { sparesObjects: true });
     return new RunningAudit({ ledger, alone, restMs: auditRestMs }).run();
@@ -378,10 +386,6 @@ class PostgresStore implements NodeStore {
 
   #foundDamaged(ids: Iterable<string>): void {
     this.#reader.drop(ids);
-    for (const id of ids) {
-      if (this.#damaged.has(id) || this.#damaged.size >= damagedMax) continue;
-      this.#damaged.add(id);
-      this.#log({ level: "error", event: "objectDamaged", object: id, remedy });
-    }
+    this.#damage.found(ids);
   }
 }

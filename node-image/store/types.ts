@@ -57,12 +57,16 @@ export interface StoreStatus {
   readonly head: number;
   /** Operations of a kind or version that this software does not know, or on damaged objects; kept, not applied. */
   readonly unappliedOperations: number;
-  /** Objects found changed in the database since the start; they are not served. */
+  /** Objects found changed in the database, or on a damaged page, since the start; they are not served. */
   readonly damagedObjects: number;
+  /** PostgreSQL has found pages of its own files damaged: what lies on them is neither served nor given to peers. */
+  readonly damagedPages: boolean;
   /** Why the database as a whole cannot be trusted, for people; then nothing is served. */
   readonly damage: string | undefined;
   /** When the whole database was last looked through, by `nowMs`. */
   readonly auditedMs: number | undefined;
+  /** Why a later look did not come to its end, for people. */
+  readonly auditProblem: string | undefined;
   /** How far the clock of the log runs ahead of this machine's, because of a peer's. */
   readonly clockAheadMs: number;
   /** Why this node writes nothing although its PostgreSQL answers, for people: its volume is full. Reads are served. */

@@ -47,6 +47,8 @@ export interface WriterOptions {
   readonly notified: (channel: string) => void;
   /** Objects whose rows are not what was written. */
   readonly damaged: (ids: ReadonlySet<string>) => void;
+  /** Told of every failure of PostgreSQL. */
+  readonly failed: (error: unknown) => void;
   readonly room: DiskRoom;
   /** Told of each commit's objects before and after it, and of every time that anything may have changed. */
   readonly readings: Readings;
@@ -285,6 +287,7 @@ export class Writer {
 
   /** One bad entry must not fail the others: each is tried alone. Everything else means that the connection is of no use. */
   async #failed(client: pg.Client, entries: readonly Entry[], error: unknown): Promise<void> {
+    this.#options.failed(error);
     // What the work itself refuses has no cause, and says nothing of the connection.
     const refused = error instanceof StoreError && error.cause === undefined;
     const statement = refused || isStatementError(error) || asStoreError(error).code !== "unavailable";
@@ -325,7 +328,10 @@ export class Writer {
     setTimeout(() => {
       this.open().then(
         () => this.#options.log({ level: "info", event: "databaseBack" }),
-        () => this.#reconnect(Math.min(afterMs * 2, reconnectMaxMs)),
+        (error) => {
+          this.#options.failed(error);
+          this.#reconnect(Math.min(afterMs * 2, reconnectMaxMs));
+        },
       );
     }, afterMs).unref();
   }
