@@ -6,6 +6,7 @@ import { until } from "../fleet/await.ts";
 import { applyDocument, type Document, editDocument, exampleDocument } from "../fleet/document.ts";
 import { clusterAt, waitForAllServing } from "../fleet/fleet.ts";
 import { introducePeer } from "../fleet/install.ts";
+import { endedSince, livesOf, podsOf } from "../fleet/lives.ts";
 import { namespace } from "../fleet/places.ts";
 import { waitUntilTold } from "../fleet/say.ts";
 import { aTunnelProxy } from "../fleet/tunnel-proxy.ts";
@@ -100,7 +101,8 @@ test("another version is told, nothing is torn down, and setting it back is enou
   await waitForAllServing(place, { deadlineMs: 60_000 });
 });
 
-test("an expired kubeconfig of a peer is told, and a new one is enough, without a restart", async () => {
+test("an expired kubeconfig of a peer is told, and a new one is enough, without a restart of an operator", async () => {
+  const lives = await livesOf(place, podsOf.operators);
   await place.sites.kubectl(first, [
     "-n",
     namespace,
@@ -116,9 +118,11 @@ test("an expired kubeconfig of a peer is told, and a new one is enough, without 
   });
   await introducePeer(place, second);
   await waitForAllServing(place, { deadlineMs: 60_000 });
+  assert.deepEqual(await endedSince(place, podsOf.operators, lives), []);
 });
 
-test("a peer whose API server is reached through a proxy is seen like every other, without a restart", async () => {
+test("a peer whose API server is reached through a proxy is seen like every other, without a restart of an operator", async () => {
+  const lives = await livesOf(place, podsOf.operators);
   const proxy = await aTunnelProxy(place);
   try {
     await introducePeer(place, second, { proxy: proxy.address });
@@ -141,6 +145,7 @@ test("a peer whose API server is reached through a proxy is seen like every othe
     await introducePeer(place, second);
   }
   await waitForAllServing(place, { deadlineMs: 60_000 });
+  assert.deepEqual(await endedSince(place, podsOf.operators, lives), []);
 });
 
 /** The kubeconfig in the Secret, with a token whose time is over. */
