@@ -98,9 +98,14 @@ function oneLine(text: string): string {
 export function endpoints(nodes: readonly KmsNode[]): Map<string, string> {
   return new Map(
     nodes.flatMap(({ metadata, spec }) =>
-      spec.clientAddress === undefined ? [] : [[metadata.name, `${spec.clientAddress}:5696`] as const],
+      spec.clientAddress === undefined ? [] : [[metadata.name, endpointOf(spec)] as const],
     ),
   );
+}
+
+/** Where clients reach a node: its own port where it has one, else that of the standard. */
+export function endpointOf({ clientAddress, clientPort = 5696 }: KmsNode["spec"]): string {
+  return `${clientAddress}:${clientPort}`;
 }
 
 /** Writes the CAs of all sites, which KMIP clients trust, to a file and answers with its path. */

@@ -1,4 +1,5 @@
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
+import { endpointOf } from "./fleet.ts";
 import { type Answer, ask, type Call } from "./kmip-clients.ts";
 import type { Place } from "./places.ts";
 
@@ -25,7 +26,7 @@ export async function readEverywhere(
 ): Promise<void> {
   let known = keys;
   for (const node of nodes) {
-    const digests = await readKeys(place, { ...call, endpoints: [`${node.spec.clientAddress}:5696`] }, known);
+    const digests = await readKeys(place, { ...call, endpoints: [endpointOf(node.spec)] }, known);
     known = [...digests].map(([id, digest]) => ({ id, digest }));
   }
 }

@@ -7,17 +7,29 @@ import type { KmsCluster } from "@keyfleet/crds/kms-cluster.ts";
 import { until } from "../fleet/await.ts";
 import { editDocument } from "../fleet/document.ts";
 import { clusterAt, statusLine, waitForAllServing } from "../fleet/fleet.ts";
+import { endedSince, livesOf, podsOf } from "../fleet/lives.ts";
+import { type Load, underLoad } from "../fleet/load.ts";
 import { waitUntilContent, waitUntilTold } from "../fleet/say.ts";
 import { nextVersion } from "../sites/next-version.ts";
-import { aSmallFleet, first, last, place } from "../stories/world.ts";
-import { doubtful, refused } from "./field-values.ts";
+import { aSmallFleet, type Fleet, first, last, place } from "../stories/world.ts";
+import { doubtful, harmful, refused } from "./field-values.ts";
 
+let fleet: Fleet;
+let load: Load;
 let original: Spec;
+let found: Spec;
 before(async () => {
-  await aSmallFleet();
-  original = (await clusterAt(place, first)).spec;
+  fleet = await aSmallFleet();
+  found = (await clusterAt(place, first)).spec;
+  // Short, so that what is harmful is tried without a long wait.
+  original = { ...found, upgrade: { ...found.upgrade, soakSeconds: 1 } };
+  await write(original);
+  load = await underLoad(place, fleet, "every-field", { mostAway: 0 });
 });
-after(() => write(original));
+after(async () => {
+  await load?.cancel();
+  await write(found);
+});
 
 test("a value that a field cannot have is refused by the name of the field, then a good one is taken, and reaches every site", async (t) => {
   // Paused, so that not every value restarts a node: what is tried here is what the document may say.
@@ -54,18 +66,27 @@ for (const { what, change, status, remedy } of doubtful({ site: first, other: la
     await waitUntilContent(place);
   });
 
-test("settings that no machine can fulfil are tried on one node only; the others keep theirs, and good ones bring it back", async () => {
-  const wrong = structuredClone(original);
-  wrong.defaults = { ...wrong.defaults, placement: { nodeSelector: { "bank.example/rack": "none" } } };
-  await write(wrong);
-  await waitUntilTold(place, first, {
-    status: /2\/3 nodes.*(no machine of the site can take the pod|does not serve)/,
-    remedy: /no machine of the site can take the pod.*change placement or resources/,
-    deadlineMs: 600_000,
-  });
-  await write(original);
-  await waitForAllServing(place, { deadlineMs: 600_000 });
+test("all the while every node served, and no request failed", async (t) => {
+  await load.end((line) => t.diagnostic(line));
 });
+
+for (const { what, change, status, remedy } of harmful())
+  test(`${what}: one node tries it and says so, the others keep theirs and serve, and a good value brings it back`, async (t) => {
+    const trial = await underLoad(place, fleet, "harmful");
+    t.after(() => trial.cancel());
+    const lives = await livesOf(place, podsOf.nodes);
+    const wrong = structuredClone(original);
+    change(wrong);
+    await write(wrong);
+    await waitUntilTold(place, first, { status, remedy, deadlineMs: 300_000 });
+    const touched = await endedSince(place, podsOf.nodes, lives);
+    await trial.more(30);
+    await write(original);
+    await waitUntilContent(place);
+    await trial.end((line) => t.diagnostic(`${touched} tried it; ${line}`));
+    assert.deepEqual(await endedSince(place, podsOf.nodes, lives), touched);
+    assert.equal(touched.length, 1);
+  });
 
 type Spec = KmsCluster["spec"];
 

@@ -172,6 +172,18 @@ export function doubtful({ site, other, next }: { site: string; other: string; n
       remedy: new RegExp(`set storage of ${site}-a back`),
     },
     {
+      what: "time servers that do not answer",
+      change: (spec) => defaults(spec, { ntp: { ...spec.defaults?.ntp, servers: ["172.31.0.240"] } }),
+      status: /but .*none of 172\.31\.0\.240 answers; check settings\.ntp\.servers/,
+      remedy: /none of 172\.31\.0\.240 answers/,
+    },
+    {
+      what: "a limit of memory below what the key server asks for",
+      change: (spec) => defaults(spec, { resources: { limits: { memory: "64Mi" } } }),
+      status: /applying settings to/,
+      remedy: /must be less than or equal to memory limit of 64Mi.*correct the field of the specification/,
+    },
+    {
       what: "a site that is named lost and answers",
       change: (spec) => {
         spec.recovery = { lostSites: [other] };
@@ -222,6 +234,52 @@ export function doubtful({ site, other, next }: { site: string; other: string; n
       },
       status: /more than one minor version away/,
       remedy: /set spec\.version to the next minor version first/,
+    },
+  ];
+}
+
+/** What harms the node that tries it, and what only the machines can tell; asked of one node before any other has it. */
+export function harmful(): readonly Doubtful[] {
+  type Settings = NonNullable<KmsCluster["spec"]["defaults"]>;
+  const settings = (spec: KmsCluster["spec"], more: Settings) => {
+    spec.defaults = { ...spec.defaults, ...more };
+  };
+  const hsm = (spec: KmsCluster["spec"], more: Settings["hsm"]) =>
+    settings(spec, { hsm: { ...spec.defaults?.hsm, ...more } });
+  const remedy = /mend (\S+): see kubectl describe kmsnode \1 in site/;
+  return [
+    {
+      what: "a library of an HSM that is not there",
+      change: (spec) => hsm(spec, { library: "/usr/lib/softhsm/nobody.so" }),
+      status: /2\/3 nodes.*no readable PKCS#11 library at \S+nobody\.so; check settings\.hsm\.library/,
+      remedy,
+    },
+    {
+      what: "a key of the HSM that is not there",
+      change: (spec) => hsm(spec, { keyLabel: "nobody" }),
+      status: /2\/3 nodes.*no longer holds the wrapping key 'nobody'/,
+      remedy,
+    },
+    {
+      what: "a token that is not there",
+      change: (spec) => {
+        for (const site of spec.sites)
+          site.defaults = { ...site.defaults, hsm: { ...site.defaults?.hsm, token: { label: "nobody" } } };
+      },
+      status: /2\/3 nodes.*token 'nobody' not found.*check settings\.hsm\.token/,
+      remedy,
+    },
+    {
+      what: "memory in which no key server can run",
+      change: (spec) => settings(spec, { resources: { requests: { memory: "24Mi" }, limits: { memory: "24Mi" } } }),
+      status: /2\/3 nodes.*container keeps ending/,
+      remedy: /see kubectl logs/,
+    },
+    {
+      what: "a placement that no machine has",
+      change: (spec) => settings(spec, { placement: { nodeSelector: { "bank.example/rack": "none" } } }),
+      status: /2\/3 nodes.*(no machine of the site can take the pod|does not serve)/,
+      remedy: /no machine of the site can take the pod.*change placement or resources/,
     },
   ];
 }
