@@ -4,22 +4,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../fleet/await.ts";
-import { applyDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
-import {
-  allNodes,
-  clusterAt,
-  endpoints,
-  type Fleet,
-  waitForAllServing,
-  waitUntilEqual,
-  writeServersCa,
-} from "../fleet/fleet.ts";
+import { applyDocument, editDocument, exampleDocument, waitForCopies } from "../fleet/document.ts";
+import { allNodes, clusterAt, endpoints, type Fleet, waitForAllServing, writeServersCa } from "../fleet/fleet.ts";
 import { installOperators, makeClientCertificates } from "../fleet/install.ts";
 import { installClients } from "../fleet/kmip-clients.ts";
+import { underLoad } from "../fleet/load.ts";
 import { cache, namespace, type Place } from "../fleet/places.ts";
 import { readEverywhere } from "../fleet/read-back.ts";
-import { startWriters } from "../fleet/writers.ts";
 import { localSites } from "../sites/local-sites.ts";
+import { nextVersion } from "../sites/next-version.ts";
 import { zoneSites } from "../sites/zone-sites.ts";
 
 const local = localSites(3);
@@ -60,21 +53,53 @@ test("one Kubernetes with three zones: an operator and a namespace a zone, and t
 });
 
 test("a zone is lost with its operator: clients go on, the other zones say so, and it comes back with every key", async (t) => {
-  const { call, endpoints } = fleet;
-  const name = `zone-${Date.now()}`;
-  const writers = startWriters(place, { endpoints, call, name, seconds: 400, tries: 3 });
-  t.after(() => writers.stop());
-  await writers.more(30);
+  const load = await underLoad(place, fleet, "zone");
+  t.after(() => load.cancel());
+  load.lost(lost);
   await place.sites.kill(lost);
   for (const zone of place.sites.names.filter((one) => one !== lost)) {
     const look = async () => (await clusterAt(place, zone)).status?.nodes;
     await until(look, (seen) => seen === "2/3", { what: `${zone} misses the node`, deadlineMs: 120_000 });
   }
-  await writers.more(60);
+  await load.more(60);
   await place.sites.start(lost);
-  await waitForAllServing(place, { deadlineMs: 300_000 });
-  const keys = await writers.stop();
-  assert.deepEqual(writers.failures(), []);
-  await waitUntilEqual(place, fleet.nodes, 60_000);
-  await readEverywhere(place, call, { keys, nodes: fleet.nodes });
+  const read = await load.end((line) => t.diagnostic(line));
+  await readEverywhere(place, fleet.call, { keys: read, nodes: fleet.nodes });
 });
+
+test("the machine of a zone is drained: its node leaves in order and comes back, and no request fails", async (t) => {
+  const [machine, before] = await podOf(lost);
+  t.after(() => place.sites.kubectl(lost, ["uncordon", machine]));
+  const load = await underLoad(place, fleet, "drain");
+  t.after(() => load.cancel());
+  // The zone's operators have no other machine to go to, and their budget keeps one of them.
+  const how = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--pod-selector=keyfleet.io/node"];
+  await place.sites.kubectl(lost, ["drain", machine, ...how, "--timeout=180s"]);
+  await load.more(30);
+  await place.sites.kubectl(lost, ["uncordon", machine]);
+  await load.end((line) => t.diagnostic(line));
+  assert.notEqual((await podOf(lost))[1], before, "the pod was evicted");
+});
+
+test("the zones are upgraded one after the other by their operators, and no request fails", async (t) => {
+  const next = nextVersion(fleet.nodes[0]?.spec.version ?? "");
+  const load = await underLoad(place, fleet, "upgrade");
+  t.after(() => load.cancel());
+  await editDocument(place, lost, (spec) => {
+    spec.version = next;
+    spec.upgrade = { ...spec.upgrade, soakSeconds: 2 };
+  });
+  const look = async () => (await allNodes(place)).map(({ status }) => [status?.version, status?.featureLevel]);
+  const done = (seen: (string | undefined)[][]) => seen.flat().every((version) => version === next);
+  await until(look, done, { what: `every node runs ${next} and writes at that level`, deadlineMs: 600_000 });
+  await load.end((line) => t.diagnostic(line));
+});
+
+/** The machine that the node of a zone runs on, and the uid of its pod. */
+async function podOf(zone: string): Promise<[machine: string, uid: string]> {
+  const path = "jsonpath={.items[0].spec.nodeName} {.items[0].metadata.uid}";
+  const words = ["-n", namespace, "get", "pods", "-l", "keyfleet.io/node", "-o", path];
+  const [machine = "", uid = ""] = (await place.sites.kubectl(zone, words)).stdout.split(" ");
+  assert.ok(machine && uid, `${zone} has a pod of a node`);
+  return [machine, uid];
+}
