@@ -14,7 +14,7 @@ export interface Sites {
   kill(target: string): Promise<void>;
   /** Power comes back to a site or to one worker; waits until it is Ready. */
   start(target: string): Promise<void>;
-  /** The two sites no longer reach each other; packets vanish. */
+  /** The two sites no longer reach each other; packets vanish. One call after the other: two at once undo one another. */
   cut(a: string, b: string): Promise<void>;
   /** The site reaches no other site and no client; kubectl() still reaches it. */
   isolate(site: string): Promise<void>;
