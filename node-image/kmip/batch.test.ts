@@ -7,6 +7,7 @@ import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
+import type { ActivityLog } from "./activity.ts";
 import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
@@ -23,8 +24,8 @@ const destroyUnknown: Request = {
 const locate: Request = { operation: operation.locate, payload: payload() };
 const get: Request = { operation: operation.get, payload: payload() };
 
-function aServer(store = memoryStore()) {
-  const handler = kmipHandler({ store, keyring: testKeyring(), log: () => undefined });
+function aServer(store = memoryStore(), activity: ActivityLog = () => undefined) {
+  const handler = kmipHandler({ store, keyring: testKeyring(), log: () => undefined, activity });
   const send = async (requests: readonly Request[], { header = [] as Item[], as = "CN=a", version = 14 } = {}) =>
     decode(await handler(encode(requestMessage(requests, { version, header })), { identity: as, subject: as }));
   const found = async () => childrenOf(resultsOf(await send([locate]))[0]?.payload, tag.UniqueIdentifier).length;
@@ -232,6 +233,24 @@ for (const [name, version, header] of pairs) {
     assert.deepEqual([got?.message, got?.success], [undefined, true]);
   });
 }
+
+test("an RSA key pair that is canceled while it is made leaves no object", async () => {
+  const ended = Promise.withResolvers<string>();
+  const server = aServer(memoryStore(), (line) => {
+    const { operation: name, result } = line();
+    if (name === "Create Key Pair" && result !== "pending") ended.resolve(result);
+  });
+  const { send, found } = server;
+  const rsa = template({ "Cryptographic Algorithm": 4, "Cryptographic Length": 2048 });
+  const answer = await send([keyPair(14, rsa)], { header: [able] });
+  const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
+  assert.ok(correlation);
+  await new Promise((turn) => setImmediate(turn)); // a thread makes it by now
+  assert.equal(findItem(await send([cancel(correlation)]), tag.CancellationResult)?.value, 1);
+  assert.equal(await ended.promise, "OperationCanceledByRequester");
+  assert.equal(await found(), 0);
+  assert.equal(resultsOf(await send([poll(correlation)], { version: 21 }))[0]?.reason, 0x2b);
+});
 
 test("a key pair in an undoable batch of several is made at once, and undone with the others", async () => {
   const { send, found, statuses } = aServer();
