@@ -114,8 +114,8 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     });
   } catch (error) {
     if (error instanceof DecodeError || error instanceof Refusal) {
-      const place = error instanceof DecodeError ? { offset: error.offset, tag: tagName(error.tag ?? 0) } : {};
-      shared.log({ level: "warn", event: "message-refused", caller: caller.subject, message: error.message, ...place });
+      const { message: text } = error;
+      shared.log({ level: "warn", event: "message-refused", caller: caller.subject, message: text, ...placeOf(error) });
     }
     const refused = failed(wholeMessage(error), { log: shared.log, version });
     return encoding.encode(responseMessage({ version, timeStamp }, [refused]));
@@ -129,6 +129,11 @@ export function invalidMessage(error: Error, encoding: Encoding = ttlv): Buffer 
   const around = { log: () => undefined, version: oldest };
   const item = failed(new Refusal("InvalidMessage", error.message), around);
   return encoding.encode(responseMessage({ version: oldest, timeStamp: seconds(new Date()) }, [item]));
+}
+
+/** Where bytes are no message, as fields for the log. */
+export function placeOf(error: Error): { readonly offset?: number; readonly tag?: string } {
+  return error instanceof DecodeError ? { offset: error.offset, tag: tagName(error.tag ?? 0) } : {};
 }
 
 /** What makes a whole message unreadable is an Invalid Message (11.1). */

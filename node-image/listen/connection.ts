@@ -1,6 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import type { Caller } from "../access/identity.ts";
-import { invalidMessage, type KmipHandler } from "../kmip/handler.ts";
+import { invalidMessage, type KmipHandler, placeOf } from "../kmip/handler.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { LogFields } from "./log-budget.ts";
 import { messageReader } from "./message-reader.ts";
@@ -120,7 +120,7 @@ async function serveOne(
 ): Promise<boolean> {
   const { caller, log, permits } = parts;
   if (message instanceof Error) {
-    log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message });
+    log({ level: "warn", event: "not-kmip", caller: caller.subject, message: message.message, ...placeOf(message) });
     post(invalidMessage(message), socket);
     return false;
   }

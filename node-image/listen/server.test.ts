@@ -77,18 +77,27 @@ test("the hybrid quantum-safe group is negotiated", async () => {
   assert.equal((client.socket.getEphemeralKeyInfo() as { name?: string }).name, "X25519MLKEM768");
 });
 
-const garbage: readonly (readonly [string, Buffer, RegExp])[] = [
-  ["HTTP", Buffer.from("GET / HTTP/1.1\r\n\r\n"), /first byte/],
-  ["a message over the limit", Buffer.from("4200780100100000", "hex"), /over the limit of 1048576/],
+const garbage: readonly (readonly [string, Buffer, RegExp, { readonly offset: number; readonly tag: string }])[] = [
+  ["HTTP", Buffer.from("GET / HTTP/1.1\r\n\r\n"), /first byte/, { offset: 0, tag: "tag 474554" }],
+  [
+    "a message over the limit",
+    Buffer.from("4200780100100000", "hex"),
+    /over the limit of 1048576/,
+    { offset: 4, tag: "RequestMessage" },
+  ],
+  ["a text alone", Buffer.from("4200780700000008", "hex"), /not a structure/, { offset: 3, tag: "RequestMessage" }],
 ];
 
-for (const [name, bytes, message] of garbage) {
-  test(`${name} is answered with Invalid Message and closed`, async () => {
+for (const [name, bytes, message, place] of garbage) {
+  test(`${name} is answered with Invalid Message and closed, and the log has offset and tag`, async () => {
+    const lines = site.log.length;
     const client = await site.connect("O=bank, CN=app");
     const answer = await client.exchange(bytes);
     assert.equal(findItem(answer, tag.ResultReason)?.value, 4);
     assert.match(String(findItem(answer, tag.ResultMessage)?.value), message);
     await assert.rejects(client.exchange(query()), /closed|EPIPE/);
+    const line = site.log.slice(lines).find(({ event }) => event === "not-kmip");
+    assert.deepEqual({ offset: line?.offset, tag: line?.tag }, place);
   });
 }
 

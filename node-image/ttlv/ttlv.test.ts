@@ -124,9 +124,9 @@ for (const [name, text, framing] of framings) {
 }
 
 const unframeable: readonly (readonly [string, Buffer, RegExp])[] = [
-  ["HTTP", Buffer.from("GET / HTTP/1.1"), /first byte is not that of a KMIP tag at byte 0/],
+  ["HTTP", Buffer.from("GET / HTTP/1.1"), /first byte is not that of a KMIP tag in item 474554 at byte 0/],
   ["one wrong byte", Buffer.from([0x16]), /first byte/],
-  ["an outermost text", hex("42007807"), /not a structure at byte 3/],
+  ["an outermost text", hex("42007807"), /not a structure in item 420078 at byte 3/],
   ["a message over the limit", hex("42007801 00100000"), /1048584 bytes is over the limit of 1048576/],
   ["a crooked length", hex("42007801 00000009"), /not a multiple of eight/],
 ];
