@@ -1,5 +1,5 @@
 import type { KmsNode, Observed } from "../ports/types.ts";
-import type { FleetFacts, NodeFacts } from "./facts.ts";
+import { conditionOf, type FleetFacts, type NodeFacts } from "./facts.ts";
 import { isPaused, settingsLag } from "./staging.ts";
 
 /** Annotation of the KmsNode of an External node: the certificate request (PEM) that its administrator brings from its machine. */
@@ -17,8 +17,17 @@ export function isTurnOfExternal({ cluster }: Observed, fleet: FleetFacts, node:
       entry !== undefined && standing === "Member" && counts && (!external || index < at),
   );
   return before.every(
-    (other) => other.serving && other.node?.status?.version === fleet.target && !settingsLag(cluster, other),
+    (other) =>
+      other.serving &&
+      other.node?.status?.version === fleet.target &&
+      !settingsLag(cluster, other) &&
+      (!other.external || wasStarted(other)),
   );
+}
+
+/** Whether an External node runs with what its KmsNode has, as far as it tells. */
+function wasStarted({ node }: NodeFacts): boolean {
+  return hasNewestDocument(node) && conditionOf(node, "SettingsApplied")?.reason !== "RestartNeeded";
 }
 
 /** Whether a node has told that it has read the document as it is now. */

@@ -140,3 +140,34 @@ test("it is never restarted: the feature level waits for its administrator, and 
   const soaked = plan.blocked.find(({ gate }) => gate === "soaked");
   assert.match(soaked?.remedy ?? "", /install version 0\.2\.0 on its machine.*kubectl get kmsnode dc1-x/);
 });
+
+const library = "/new.so";
+const waitsForStart = { SettingsApplied: ["RestartNeeded", "hsm: in force after a restart"] } as const;
+// A case is a sentence, what the External node before it is like, and the library that the second one is given.
+const turns: readonly (readonly [string, Partial<NodeInTest>, string])[] = [
+  ["runs with them", {}, library],
+  ["waits for its administrator to start it with them", { bad: waitsForStart }, "/usr/lib/softhsm/libsofthsm2.so"],
+  ["has not heard of them", { status: { observedGeneration: 0 } }, "/usr/lib/softhsm/libsofthsm2.so"],
+];
+for (const [sentence, change, given] of turns)
+  test(`settings that need a start come to a second External node as the first ${sentence}: ${given}`, () => {
+    const entry = { name: "dc1-y", management: "External" as const, address: "k471.bank.example" };
+    const before = mixed(({ spec }) => void spec.sites[0]?.nodes.push(entry));
+    const after = structuredClone(before);
+    after.spec.defaults = { ...after.spec.defaults, hsm: { ...after.spec.defaults?.hsm, library } };
+    const observed = anObserved({ cluster: before, nodes: { "dc1-x": { ...member, ...change }, "dc1-y": member } });
+    const { pinSecretRef, ...ofMachine } = after.spec.defaults.hsm ?? {};
+    const sites = observed.sites.map((view) => ({
+      ...view,
+      nodes: view.nodes.map((node) => {
+        const { name } = node.metadata;
+        const pin = name === "dc1-x" || pinSecretRef === undefined ? {} : { pinSecretRef };
+        const hsm = { ...ofMachine, ...pin, keyLabel: `bank-${name}` };
+        return name === "dc1-y" ? node : { ...node, spec: { ...node.spec, settings: { ...node.spec.settings, hsm } } };
+      }),
+    }));
+    const found = desiredInTest({ ...observed, sites, cluster: after }).nodes.find(
+      ({ facts }) => facts.name === "dc1-y",
+    );
+    assert.equal(found?.kmsNode.spec.settings.hsm?.library, given);
+  });
