@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
+import { attributeRule, attributeRules } from "../objects/attribute-rules.ts";
 import { askEverything } from "../testing/every-operation.ts";
 import { findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { requestMessage, resultsOf } from "../testing/kmip-client.ts";
 import { memoryStore } from "../testing/memory-store.ts";
-import { newer } from "../testing/newer.ts";
+import { attributesOf, newer, specifies } from "../testing/newer.ts";
 import { choiceFor, oasisCases } from "../testing/oasis-cases.ts";
 import { newSeries, playCase } from "../testing/oasis-play.ts";
 import { seeded, shuffled } from "../testing/random.ts";
@@ -99,4 +100,12 @@ async function everything(version: number) {
   };
   await askEverything(version, call);
   return { asked, refusals, found };
+}
+
+for (const version of versions) {
+  test(`KMIP ${(version / 10).toFixed(1)}: the attributes that are served are those that its specification has`, () => {
+    const names = new Set([...Object.keys(attributeRules), ...Object.values(attributesOf).flat()]);
+    const served = [...names].filter((name) => attributeRule(name, version) !== undefined);
+    assert.deepEqual(served.sort(), [...names].filter((name) => specifies(name, version)).sort());
+  });
 }
