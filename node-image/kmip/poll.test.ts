@@ -112,10 +112,8 @@ const refusals: readonly (readonly [string, keyof typeof meanwhile, number])[] =
   ["Get", "its owner destroyed it", operation.get],
   ["Get", "its owner told that it is compromised", operation.get],
   ["Get", "its owner withdrew the right", operation.get],
-  ["Get", "an administrator suspended the caller", operation.get],
   ["Get", "its owner archived it", operation.get],
   ["Get Attributes", "its owner withdrew the right", operation.getAttributes],
-  ["Get Attributes", "an administrator suspended the caller", operation.getAttributes],
 ];
 for (const [name, event, number] of refusals) {
   test(`a pending ${name} of a key is answered as ${name} would be now: ${event}`, async () => {
@@ -131,6 +129,16 @@ for (const [name, event, number] of refusals) {
     assert.equal((await server.call(reader, 0x1a, correlation)).reason, reason.unknown, "it is forgotten");
   });
 }
+
+test("a caller that is suspended meanwhile polls nothing", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const correlation = await server.waiting(reader, operation.get, id(key));
+  await meanwhile["an administrator suspended the caller"]?.(server, key);
+  const polled = await server.call(reader, 0x1a, correlation);
+  assert.match(polled.message ?? "", /suspended/);
+  assert.equal(findItem(polled.payload, tag.KeyMaterial), undefined);
+});
 
 test("a pending Get of a key gives its bytes while nothing has changed, also of one that only ended", async () => {
   const server = aServer();

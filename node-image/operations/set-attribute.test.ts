@@ -68,8 +68,6 @@ const adjustments: readonly (readonly [string, Json, number, Item | undefined, u
   ["Rotate Interval", 10, decrement, undefined, 9],
   ["Rotate Interval", 10, decrement, integer(10), 0],
   ["Rotate Interval", 10, decrement, integer(11), outside],
-  ["Rotate Automatic", true, negate, undefined, false],
-  ["Rotate Automatic", true, increment, undefined, noNumber],
   ["Protection Level", 2, increment, undefined, noNumber],
   ["Description", "text", increment, undefined, noNumber],
   ["x-count", own(itemType.integer, 41), increment, undefined, 42],
