@@ -138,6 +138,17 @@ const rows: readonly Row[] = [
 
 testReasons([...rows, ...useRows]);
 
+test("2.0 has Permission Denied where 2.1 has Wrong Key Lifecycle State, as OASIS's test cases of both have it", async () => {
+  for (const [version, expected] of [
+    [20, later.denied],
+    [21, later.state],
+  ] as const) {
+    const server = aServer(version);
+    const answer = await server.send(op.destroy, [part.id(await server.key(12))]);
+    assert.equal(answer?.reason, expected, answer?.message);
+  }
+});
+
 test("2.x: an object with as many links as it may have is no question of its state", async () => {
   const server = aServer(21);
   const id = await server.key(12, {});
