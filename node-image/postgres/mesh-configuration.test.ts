@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import pg from "pg";
 import type { MeshTls } from "../replication/types.ts";
@@ -8,29 +10,39 @@ import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
 import { applyMeshConfiguration } from "./mesh-configuration.ts";
 
+/** As in mesh.sql and postgresql.conf. */
+const sessionsOfAll = 60;
+const sessionsOfOne = 4;
+const queueMaxBytes = 64 * 1024 * 1024;
+/** Room comes and goes in files of this size. */
+const queueFileBytes = 256 * 1024;
+
 let fleet: MeshFleet;
 let node: MeshNode;
 const sponsor = { name: "dc1-b", site: "dc1", identity: "CN=dc1-b,OU=dc1,O=bank", standing: "Member" } as const;
+const third = { name: "dc1-c", site: "dc1", identity: "CN=dc1-c,OU=dc1,O=bank", standing: "Member" } as const;
 let tls: MeshTls;
+let tlsOfThird: MeshTls;
 
 before(async () => {
   fleet = await meshFleet(["dc1"], testKeyring());
   node = await fleet.start("dc1-a", "dc1");
   tls = await fleet.certificate("dc1", { site: "dc1", name: "dc1-b" });
+  tlsOfThird = await fleet.certificate("dc1", { site: "dc1", name: "dc1-c" });
 });
 after(() => fleet?.stop());
 
 /** A connection as a peer makes it, with changes. */
-async function connected(change: pg.ClientConfig = {}): Promise<pg.Client> {
+async function connected(change: pg.ClientConfig = {}, as = tls): Promise<pg.Client> {
   const client = new pg.Client({
     host: "127.0.0.1",
     port: node.postgres.port,
     user: "mesh",
     database: "keyfleet",
     ssl: {
-      ca: tls.trustBundlePem,
-      cert: tls.certificateChainPem,
-      key: tls.privateKeyPem,
+      ca: as.trustBundlePem,
+      cert: as.certificateChainPem,
+      key: as.privateKeyPem,
       checkServerIdentity: () => undefined,
     },
     ...change,
@@ -50,7 +62,7 @@ test("before the key server has written anything, nobody is let in over the netw
 });
 
 test("members are let in, with TLS 1.3, their certificate and the role mesh alone", async () => {
-  await node.join([node.member, sponsor]);
+  await node.join([node.member, sponsor, third]);
   await until("the doors are open", () =>
     connected().then(
       (client) => client.end().then(() => true),
@@ -73,7 +85,7 @@ test("members are let in, with TLS 1.3, their certificate and the role mesh alon
 
 test("configuring again changes nothing, and a wrong pair of certificate and key is refused before it is written", async () => {
   const { socketDirectory, port, confDirectory: directory } = node.postgres;
-  const configuration = { directory, socketDirectory, port, tls: node.tls, members: [node.member, sponsor] };
+  const configuration = { directory, socketDirectory, port, tls: node.tls, members: [node.member, sponsor, third] };
   assert.deepEqual(await applyMeshConfiguration(configuration), { changed: false });
   const wrong = { ...node.tls, privateKeyPem: tls.privateKeyPem };
   await assert.rejects(applyMeshConfiguration({ ...configuration, tls: wrong }), /private key/);
@@ -150,6 +162,9 @@ const forbidden: readonly (readonly [string, string])[] = [
   ["compute anything", "select 1 + 1"],
   ["compute a digest", "select md5('x')"],
   ["join texts", "select 'a' || 'b'"],
+  // The statement NOTIFY can be refused to nobody.
+  ["notify by a function", "select pg_notify('acks', '')"],
+  ["see how full the queue of notifications is", "select pg_notification_queue_usage()"],
   ["make JSON", "select to_jsonb(1)"],
   ["see its own session", "select current_setting('work_mem')"],
   ["change another's session", "select set_config('role', 'keyfleet', false)"],
@@ -264,6 +279,65 @@ for (const [sentence, statements, ends] of greedy) {
     assert.doesNotMatch(node.postgres.output(), /terminated by signal|PANIC/);
   });
 }
+
+test("a member that takes all sessions there are has its newest few left, and the other members are let in", async (t) => {
+  const outcomes = await Promise.allSettled(Array.from({ length: sessionsOfAll }, () => connected()));
+  const taken = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  assert.ok(taken.length > sessionsOfOne);
+  const more: pg.Client[] = [];
+  t.after(() => Promise.all([...taken, ...more].map((client) => client.end().catch(() => undefined))));
+  const isAlive = (client: pg.Client) =>
+    client.query("select from mesh.vector()").then(
+      () => true,
+      () => false,
+    );
+  const entering = async (as: MeshTls) => {
+    const client = await connected({}, as).catch(() => undefined);
+    if (client !== undefined) more.push(client);
+    return client !== undefined;
+  };
+  await until("another member is let in", () => entering(tlsOfThird), 15_000);
+  for (let count = 0; count < sessionsOfOne; count += 1) await until("one more", () => entering(tls), 15_000);
+  const older = async () => (await Promise.all(taken.map(isAlive))).includes(true);
+  await until("all but the newest are ended", async () => !(await older()), 15_000);
+  assert.deepEqual(await Promise.all(more.map(isAlive)), Array(1 + sessionsOfOne).fill(true));
+});
+
+test("a member that listens in an open transaction and floods the queue: it takes so much room and no more, others write and acknowledge, it is ended", async (t) => {
+  const [listener, flood] = [await connected(), await connected()];
+  t.after(() => Promise.all([listener, flood].map((client) => client.end().catch(() => undefined))));
+  const ended = new Promise((resolve) => listener.once("end", resolve));
+  for (const statement of [
+    "set idle_in_transaction_session_timeout = 0",
+    "set transaction_timeout = 0",
+    "listen flood",
+    "begin",
+    "select from mesh.vector()",
+  ])
+    await listener.query(statement);
+  let sent = 0;
+  const notifyMany = () => {
+    sent += 1;
+    const texts = Array.from({ length: 500 }, (_, at) => `notify flood, '${sent} ${at} ${"x".repeat(7_900)}'`);
+    return flood.query(texts.join(";"));
+  };
+  await assert.rejects(
+    (async () => {
+      for (;;) await notifyMany();
+    })(),
+    { code: "54000", message: /NOTIFY queue/ },
+  );
+  await node.store.write([aCreate()]);
+  const other = await connected({}, tlsOfThird);
+  await other.query("select mesh.acknowledge($1, $2)", [node.store.incarnation, node.store.status().head]);
+  await other.end();
+  const folder = join(node.postgres.dataFolder(), "18/pg_notify");
+  const sizes = readdirSync(folder).map((file) => statSync(join(folder, file)).size);
+  assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= queueMaxBytes + 2 * queueFileBytes);
+  await ended;
+  await node.store.write([aCreate()]);
+  assert.doesNotMatch(node.postgres.output(), /terminated by signal|PANIC/);
+});
 
 test("role mesh may do nothing else", async (t) => {
   const client = await connected();
