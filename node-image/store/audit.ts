@@ -39,7 +39,7 @@ export async function audit(client: pg.Client, keyring: Keyring): Promise<Audit>
     const vector = await vectorIn(client);
     const findings = new Findings();
     const empty = Root.fresh();
-    const root = await openRoot(client, { keyring, vector, findings, empty });
+    const root = await rootFound(client, { keyring, vector, findings, empty });
     const sum = (root ?? empty).copy("empty");
     const { objects, damagedObjects } = await auditRows(client, { keyring, findings, sum });
     await auditKept(client, { keyring, findings, sum });
@@ -70,8 +70,8 @@ export function isWhole(of: {
   return whole;
 }
 
-/** The root of the database; undefined, and a finding, when it is not the one of this vector. `empty`: what a store has in which nothing was ever written. */
-export async function openRoot(
+/** The root of the database; undefined, and a finding (`openRoot` refuses instead), when it is not the one of this vector. `empty`: what a store has in which nothing was ever written. */
+export async function rootFound(
   client: pg.Client,
   parts: { readonly keyring: Keyring; readonly vector: Vector; readonly findings: Findings; readonly empty: Root },
 ): Promise<Root | undefined> {

@@ -7,8 +7,8 @@ import {
   type Checking,
   checkRows,
   isWhole,
-  openRoot,
   pageBehind,
+  rootFound,
   vectorIn,
 } from "./audit.ts";
 import { StoreError } from "./error.ts";
@@ -106,7 +106,7 @@ export class RunningAudit implements Follower {
     const checking = this.#checking();
     const { root: empty } = this.#options.ledger.toAudit;
     await auditKept(client, checking);
-    const root = await openRoot(client, { ...checking, vector: await vectorIn(client), empty });
+    const root = await rootFound(client, { ...checking, vector: await vectorIn(client), empty });
     return isWhole({ ...checking, root });
   }
 }
