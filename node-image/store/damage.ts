@@ -21,7 +21,7 @@ export class Damage {
   constructor(log: Log, query: (text: string) => Promise<readonly Record<string, unknown>[]>) {
     this.#log = log;
     this.#query = query;
-    this.#timer = setInterval(() => void this.ask().catch(() => undefined), everyMs).unref();
+    this.#timer = setInterval(() => void this.ask(), everyMs).unref();
   }
 
   /** How many there are. */
@@ -43,9 +43,9 @@ export class Damage {
     if (isCorruption(error)) this.#foundPages((error as { readonly code: string }).code);
   }
 
-  /** Whether anybody has met damaged pages. */
+  /** Whether anybody has met damaged pages; who does not answer is asked again. */
   async ask(): Promise<void> {
-    const [row] = await this.#query(text);
+    const [row] = await this.#query(text).catch(() => []);
     if (row?.damaged === true) this.#foundPages("checksum");
   }
 

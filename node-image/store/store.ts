@@ -34,8 +34,6 @@ const retryMs = 200;
 const channels = ["acks", "handover"] as const;
 /** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
 const fencesSetting = "fences";
-// A page takes some milliseconds, of the writer as well, and nothing waits for the end: a million objects take ten minutes.
-const auditRestMs = 50;
 
 /** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
 export async function openStore(options: StoreOptions): Promise<NodeStore> {
@@ -362,10 +360,11 @@ class PostgresStore implements NodeStore {
 
   async #look(): Promise<Audit> {
     this.#mustBeWhole();
-    await this.#damage.ask();
     const { ledger } = this.#writer;
     const alone: Alone = (work) => this.#writer.alone(work, { sparesObjects: true });
-    return new RunningAudit({ ledger, alone, restMs: auditRestMs }).run();
+    const found = await new RunningAudit({ ledger, alone }).run();
+    await this.#damage.ask();
+    return found;
   }
 
   #mustBeWhole(): void {
