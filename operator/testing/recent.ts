@@ -57,16 +57,16 @@ export class Recent {
     return this.#world.nowMs - (this.#stoppedMs.get(node) ?? 0) <= withinMs;
   }
 
-  /** Whether two sites had a link within that time. */
-  linked(a: SimulatedSite, b: SimulatedSite, withinMs: number): boolean {
-    if (this.#world.linked(a, b)) return true;
-    return this.#world.nowMs - (this.#linkedMs.get(`${a.name} ${b.name}`) ?? 0) <= withinMs;
+  /** Whether the operator of a site saw another within that time. */
+  linked(from: SimulatedSite, to: SimulatedSite, withinMs: number): boolean {
+    if (this.#world.linked(from, to)) return true;
+    return this.#world.nowMs - (this.#linkedMs.get(`${from.name} ${to.name}`) ?? 0) <= withinMs;
   }
 
-  /** Whether two sites have had a link for that time. */
-  linkedSince(a: SimulatedSite, b: SimulatedSite, forMs: number): boolean {
-    const cutMs = this.#cutMs.get(`${a.name} ${b.name}`);
-    return this.#world.linked(a, b) && (cutMs === undefined || this.#world.nowMs - cutMs > forMs);
+  /** Whether the operator of a site has seen another for that time. */
+  linkedSince(from: SimulatedSite, to: SimulatedSite, forMs: number): boolean {
+    const cutMs = this.#cutMs.get(`${from.name} ${to.name}`);
+    return this.#world.linked(from, to) && (cutMs === undefined || this.#world.nowMs - cutMs > forMs);
   }
 
   /** Whether one of the two specifications changed within that time. */

@@ -268,11 +268,13 @@ function conditionsOf(
     return { type, status, reason, message: reason, lastTransitionTime };
   };
   const rooted = hasRoot(site, node.metadata.name, { volume, realMs: world.realMs });
+  const peers = peersOf(node, world);
+  const isAlone = peers.length > 0 && !peers.some(({ connected }) => connected);
   const timely = world.realMs >= (volume.offUntilMs ?? 0);
   return [
     condition("Serving", problem === undefined, problem ?? "Serving"),
     condition("RootOfTrust", rooted, rooted ? "Ready" : "LibraryMissing"),
     condition("TimeSynchronised", timely, timely ? "Synchronised" : "OffsetTooLarge"),
-    condition("Replicating", belongs, belongs ? "CaughtUp" : "NotAMember"),
+    condition("Replicating", belongs && !isAlone, belongs ? (isAlone ? "PeersUnreachable" : "CaughtUp") : "NotAMember"),
   ];
 }

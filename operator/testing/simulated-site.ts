@@ -25,7 +25,7 @@ export class SimulatedSite {
   readonly volumes = new Map<string, Volume>();
   readonly leases: SimulatedLeases;
   cluster: KmsCluster;
-  /** Whether the other sites reach its API, and its nodes theirs. */
+  /** Whether there is any link to it and from it (simulated-links.ts knows more). */
   reachable = true;
   /** Whether anything runs there at all. */
   alive = true;

@@ -8,20 +8,14 @@ import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { controllersWork, podsAreCurrent } from "./simulated-controllers.ts";
 import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
-import {
-  clockGoesOff,
-  getsForeignVolume,
-  hsmGoes,
-  machineDies,
-  machineRuns,
-  mendMachines,
-  watchMachines,
-} from "./simulated-machines.ts";
+import { faults } from "./simulated-faults.ts";
+import { SimulatedLinks } from "./simulated-links.ts";
+import { machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
 import { work } from "./simulated-node.ts";
 import { SimulatedOperator } from "./simulated-operator.ts";
 import { SimulatedSite } from "./simulated-site.ts";
 import { textOf } from "./text-of.ts";
-import { everyFault, type Fault, type Theme } from "./themes.ts";
+import { everyFault, type Theme } from "./themes.ts";
 
 /** What a simulation is made of. */
 export interface SimulationOptions {
@@ -37,15 +31,9 @@ export interface SimulationOptions {
 const longestStepMs = 2_000;
 /** A node of a site that runs is at work at least so often: it hears of its document and of its peers at once. */
 const nodesIdleMs = 2_500;
-const mostDead = 2;
 /** Of what happens to a fleet that is edited, so much is an edit. */
 const editShare = 0.45;
 const longestJumpMs = 20 * 60_000;
-/** So long after it was written last a share is just believed in. */
-const longestRunDownMs = 9_000;
-/** Longer than that a pass does not take, or the operator does not lead any more (docs/decisions/0013-leading-operator.md). */
-const longestPassMs = 8_000;
-
 /**
  * Sites, their operators (the real code) and nodes, in memory, in an order that the seed decides, with crashes, cuts, lost
  * sites, stale views and edits of the document. After every step the invariants are checked.
@@ -57,6 +45,7 @@ export class Simulation {
   readonly story: string[] = [];
   readonly #random: () => number;
   readonly #clock: SimulatedClock;
+  readonly #links: SimulatedLinks;
   readonly #invariants: Invariants;
   readonly #options: SimulationOptions;
   readonly #longestJumpMs: number;
@@ -79,7 +68,8 @@ export class Simulation {
       site.leases.beforeWrite = (...write) => this.#invariants.beforeLease(...write);
       return start?.sites[at] === undefined ? site : site.becomes(start.sites[at]);
     });
-    const linked = (a: SimulatedSite, b: SimulatedSite) => this.linked(a, b);
+    this.#links = new SimulatedLinks(this.sites);
+    const linked = (from: SimulatedSite, to: SimulatedSite) => this.linked(from, to);
     const world = { sites: this.sites, random: this.#random, clock: this.#clock as Clock, linked };
     this.operators = this.sites.map((site) => new SimulatedOperator(site, world));
     this.#ids = start === undefined ? 0 : 1_000;
@@ -94,9 +84,9 @@ export class Simulation {
     return this.#clock.nowMs();
   }
 
-  /** Whether two sites can talk to each other now. */
-  linked(a: SimulatedSite, b: SimulatedSite): boolean {
-    return a.alive && b.alive && (a === b || (a.reachable && b.reachable));
+  /** Whether the operator of one site reaches the API server of the other now. */
+  linked(from: SimulatedSite, to: SimulatedSite): boolean {
+    return this.#links.isUp("api", from, to);
   }
 
   /** What the clocks of a site say. */
@@ -129,6 +119,7 @@ export class Simulation {
   async heal(): Promise<void> {
     if (this.story.some((line) => line.includes(" jump "))) await this.#clock.advance(this.#longestJumpMs);
     for (const site of this.sites) Object.assign(site, { reachable: true, alive: true, clockOffsetMs: 0 });
+    this.#links.mend();
     for (const operator of this.operators) {
       mendMachines(operator.site);
       operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
@@ -206,7 +197,7 @@ export class Simulation {
       ({ name, cluster, alive, reachable, leases }) =>
         `${name}${alive ? "" : " dead"}${reachable ? "" : " cut"} ${cluster.metadata.annotations?.["keyfleet.io/spec-version"]} lease=${leases.holder("keyfleet-bank")?.site} "${cluster.status?.message}" ${JSON.stringify(cluster.status?.blockedBy?.map(({ gate, subject }) => `${gate} ${subject}`))} ${names(cluster.spec)} ${cluster.spec.version} lost=${cluster.spec.recovery?.lostSites}`,
     );
-    return `\n${this.story.slice(-25).join("; ")}\n${sites.join("\n")}\n${nodes.join("\n")}`;
+    return `\n${this.story.slice(-25).join("; ")}\n${this.#links.describe()}\n${sites.join("\n")}\n${nodes.join("\n")}`;
   }
 
   /** Each running node of the site does its next thing, as likely as that. */
@@ -229,7 +220,7 @@ export class Simulation {
     const node = site?.nodes.get(name);
     const volume = site?.volumes.get(name);
     if (site === undefined || node === undefined || volume === undefined) return undefined;
-    return this.linked(from, site) && runs(site, name) ? { node, volume } : undefined;
+    return this.#links.isUp("mesh", from, site) && runs(site, name) ? { node, volume } : undefined;
   }
 
   async #fault(operator: SimulatedOperator): Promise<void> {
@@ -239,125 +230,19 @@ export class Simulation {
     const kind = isEdit ? "edit" : pick(this.#random, theme?.faults ?? everyFault);
     this.story.push(`${Math.round(this.nowMs / 1000) % 100_000} ${kind} ${site.name}`);
     if (kind === "edit") return this.#edit(site);
-    await this.#faults[kind](operator);
+    await faults[kind](operator, {
+      ...{ random: this.#random, sites: this.sites, operators: this.operators, nowMs: this.nowMs },
+      links: this.#links,
+      longestJumpMs: this.#longestJumpMs,
+      pass: (ms) => this.#clock.advance(ms),
+      forget: (node) => this.#invariants.forget(node),
+    });
   }
 
   #edit(site: SimulatedSite): void {
     const world = { random: this.#random, sites: this.sites, level: this.level() };
     const edit = editAtRandom(site, world, this.#options.theme?.edits);
     this.story.push(`  ${edit}: ${site.cluster.spec.version} ${names(site.cluster.spec).join()}`);
-  }
-
-  readonly #faults: Readonly<Record<Fault, (operator: SimulatedOperator) => void | Promise<void>>> = {
-    cut: ({ site }) => {
-      site.reachable = !site.reachable;
-    },
-    crash: ({ site }) => {
-      site.crashAfterWrites = Math.floor(this.#random() * 4);
-    },
-    restart: (operator) => operator.restart(),
-    object: ({ site }) => this.#loseObject(site, ({ kind }) => kind !== "Secret" && kind !== "PersistentVolumeClaim"),
-    pod: ({ site }) => this.#loseObject(site, ({ kind }) => kind === "Pod"),
-    unheard: ({ site, watch }) => {
-      if (!watch.loseReadiness(site)) this.#loseObject(site, ({ kind }) => kind === "Pod");
-    },
-    node: ({ site }) => this.#loseNode(site),
-    lose: ({ site }) => {
-      if (this.sites.filter(({ alive }) => !alive).length < mostDead) site.alive = false;
-    },
-    return: () => this.#return(),
-    jump: ({ site }) => this.#jump(site),
-    machine: ({ site }) => this.#withVolume(site, machineDies),
-    hsm: ({ site }) => this.#withVolume(site, hsmGoes),
-    clock: ({ site }) => this.#withVolume(site, clockGoesOff),
-    newcomerHsm: ({ site }) => this.#withNewcomer(site, hsmGoes),
-    newcomerClock: ({ site }) => this.#withNewcomer(site, clockGoesOff),
-    foreign: ({ site }) => this.#withNewcomer(site, getsForeignVolume),
-    slow: () => this.#slow(),
-    lostEvent: (operator) => this.#loseEvent(operator),
-    doubledEvent: async (operator) => {
-      await operator.pass();
-      await operator.pass();
-    },
-  };
-
-  #withVolume(site: SimulatedSite, happens: typeof hsmGoes): void {
-    const volumes = [...site.nodes.keys()].flatMap((name) => site.volumes.get(name) ?? []);
-    if (volumes.length > 0) happens(pick(this.#random, volumes), this.nowMs, this.#random);
-  }
-
-  /** The same to one that does not belong yet, of whatever site. */
-  #withNewcomer(_site: SimulatedSite, happens: typeof hsmGoes): void {
-    const waiting = this.sites.flatMap(({ nodes, volumes }) =>
-      [...nodes.values()].flatMap(({ metadata, spec }) =>
-        spec.membership.action === "None" ? (volumes.get(metadata.name) ?? []) : [],
-      ),
-    );
-    if (waiting.length > 0) happens(pick(this.#random, waiting), this.nowMs, this.#random);
-  }
-
-  /**
-   * The other sites' API servers are read, but can write nothing for a while (etcd without a leader): the lock of whoever
-   * holds it, or takes it just now, runs out; and its own API server is slow, so that the pass takes long.
-   */
-  async #slow(): Promise<void> {
-    const held = this.operators.find(({ site }) => site.alive && holdsAnyShare(this.sites, site));
-    const operator =
-      held ??
-      pick(
-        this.#random,
-        this.operators.filter(({ site }) => site.alive),
-      );
-    await operator.pass();
-    for (const { leases } of this.sites) leases.readOnly = true;
-    await this.#clock.advance(longestRunDownMs - Math.floor(this.#random() * 3_000));
-    await operator.pass(() => this.#clock.advance(longestPassMs - Math.floor(this.#random() * 4_000)));
-    for (const { leases } of this.sites) leases.readOnly = false;
-  }
-
-  /** The clocks of a site jump; a second jump may put them right. */
-  #jump(site: SimulatedSite): void {
-    const isOff = site.clockOffsetMs !== 0;
-    site.clockOffsetMs =
-      isOff && this.#random() < 0.5 ? 0 : Math.round((this.#random() - 0.5) * 2 * this.#longestJumpMs);
-  }
-
-  /** A watch of the operator loses one event: the next change of some object of some site. */
-  #loseEvent(operator: SimulatedOperator): void {
-    const site = pick(this.#random, this.sites);
-    const own = site === operator.site && this.#random() < 0.5;
-    const objects = own ? [...site.objects.values()] : [...site.nodes.values()];
-    const watched = objects.filter(({ kind }) => kind === "KmsNode" || kind === "Pod" || kind === "StatefulSet");
-    if (watched.length === 0) return;
-    const { kind, metadata } = pick<{ readonly kind: string; readonly metadata: { readonly name: string } }>(
-      this.#random,
-      watched,
-    );
-    operator.watch.lose(site, kind, metadata.name);
-  }
-
-  #loseObject(site: SimulatedSite, isMeant: (object: SimulatedObject) => boolean): void {
-    const victims = [...site.objects.values()].filter(isMeant);
-    if (victims.length === 0) return;
-    const victim = pick(this.#random, victims);
-    site.remove(victim.kind, victim.metadata.name);
-  }
-
-  /** A KmsNode deleted by hand; the node's volume stays. */
-  #loseNode(site: SimulatedSite): void {
-    const members = [...site.nodes.values()].filter(({ spec }) => spec.membership.action === "Member");
-    if (members.length === 0 || this.#random() > 0.3) return;
-    const { name } = pick(this.#random, members).metadata;
-    site.remove("KmsNode", name);
-    this.#invariants.forget(name);
-  }
-
-  #return(): void {
-    const dead = this.operators.filter(({ site }) => !site.alive);
-    if (dead.length === 0) return;
-    const back = pick(this.#random, dead);
-    back.site.alive = true;
-    back.restart();
   }
 
   #newest(): SimulatedSite {
@@ -372,17 +257,11 @@ export class Simulation {
   }
 }
 
-type SimulatedObject = Parameters<SimulatedSite["apply"]>[0];
-
 /** What settingsLag wants to know of a node. */
 function factsOf(spec: KmsCluster["spec"], node: KmsNode): NodeFacts {
   const { name } = node.metadata;
   const siteEntry = spec.sites.find(({ nodes }) => nodes.some((entry) => entry.name === name));
   return { name, node, siteEntry, entry: siteEntry?.nodes.find((entry) => entry.name === name) } as NodeFacts;
-}
-
-function holdsAnyShare(sites: readonly SimulatedSite[], { name }: SimulatedSite): boolean {
-  return sites.some(({ leases }) => leases.holder("keyfleet-bank")?.site === name);
 }
 
 /** Whether a node has a pod, and its machine runs. */

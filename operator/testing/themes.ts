@@ -6,9 +6,13 @@ export const everyFault = [
 
 /**
  * Those that only a theme asks for: a pod alone of the objects that are deleted by hand, a pod of which is not heard that it is
- * ready, clocks and HSMs of single machines, volumes of other fleets, and a pass that outlasts the lock.
+ * ready, clocks and HSMs of single machines, volumes of other fleets, a pass that outlasts the lock, and links that are cut one way,
+ * or for operators or nodes alone.
  */
-const faultsOfThemes = ["pod", "unheard", "clock", "newcomerHsm", "newcomerClock", "foreign", "slow"] as const;
+const faultsOfThemes = [
+  ...["pod", "unheard", "clock", "newcomerHsm", "newcomerClock", "foreign", "slow"],
+  ...["apiOneWay", "meshOneWay", "apiOfSite", "meshOfSite"],
+] as const;
 
 export type Fault = (typeof everyFault)[number] | (typeof faultsOfThemes)[number];
 
@@ -100,6 +104,10 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["jump", "jump", "jump", "restart", "cut"],
     edits: ["remove", "remove", "add", "swap", "consent"],
     longestJumpMs: 3 * 86_400_000,
+  },
+  oneWays: {
+    faults: ["apiOneWay", "apiOneWay", "apiOfSite", "meshOneWay", "meshOneWay", "meshOfSite", "restart"],
+    edits: ["swap", "add", "remove", "otherSettings", "upgrade", "upgrade", "rollBack", "consent", "soonest"],
   },
   arrivals: {
     faults: ["newcomerHsm", "newcomerClock", "newcomerClock", "foreign", "hsm", "clock", "restart"],
