@@ -70,9 +70,9 @@ const beginning: readonly Case[] = [
     ["lock for join of dc1-20"],
   ],
   [
-    "a dead one too while one too many is named",
-    { cluster: manyNodes(21), nodes: { "dc1-20": "waiting", "dc1-21": { stage: "member", serving: false } } },
-    ["lock for remove of dc1-21"],
+    "a dead one too, of a full fleet",
+    { cluster: swapped(20), nodes: { "dc1-20": "waiting", "dc1-19": { stage: "member", serving: false } } },
+    ["lock for remove of dc1-19"],
     ["sizeLimit dc1-20"],
   ],
   [

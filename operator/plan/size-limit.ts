@@ -4,8 +4,8 @@ import type { Blocked, View } from "./types.ts";
 const mostNodes = 20;
 
 /**
- * A node beyond what a fleet may have is passed over, so that everything else goes on: above all the removal of another,
- * which makes room for it.
+ * A document names no more nodes than a fleet may have, but one that it has dropped is a member until it is out. Who comes
+ * for its place is passed over until then, so that everything else goes on: above all that removal.
  */
 export function sizeLimit(view: View, { name }: NodeFacts): Blocked | undefined {
   if (!isFull(view)) return undefined;
