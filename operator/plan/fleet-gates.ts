@@ -32,6 +32,17 @@ export function unseenSite(view: View, name: string): Blocked[] {
   return [{ gate: "allSitesObserved", subject: name, message: unreachable(name, site?.problem), remedy }];
 }
 
+/**
+ * Nobody looks at a site that the document does not name, so its members are not taken for dead: they may serve, and what
+ * they acknowledged may not be anywhere else.
+ */
+export function siteIsNamed({ observed }: View, { name, site }: NodeFacts): Blocked[] {
+  if (observed.cluster.spec.sites.some((entry) => entry.name === site)) return [];
+  const message = `${name} has not departed, and its site ${site} is not in the specification any more`;
+  const remedy = `put ${site} back into spec.sites without nodes until they have departed; if it is lost, name it in spec.recovery.lostSites too`;
+  return [{ gate: "allSitesObserved", subject: site, message, remedy }];
+}
+
 /** The operator of a site that was named lost takes part again when the name is taken out. */
 function siteCounts(view: View): Blocked[] {
   const { site, cluster } = view.observed;

@@ -1,6 +1,6 @@
 import { leavingAnnotation } from "../desired/consent.ts";
 import type { NodeFacts } from "../desired/facts.ts";
-import { closedFleetGates } from "./fleet-gates.ts";
+import { closedFleetGates, siteIsNamed } from "./fleet-gates.ts";
 import { releaseLock, takeLock } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { leaveToOthers, removingSite } from "./removal.ts";
@@ -56,6 +56,7 @@ function closedGates(view: View, node: NodeFacts): Blocked[] {
   return [
     ...notPaused(view, `removing ${node.name}`),
     ...closedFleetGates(view, node),
+    ...siteIsNamed(view, node),
     ...(node.standing === "Member" ? othersKeepServing(view, node, { why, remedy }) : []),
     ...(node.serving ? [...siteKeepsServing(view, node), ...capacityKept(view, node)] : []),
   ];

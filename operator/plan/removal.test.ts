@@ -14,6 +14,7 @@ const swapped = (count: number) => ({
     })),
   },
 });
+const withoutDc3 = aCluster(({ spec }) => (spec.sites = spec.sites.slice(0, 2)));
 const withoutB = without("dc1", "dc1-b");
 const ago = (ms: number) => new Date(nowMs - ms).toISOString();
 const log = "log-of-dc1-b";
@@ -51,6 +52,18 @@ const beginning: readonly Case[] = [
     { cluster: withoutB, nodes: { "dc1-b": "member", "dc2-a": { stage: "member", serving: false } } },
     [],
     ["fleetKeepsServing dc1-b"],
+  ],
+  [
+    "not of a site that has gone from the document before its nodes: they may serve",
+    { cluster: withoutDc3, listed: { "dc3-a": { standing: "Member" } } },
+    [],
+    ["allSitesObserved dc3"],
+  ],
+  [
+    "nor goes on with it when the site goes meanwhile",
+    { cluster: withoutDc3, listed: { "dc3-a": { standing: "Leaving" } } },
+    [],
+    ["allSitesObserved dc3"],
   ],
   [
     "not while a site cannot be seen",

@@ -1,7 +1,8 @@
 import { leavingAnnotation } from "../desired/consent.ts";
 import { documentRemedy, hasNewestDocument } from "../desired/external.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
-import { leaveToSite, releaseLock, takeLock, waitForLock } from "./lock-steps.ts";
+import { siteIsNamed } from "./fleet-gates.ts";
+import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
 
@@ -15,6 +16,8 @@ export const finishRemoval: FleetPolicy = (view) => {
   const doing = `removing ${node.name}`;
   const { lock, site } = view.observed;
   if (lock.heldByMe && lock.node !== node.name) return releaseLock(`${node.name} has to be removed first`);
+  const unnamed = siteIsNamed(view, node);
+  if (unnamed.length > 0) return waitUnlocked(view, doing, unnamed);
   if (removingSite(view, node) !== site) return leaveToOthers(view, node, doing);
   if (!lock.heldByMe)
     return lock.holder === undefined ? takeLock("remove", node.name, doing) : waitForLock(view, doing);
