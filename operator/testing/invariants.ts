@@ -10,7 +10,7 @@ import { JoinPromises } from "./join-promises.ts";
 import { KeptVolumes } from "./kept-volumes.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
-import { mostOfFleet } from "./simulated-edits.ts";
+import { isNamed, mostOfFleet } from "./simulated-edits.ts";
 import { isForeign, isMadeFrom, runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
@@ -40,6 +40,8 @@ export class Invariants {
   readonly #ends = new Map<string, number>();
   readonly #logs = new EndedLogs();
   readonly #everDropped = new Set<string>();
+  /** Lives that were fenced because their site was named lost: who says that wrongly loses what they write from then on. */
+  readonly #givenUp = new Set<string>();
   /** When a leaver was told to leave. */
   readonly #leavingSinceMs = new Map<string, number>();
   /** Highest feature level ever; undefined before there is a fleet. */
@@ -185,7 +187,7 @@ export class Invariants {
   /** Nothing begins unless the sites that count are seen and want the same. */
   #allAgree(site: SimulatedSite, what: string): void {
     for (const other of this.#world.sites) {
-      if (other === site || !this.#truth.counts(site, other.name)) continue;
+      if (other === site || !this.#truth.counts(site, other.name) || !isNamed(site.cluster.spec, other.name)) continue;
       this.#hold(this.#recent.linked(site, other, beliefMs), `${what} although ${other.name} cannot be seen`);
       const same = textOf(other.cluster.spec) === textOf(site.cluster.spec);
       const agrees = same || this.#recent.edited(site, other, beliefMs);
@@ -221,7 +223,10 @@ export class Invariants {
     const mayGo = !this.#truth.wanted(site).has(name) || this.#everDropped.has(name) || this.#rebuilds(site);
     this.#hold(mayGo, `${name} became ${standing} although the specification always named it`);
     if (standing === "Fenced") this.#hasDrained(site, name);
-    if (standing === "Fenced" && !this.#truth.counts(site, name.slice(0, 3))) this.#siteServesOn(site, name);
+    if (standing === "Fenced" && !this.#truth.counts(site, name.slice(0, 3))) {
+      this.#givenUp.add(incarnation ?? "");
+      this.#siteServesOn(site, name);
+    }
     if (standing === "Departed" && incarnation !== undefined)
       this.#lifeEnds(site, name, { incarnation, end: lastSequence ?? 0 });
   }
@@ -243,11 +248,12 @@ export class Invariants {
     if (!this.#truth.wanted(site).has(name)) this.#takenDown.delete(name);
     const home = this.#truth.siteOf(name);
     const own = this.#truth.volumeOf(name);
-    // One that drained had its last word: all that it ever acknowledged counts.
+    // One that drained had its last word, unless it was given up before: all that it ever acknowledged counts.
     if (
       home !== undefined &&
       this.#truth.drained(name) &&
       own?.incarnation === life.incarnation &&
+      !this.#givenUp.has(life.incarnation) &&
       this.#truth.counts(site, home.name)
     )
       this.#hold(

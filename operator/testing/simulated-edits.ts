@@ -148,17 +148,31 @@ const edits: Readonly<Record<string, Edit>> = {
 
 /** Edits that only a theme asks for, so that schedules of all kinds stay what they were. */
 const editsOfThemes: Readonly<Record<string, Edit>> = {
+  /** A site whose nodes have left is taken out (docs/operations.md). */
+  dropSite: (spec, { sites }) => {
+    const hasLeft = (name: string) => sites.find((site) => site.name === name)?.nodes.size === 0;
+    return withoutSite(spec, ({ name, nodes }) => nodes.length === 0 && hasLeft(name));
+  },
+  /** The API server takes that too as soon as no node is named there. */
+  dropSiteEarly: (spec) => withoutSite(spec, ({ nodes }) => nodes.length === 0),
+  /** One that is not named comes, with a node. */
+  addSite: (spec, { sites }) => {
+    const added = sites.find(({ name }) => !isNamed(spec, name));
+    if (added === undefined) return undefined;
+    return withNodes(withSites(spec, [added]), added.name, () => [{ name: `${added.name}-a` }]);
+  },
   uselessSettings: (spec) => withLibrary(spec, uselessLibrary),
-  /** As long as a site has names: whatever the fleet may have. */
-  addBeyond: (spec, { random }) => {
+  /** Up to the size that the API server takes; there may be more members, of which some leave. */
+  addToFull: (spec, { random }) => {
+    if (names(spec).length >= mostOfFleet) return undefined;
     const site = pick(random, spec.sites);
     const free = [...nodeLetters].map((letter) => `${site.name}-${letter}`);
     const name = free.find((one) => !names(spec).includes(one));
     return name === undefined ? undefined : withNodes(spec, site.name, (nodes) => [...nodes, { name }]);
   },
-  swapBeyond: (spec, world) => {
-    const added = editsOfThemes.addBeyond?.(spec, world);
-    return added === undefined ? undefined : edits.remove?.(added, world);
+  swapInFull: (spec, world) => {
+    const removed = edits.remove?.(spec, world);
+    return removed === undefined ? undefined : editsOfThemes.addToFull?.(removed, world);
   },
   askForBackup: (spec) => ({ ...spec, upgrade: { ...spec.upgrade, backupMaxAgeHours: 1 } }),
 };
@@ -181,6 +195,8 @@ const everyEdit: readonly string[] = [...Object.keys(edits), ...oftenest, ...oft
 /** One random edit of the document in that site; the name of the edit, or undefined when it was none. */
 export function editAtRandom(site: SimulatedSite, world: EditWorld, among = everyEdit): string | undefined {
   const name = pick(world.random, among);
+  // Nobody looks at the copy of a site that the document does not name.
+  if (!isNamed(site.cluster.spec, site.name)) return undefined;
   if (name === "consent") return consentAtRandom(site, world);
   if (name === "backUp") return backedUp(site, world);
   const next = { ...edits, ...editsOfThemes }[name]?.(site.cluster.spec, world);
@@ -220,13 +236,28 @@ export function edited(cluster: KmsCluster, spec: KmsClusterSpec): KmsCluster {
 /** What an administrator puts right when all faults are over: nothing lost, nothing paused, a version that can be reached. */
 export function mended(spec: KmsClusterSpec, level: string, soakSeconds = 1): KmsClusterSpec {
   const { upgrade: _upgrade, recovery: _recovery, pause: _pause, ...rest } = withWorkingSettings(spec);
-  const surplus = new Set(names(spec).slice(mostOfFleet));
   const canReach = isOneStep(level, spec.version) && compareVersions(spec.version, level) >= 0;
   return {
     ...{ ...rest, version: canReach ? spec.version : level, upgrade: { soakSeconds } },
-    sites: rest.sites.map((site) => ({ ...site, nodes: site.nodes.filter(({ name }) => !surplus.has(name)) })),
     clients: { ...spec.clients, caBundleRefs: [{ name: "bank-clients" }] },
   };
+}
+
+function withoutSite(spec: KmsClusterSpec, isMeant: (site: Site) => boolean): KmsClusterSpec | undefined {
+  const dropped = spec.sites.find(isMeant);
+  return dropped === undefined ? undefined : { ...spec, sites: spec.sites.filter((site) => site !== dropped) };
+}
+
+/** The document with these sites in it, without nodes where it did not name them. */
+export function withSites(spec: KmsClusterSpec, sites: readonly SimulatedSite[]): KmsClusterSpec {
+  const missing = sites.filter(({ name }) => !isNamed(spec, name));
+  const added = missing.map(({ name }): Site => ({ name, environment: "OnPremises", nodes: [] }));
+  return { ...spec, sites: [...spec.sites, ...added] };
+}
+
+/** Whether a specification names a site. */
+export function isNamed(spec: KmsClusterSpec, site: string): boolean {
+  return spec.sites.some(({ name }) => name === site);
 }
 
 /** Names of all nodes of a specification. */
@@ -234,7 +265,8 @@ export function names(spec: KmsClusterSpec): string[] {
   return spec.sites.flatMap(({ nodes }) => nodes.map(({ name }) => name));
 }
 
-type Nodes = KmsClusterSpec["sites"][number]["nodes"];
+type Site = KmsClusterSpec["sites"][number];
+type Nodes = Site["nodes"];
 
 function withNodes(spec: KmsClusterSpec, site: string, change: (nodes: Nodes) => Nodes): KmsClusterSpec {
   return withSite(spec, site, (entry) => ({ ...entry, nodes: change(entry.nodes) }));

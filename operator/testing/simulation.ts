@@ -7,7 +7,7 @@ import { retentionMs, withRetention } from "./kept-volumes.ts";
 import { generator, pick } from "./random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { controllersWork, podsAreCurrent } from "./simulated-controllers.ts";
-import { editAtRandom, edited, mended, names, withConsent } from "./simulated-edits.ts";
+import { editAtRandom, edited, mended, names, withConsent, withSites } from "./simulated-edits.ts";
 import { faults } from "./simulated-faults.ts";
 import { SimulatedLinks } from "./simulated-links.ts";
 import { machineRuns, mendMachines, watchMachines } from "./simulated-machines.ts";
@@ -126,7 +126,11 @@ export class Simulation {
       operator.watch.relist();
     }
     if (!this.#options.edits) return;
-    const spec = mended(this.#newest().cluster.spec, this.level(), this.#options.theme?.soakSeconds);
+    const newest = withSites(
+      this.#newest().cluster.spec,
+      this.sites.filter(({ nodes }) => nodes.size > 0),
+    );
+    const spec = mended(newest, this.level(), this.#options.theme?.soakSeconds);
     for (const site of this.sites) site.putCluster(edited(site.cluster, spec));
     this.#consent();
     this.story.push("all is mended");

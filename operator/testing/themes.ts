@@ -109,6 +109,15 @@ export const themes: Readonly<Record<string, Theme>> = {
     faults: ["apiOneWay", "apiOneWay", "apiOfSite", "meshOneWay", "meshOneWay", "meshOfSite", "restart"],
     edits: ["swap", "add", "remove", "otherSettings", "upgrade", "upgrade", "rollBack", "consent", "soonest"],
   },
+  sites: {
+    faults: ["lostEvent", "object", "cut", "restart"],
+    edits: ["emptySite", "dropSite", "dropSite", "dropSite", "addSite", "addSite", "consent", "upgrade", "soonest"],
+    nodes: [2, 2, 0],
+  },
+  haste: {
+    faults: ["restart"],
+    edits: ["emptySite", "dropSiteEarly", "dropSiteEarly", "addSite"],
+  },
   arrivals: {
     faults: ["newcomerHsm", "newcomerClock", "newcomerClock", "foreign", "hsm", "clock", "restart"],
     edits: ["add", "add", "swap", "remove", "upgrade", "rollBack", "consent", "soonest"],
@@ -119,7 +128,7 @@ export const themes: Readonly<Record<string, Theme>> = {
   },
   crowds: {
     faults: ["restart"],
-    edits: ["addBeyond", "swapBeyond", "swapBeyond", "remove"],
+    edits: ["addToFull", "swapInFull", "swapInFull", "remove"],
     nodes: [7, 7, 6],
   },
   slowness: {
