@@ -226,6 +226,7 @@ export const mutants: readonly Mutant[] = [
   nodeGate("hsmReady", "arrivals"),
   nodeGate("clockWithinBound", "arrivals"),
   nodeGate("belongsToNoOtherFleet", "arrivals"),
+  nodeGate("meshReachable", "oneWays"),
   {
     what: "sizeLimit",
     theme: "crowds",

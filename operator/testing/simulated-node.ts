@@ -268,7 +268,7 @@ function conditionsOf(
     return { type, status, reason, message: reason, lastTransitionTime };
   };
   const rooted = hasRoot(site, node.metadata.name, { volume, realMs: world.realMs });
-  const peers = peersOf(node, world);
+  const peers = peersOf(node, volume, world);
   const isAlone = peers.length > 0 && !peers.some(({ connected }) => connected);
   const timely = world.realMs >= (volume.offUntilMs ?? 0);
   return [
