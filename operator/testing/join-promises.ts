@@ -22,8 +22,6 @@ export class JoinPromises {
   readonly #consented = new Set<string>();
   /** Lives that have left to come back with another version. */
   readonly #rebuilt = new Set<string>();
-  /** Since when a node that waits has said that it does not reach that member: "dc1-c dc2-a". */
-  readonly #unreachedSinceMs = new Map<string, number>();
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -35,13 +33,6 @@ export class JoinPromises {
     for (const { cluster } of this.#world.sites)
       for (const name of cluster.metadata.annotations?.["keyfleet.io/rejoin"]?.split(",") ?? [])
         this.#consented.add(name);
-    for (const { metadata, status } of this.#world.all())
-      for (const { name, connected } of status?.peers ?? []) this.#noteLink(`${metadata.name} ${name}`, connected);
-  }
-
-  #noteLink(link: string, connected: boolean): void {
-    if (connected) this.#unreachedSinceMs.delete(link);
-    else if (!this.#unreachedSinceMs.has(link)) this.#unreachedSinceMs.set(link, this.#world.nowMs);
   }
 
   /** A node that the document wants is made to leave, so that it comes back with another version. */
@@ -63,18 +54,6 @@ export class JoinPromises {
     hold(members.length < mostOfFleet, `${name} joins a fleet of ${members.length}`);
     if (volume?.running && !truth.isMistaken(site, name)) this.#isFit(name, volume);
     if (before.metadata.annotations?.[rebuildAnnotation] === undefined) this.#runsTheirVersion(site, name);
-    this.#reachesThem(site, before);
-  }
-
-  /** Every member that serves and counts: what it has said just now may not have been heard. */
-  #reachesThem(site: SimulatedSite, { metadata, status }: KmsNode): void {
-    const { truth, hold } = this.#tools;
-    const cut = (status?.peers ?? []).filter(({ name, connected }) => {
-      const sinceMs = this.#unreachedSinceMs.get(`${metadata.name} ${name}`) ?? this.#world.nowMs;
-      const serves = truth.volumeOf(name)?.serving === true && truth.counts(site, name.slice(0, 3));
-      return !connected && serves && this.#world.nowMs - sinceMs > toldWithinMs;
-    });
-    hold(cut.length === 0, `${metadata.name} is let in although it does not reach ${cut.map(({ name }) => name)}`);
   }
 
   /** Its HSM answers, and its clock is right: that it is not so any more may not have been heard. */

@@ -226,7 +226,6 @@ export const mutants: readonly Mutant[] = [
   nodeGate("hsmReady", "arrivals"),
   nodeGate("clockWithinBound", "arrivals"),
   nodeGate("belongsToNoOtherFleet", "arrivals"),
-  nodeGate("meshReachable", "oneWays"),
   {
     what: "sizeLimit",
     theme: "crowds",
