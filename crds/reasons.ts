@@ -140,7 +140,7 @@ export const gates = {
   sitesEnd: "Every site that counts ends the fleet too.",
   freshBackup: "A backup is fresh enough to begin an upgrade, where the specification asks for one.",
   approved: "A person has released the upgrade, where the specification asks for that.",
-  soaked: "Nodes of the new version have served for the soak time.",
+  soaked: "Nodes with a new version or new settings have served for the soak time.",
   windowOpen: "One of the windows in which nodes may be restarted is open.",
   settingsTried: "The nodes that were given the new settings first run with all of them.",
   keyDestroyed: "The key of a removed node in its HSM is destroyed before its volume is deleted.",

@@ -25,7 +25,7 @@ export interface KmsClusterSpec {
     strategy?: "InPlace" | "RemoveAndRebuild";
     /** Whether a person releases each upgrade. */
     approval?: "Automatic" | "Manual";
-    /** How long an upgraded node must serve before the next one. Default 30. */
+    /** How long a node must serve with a new version, or new settings that are tried on one node first, before the next one. Default 30. */
     soakSeconds?: number;
     /** An upgrade begins only when somebody told by the annotation keyfleet.io/backed-up-at that a backup was made within so many hours; when absent nobody is asked. */
     backupMaxAgeHours?: number;

@@ -180,7 +180,7 @@ export interface SecretReference {
 }
 /** One interface of a node. */
 export interface InterfaceSettings {
-  /** TCP port at which it is reached. Default 5696 (kmip), 8443 (rest: KMIP over HTTPS), 5432 (mesh); with NodePort chosen by Kubernetes. */
+  /** TCP port at which it is reached. Default 5696 (kmip), 8443 (rest: KMIP over HTTPS), 5432 (mesh); with NodePort one of the range of its Kubernetes (30000-32767 unless changed there), which chooses when absent. */
   port?: number;
   certificateSecretRef?: SecretReference;
 }

@@ -5,6 +5,7 @@ import {
   hasConsent,
   leavingAnnotation,
   rebuildAnnotation,
+  rolledAnnotation,
   rollingAnnotation,
   settingsBeforeAnnotation,
 } from "./consent.ts";
@@ -19,7 +20,7 @@ import { clientBundle, type IsCaOfSite, siteCas, trustBundle } from "./trust.ts"
 
 /** Annotations of a KmsNode that steps of the plan leave there. */
 const leaving: ReadonlySet<string> = new Set([leavingAnnotation, rebuildAnnotation]);
-const staging: ReadonlySet<string> = new Set([rollingAnnotation, settingsBeforeAnnotation]);
+const staging: ReadonlySet<string> = new Set([rollingAnnotation, rolledAnnotation, settingsBeforeAnnotation]);
 
 /** What all nodes of a site have in common; worked out once a pass. */
 export interface SharedParts {

@@ -18,6 +18,10 @@ export function failures(plan: Plan, failed: readonly { readonly action: Action;
 function remedyOf(message: string): string {
   if (/can be resized/.test(message)) return "use a storage class with allowVolumeExpansion, or set storage.size back";
   if (/certificate request/.test(message)) return "make the request anew on the node's machine, and bring that one";
+  if (/not in the valid range/.test(message))
+    return "with exposure NodePort the ports of interfaces lie in the range that the message names; correct or remove interfaces.*.port";
+  if (/port is already allocated/.test(message))
+    return "another Service has that port; give interfaces.*.port another one, or remove it";
   if (/forbidden/i.test(message)) return "give the operator the right or the quota, then it tries again by itself";
   if (/invalid/i.test(message)) return "correct the field of the specification that the message names";
   return "see the log of the operator; it tries again by itself";

@@ -28,9 +28,21 @@ export function isApplied(view: View, { name }: NodeFacts): boolean {
   const wanted = view.desired.nodes.find(({ facts }) => facts.name === name)?.objects;
   const set = wanted?.find(({ kind }) => kind === "StatefulSet");
   const found = objectOf(view.observed, "StatefulSet", name);
-  const digest = (object: KubernetesObject | undefined) => object?.metadata.annotations?.[appliedAnnotation];
   const { observedGeneration } = (found?.status ?? {}) as SetStatus;
-  return digest(set) === digest(found) && observedGeneration === found?.metadata.generation;
+  return digestOf(set) === digestOf(found) && observedGeneration === found?.metadata.generation;
+}
+
+/** Whether the API server has taken the Services of a node as they have become: it may refuse a port. */
+export function isExposed(view: View, { name }: NodeFacts): boolean {
+  const wanted = view.desired.nodes.find(({ facts }) => facts.name === name)?.objects ?? [];
+  const services = wanted.filter(({ kind }) => kind === "Service");
+  return services.every(
+    (service) => digestOf(service) === digestOf(objectOf(view.observed, "Service", service.metadata.name)),
+  );
+}
+
+function digestOf(object: KubernetesObject | undefined): string | undefined {
+  return object?.metadata.annotations?.[appliedAnnotation];
 }
 
 /** Whether a pod is of an older revision than its StatefulSet has; one that was not looked at yet says nothing. */

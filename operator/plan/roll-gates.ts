@@ -1,3 +1,4 @@
+import { rolledAnnotation } from "../desired/consent.ts";
 import { conditionOf, type FleetFacts, type NodeFacts } from "../desired/facts.ts";
 import { isRolling, settingsLag, settingsWait } from "../desired/staging.ts";
 import { boundVersion } from "../desired/upgrade-requests.ts";
@@ -5,7 +6,7 @@ import { compareVersions, isOneStep } from "../desired/version.ts";
 import { neededMembers } from "./serving-gates.ts";
 import type { Blocked, View } from "./types.ts";
 
-/** How long an upgraded node must serve before the next one, unless spec.upgrade.soakSeconds says otherwise. */
+/** How long a node must serve with what it was given before the next one, unless spec.upgrade.soakSeconds says otherwise. */
 const defaultSoakSeconds = 30;
 /** Clocks of two sites differ by less, unless one is wrong. */
 export const clockDifferenceMs = 60_000;
@@ -53,7 +54,7 @@ export function approved(view: View): Blocked[] {
   return [{ gate: "approved", subject: cluster.metadata.name, message, remedy }];
 }
 
-/** The others that shall run the wanted version do so, and have served for the soak time. */
+/** The others that shall run the wanted version do so, and have served for the soak time since they were last changed. */
 export function soaked(view: View, candidate: NodeFacts): Blocked[] {
   const { target, versions } = view.desired.fleet;
   if (versions.length < 2 && versions[0] !== target) return [];
@@ -64,7 +65,9 @@ export function soaked(view: View, candidate: NodeFacts): Blocked[] {
       !awaitsItsPod(node) &&
       (node.node.status?.version !== target || !isSoaked(view, node)),
   );
-  return young.map((node) => notSoaked(view, node, `${node.name} has not served for ${soakSeconds(view)} s yet`));
+  return young.map((node) =>
+    notSoaked(view, node, `${node.name} has not served with what it was given last for ${soakSeconds(view)} s yet`),
+  );
 }
 
 /** Its step was begun and broken off before its pod was touched, when its site was named lost: its turn comes again. */
@@ -79,7 +82,7 @@ export function notSoaked(view: View, node: NodeFacts, message: string): Blocked
   const closed = { gate: "soaked", subject: name } as const;
   if (!node.serving) return { ...closed, message, remedy: `mend ${name}` };
   if (servesSince(node) <= view.observed.nowMs + clockDifferenceMs) {
-    const opensInMs = servesSince(node) + soakSeconds(view) * 1000 - view.observed.nowMs;
+    const opensInMs = soaksSince(view, node) + soakSeconds(view) * 1000 - view.observed.nowMs;
     return { ...closed, message, remedy: "wait", passing: true, ...(opensInMs > 0 ? { opensInMs } : {}) };
   }
   return {
@@ -114,9 +117,15 @@ export function settingsWaitElsewhere(view: View, candidate: NodeFacts): Blocked
   }));
 }
 
-/** Whether a node has served for the soak time without a break. */
+/** Whether a node has served for the soak time without a break, with what it was given last. */
 export function isSoaked(view: View, node: NodeFacts): boolean {
-  return node.serving && view.observed.nowMs - servesSince(node) >= soakSeconds(view) * 1000;
+  return node.serving && view.observed.nowMs - soaksSince(view, node) >= soakSeconds(view) * 1000;
+}
+
+/** Not all that a step changes restarts the pod. A time that is yet to come is of a clock that was wrong, and says nothing. */
+function soaksSince({ observed }: View, facts: NodeFacts): number {
+  const rolledMs = Date.parse(facts.node?.metadata.annotations?.[rolledAnnotation] ?? "");
+  return rolledMs <= observed.nowMs + clockDifferenceMs ? Math.max(rolledMs, servesSince(facts)) : servesSince(facts);
 }
 
 function servesSince({ node }: NodeFacts): number {

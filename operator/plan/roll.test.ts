@@ -5,10 +5,12 @@ import {
   aCluster,
   aCondition,
   anObserved,
+  aView,
   desiredInTest,
   inWords,
   type NodeInTest,
   nowMs,
+  replaced,
   type WorldInTest,
   withOldPod,
 } from "../testing/builders.ts";
@@ -437,6 +439,52 @@ test("a node that gets them at once is marked as one whose step is not over, whi
     ["dc1-a", undefined, "dc1-b", "0.1.0"],
   );
 });
+
+const byNodePort = aCluster(
+  ({ spec }) =>
+    (spec.defaults = { ...spec.defaults, exposure: { type: "NodePort" }, interfaces: { kmip: { port: 30_696 } } }),
+);
+/** dc1-a was given another exposure, for which no pod is restarted. */
+const exposedAnew: WorldInTest = {
+  nodes: { "dc1-a": { stage: "member", annotations: { "keyfleet.io/rolling": "0.1.0" } } },
+  lock: held("settings", "dc1-a"),
+};
+const serviceBefore = replaced("Service", "dc1-a-kmip", (service) => ({
+  ...service,
+  metadata: { ...service.metadata, annotations: { "keyfleet.io/applied": "as before" } },
+}));
+const rolledAgo = (ms: number): WorldInTest["nodes"] => ({
+  "dc1-a": { stage: "member", annotations: { "keyfleet.io/rolled-at": new Date(nowMs - ms).toISOString() } },
+});
+
+for (const [sentence, world, does] of [
+  ["is over when its Services have it", exposedAnew, ["dc1-a: Member"]],
+  ["is not over while the API server has not accepted a Service", { ...exposedAnew, objects: serviceBefore }, []],
+] as const satisfies readonly (readonly [string, WorldInTest, readonly string[]])[])
+  test(`the step of a node that is exposed anew ${sentence}`, () => {
+    const { does: did } = inWords(aView(world).plan);
+    assert.deepEqual(
+      did.filter((one) => !one.startsWith("apply")),
+      does,
+    );
+  });
+
+test("a step that is over leaves its time on the node, instead of the mark that it is under way", () => {
+  const { plan } = aView(exposedAnew);
+  const written = plan.kind === "act" ? plan.actions.find(({ kind }) => kind === "apply") : undefined;
+  assert.ok(written?.kind === "apply");
+  assert.deepEqual(written.object.metadata.annotations, { "keyfleet.io/rolled-at": new Date(nowMs).toISOString() });
+});
+
+for (const [sentence, cluster, ms, does] of [
+  ["waits for the soak time, also when no pod was restarted", byNodePort, 20_000, []],
+  ["comes after it", byNodePort, 30_000, ["lock for settings of dc2-a"]],
+  ["does not wait for a time that is yet to come", byNodePort, -600_000, ["lock for settings of dc2-a"]],
+] as const satisfies readonly (readonly [string, KmsCluster, number, readonly string[]])[])
+  test(`the next node after one that is exposed anew ${sentence}`, () => {
+    const observed = { ...anObserved({ site: "dc2", nodes: rolledAgo(ms) ?? {} }), cluster };
+    assert.deepEqual(inWords(planNext(desiredInTest(observed), observed, () => undefined)).does, does);
+  });
 
 const withCertificate = aCluster(({ spec }) => {
   spec.defaults = { ...spec.defaults, interfaces: { kmip: { certificateSecretRef: { name: "kms-tls" } } } };

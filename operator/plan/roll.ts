@@ -1,4 +1,4 @@
-import { leavingAnnotation, rebuildAnnotation, rollingAnnotation } from "../desired/consent.ts";
+import { leavingAnnotation, rebuildAnnotation, rolledAnnotation, rollingAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isPaused, isRolling, settingsBeforeMark, settingsLag, settingsWait } from "../desired/staging.ts";
@@ -6,7 +6,7 @@ import { closedFleetGates } from "./fleet-gates.ts";
 import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
-import { isApplied } from "./pod-revision.ts";
+import { isApplied, isExposed } from "./pod-revision.ts";
 import { approved, isTooOld, settingsTried, settingsWaitElsewhere, soaked, versionStep } from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
@@ -58,11 +58,13 @@ function isRoll(operation: string | undefined): boolean {
   return operation === "upgrade" || operation === "settings" || operation === "restart";
 }
 
-/** The step is over when the node serves from a pod of its newest specification. */
+/** The step is over when the node serves from a pod of its newest specification, and is exposed as that says. */
 function endStep(view: View, node: NodeFacts, doing: string): FleetStep {
-  const isBeingApplied = !isApplied(view, node) || node.node?.status?.version !== node.node?.spec.version;
+  const isBeingApplied =
+    !isApplied(view, node) || !isExposed(view, node) || node.node?.status?.version !== node.node?.spec.version;
   if (!node.serving || isBeingApplied) return { kind: "wait", doing, blocked: [] };
-  return { kind: "node", node: node.name, change: { without: rollingAnnotation }, doing };
+  const annotations = { [rolledAnnotation]: new Date(view.observed.nowMs).toISOString() };
+  return { kind: "node", node: node.name, change: { annotations, without: rollingAnnotation }, doing };
 }
 
 /** Whether a member still has to be brought to another version or to settings that need a restart. */
