@@ -128,6 +128,30 @@ describe("the HSM sidecar", { concurrency: true }, () => {
       assert.match((await sidecar.reached("KeyMissing")).message, /a new one is never made/);
     });
 
+    test("a node whose key label was changed is told its own, while the token holds that key", async (context) => {
+      const sidecar = softHsm(context);
+      await sidecar.reached("Ready");
+      await sidecar.stop();
+      sidecar.start("nobody");
+      assert.equal(
+        (await sidecar.reached("KeyMissing")).message,
+        "token 'dc1' holds no key 'nobody'; this node's key is 'keyfleet', and it is there: check settings.hsm.keyLabel",
+      );
+      await sidecar.stop();
+      sidecar.start();
+      await sidecar.reached("Ready");
+    });
+
+    test("a node whose token is gone and whose key label was changed is told of the key that it had", async (context) => {
+      const sidecar = softHsm(context);
+      await sidecar.reached("Ready");
+      await sidecar.stop();
+      rmSync(join(sidecar.folder, "state", "tokens"), { recursive: true });
+      sidecar.addToken("dc1", "hsm-test-pin-1234");
+      sidecar.start("nobody");
+      assert.match((await sidecar.reached("KeyMissing")).message, /no longer holds the wrapping key 'keyfleet'/);
+    });
+
     test("a killed sidecar is unavailable at once and back after its restart", async (context) => {
       const sidecar = softHsm(context);
       await sidecar.reached("Ready");

@@ -1,5 +1,5 @@
 import pkcs11js from "pkcs11js";
-import { readCustody, writeCustody } from "./custody.ts";
+import { type Custody, readCustody, writeCustody } from "./custody.ts";
 import { findObjects, type Library } from "./library.ts";
 import { calling } from "./return-values.ts";
 import type { Token } from "./token.ts";
@@ -21,6 +21,9 @@ export interface OpenToken {
 
 const p = pkcs11js;
 
+/** What this node knows of the key that it once had. */
+type RememberedKey = Pick<NonNullable<Custody["wrappingKey"]>, "label" | "checkValue">;
+
 /**
  * This node's wrapping key. Made only when this node never had one: a token that lost it must not be given another,
  * because what the lost one sealed would look like garbage. Throws Trouble "KeyMissing".
@@ -28,12 +31,22 @@ const p = pkcs11js;
 export function openWrappingKey(open: OpenToken, label: string, stateFolder: string): WrappingKey {
   const known = readCustody(stateFolder).wrappingKey;
   const found = findWrappingKey(open, label);
-  if (found === undefined && known !== undefined) throw lost(open.token, label, known.checkValue);
+  if (found === undefined && known !== undefined) throw missing(open, label, known);
   const key = found ?? makeWrappingKey(open, label);
   if (known !== undefined && known.checkValue !== key.checkValue)
-    throw different(open.token, label, [key.checkValue, known.checkValue]);
+    throw different(open.token, label, [key.checkValue, known]);
   if (known === undefined) remember(open.token, { label, checkValue: key.checkValue }, stateFolder);
   return key;
+}
+
+/** Who mistypes a label must not be told to give up a node whose key is there. */
+function missing(open: OpenToken, label: string, known: RememberedKey): Trouble {
+  const own = known.label === label ? undefined : findWrappingKey(open, known.label);
+  if (own?.checkValue !== known.checkValue) return lost(open.token, known);
+  return new Trouble(
+    "KeyMissing",
+    `token '${open.token.label}' holds no key '${label}'; this node's key is '${known.label}', and it is there: check settings.hsm.keyLabel`,
+  );
 }
 
 /** The wrapping key with this label, or undefined. Throws Trouble "KeyMissing" when it is ambiguous or could leave the token. */
@@ -109,7 +122,7 @@ function remember(token: Token, key: { label: string; checkValue: string }, stat
   writeCustody(stateFolder, { ...readCustody(stateFolder), wrappingKey: { ...key, tokenSerial: token.serial } });
 }
 
-function lost(token: Token, label: string, checkValue: string): Trouble {
+function lost(token: Token, { label, checkValue }: RememberedKey): Trouble {
   const advice =
     "a new one is never made, because it could not open what the lost one sealed: restore the token, or remove this node and let it join again";
   return new Trouble(
@@ -118,10 +131,10 @@ function lost(token: Token, label: string, checkValue: string): Trouble {
   );
 }
 
-function different(token: Token, label: string, [found, expected]: readonly [string, string]): Trouble {
+function different(token: Token, label: string, [found, known]: readonly [string, RememberedKey]): Trouble {
   const advice = "check settings.hsm.token and settings.hsm.keyLabel, or remove this node and let it join again";
   return new Trouble(
     "KeyMissing",
-    `the key '${label}' in token '${token.label}' has check value ${found}, this node's had ${expected}; ${advice}`,
+    `the key '${label}' in token '${token.label}' has check value ${found}, this node's key '${known.label}' had ${known.checkValue}; ${advice}`,
   );
 }

@@ -41,7 +41,8 @@ export interface SoftHsm {
   setPin(pin: string): void;
   /** Makes a token the way an administrator does, by softhsm2-util. */
   addToken(label: string, pin: string): void;
-  start(): void;
+  /** With another label of the wrapping key than before, if one is given. */
+  start(keyLabel?: string): void;
   /** Runs the sidecar once to destroy the node's keys; answers with its exit code. */
   erase(): Promise<number | null>;
   /** Ends the process by its id and waits until it is gone. */
@@ -77,8 +78,8 @@ class Fixture implements SoftHsm {
     if (options.pin !== "") this.setPin(options.pin ?? "hsm-test-pin-1234");
   }
 
-  start(): void {
-    this.#process = this.#spawn(this.#flags());
+  start(keyLabel?: string): void {
+    this.#process = this.#spawn(this.#flags(keyLabel));
   }
 
   erase(): Promise<number | null> {
@@ -155,10 +156,10 @@ class Fixture implements SoftHsm {
     execFileSync("softhsm2-util", order, { env: { ...process.env, SOFTHSM2_CONF: configuration }, stdio: "pipe" });
   }
 
-  #flags(): string[] {
+  #flags(keyLabel = "keyfleet"): string[] {
     const { tokenLabel = "dc1", initialise = true } = this.#options;
     const chosen = this.#options.faulty === true ? buildFaultyLibrary(this.folder) : (this.#options.library ?? library);
-    const flags = ["--library", chosen, "--token-label", tokenLabel, "--key-label", "keyfleet"];
+    const flags = ["--library", chosen, "--token-label", tokenLabel, "--key-label", keyLabel];
     const places = ["--pin-file", this.pinFile, "--state", this.#state, "--socket", this.socketPath];
     return [...flags, ...places, "--workers", "2", ...(initialise ? ["--soft-token-initialise"] : [])];
   }

@@ -257,7 +257,7 @@ export function harmful(): readonly Doubtful[] {
     {
       what: "a key of the HSM that is not there",
       change: (spec) => hsm(spec, { keyLabel: "nobody" }),
-      status: /2\/3 nodes.*no longer holds the wrapping key 'nobody'/,
+      status: /2\/3 nodes.*holds no key 'nobody'; this node's key is '\S+'.*check settings\.hsm\.keyLabel/,
       remedy,
     },
     {
