@@ -4,15 +4,22 @@ import type { Blocked, Plan } from "./types.ts";
 /** The plan with what the API server (or the CA) refused before its closed gates, which may only follow from that. */
 export function failures(plan: Plan, failed: readonly { readonly action: Action; readonly message: string }[]): Plan {
   const blocked = failed.map(({ action, message }): Blocked => {
-    const subject =
-      action.kind === "signCertificate"
-        ? action.node
-        : "object" in action
-          ? `${action.object.kind}/${action.object.metadata.name}`
-          : action.kind;
-    return { gate: "apiAccepts", subject, message: `${action.because}, but: ${message}`, remedy: remedyOf(message) };
+    return {
+      gate: "apiAccepts",
+      subject: subjectOf(action),
+      message: `${action.because}, but: ${message}`,
+      remedy: remedyOf(message),
+    };
   });
   return { ...plan, blocked: [...blocked, ...plan.blocked] };
+}
+
+/** The node whose object it is, so that other sites tell it as theirs; what belongs to none is named itself. */
+function subjectOf(action: Action): string {
+  if (action.kind === "signCertificate") return action.node;
+  if (!("object" in action)) return action.kind;
+  const { kind, metadata } = action.object;
+  return metadata.labels?.["keyfleet.io/node"] ?? `${kind}/${metadata.name}`;
 }
 
 function remedyOf(message: string): string {

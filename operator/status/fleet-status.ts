@@ -54,7 +54,7 @@ function statusMessage(
   { nodes, told }: { readonly nodes: string; readonly told: readonly BlockedBy[] },
 ): string {
   const { observed, desired } = view;
-  const cause = causeElsewhere(plan, told);
+  const cause = refusedHere(plan) ?? causeElsewhere(plan, told);
   const first = cause ?? plan.blocked[0] ?? told[0];
   const busy = plan.doing !== undefined && !plan.doing.startsWith("waiting") && cause === undefined;
   const away = observed.cluster.spec.sites
@@ -71,6 +71,12 @@ function statusMessage(
   if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
   const troubles = [...clocksOff(view), ...cutLinks(view)];
   return `all nodes serve${troubles.length === 0 ? "" : `, but ${troubles.join("; ")}`}`;
+}
+
+/** What this site's API server does not let go on of what is under way. */
+function refusedHere({ doing = "", blocked }: Plan): Blocked | undefined {
+  const concerned = new Set(doing.split(" "));
+  return blocked.find(({ gate, subject }) => gate === "apiAccepts" && concerned.has(subject));
 }
 
 /** Why what is under way, or what this site waits for, does not go on, in the words of the site that sees it. */

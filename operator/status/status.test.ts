@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BlockedBy, KmsClusterStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { clusterConditions, eventReasons, gates } from "@keyfleet/crds/reasons.ts";
-import { failures } from "../plan/failures.ts";
 import {
   aCluster,
   aCondition,
@@ -420,25 +419,6 @@ test("the CA of each site is published, and stays while the site is away", () =>
   const away = statusOf({ cluster, neverSeen: ["dc2"] });
   assert.equal(away.siteStatus?.find(({ name }) => name === "dc2")?.caCertificate, "CA of dc2");
 });
-
-for (const [message, remedy] of [
-  ["services is forbidden: exceeded quota", /the right or the quota/],
-  [
-    'Service "dc1-a-kmip" is invalid: spec.ports[0].nodePort: Invalid value: 15696: provided port is not in the valid range. The range of valid ports is 30000-32767',
-    /the range that the message names; correct or remove interfaces/,
-  ],
-  [
-    'Service "dc1-a-kmip" is invalid: spec.ports[0].nodePort: Invalid value: 30696: provided port is already allocated',
-    /another Service has that port; give interfaces/,
-  ],
-] as const)
-  test(`what the API server refuses is seen in the status with what to do: ${message}`, () => {
-    const { view, plan } = aView({ objects: replaced("Service", "dc1-a-kmip") });
-    assert.ok(plan.kind === "act" && plan.actions[0] !== undefined);
-    const status = fleetStatus(view, failures(plan, [{ action: plan.actions[0], message }]));
-    assert.ok(status.message?.includes(`Service dc1-a-kmip of dc1-a is missing, but: ${message}`), status.message);
-    assert.match(status.blockedBy?.[0]?.remedy ?? "", remedy);
-  });
 
 test("one event a change, each with a reason of the list, none when nothing changed", () => {
   const before = statusOf({});
