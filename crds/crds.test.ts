@@ -137,6 +137,31 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     (s) => (s.defaults.interfaces = { kmip: { port: 5432 } }),
     /interfaces\.kmip\.port and interfaces\.mesh\.port must differ/,
   ],
+  [
+    "one port for KMIP and HTTPS",
+    (s) => (s.defaults.interfaces = { kmip: { port: 9443 }, rest: { port: 9443 } }),
+    /interfaces\.kmip\.port and interfaces\.rest\.port must differ/,
+  ],
+  [
+    "the port that HTTPS has by itself for KMIP",
+    (s) => (s.sites[0].defaults.interfaces = { kmip: { port: 8443 } }),
+    /interfaces\.kmip\.port and interfaces\.rest\.port must differ/,
+  ],
+  [
+    "one port for the mesh and HTTPS",
+    (s) => (s.sites[0].nodes[0].settings = { interfaces: { mesh: { port: 9443 }, rest: { port: 9443 } } }),
+    /interfaces\.mesh\.port and interfaces\.rest\.port must differ/,
+  ],
+  ...["kmip", "mesh", "rest"].map((door): (typeof refused)[number] => [
+    `the health port for ${door}`,
+    (s) => (s.defaults.interfaces = { [door]: { port: 8080 } }),
+    new RegExp(`interfaces\\.${door}\\.port.*8080 is the port at which a node tells its health; choose another`),
+  ]),
+  ...[5432, 5696].map((port): (typeof refused)[number] => [
+    `port ${port} of the pod for HTTPS, also when Services map it elsewhere`,
+    (s) => (s.defaults.interfaces = { kmip: { port: 15_696 }, mesh: { port: 15_432 }, rest: { port } }),
+    /interfaces\.rest\.port is neither 5432 nor 5696, where the pod serves the mesh and KMIP; choose another/,
+  ]),
   ["log shipping", (s) => (s.defaults.logs = { shipping: { url: "x" } }), /0\.1\.0: logs\.shipping/],
   ["an exposure that is none", (s) => (s.defaults.exposure = { type: "Ingress" }), /exposure\.type.*Unsupported value/],
   [
@@ -263,6 +288,22 @@ test("a node that lost its HSM can say so: what its status named before is gone"
   const answer = await report({ version: "0.1.0" });
   assert.equal(answer.status, 200, answer.body.message);
   assert.equal(answer.body.status.hsm, undefined);
+});
+
+test("a node is not given ports that collide, wherever in the document they come from", async () => {
+  for (const [interfaces, expected] of [
+    [{ kmip: { port: 9443 }, rest: { port: 9443 } }, /interfaces\.kmip\.port and interfaces\.rest\.port must differ/],
+    [{ kmip: { port: 5432 } }, /interfaces\.kmip\.port and interfaces\.mesh\.port must differ/],
+    [{ rest: { port: 8080 } }, /8080 is the port at which a node tells its health/],
+  ] as const) {
+    const node = aNode("dc1-ports");
+    const answer = await api.request("POST", `${nodes}?dryRun=All`, {
+      ...node,
+      spec: { ...node.spec, settings: { interfaces } },
+    });
+    assert.equal(answer.status, 422);
+    assert.match(answer.body.message, expected);
+  }
 });
 
 function aNode(name: string): KmsNode {
