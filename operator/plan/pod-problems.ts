@@ -14,7 +14,13 @@ interface ContainerStatus {
   readonly name: string;
   readonly image?: string;
   readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-  readonly lastState?: { readonly terminated?: { readonly exitCode?: number; readonly message?: string } };
+  readonly lastState?: { readonly terminated?: Ended };
+}
+
+interface Ended {
+  readonly reason?: string;
+  readonly exitCode?: number;
+  readonly message?: string;
 }
 
 interface PodCondition {
@@ -38,7 +44,9 @@ export function podProblem(observed: Observed, node: string): Blocked | undefine
   const status = (pod.status ?? {}) as PodStatus;
   const young = observed.nowMs - Date.parse(String(pod.metadata.creationTimestamp ?? "")) < patienceMs;
   const problem =
-    placementProblem(observed, node, status) ?? containerProblem(node, status) ?? makingProblem(observed, node, pod);
+    placementProblem(observed, node, status) ??
+    containerProblem(observed, node, status) ??
+    makingProblem(observed, node, pod);
   return problem && young && problem.gate !== "imagePresent" ? { ...problem, passing: true } : problem;
 }
 
@@ -106,17 +114,57 @@ const waitingReasons: Readonly<Record<string, readonly [Gate, string, string]>> 
   CrashLoopBackOff: ["nodeStarted", "container keeps ending", "see kubectl logs"],
 };
 
-function containerProblem(node: string, status: PodStatus): Blocked | undefined {
+function containerProblem(observed: Observed, node: string, status: PodStatus): Blocked | undefined {
   const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   for (const { name, image, state, lastState } of containers) {
     const known = waitingReasons[state?.waiting?.reason ?? ""];
     if (known === undefined) continue;
     const [gate, what, remedy] = known;
     const ended = lastState?.terminated;
+    const killed = gate === "imagePresent" ? undefined : killedForMemory(node, ended, limitOf(observed, node, name));
+    if (killed !== undefined)
+      return { gate, subject: node, message: `${what}: ${killed.why} (container ${name})`, remedy: killed.remedy };
     const detail = gate === "imagePresent" ? image : (ended?.message ?? state?.waiting?.message);
     return { gate, subject: node, message: `${what}: ${short(detail ?? name)} (container ${name})`, remedy };
   }
   return undefined;
+}
+
+/** Exit code of a process that got SIGKILL: what the kernel sends to one of a container that has reached its limit. */
+const killedCode = 137;
+
+function killedForMemory(
+  node: string,
+  ended: Ended | undefined,
+  limit: string | undefined,
+): { readonly why: string; readonly remedy: string } | undefined {
+  const raise = `raise resources.limits.memory in the settings of ${node}`;
+  if (ended?.reason === "OOMKilled" && limit !== undefined)
+    return { why: `killed for memory, its limit is ${limit}`, remedy: raise };
+  if (ended?.reason === "OOMKilled") {
+    const remedy = `give its machine more memory, or choose another with placement in the settings of ${node}`;
+    return { why: "killed for memory, of which its machine has too little", remedy };
+  }
+  if (ended?.exitCode !== killedCode || limit === undefined) return undefined;
+  const why = `killed (exit code ${killedCode}), as for memory: its limit is ${limit}`;
+  return { why, remedy: `${raise}; if that is not it, see kubectl logs` };
+}
+
+/** As its StatefulSet says: of pods no specification is kept. */
+function limitOf(observed: Observed, node: string, container: string): string | undefined {
+  const spec = objectOf(observed, "StatefulSet", node)?.spec as { template?: { spec?: PodSpec } } | undefined;
+  const { initContainers = [], containers = [] } = spec?.template?.spec ?? {};
+  return [...initContainers, ...containers].find(({ name }) => name === container)?.resources?.limits?.memory;
+}
+
+interface PodSpec {
+  readonly initContainers?: readonly ContainerSpec[];
+  readonly containers?: readonly ContainerSpec[];
+}
+
+interface ContainerSpec {
+  readonly name: string;
+  readonly resources?: { readonly limits?: { readonly memory?: string } };
 }
 
 function phaseOf(claim: KubernetesObject): string | undefined {
