@@ -26,5 +26,5 @@ export function hasConsent(observed: Observed, { name, node }: Pick<NodeFacts, "
 export const settingsBeforeAnnotation = "keyfleet.io/settings-before";
 /** Annotation of a KmsNode that was given another version or settings and has not yet served with them. */
 export const rollingAnnotation = "keyfleet.io/rolling";
-/** Annotation of a KmsNode with the time at which it served with what it was given last: a version or settings. */
+/** Annotation of a KmsNode with the time at which it was given a version or settings last, or at which these came into effect without a restart. */
 export const rolledAnnotation = "keyfleet.io/rolled-at";

@@ -124,11 +124,17 @@ export function isSoaked(view: View, node: NodeFacts): boolean {
 
 /** Not all that a step changes restarts the pod. A time that is yet to come is of a clock that was wrong, and says nothing. */
 function soaksSince({ observed }: View, facts: NodeFacts): number {
-  const rolledMs = Date.parse(facts.node?.metadata.annotations?.[rolledAnnotation] ?? "");
-  return rolledMs <= observed.nowMs + clockDifferenceMs ? Math.max(rolledMs, servesSince(facts)) : servesSince(facts);
+  const sinceMs = rolledMs(facts);
+  return sinceMs <= observed.nowMs + clockDifferenceMs ? Math.max(sinceMs, servesSince(facts)) : servesSince(facts);
 }
 
-function servesSince({ node }: NodeFacts): number {
+/** When it was given something last, or when that came into effect without a restart; NaN when never. */
+export function rolledMs({ node }: NodeFacts): number {
+  return Date.parse(node?.metadata.annotations?.[rolledAnnotation] ?? "");
+}
+
+/** NaN when it says nothing. */
+export function servesSince({ node }: NodeFacts): number {
   return Date.parse(conditionOf(node, "Serving")?.lastTransitionTime ?? "");
 }
 

@@ -449,6 +449,25 @@ const exposedAnew: WorldInTest = {
   nodes: { "dc1-a": { stage: "member", annotations: { "keyfleet.io/rolling": "0.1.0" } } },
   lock: held("settings", "dc1-a"),
 };
+for (const [sentence, servesForMs, marked] of [
+  ["that was restarted soaks from when it served", 3_000, nowMs - 10_000],
+  ["that was not restarted soaks from the end of its step", 3_600_000, nowMs],
+] as const)
+  test(`a node ${sentence}`, () => {
+    const annotations = {
+      "keyfleet.io/rolling": "0.1.0",
+      "keyfleet.io/rolled-at": new Date(nowMs - 10_000).toISOString(),
+    };
+    const world = { nodes: { "dc1-a": { ...at("0.1.0", servesForMs), annotations } }, lock: held("settings", "dc1-a") };
+    const { plan } = aView(world);
+    const written = plan.kind === "act" ? plan.actions : [];
+    const found = written.flatMap((action) => ("object" in action ? [action.object] : []));
+    const mark = found.find(({ kind, metadata }) => kind === "KmsNode" && metadata.name === "dc1-a")?.metadata
+      .annotations;
+    assert.equal(mark?.["keyfleet.io/rolling"], undefined);
+    assert.equal(mark?.["keyfleet.io/rolled-at"], new Date(marked).toISOString());
+  });
+
 const serviceBefore = replaced("Service", "dc1-a-kmip", (service) => ({
   ...service,
   metadata: { ...service.metadata, annotations: { "keyfleet.io/applied": "as before" } },

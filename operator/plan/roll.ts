@@ -7,7 +7,16 @@ import { freshBackup } from "./fresh-backup.ts";
 import { leaveToSite, releaseLock, takeLock, waitForLock, waitUnlocked } from "./lock-steps.ts";
 import { notPaused } from "./pause.ts";
 import { isApplied, isExposed } from "./pod-revision.ts";
-import { approved, isTooOld, settingsTried, settingsWaitElsewhere, soaked, versionStep } from "./roll-gates.ts";
+import {
+  approved,
+  isTooOld,
+  rolledMs,
+  servesSince,
+  settingsTried,
+  settingsWaitElsewhere,
+  soaked,
+  versionStep,
+} from "./roll-gates.ts";
 import { missingCertificates, missingPin } from "./secrets.ts";
 import { neededMembers, othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, FleetStep, View } from "./types.ts";
@@ -63,7 +72,9 @@ function endStep(view: View, node: NodeFacts, doing: string): FleetStep {
   const isBeingApplied =
     !isApplied(view, node) || !isExposed(view, node) || node.node?.status?.version !== node.node?.spec.version;
   if (!node.serving || isBeingApplied) return { kind: "wait", doing, blocked: [] };
-  const annotations = { [rolledAnnotation]: new Date(view.observed.nowMs).toISOString() };
+  // Who was restarted soaks from when it served again; else what it was given is in effect from now on.
+  const wasRestarted = servesSince(node) > rolledMs(node);
+  const annotations = wasRestarted ? {} : { [rolledAnnotation]: new Date(view.observed.nowMs).toISOString() };
   return { kind: "node", node: node.name, change: { annotations, without: rollingAnnotation }, doing };
 }
 
@@ -165,10 +176,11 @@ function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
   const { cluster, nowMs } = view.observed;
   const settings = resolvedSettings(cluster, node);
   const version = view.desired.fleet.target;
-  const mark = { [rollingAnnotation]: version, ...settingsBeforeMark(node, settings) };
+  const now = new Date(nowMs).toISOString();
+  const mark = { [rollingAnnotation]: version, [rolledAnnotation]: now, ...settingsBeforeMark(node, settings) };
   if (!isRebuilt(view, node))
     return { kind: "node", node: node.name, change: { version, settings, annotations: mark }, doing };
-  const annotations = { [leavingAnnotation]: new Date(nowMs).toISOString(), [rebuildAnnotation]: version };
+  const annotations = { [leavingAnnotation]: now, [rebuildAnnotation]: version };
   return { kind: "node", node: node.name, change: { membership: { action: "Leave" }, annotations }, doing };
 }
 
