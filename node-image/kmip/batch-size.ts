@@ -27,11 +27,15 @@ export interface AnswerAccount {
   close(): void;
 }
 
-/** Makes the accounts of all batches of a handler. */
-export function answerAccounts(given: Partial<AnswerLimits> = {}): () => AnswerAccount {
+/** Of one item, which is always done. */
+const uncounted: AnswerAccount = { add: () => undefined, refusal: () => undefined, close: () => undefined };
+
+/** Makes the accounts of all batches of a handler, each by its number of items. */
+export function answerAccounts(given: Partial<AnswerLimits> = {}): (items: number) => AnswerAccount {
   const limits = { ...answerLimits, ...given };
   let all = 0;
-  return () => {
+  return (items) => {
+    if (items === 1) return uncounted;
     let own = 0;
     return {
       add: (result) => {

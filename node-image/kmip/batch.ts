@@ -82,9 +82,8 @@ function setsPlaceholder({ operation }: ResponseItem): boolean {
   return router.get(operation ?? 0)?.setsPlaceholder === true;
 }
 
-/** Does an item if the answer has room for it; of a single one nothing is counted. */
+/** Does an item if the answer has room for it. */
 async function withRoom(item: Item, placeholders: Placeholders, batch: Batch): Promise<ItemResult> {
-  if (batch.items.length === 1) return runItem(item, placeholders, batch);
   const refusal = batch.account.refusal();
   const result = refusal === undefined ? await runItem(item, placeholders, batch) : refuseItem(item, refusal, batch);
   batch.account.add(result);

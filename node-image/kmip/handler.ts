@@ -88,7 +88,7 @@ interface Surroundings {
   readonly metrics: OperationMetrics | undefined;
   readonly activity: ActivityLog | undefined;
   readonly encoding: Encoding;
-  accounts(): AnswerAccount;
+  accounts(items: number): AnswerAccount;
 }
 
 async function answer(message: Buffer, caller: Caller, around: Surroundings): Promise<Buffer> {
@@ -108,7 +108,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
       context,
       timeStamp,
       encoding,
-      account: around.accounts(),
+      account: around.accounts(items.length),
       metrics: around.metrics,
       activity: around.activity,
     });

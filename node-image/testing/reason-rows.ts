@@ -7,10 +7,10 @@ import type { Json } from "../objects/types.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
-import { active, block, part } from "./cryptography-requests.ts";
+import { active, block, cryptographicOperation, part } from "./cryptography-requests.ts";
 import { attributeItem, childrenOf, findItem, item, payload, template } from "./items.ts";
 import { testKeyring } from "./keyring.ts";
-import { requestMessage, resultsOf } from "./kmip-client.ts";
+import { operation, requestMessage, resultsOf } from "./kmip-client.ts";
 import { memoryStore } from "./memory-store.ts";
 
 /** KMIP 1.4, 9.1.3.2.29: Result Reasons. */
@@ -132,40 +132,15 @@ async function aRoot(made: Server["made"], idIn: (answer: Item | undefined, numb
 }
 
 export const op = {
-  create: 0x01,
-  createKeyPair: 0x02,
-  register: 0x03,
-  reKey: 0x04,
-  deriveKey: 0x05,
-  certify: 0x06,
-  reCertify: 0x07,
-  locate: 0x08,
+  ...operation,
+  ...cryptographicOperation,
   check: 0x09,
-  get: 0x0a,
-  getAttributes: 0x0b,
-  getAttributeList: 0x0c,
-  addAttribute: 0x0d,
-  modifyAttribute: 0x0e,
-  deleteAttribute: 0x0f,
   obtainLease: 0x10,
   getUsageAllocation: 0x11,
-  activate: 0x12,
-  revoke: 0x13,
-  destroy: 0x14,
   archive: 0x15,
   recover: 0x16,
-  validate: 0x17,
-  query: 0x18,
   poll: 0x1a,
   notify: 0x1b,
-  reKeyKeyPair: 0x1d,
-  encrypt: 0x1f,
-  decrypt: 0x20,
-  sign: 0x21,
-  signatureVerify: 0x22,
-  mac: 0x23,
-  macVerify: 0x24,
-  hash: 0x27,
   createSplitKey: 0x28,
   joinSplitKey: 0x29,
   import: 0x2a,
