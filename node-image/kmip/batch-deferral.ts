@@ -45,7 +45,7 @@ export function deferral({ store, pending, caller }: Context): Deferral {
 }
 
 /** What a work needs of its request. */
-interface Request {
+export interface Request {
   readonly item: Item;
   readonly placeholders: Placeholders;
   readonly header: RequestHeader;

@@ -4,7 +4,7 @@ import type { Context } from "../operations/context.ts";
 import { withTicket } from "../operations/ticket.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { type ActivityLog, activityOf, loggable } from "./activity.ts";
-import { type Deferral, defer } from "./batch-deferral.ts";
+import { type Deferral, defer, type Request } from "./batch-deferral.ts";
 import { type ItemResult, resultStatus, zero } from "./item-result.ts";
 import { type RequestHeader, requestItem } from "./messages.ts";
 import { ticketIn } from "./payloads-access.ts";
@@ -84,7 +84,8 @@ export function tell(item: Item, result: ItemResult, { context, metrics, activit
   }));
 }
 
-async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<Answer> {
+/** Throws or rejects with Refusal. Each promise between a request and its answer is a turn through all that are in work: none without need. */
+function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<Answer> {
   const { header, context } = parts;
   const reading: Reading = { version: context.version, placeholders };
   const { operation, ephemeral, id, payload, extension } = requestItem.read(item, reading);
@@ -104,23 +105,33 @@ async function run(item: Item, placeholders: Placeholders, parts: ItemParts): Pr
   if (route === undefined || route.since > context.version) {
     throw new Refusal("OperationNotSupported", "This operation is not served: Query lists those that are");
   }
-  const found = contextOf(route, header, context);
-  const own = found instanceof Promise ? await found : found;
-  if (parts.deferral !== undefined && isDeferred(route, header)) {
-    const on = (store: Store): Context => ({ ...context, store });
-    return defer(
-      { item, placeholders, header },
-      { route, context, deferral: parts.deferral },
-      {
-        run: ({ item: kept, placeholders: then, header: given }, store) =>
-          runItem(kept, then, { ...parts, header: given, deferral: undefined, context: on(store) }),
-        tell: ({ item: kept }, result) => tell(kept, result, parts),
-        contextOf: ({ header: given }, store) => contextOf(route, given, on(store)),
-      },
-    );
-  }
-  const plain = context.version < 20 ? withTemplates(payload, own) : withoutStorageMasks(payload, reading);
-  return route.run(plain instanceof Promise ? await plain : plain, own, reading);
+  return after(contextOf(route, header, context), (own) => {
+    if (parts.deferral !== undefined && isDeferred(route, header)) {
+      return Promise.resolve(deferred({ item, placeholders, header }, route, parts, parts.deferral));
+    }
+    const plain = context.version < 20 ? withTemplates(payload, own) : withoutStorageMasks(payload, reading);
+    return after(plain, (given) => route.run(given, own, reading));
+  });
+}
+
+function deferred(request: Request, route: Route, parts: ItemParts, deferral: Deferral): Answer {
+  const { context } = parts;
+  const on = (store: Store): Context => ({ ...context, store });
+  return defer(
+    request,
+    { route, context, deferral },
+    {
+      run: ({ item, placeholders, header }, store) =>
+        runItem(item, placeholders, { ...parts, header, deferral: undefined, context: on(store) }),
+      tell: ({ item }, result) => tell(item, result, parts),
+      contextOf: ({ header }, store) => contextOf(route, header, on(store)),
+    },
+  );
+}
+
+/** Goes on with a value at once, with what is promised when it is there. */
+function after<Value, Result>(value: Value | Promise<Value>, go: (value: Value) => Promise<Result>): Promise<Result> {
+  return value instanceof Promise ? value.then(go) : go(value);
 }
 
 /** In which an operation is done: by the caller, or by a ticket for another. Rejects with Refusal. */

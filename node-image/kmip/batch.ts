@@ -10,7 +10,6 @@ import { type ItemResult, notGiven, refusedBy, refusedResult, resultStatus, zero
 import { type ResponseItem, responseMessage } from "./messages.ts";
 import { resultReason } from "./results.ts";
 import { router } from "./router.ts";
-import type { Placeholders } from "./shape.ts";
 
 /** A request message that was read. */
 export interface Batch extends ItemParts {
@@ -62,7 +61,10 @@ async function runItems(batch: Batch): Promise<ItemResult[]> {
   const all: string[] = [];
   const byOperation = new Map<number, readonly string[]>();
   for (const item of batch.items) {
-    const result = await withRoom(item, { last, all, byOperation }, batch);
+    const refusal = batch.account.refusal();
+    const placeholders = { last, all, byOperation };
+    const result = refusal === undefined ? await runItem(item, placeholders, batch) : refuseItem(item, refusal, batch);
+    batch.account.add(result);
     results.push(result);
     const { answer, operation, response } = result;
     // Stop is the default (6.13); items after the failed one are neither done nor answered.
@@ -80,14 +82,6 @@ async function runItems(batch: Batch): Promise<ItemResult[]> {
 /** Also of the answer to a Poll, which is that of the operation polled. */
 function setsPlaceholder({ operation }: ResponseItem): boolean {
   return router.get(operation ?? 0)?.setsPlaceholder === true;
-}
-
-/** Does an item if the answer has room for it. */
-async function withRoom(item: Item, placeholders: Placeholders, batch: Batch): Promise<ItemResult> {
-  const refusal = batch.account.refusal();
-  const result = refusal === undefined ? await runItem(item, placeholders, batch) : refuseItem(item, refusal, batch);
-  batch.account.add(result);
-  return result;
 }
 
 /** What was done before the failure is told as undone; its payload tells what it would have been. */

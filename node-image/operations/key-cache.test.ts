@@ -97,6 +97,39 @@ test("a material is opened once, each caller gets a copy of its own, and closed 
   assert.equal(keys.size, 0);
 });
 
+test("what is no longer kept of a material is wiped: dropped, over, or the cache emptied", () => {
+  let time = 0;
+  const keys = keyCache(() => new Date(time));
+  const made: Buffer[] = [];
+  const slow = Buffer.allocUnsafeSlow;
+  Buffer.allocUnsafeSlow = (size) => {
+    const buffer = slow(size);
+    made.push(buffer);
+    return buffer;
+  };
+  try {
+    const keep = (id: string) =>
+      keys.materialOf(object(id), keyring, () => ({
+        format: 1,
+        subtype: 0,
+        algorithm: 3,
+        lengthBits: 256,
+        bytes: Buffer.alloc(32, 7),
+      }));
+    for (const id of ["a", "b", "c"]) keep(id);
+    assert.equal(made.length, 3);
+    assert.ok(made.every((kept) => kept.equals(Buffer.alloc(32, 7))));
+    keys.drop("a");
+    time += keyCacheLimits.ageMs;
+    keep("b");
+    keep("d");
+    keys.clear();
+    assert.ok(made.every((kept) => kept.equals(Buffer.alloc(32))));
+  } finally {
+    Buffer.allocUnsafeSlow = slow;
+  }
+});
+
 test("a large material is never kept", () => {
   const keys = keyCache(() => new Date(0));
   const bytes = Buffer.alloc(4096, 7);

@@ -1,6 +1,7 @@
-import { createSecretKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Keyring } from "../keys/types.ts";
 import type { Material } from "../objects/material.ts";
+import { SecondChance } from "../objects/second-chance.ts";
 import type { ManagedObject } from "../objects/types.ts";
 
 /** Keys and materials that were unsealed lately, so that an operation is a look-up and one computation. */
@@ -23,24 +24,33 @@ export const keyCacheLimits = { keys: 10_000, ageMs: 300_000 } as const;
 /** Larger materials are unsealed each time. */
 const materialBytesMax = 512;
 
-/** In OpenSSL's memory: of a material its bytes, and beside it what is no secret. */
 interface Entry {
   readonly sealed: Buffer;
   readonly keyring: Keyring;
-  readonly key: KeyObject;
   readonly until: number;
-  readonly head?: Omit<Material, "bytes">;
 }
 
-/** An empty cache; dropped keys are wiped by OpenSSL when they are collected. */
+/** In OpenSSL's memory, which wipes it when nobody has it any more. */
+interface KeptKey extends Entry {
+  readonly key: KeyObject;
+}
+
+/** In memory of its own, which is wiped as it is dropped. */
+interface KeptMaterial extends Entry {
+  readonly head: Omit<Material, "bytes">;
+  readonly bytes: Buffer;
+}
+
+/** An empty cache. */
 export function keyCache(now: () => Date): KeyCache {
-  const entries = new Map<string, Entry>();
-  const materials = new Map<string, Entry>();
+  const entries = new SecondChance<KeptKey>();
+  const materials = new SecondChance<KeptMaterial>();
   return {
     keyOf: async ({ id, sealed }, keyring, open) => {
       const time = now().getTime();
-      const found = recall(entries, id, { sealed, keyring, time });
-      if (found !== undefined) return found.key;
+      const found = entries.get(id);
+      if (found !== undefined && isCurrent(found, { sealed, keyring, time })) return found.key;
+      entries.delete(id);
       const key = await open();
       if (sealed !== undefined) entries.set(id, { sealed, keyring, key, until: time + keyCacheLimits.ageMs });
       trim(entries, time);
@@ -48,22 +58,28 @@ export function keyCache(now: () => Date): KeyCache {
     },
     materialOf: ({ id, sealed }, keyring, open) => {
       const time = now().getTime();
-      const found = recall(materials, id, { sealed, keyring, time });
-      if (found?.head !== undefined) return { ...found.head, bytes: found.key.export() };
+      const found = materials.get(id);
+      if (found !== undefined && isCurrent(found, { sealed, keyring, time })) {
+        return { ...found.head, bytes: Buffer.from(found.bytes) };
+      }
+      wipe(materials.delete(id));
       const material = open();
       const { bytes, ...head } = material;
       if (sealed === undefined || bytes.length === 0 || bytes.length > materialBytesMax) return material;
-      const until = time + keyCacheLimits.ageMs;
-      materials.set(id, { sealed, keyring, key: createSecretKey(bytes), until, head });
-      trim(materials, time);
+      // A slab would be kept whole for each that is kept of it.
+      const kept = Buffer.allocUnsafeSlow(bytes.length);
+      bytes.copy(kept);
+      materials.set(id, { sealed, keyring, bytes: kept, until: time + keyCacheLimits.ageMs, head });
+      for (const old of trim(materials, time)) wipe(old);
       return material;
     },
     drop: (id) => {
       entries.delete(id);
-      materials.delete(id);
+      wipe(materials.delete(id));
     },
     clear: () => {
       entries.clear();
+      for (const material of materials.values()) wipe(material);
       materials.clear();
     },
     get size() {
@@ -72,18 +88,8 @@ export function keyCache(now: () => Date): KeyCache {
   };
 }
 
-/** What is kept, if it is still that of the object; it counts as used. */
-function recall(
-  kept: Map<string, Entry>,
-  id: string,
-  now: { sealed: Buffer | undefined; keyring: Keyring; time: number },
-): Entry | undefined {
-  const found = kept.get(id);
-  if (found === undefined) return undefined;
-  kept.delete(id);
-  if (!isCurrent(found, now)) return undefined;
-  kept.set(id, found);
-  return found;
+function wipe(material: KeptMaterial | undefined): void {
+  material?.bytes.fill(0);
 }
 
 function isCurrent(
@@ -99,10 +105,12 @@ function isCurrent(
   );
 }
 
-/** The first of the map is the one that was not used for the longest time. */
-function trim(entries: Map<string, Entry>, time: number): void {
-  for (const [id, { until }] of entries) {
-    if (entries.size <= keyCacheLimits.keys && until > time) return;
-    entries.delete(id);
+/** Takes out what stands first and is too old, and what is too much. */
+function trim<Kept extends Entry>(entries: SecondChance<Kept>, time: number): Kept[] {
+  const out: (Kept | undefined)[] = [];
+  for (let first = entries.first(); first !== undefined && first[1].until <= time; first = entries.first()) {
+    out.push(entries.delete(first[0]));
   }
+  while (entries.size > keyCacheLimits.keys) out.push(entries.shed());
+  return out.filter((each) => each !== undefined);
 }

@@ -1,11 +1,12 @@
 import type { Keyring } from "../keys/types.ts";
+import { SecondChance } from "../objects/second-chance.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import { isUuid } from "./operation.ts";
 import { type Found, type Query, readObjects } from "./read.ts";
 
 /**
- * What is kept of objects that were read: sealed material only. Beyond the bounds the one unused for longest goes.
+ * What is kept of objects that were read: sealed material only. Beyond the bounds the ones go that were not used lately.
  * A weight is about the bytes of the object in the database; in memory it takes about three times as much.
  */
 export const objectCacheLimits = { objects: 8_000, weight: 12 * 1024 * 1024, weightOfOne: 64 * 1024 } as const;
@@ -34,7 +35,7 @@ interface Pending {
 export class ObjectReader {
   readonly #query: Query;
   readonly #keyring: () => Keyring;
-  readonly #kept = new Map<string, { readonly reading: ManagedObject | "absent"; readonly weight: number }>();
+  readonly #kept = new SecondChance<{ readonly reading: ManagedObject | "absent"; readonly weight: number }>();
   readonly #pending = new Map<string, Pending>();
   readonly #touched = new Map<string, number>();
   #queue: Pending[] = [];
@@ -54,13 +55,23 @@ export class ObjectReader {
     return this.#kept.size;
   }
 
+  /** Known ones of these in the order asked, unless the database must be asked for one. Throws StoreError. */
+  kept(ids: readonly string[]): ManagedObject[] | undefined {
+    if (ids.length > cachedListMax) return undefined;
+    this.#openKeyring();
+    const objects: ManagedObject[] = [];
+    for (const id of ids) {
+      const reading = this.#recall(id);
+      if (reading === undefined || reading === "damaged") return undefined;
+      if (reading !== "absent") objects.push(reading);
+    }
+    return objects;
+  }
+
   /** Known ones in the order asked. Rejects with StoreError. */
   async read(ids: readonly string[]): Promise<Found> {
-    const keyring = this.#keyring();
-    if (keyring.closed) throw new StoreError("noMasterKey", "the master key is not in memory; use another node");
+    const keyring = this.#openKeyring();
     if (ids.length > cachedListMax) return readObjects(this.#query, keyring, ids);
-    const kept = this.#allKept(ids);
-    if (kept !== undefined) return { objects: kept, damaged: [] };
     const objects: ManagedObject[] = [];
     const damaged: string[] = [];
     const readings = ids.filter(isUuid).map((id) => [id, this.#recall(id) ?? this.#ask(id)] as const);
@@ -104,31 +115,18 @@ export class ObjectReader {
     this.#pending.clear();
   }
 
-  /** Known ones of these in the order asked, unless the database must be asked for one. */
-  #allKept(ids: readonly string[]): ManagedObject[] | undefined {
-    const objects: ManagedObject[] = [];
-    for (const id of ids) {
-      const reading = this.#recall(id);
-      if (reading === undefined || reading === "damaged") return undefined;
-      if (reading !== "absent") objects.push(reading);
-    }
-    return objects;
+  #openKeyring(): Keyring {
+    const keyring = this.#keyring();
+    if (keyring.closed) throw new StoreError("noMasterKey", "the master key is not in memory; use another node");
+    return keyring;
   }
 
   #recall(id: string): Reading | undefined {
-    const found = this.#kept.get(id);
-    if (found === undefined) return undefined;
-    this.#kept.delete(id);
-    this.#kept.set(id, found);
-    return found.reading;
+    return this.#kept.get(id)?.reading;
   }
 
   #forget(id: string): void {
-    const found = this.#kept.get(id);
-    if (found !== undefined) {
-      this.#weight -= found.weight;
-      this.#kept.delete(id);
-    }
+    this.#weight -= this.#kept.delete(id)?.weight ?? 0;
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     pending.stale = true;
@@ -189,12 +187,10 @@ export class ObjectReader {
   #keep(id: string, reading: ManagedObject | "absent"): void {
     const weight = reading === "absent" ? 64 : weightOf(reading);
     if (weight > objectCacheLimits.weightOfOne) return;
-    this.#kept.set(id, { reading: reading === "absent" ? reading : compact(reading), weight });
-    this.#weight += weight;
-    for (const [oldest, { weight: freed }] of this.#kept) {
-      if (this.#kept.size <= objectCacheLimits.objects && this.#weight <= objectCacheLimits.weight) return;
-      this.#kept.delete(oldest);
-      this.#weight -= freed;
+    const kept = { reading: reading === "absent" ? reading : compact(reading), weight };
+    this.#weight += weight - (this.#kept.set(id, kept)?.weight ?? 0);
+    while (this.#kept.size > objectCacheLimits.objects || this.#weight > objectCacheLimits.weight) {
+      this.#weight -= this.#kept.shed()?.weight ?? 0;
     }
   }
 }

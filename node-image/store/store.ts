@@ -175,7 +175,9 @@ class PostgresStore implements NodeStore {
   }
 
   async objects(ids: readonly string[]): Promise<readonly ManagedObject[]> {
-    return (await this.#read(ids)).objects;
+    this.#mustBeWhole();
+    // Most often they are kept: then nothing is waited for.
+    return this.#reader.kept(ids) ?? (await this.#read(ids)).objects;
   }
 
   locate(filter: ObjectFilter): Promise<readonly string[]> {
