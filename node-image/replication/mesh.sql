@@ -221,6 +221,23 @@ begin
     returning h.wrapped, h.refusal;
 end $$;
 
+-- A session is opened by what PostgreSQL's process knew when the caller came, which is up to ten seconds ago for one who takes
+-- his time with the handshake; in that time he may have left the fleet. So once more at the end, by the file as it is now.
+create or replace function keyfleet.admit_members() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if session_user <> 'mesh' then return; end if;
+  if not exists (
+    select from pg_ident_file_mappings m
+    where m.map_name = 'mesh' and m.pg_username = 'mesh' and m.error is null and concat('cert:', m.sys_name) = system_user)
+  then raise exception 'no member of this fleet' using errcode = '28000'; end if;
+end $$;
+do $$ begin
+  if not exists (select from pg_event_trigger where evtname = 'admit_members') then
+    create event trigger admit_members on login execute function keyfleet.admit_members();
+  end if;
+end $$;
+
 do $$ declare f record; begin
   for f in select oid::regprocedure as routine from pg_proc where pronamespace = 'mesh'::regnamespace loop
     execute format('alter routine %s owner to mesh_door', f.routine);

@@ -21,12 +21,18 @@ export interface MeshNode {
   stop(): Promise<void>;
 }
 
+interface CertificateSubject {
+  readonly site: string;
+  readonly name: string;
+  readonly lifeMs?: number;
+}
+
 /** Makes certificates for one fleet and starts nodes of it. */
 export interface MeshFleet {
   readonly keyring: Keyring;
   start(name: string, site: string, options?: TestPostgresOptions): Promise<MeshNode>;
-  /** A certificate of a site's authority for any name. */
-  certificate(site: string, subject: { site: string; name: string }): Promise<MeshTls>;
+  /** A certificate of a site's authority for any name; good for a week, or for as long as is said. */
+  certificate(site: string, subject: CertificateSubject): Promise<MeshTls>;
   stop(): Promise<void>;
 }
 
@@ -36,10 +42,11 @@ export async function meshFleet(sites: readonly string[], keyring: Keyring): Pro
   for (const site of sites) authorities.set(site, await siteAuthority("bank", site));
   const trustBundlePem = [...authorities.values()].map((authority) => authority.certificatePem).join("");
   const nodes: MeshNode[] = [];
-  const certificate = async (site: string, subject: { site: string; name: string }): Promise<MeshTls> => {
+  const certificate = async (site: string, subject: CertificateSubject): Promise<MeshTls> => {
     const authority = authorities.get(site);
     if (authority === undefined) throw new Error(`no site ${site}`);
-    const issued = await authority.issue([{ O: ["bank"] }, { OU: [subject.site] }, { CN: [subject.name] }]);
+    const name = [{ O: ["bank"] }, { OU: [subject.site] }, { CN: [subject.name] }];
+    const issued = await authority.issue(name, subject.lifeMs);
     return { certificateChainPem: issued.certificatePem, privateKeyPem: issued.keyPem, trustBundlePem };
   };
   return {

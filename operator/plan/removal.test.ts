@@ -1,4 +1,6 @@
-import { aCluster, type NodeInTest, nowMs } from "../testing/builders.ts";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aCluster, aView, inWords, type NodeInTest, nowMs } from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { manyNodes, without } from "../testing/worlds.ts";
 
@@ -310,3 +312,20 @@ const afterwards: readonly Case[] = [
 ];
 
 checkCases({ beginning, going, afterwards });
+
+for (const [standing, does] of [
+  ["Leaving", ["sign dc1-b"]],
+  ["Fenced", []],
+  ["Departed", []],
+] as const)
+  test(`a certificate that is due, of a node that is ${standing}: ${does.length === 0 ? "not signed any more" : "signed"}`, () => {
+    // Held by another, so that no step of the removal is taken beside it.
+    const lock = { holder: "dc2", operation: "remove", node: "dc1-b" };
+    const nodes = { ...all(7), "dc1-b": drained };
+    const world = { cluster: withoutB, nodes, lock, listed: listed(standing, { lastSequence: 7 }) };
+    const { plan } = aView(world, ({ metadata }) => (metadata.name === "dc1-b" ? "a third is left" : undefined));
+    assert.deepEqual(
+      inWords(plan).does.filter((one) => one.startsWith("sign")),
+      does,
+    );
+  });
