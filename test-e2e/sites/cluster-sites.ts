@@ -25,6 +25,7 @@ export function clusterSites(contexts: readonly string[]): Sites {
     kill: refuse("kill"),
     start: refuse("start"),
     cut: refuse("cut"),
+    cutOneWay: refuse("cut-one-way"),
     isolate: refuse("isolate"),
     heal: async () => {},
     skewTime: refuse("a time server that lies"),

@@ -18,6 +18,11 @@ const refusals: readonly { it: string; call: () => unknown; says: RegExp }[] = [
     says: /not possible with existing clusters/,
   },
   { it: "cutting existing clusters", call: () => existing.cut("berlin", "paris"), says: /not possible with existing/ },
+  {
+    it: "a link of existing clusters, cut one way",
+    call: () => existing.cutOneWay("berlin", "paris"),
+    says: /not possible/,
+  },
   { it: "isolating an existing cluster", call: () => existing.isolate("berlin"), says: /not possible with existing/ },
   { it: "a lying clock for existing clusters", call: () => existing.skewTime(3), says: /not possible with existing/ },
   {
@@ -27,6 +32,7 @@ const refusals: readonly { it: string; call: () => unknown; says: RegExp }[] = [
   },
   { it: "a site that does not exist", call: () => local.kubeconfig("dc9"), says: /the sites are dc1, dc2, dc3/ },
   { it: "cutting a site from itself", call: () => local.cut("dc1", "dc1"), says: /two different sites/ },
+  { it: "the same one way", call: () => local.cutOneWay("dc1", "dc1"), says: /two different sites/ },
   { it: "a worker that does not exist", call: () => local.kill("dc1/9"), says: /has no worker "9"/ },
   { it: "no workers", call: () => localSites(0), says: /WORKERS must be 1 to 4/ },
   { it: "half a worker", call: () => localSites(1.5), says: /WORKERS must be 1 to 4/ },

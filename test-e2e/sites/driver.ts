@@ -16,6 +16,8 @@ export interface Sites {
   start(target: string): Promise<void>;
   /** The two sites no longer reach each other; packets vanish. One call after the other: two at once undo one another. */
   cut(a: string, b: string): Promise<void>;
+  /** What the first site sends no longer reaches the second; the way back works. */
+  cutOneWay(from: string, to: string): Promise<void>;
   /** The site reaches no other site and no client; kubectl() still reaches it. */
   isolate(site: string): Promise<void>;
   /** All links work again. */

@@ -11,6 +11,7 @@ import {
   applyCuts,
   inWan,
   makeWan,
+  noCuts,
   plug,
   readCuts,
   removeWan,
@@ -39,12 +40,17 @@ export function localSites(workers: number): Sites {
       const cuts = readCuts();
       await applyCuts({ ...cuts, pairs: [...cuts.pairs, [a, b]] });
     },
+    cutOneWay: async (from, to) => {
+      if (siteNumber(from) === siteNumber(to)) throw new Error("cut needs two different sites");
+      const cuts = readCuts();
+      await applyCuts({ ...cuts, oneWay: [...cuts.oneWay, [from, to]] });
+    },
     isolate: async (site) => {
       siteNumber(site);
       const cuts = readCuts();
       await applyCuts({ ...cuts, isolated: [...cuts.isolated.filter((name) => name !== site), site] });
     },
-    heal: () => applyCuts({ pairs: [], isolated: [] }),
+    heal: () => applyCuts(noCuts),
     kubectl: (site, args, input) => run(kubectlCommand(site, args), input === undefined ? {} : { input }),
     kubectlCommand,
     read: api.read,
@@ -69,7 +75,10 @@ export function localStatus(): string[] {
       : [];
     const links = cuts.isolated.includes(site)
       ? ["isolated"]
-      : cuts.pairs.filter((pair) => pair.includes(site)).map((pair) => `cut ${pair.join("-")}`);
+      : [
+          ...cuts.pairs.filter((pair) => pair.includes(site)).map((pair) => `cut ${pair.join("-")}`),
+          ...cuts.oneWay.filter(([from]) => from === site).map(([, to]) => `unheard in ${to}`),
+        ];
     return [`${site} ${pid ? `runs (process ${pid})` : "is off"}`, ...workers, ...links].join(", ");
   });
 }

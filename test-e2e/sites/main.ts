@@ -19,6 +19,7 @@ const help = `usage: sites COMMAND
   kill SITE[/WORKER]    total and instant loss; disks stay
   start SITE[/WORKER]   power comes back
   cut SITE SITE         the two no longer reach each other
+  cut-one-way SITE SITE what the first sends no longer reaches the second
   isolate SITE          it reaches no other site and no client
   heal                  all links work again
   logs SITE [NAME]      the last lines of a program's log; without NAME: which there are
@@ -49,6 +50,7 @@ async function main(words: readonly string[]): Promise<number> {
     kill: () => sites.kill(need(first, "SITE")),
     start: () => sites.start(need(first, "SITE")),
     cut: () => sites.cut(need(first, "SITE"), need(second, "SITE")),
+    "cut-one-way": () => sites.cutOneWay(need(first, "SITE"), need(second, "SITE")),
     isolate: () => sites.isolate(need(first, "SITE")),
     heal: () => sites.heal(),
     logs: () => logs(need(first, "SITE"), second),

@@ -9,12 +9,17 @@ import { launch, processesIn, removeTree } from "./process-tree.ts";
 export interface Cuts {
   /** Pairs of sites that do not reach each other. */
   readonly pairs: readonly (readonly [string, string])[];
+  /** Pairs of sites of which what the first sends does not reach the second. */
+  readonly oneWay: readonly (readonly [string, string])[];
   /** Sites that reach nobody, and that clients do not reach. */
   readonly isolated: readonly string[];
 }
 
 /** Addresses of the time servers: two honest ones, one that lies by as much as it is told. */
 export const timeServers = ["172.31.0.253", "172.31.0.252", "172.31.0.251"] as const;
+
+/** All links work. */
+export const noCuts: Cuts = { pairs: [], oneWay: [], isolated: [] };
 
 const cutsFile = join(state, "cuts.json");
 const skewFile = join(state, "skew.json");
@@ -80,12 +85,13 @@ export async function removeWan(): Promise<void> {
 
 /** The links that are down now. */
 export function readCuts(): Cuts {
-  return existsSync(cutsFile) ? JSON.parse(readFileSync(cutsFile, "utf8")) : { pairs: [], isolated: [] };
+  return existsSync(cutsFile) ? { ...noCuts, ...JSON.parse(readFileSync(cutsFile, "utf8")) } : noCuts;
 }
 
 /** Takes exactly these links down: frames vanish, nobody is told. */
 export async function applyCuts(cuts: Cuts): Promise<void> {
-  const rules = cuts.pairs.flatMap(([a, b]) => [drop(a, b), drop(b, a)]);
+  const bothWays = cuts.pairs.flatMap(([a, b]) => [drop(a, b), drop(b, a)]);
+  const rules = [...bothWays, ...cuts.oneWay.map(([from, to]) => drop(from, to))];
   const [incoming, outgoing] = ["iifname", "oifname"].map((side) =>
     cuts.isolated.map((site) => `${side} "${site}" drop`),
   );

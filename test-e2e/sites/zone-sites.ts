@@ -31,6 +31,7 @@ export function zoneSites(local: Sites, { site, namespace }: { site: string; nam
     kill: (zone) => local.kill(machine(zone)),
     start: (zone) => local.start(machine(zone)),
     cut: refuse("a cut link"),
+    cutOneWay: refuse("a cut link"),
     isolate: refuse("isolation"),
     kubectl: (zone, args, input) =>
       local.kubectl(site, toZone(zone, args), input === undefined ? undefined : inputOf(input, namespace, own(zone))),
