@@ -35,6 +35,11 @@ test("each node leaves, is wiped and joins anew with the next version, and no re
   for (const { metadata, spec, status } of await allNodes(place)) {
     assert.notEqual(status?.incarnation, lives.get(metadata.name), `${metadata.name} is a new incarnation`);
     assert.ok(spec.members.every(({ standing }) => standing === "Member"));
-    assert.deepEqual(Object.keys(metadata.annotations ?? {}), [], "no mark of the rebuilding is left");
+    const marks = Object.keys(metadata.annotations ?? {});
+    assert.deepEqual(
+      marks,
+      ["keyfleet.io/begun-at"],
+      "no mark of the rebuilding is left, only since when it is a member",
+    );
   }
 });
