@@ -69,7 +69,7 @@ function statusMessage(
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
   const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;
   if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
-  const troubles = [...clocksOff(view), ...cutLinks(view)];
+  const troubles = [...clocksOff(view), ...cutLinks(view), ...specDifferences(view)];
   return `all nodes serve${troubles.length === 0 ? "" : `, but ${troubles.join("; ")}`}`;
 }
 
@@ -91,6 +91,11 @@ function clocksOff({ desired }: View): string[] {
     const time = conditionOf(node, "TimeSynchronised");
     return entry !== undefined && time?.status === "False" ? [`${name}: ${time.message}`] : [];
   });
+}
+
+/** The site whose copy is the older one has nothing to do, and still its people have to make it the same. */
+function specDifferences({ observed }: View): string[] {
+  return observed.spec.differences.map(({ message }) => message);
 }
 
 /** Two members that have no link get what the other writes by a third: the fleet works, until that one goes. */

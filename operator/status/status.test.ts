@@ -74,6 +74,13 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "all nodes serve, but dc1-b does not reach dc2-a at dc2-a.mesh:5432; dc2-a does not reach dc1-b at dc1-b.mesh:5432",
   ],
   [
+    "another site's copy of the specification stays another one",
+    { differing: ["dc3"] },
+    "6/6",
+    "3/3",
+    "all nodes serve, but dc3 differs in spec.version",
+  ],
+  [
     "nodes are being made",
     { others: "absent" },
     "0/6",
