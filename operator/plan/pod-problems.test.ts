@@ -9,6 +9,25 @@ const withLimit = aCluster(({ spec }) => {
   spec.defaults = { ...spec.defaults, resources: { limits: { memory: "24Mi" } } };
 });
 
+/** What the scheduler says, and what to do. */
+for (const [sentence, said, remedy] of [
+  [
+    "every machine is full",
+    "0/1 nodes are available: 1 Insufficient cpu.",
+    "add a machine with enough room, or change placement or resources in the settings of dc1-b",
+  ],
+  [
+    "somebody drains the machine",
+    "0/1 nodes are available: 1 node(s) were unschedulable.",
+    "kubectl uncordon the machine when its work is done; or add a machine with enough room, or change placement or resources in the settings of dc1-b",
+  ],
+] as const)
+  test(`a pod that no machine takes: ${sentence}`, () => {
+    const status = { conditions: [{ type: "PodScheduled", status: "False", message: said }] };
+    const problem = podProblem(anObserved({ objects: podOf("dc1-b", status) }), "dc1-b");
+    assert.deepEqual([problem?.message, problem?.remedy], [`no machine of the site can take the pod: ${said}`, remedy]);
+  });
+
 /** What is known of the end of the container before, with which document; message and remedy. */
 for (const [sentence, terminated, cluster, message, remedy] of [
   [

@@ -88,8 +88,13 @@ function placementProblem(observed: Observed, node: string, status: PodStatus): 
     gate: "nodeStarted",
     subject: node,
     message: `no machine of the site can take the pod: ${short(scheduled.message)}`,
-    remedy: `add a machine with enough room, or change placement or resources in the settings of ${node}`,
+    remedy: `${reopen(scheduled.message)}add a machine with enough room, or change placement or resources in the settings of ${node}`,
   };
+}
+
+/** The scheduler counts machines that somebody closed, as `kubectl drain` does; a node whose volume is there waits for them. */
+function reopen(why = ""): string {
+  return /unschedulable/.test(why) ? "kubectl uncordon the machine when its work is done; or " : "";
 }
 
 function unboundStorage(node: string, claim: KubernetesObject, why: string | undefined): Blocked {
