@@ -25,7 +25,7 @@ export interface OwnLogLost {
 
 /** Compares the operation at this node's own end of a log, which the peer holds too, with the peer's. */
 export async function compareAtPeer(connection: PeerConnection, store: NodeStore, origin: string): Promise<Comparison> {
-  const mine = store.heads().get(origin);
+  const mine = store.head(origin);
   if (mine === undefined) return "same";
   const rows = await connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine.seq - 1, 1]);
   const theirs = rows[0] === undefined ? undefined : fromWire(JSON.parse(rows[0].p as string));

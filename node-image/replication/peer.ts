@@ -254,7 +254,7 @@ export class Peer {
       const { seq: theirs, base } = head;
       if (origin === store.incarnation) continue;
       const mine = store.vector().get(origin) ?? 0;
-      if (isOtherHead(store.heads().get(origin), head)) {
+      if (isOtherHead(store.head(origin), head)) {
         this.#refuse(origin, "forked");
         continue;
       }
@@ -315,7 +315,7 @@ export class Peer {
     // The first time with the operation that is here already: the log there must be the one that goes on from here.
     let overlap = 1;
     while (!this.#stopped && !this.#refused.has(origin)) {
-      const mine = this.#options.store.heads().get(origin) ?? noHead;
+      const mine = this.#options.store.head(origin) ?? noHead;
       if (mine.seq >= until) return;
       if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
       await this.#pullPage(connection, origin, { mine, overlap });

@@ -1,6 +1,5 @@
 import type { PeerConnection } from "../replication/peer-connection.ts";
-import type { Operation } from "../store/types.ts";
-import { notificationMaxBytes, toWire } from "../store/wire.ts";
+import { notificationMaxBytes } from "../store/wire.ts";
 import type { SimulatedNode } from "./node.ts";
 
 // As the real connection does: nothing for so long while an answer is awaited means that the way is dead.
@@ -83,13 +82,10 @@ export class Link implements PeerConnection {
     this.#wires.after(this.#wires.packetMs(), () => this.#end(new Error("connection reset")));
   }
 
-  /** The far side's log has grown. */
-  appended(operations: readonly Operation[]): void {
+  /** The far side's log has grown by these operations, as the wire has them. */
+  appended(texts: readonly string[]): void {
     if (!this.#listening) return;
-    for (const operation of operations) {
-      const text = toWire(operation);
-      this.#send("back", () => this.#notified(text.length > notificationMaxBytes ? "" : text));
-    }
+    for (const text of texts) this.#send("back", () => this.#notified(text.length > notificationMaxBytes ? "" : text));
   }
 
   #ask<Answer>(question: () => Answer): Promise<Answer> {

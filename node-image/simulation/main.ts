@@ -2,22 +2,27 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { type Simulated, simulate } from "./simulate.ts";
+import { type Length, type Simulated, simulate } from "./simulate.ts";
 
 const help = `Runs the real replication code on simulated time, disks and links: writes, crashes, cuts, lost notifications,
 pauses, wrong clocks, disks that are set back, pruned logs and snapshots, nodes that join, leave, die and come back, sites
 that are destroyed; and checks every promise.
 
-  npm run simulate-replication -- [--seed S] [--seeds N] [--until-broken] [--verbose]
+  npm run simulate-replication -- [--seed S] [--seeds N] [--length mixed|long|short] [--until-broken] [--verbose]
 
-The same seed is the same schedule, so a failing seed is a test case; --verbose tells what was done. One thread for each
-core; --until-broken ends all of them. Exit 1: broken.
+The same seed and length are the same schedule, so a failing one is a test case; --verbose tells what was done. Of mixed
+ones, the default, every fourth seed is long. One thread for each core; --until-broken ends all of them. Exit 1: broken.
 `;
+/** Of mixed schedules. */
+const longEvery = 4;
+/** Little lives longer than an event, and clearing what does not costs less the rarer it is done. */
+const youngMb = 64;
 const { values } = parseArgs({
   options: {
     help: { type: "boolean" },
     verbose: { type: "boolean" },
     "until-broken": { type: "boolean" },
+    length: { type: "string", default: "mixed" },
     seed: { type: "string", default: "1" },
     seeds: { type: "string", default: "1000" },
   },
@@ -33,7 +38,13 @@ interface Part {
 }
 
 async function* schedules({ first, end, step }: Part): AsyncGenerator<Simulated> {
-  for (let seed = first; seed < end; seed += step) yield await simulate(seed);
+  for (let seed = first; seed < end; seed += step) yield await simulate(seed, lengthOf(seed));
+}
+
+function lengthOf(seed: number): Length {
+  const { length } = values;
+  if (length === "long" || length === "short") return length;
+  return seed % longEvery === 0 ? "long" : "short";
 }
 
 async function run(first: number, count: number): Promise<number> {
@@ -43,7 +54,8 @@ async function run(first: number, count: number): Promise<number> {
   const take = (simulated: Simulated) => {
     all.push(simulated);
     if (values.verbose) for (const deed of simulated.deeds) console.log(deed);
-    for (const promise of simulated.broken) console.log(`seed ${simulated.seed}: ${promise}`);
+    for (const promise of simulated.broken)
+      console.log(`seed ${simulated.seed}, ${lengthOf(simulated.seed)}: ${promise}`);
     if (values["until-broken"] && simulated.broken.length > 0) for (const worker of workers) void worker.terminate();
   };
   const step = Math.min(availableParallelism(), count);
@@ -58,7 +70,11 @@ async function run(first: number, count: number): Promise<number> {
 
 /** Resolves when the thread has ended, by itself or because it was told to; rejects with what it threw. */
 function inThread(part: Part, workers: Worker[], take: (simulated: Simulated) => void): Promise<void> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: part, argv: process.argv.slice(2) });
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: part,
+    argv: process.argv.slice(2),
+    resourceLimits: { maxYoungGenerationSizeMb: youngMb },
+  });
   workers.push(worker);
   worker.on("message", take);
   return new Promise((resolve, reject) => {

@@ -193,6 +193,7 @@ export class SimulatedNode {
     if (text.includes("mesh.sign_of_life()")) return this.#signOfLife(identity);
     if (text.includes("mesh.vector()")) {
       const own = disk.incarnation;
+      const sign = this.#sign();
       const origins = new Set([...disk.vector().keys(), own]);
       return [...origins].map((origin) => {
         const head = disk.head(origin);
@@ -202,7 +203,7 @@ export class SimulatedNode {
           own: origin === own,
           base: `${disk.bases.get(origin)?.seq ?? 0}`,
           mac: head?.mac.toString("base64") ?? "",
-          sign: this.#sign(),
+          sign,
         };
       });
     }
@@ -248,8 +249,10 @@ export class SimulatedNode {
 
   #sign(): string {
     const { disk } = this;
-    const heads = [...disk.vector().keys()].map((origin) => [origin, disk.head(origin)?.seq, disk.head(origin)?.mac]);
-    return JSON.stringify([heads, disk.fences]);
+    const heads = [...disk.vector()].map(
+      ([origin, seq]) => `${origin} ${seq} ${disk.head(origin)?.mac.toString("base64")}`,
+    );
+    return `${heads} ${JSON.stringify(disk.fences)}`;
   }
 
   #appended(operations: readonly Operation[]): void {
@@ -258,7 +261,8 @@ export class SimulatedNode {
     const own = operations.filter(({ origin }) => origin === this.disk.incarnation);
     if (own.length === 0) return;
     // A full queue of notifications, or a listener that lags: then only the poll tells.
-    for (const link of this.#links) if (!random.chance(0.03)) link.appended(own);
+    const news = own.map(toWire);
+    for (const link of this.#links) if (!random.chance(0.03)) link.appended(news);
   }
 
   async #connect(life: number, options: Parameters<Surroundings["connect"]>[0]): Promise<Link> {

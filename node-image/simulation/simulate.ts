@@ -9,7 +9,8 @@ import { makeTrouble } from "./trouble.ts";
 
 const names = ["dc1-a", "dc2-a", "dc3-a", "dc1-b", "dc2-b", "dc3-b"];
 const sizes = [3, 3, 3, 4, 5, 6] as const;
-const troubleMs = 8_000;
+/** How long troubles last: short ones come by far more starts of nodes, meetings and destroyed sites for the same work. */
+const troubleMs = { long: 8_000, short: 2_500 } as const;
 const healMs = 30_000;
 const thinkMs = 200;
 const durabilities = ["EverySite", "EverySite", "OtherSite", "Local"] as const;
@@ -28,8 +29,11 @@ export interface Simulated {
   readonly deeds: readonly string[];
 }
 
+/** Long ones also come to what needs time: members that are given up, nodes that leave and come back, several troubles in a row. */
+export type Length = keyof typeof troubleMs;
+
 /** Runs one schedule of writes and troubles through the real replication, on simulated time, disks and links. */
-export async function simulate(seed: number): Promise<Simulated> {
+export async function simulate(seed: number, length: Length = "long"): Promise<Simulated> {
   const mesh = new SimulatedMesh(seed, durabilities[seed % durabilities.length] ?? "EverySite");
   const { time, random } = mesh;
   const nodes = mesh.begin(names.slice(0, random.pick(sizes)));
@@ -37,7 +41,7 @@ export async function simulate(seed: number): Promise<Simulated> {
   let writing = true;
   const clients = nodes.map((_, index) => write(mesh, index, { objects, going: () => writing }));
   const work = (async () => {
-    await makeTrouble(mesh, troubleMs);
+    await makeTrouble(mesh, troubleMs[length]);
     if (random.chance(destroyShare)) destroyAllButOneSite(mesh);
     await time.pause(500);
     writing = false;

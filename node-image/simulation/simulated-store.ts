@@ -107,10 +107,9 @@ export class SimulatedStore {
     return this.#vector;
   }
 
-  heads(): ReturnType<NodeStore["heads"]> {
-    const { disk } = this.#parts;
-    const macOf = (origin: string) => disk.head(origin)?.mac ?? Buffer.alloc(0);
-    return new Map([...this.#vector].map(([origin, seq]) => [origin, { seq, mac: macOf(origin) }]));
+  head(origin: string): ReturnType<NodeStore["head"]> {
+    const seq = this.#vector.get(origin);
+    return seq === undefined ? undefined : { seq, mac: this.#parts.disk.head(origin)?.mac ?? Buffer.alloc(0) };
   }
 
   async macAt(origin: string, seq: number): Promise<Buffer | undefined> {

@@ -179,7 +179,8 @@ async function runMutant(
   const [hooks, file] = ["mutate.ts", typeof where === "string" ? where : "main.ts"].map((name) =>
     join(import.meta.dirname, name),
   ) as [string, string];
-  const seeds = typeof where === "string" ? [] : ["--seed", String(where), "--seeds", "200", "--until-broken"];
+  const seeds =
+    typeof where === "string" ? [] : ["--length", "long", "--seed", String(where), "--seeds", "200", "--until-broken"];
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn(process.execPath, ["--import", hooks, file, ...seeds], {
     env: { ...env, KEYFLEET_MUTATION: JSON.stringify(mutation) },

@@ -226,13 +226,14 @@ class PostgresStore implements NodeStore {
     this.#remote.push({ marker, listener });
   }
 
-  heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }> {
+  head(origin: string): { readonly seq: number; readonly mac: Buffer } | undefined {
     const { vector, macs } = this.#writer.ledger;
-    return new Map([...vector].map(([origin, seq]) => [origin, { seq, mac: macs.get(origin) as Buffer }]));
+    const [seq, mac] = [vector.get(origin), macs.get(origin)];
+    return seq === undefined || mac === undefined ? undefined : { seq, mac };
   }
 
   async macAt(origin: string, seq: number): Promise<Buffer | undefined> {
-    const head = this.heads().get(origin);
+    const head = this.head(origin);
     if (head?.seq === seq) return head.mac;
     const text = "select mac from keyfleet.ops where origin = $1 and seq = $2";
     return (await this.query(text, [origin, seq]))[0]?.mac as Buffer | undefined;

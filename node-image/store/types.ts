@@ -135,8 +135,8 @@ export interface NodeStore extends Store {
   renew(renewal: Renewal): Promise<boolean>;
   /** From now on writes are refused, with the reason. */
   block(reason: string): void;
-  /** The vector with the MAC of each log's last operation, which tells a log from another of the same name. */
-  heads(): ReadonlyMap<string, { readonly seq: number; readonly mac: Buffer }>;
+  /** How far a log goes here, with the MAC of its last operation, which tells it from another of the same name. */
+  head(origin: string): { readonly seq: number; readonly mac: Buffer } | undefined;
   /** Takes in consecutive operations of ONE other origin; what is held already is skipped. Rejects with StoreError "unavailable". */
   ingest(operations: readonly Operation[], options?: { readonly importing?: true }): Promise<Ingested>;
   /** Resolves when all that was to be taken in by now is on the disk, or was given up. Rejects with StoreError "unavailable". */
