@@ -1,8 +1,7 @@
 import { Refusal } from "../objects/refusal.ts";
-import type { Store } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
 import { mustBeHandedOut } from "../operations/handed-out.ts";
-import { stagedStore } from "../operations/staged-store.ts";
+import { type Effects, stageOver } from "../operations/stage.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import {
   type ItemResult,
@@ -19,8 +18,8 @@ import type { Placeholders } from "./shape.ts";
 
 /** What the items of a batch share that are answered as pending. */
 export interface Deferral {
-  /** The store itself: a stage of the batch is gone when they are done. */
-  readonly store: Store;
+  /** Those of the node itself: a stage of the batch is gone when they are done. */
+  readonly effects: Effects;
   /** Whether the batch came true. Until then none of them begins, so that an answer that is too large leaves nothing. */
   readonly decided: Promise<boolean>;
   /** Correlation values of those that the batch started. */
@@ -30,11 +29,11 @@ export interface Deferral {
 }
 
 /** Made for each batch whose client can wait. */
-export function deferral({ store, pending, caller }: Context): Deferral {
+export function deferral({ store, usage, whenTrue, pending, caller }: Context): Deferral {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const started: Buffer[] = [];
   return {
-    store,
+    effects: { store, usage, whenTrue },
     decided: promise,
     started,
     decide: (cameTrue) => {
@@ -51,14 +50,14 @@ export interface Request {
   readonly header: RequestHeader;
 }
 
-/** How the item of a request is done on a store, and the context in which it is done there. */
+/** How the item of a request is done, and the context in which it is done. */
 interface Doing {
   /** Never rejects. */
-  run(request: Request, store: Store): Promise<ItemResult>;
+  run(request: Request, effects: Effects): Promise<ItemResult>;
   /** Counts and logs what became of it. */
   tell(request: Request, result: ItemResult): void;
   /** Rejects with Refusal. */
-  contextOf(request: Request, store: Store): Context | Promise<Context>;
+  contextOf(request: Request, effects: Effects): Context | Promise<Context>;
 }
 
 interface Around {
@@ -69,15 +68,15 @@ interface Around {
 
 /** Answers at once with a number under which the result can be fetched; what is canceled leaves nothing. */
 export function defer(request: Request, { route, context, deferral }: Around, doing: Doing): Answer {
-  const { store, decided, started } = deferral;
+  const { effects, decided, started } = deferral;
   const { operation } = route;
   const work = async (own: Request, proceed: () => boolean): Promise<PendingResult> => {
     if (!(await decided)) return neverBegun;
-    const result = await madeTrue((stage) => doing.run(own, stage), proceed, { ...context, store });
+    const result = await madeTrue((staged) => doing.run(own, staged), proceed, { ...context, ...effects });
     doing.tell(own, result);
     const judge = async () => {
       const { identifiers, secrets } = result.answer ?? nothing;
-      await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, await doing.contextOf(own, store));
+      await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, await doing.contextOf(own, effects));
     };
     return { ...result, judge };
   };
@@ -106,12 +105,12 @@ const neverBegun: PendingResult = {
 
 /** Does it on a stage of its own, which comes true unless it failed or was canceled. */
 async function madeTrue(
-  run: (store: Store) => Promise<ItemResult>,
+  run: (effects: Effects) => Promise<ItemResult>,
   proceed: () => boolean,
   context: Context,
 ): Promise<ItemResult> {
-  const stage = stagedStore(context.store);
-  const result = await run(stage.store);
+  const stage = stageOver(context);
+  const result = await run(stage.effects);
   if (result.answer === undefined) return result;
   if (!proceed()) return notTrue(result, canceled(), context);
   try {

@@ -1,6 +1,6 @@
 import { Refusal } from "../objects/refusal.ts";
-import type { Store } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
+import type { Effects } from "../operations/stage.ts";
 import { withTicket } from "../operations/ticket.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { type ActivityLog, activityOf, loggable } from "./activity.ts";
@@ -116,15 +116,15 @@ function run(item: Item, placeholders: Placeholders, parts: ItemParts): Promise<
 
 function deferred(request: Request, route: Route, parts: ItemParts, deferral: Deferral): Answer {
   const { context } = parts;
-  const on = (store: Store): Context => ({ ...context, store });
+  const by = (effects: Effects): Context => ({ ...context, ...effects });
   return defer(
     request,
     { route, context, deferral },
     {
-      run: ({ item, placeholders, header }, store) =>
-        runItem(item, placeholders, { ...parts, header, deferral: undefined, context: on(store) }),
+      run: ({ item, placeholders, header }, effects) =>
+        runItem(item, placeholders, { ...parts, header, deferral: undefined, context: by(effects) }),
       tell: ({ item }, result) => tell(item, result, parts),
-      contextOf: ({ header }, store) => contextOf(route, header, on(store)),
+      contextOf: ({ header }, effects) => contextOf(route, header, by(effects)),
     },
   );
 }

@@ -1,5 +1,5 @@
 import { Refusal } from "../objects/refusal.ts";
-import { type StagedStore, stagedStore } from "../operations/staged-store.ts";
+import { type Stage, stageOver } from "../operations/stage.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import { deferral } from "./batch-deferral.ts";
@@ -35,8 +35,8 @@ export async function runBatch(asked: Batch): Promise<Buffer> {
 }
 
 async function staged(batch: Batch, undo: boolean): Promise<readonly ItemResult[]> {
-  const stage = stagedStore(batch.context.store);
-  const results = await runItems({ ...batch, context: { ...batch.context, store: stage.store } });
+  const stage = stageOver(batch.context);
+  const results = await runItems({ ...batch, context: { ...batch.context, ...stage.effects } });
   const failure = results.some(({ answer }) => answer === undefined);
   if (!undo || !failure) return madeTrue(batch, results, stage);
   batch.deferral?.decide(false);
@@ -111,11 +111,7 @@ function written(batch: Batch, results: readonly ItemResult[]): Buffer {
 }
 
 /** Makes true what was staged, if its answer is no larger than the client can take (6.3), counted as TTLV in every encoding. */
-async function madeTrue(
-  batch: Batch,
-  results: readonly ItemResult[],
-  stage: StagedStore,
-): Promise<readonly ItemResult[]> {
+async function madeTrue(batch: Batch, results: readonly ItemResult[], stage: Stage): Promise<readonly ItemResult[]> {
   const most = batch.header.maximumResponseSize ?? Number.POSITIVE_INFINITY;
   try {
     const bytes = encodedBytes(messageOf(batch, results));

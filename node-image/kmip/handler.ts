@@ -67,6 +67,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     served: new ServedObjects({ store: parts.store, log: parts.log }),
+    whenTrue: (work) => work(),
     log: parts.log,
     cryptography: cryptographyState(now, parts.cryptography, parts.keys),
     keyValues: keyValueCodec,

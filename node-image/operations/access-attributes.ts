@@ -51,7 +51,7 @@ export async function changeAccess(change: AccessChange, context: Context): Prom
   return context.serial(`access ${uniqueIdentifier}`, async () => {
     const record = recordNamed(uniqueIdentifier);
     await (record === undefined ? changeObject(change, context) : changeRecord(record, change, context));
-    tell(change, context);
+    context.whenTrue(() => tell(change, context));
     return { uniqueIdentifier, attribute: { name: attribute.name, value: attribute.value } };
   });
 }

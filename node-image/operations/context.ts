@@ -8,7 +8,7 @@ import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11-applications.ts";
 import type { Serial } from "./serial.ts";
 import type { ServedObjects } from "./served-objects.ts";
-import type { UsageKeeper } from "./usage-keeper.ts";
+import type { UsageCounter } from "./usage-keeper.ts";
 import type { KeyValueCodec } from "./wrapping.ts";
 
 /** All that an operation may use besides its request. */
@@ -30,7 +30,7 @@ export interface Context {
   /** Serialises the writes of one object within this process. */
   readonly serial: Serial;
   /** Counts uses against Usage Limits. */
-  readonly usage: UsageKeeper;
+  readonly usage: UsageCounter;
   /** Objects that are no longer fresh. */
   readonly served: ServedObjects;
   readonly server: ServerInformation;
@@ -43,6 +43,8 @@ export interface Context {
   readonly policy: PolicyReader;
   /** Operations whose results are fetched later. */
   readonly pending: PendingWorks;
+  /** Runs work once all that the operation wrote is true: at once, or with its batch, or never. */
+  whenTrue(work: () => void): void;
   log(fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 

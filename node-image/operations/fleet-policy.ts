@@ -83,6 +83,8 @@ export async function setPolicy<Part extends keyof FleetPolicy>(
   const attributes = { ".kind": ["policy"], ".identity": ["kmip"], [rows[part]]: [entries as unknown as Json] };
   const record = { kind: "create", id, owner: recordOwner, objectType: objectType.opaqueObject } as const;
   await context.store.write([{ ...record, facts: 0, sealed: Buffer.alloc(0), attributes }]);
-  context.policy.forget();
-  context.log({ level: "info", event: "policy-changed", part, entries: entries.length, by: context.caller.identity });
+  context.whenTrue(() => {
+    context.policy.forget();
+    context.log({ level: "info", event: "policy-changed", part, entries: entries.length, by: context.caller.identity });
+  });
 }

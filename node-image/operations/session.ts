@@ -45,7 +45,7 @@ export async function log(request: LogRequest, context: Context): Promise<object
 }
 
 function clientText(context: Context, event: string, fields: Readonly<Record<string, string | number>>): void {
-  context.log({ level: "info", event, caller: context.caller.subject, ...fields });
+  context.whenTrue(() => context.log({ level: "info", event, caller: context.caller.subject, ...fields }));
 }
 
 /** The server is there. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Refusal } from "../objects/refusal.ts";
+import { type FinerCode, Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject, Store } from "../objects/types.ts";
 import * as ledgers from "../objects/usage-ledger.ts";
 import { serialQueue } from "./serial.ts";
@@ -26,8 +26,28 @@ const told: Readonly<Record<Kept, string>> = {
   usedUp: "The object's Usage Limits do not allow this any more: make a new key, or raise the limit while it is unused",
   elsewhere:
     "What is left of the object's Usage Limits is held by other nodes, which did not answer in time: try again, or use another node",
-  notStored: "The object has Usage Limits and is not stored yet: use it after this batch",
+  notStored: "The object's Usage Limits are not stored yet: use it after this batch",
 };
+
+/** What is said of an object whose limits a batch made or changed that may yet be undone. */
+export function notStoredYet(): Refusal {
+  return new Refusal("PermissionDenied", told.notStored);
+}
+
+/** The rows to write, by the object as it is. Throws Refusal. */
+export type UsageDecision = (object: ManagedObject) => Readonly<Record<string, Json[] | null>>;
+
+/** Counts uses against Usage Limits, and changes them. */
+export interface UsageCounter {
+  /** Takes units off the limit, durably; rejects with Refusal when they cannot be had: `finer` if no node has them. An object without limits has no end. */
+  take(id: string, units: number, finer?: FinerCode): Promise<void>;
+  /** Runs `decide` on the object as it is, alone among all that write this node's entry, and writes what it gives. */
+  update(id: string, decide: UsageDecision): Promise<void>;
+  /** Throws Refusal if the batch changed the object's limits, and may yet be undone: uses of it could not be counted. */
+  refuseChanged(id: string): void;
+  /** Runs work while nothing else writes this node's entries of the objects, which are in order, so that nobody waits in a circle. */
+  alone(ids: readonly string[], work: () => Promise<void>): Promise<void>;
+}
 
 /** Uses of one object that share the next write. */
 interface Takes {
@@ -36,7 +56,7 @@ interface Takes {
 }
 
 /** Writes this node's entries of usage ledgers, one after another for each object, and answers other nodes' wants. */
-export class UsageKeeper {
+export class UsageKeeper implements UsageCounter {
   readonly #parts: KeeperParts;
   readonly #serial = serialQueue(takesMax);
   readonly #takes = new Map<string, Takes>();
@@ -49,20 +69,23 @@ export class UsageKeeper {
     });
   }
 
-  /** Takes units off the limit, durably; rejects with Refusal when they cannot be had. An object without limits has no end. */
-  async take(id: string, units: number): Promise<void> {
+  async take(id: string, units: number, finer?: FinerCode): Promise<void> {
     let outcome = await this.#try(id, units);
     if (outcome === "elsewhere") outcome = await this.#fromOthers(id, units);
-    if (outcome !== "taken") throw new Refusal("PermissionDenied", told[outcome]);
+    if (outcome === "taken") return;
+    throw new Refusal("PermissionDenied", told[outcome], outcome === "usedUp" ? finer : undefined);
   }
 
-  /** Runs `decide` on the object as it is, alone among all that write this node's entry, and writes what it gives. */
-  update(id: string, decide: (object: ManagedObject) => Readonly<Record<string, Json[] | null>>): Promise<void> {
+  refuseChanged(): void {}
+
+  alone([first, ...others]: readonly string[], work: () => Promise<void>): Promise<void> {
+    return first === undefined ? work() : this.#serial(first, () => this.alone(others, work));
+  }
+
+  update(id: string, decide: UsageDecision): Promise<void> {
     return this.#serial(id, async () => {
       const object = await this.#parts.store.object(id);
-      if (object === undefined) {
-        throw new Refusal("PermissionDenied", "The object is not stored yet: change its Usage Limits after this batch");
-      }
+      if (object === undefined) throw notStoredYet();
       const attributes = decide(object);
       if (Object.keys(attributes).length > 0) await this.#write(id, attributes);
     });

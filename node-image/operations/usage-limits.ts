@@ -42,6 +42,7 @@ export function consumption(
  * counted.
  */
 export async function consume(object: ManagedObject, taken: Consumption, context: Context): Promise<void> {
+  context.usage.refuseChanged(object.id);
   const limits = usageLimitsOf(object);
   if (limits === undefined) return;
   const units = limits.usageLimitsUnit === usageUnit.byte ? taken.bytes : taken.continued === true ? 0 : 1;
@@ -82,7 +83,7 @@ export async function getUsageAllocation(
   }
   if (request.usageLimitsCount < 1) throw new Refusal("InvalidField", "Usage Limits Count must be 1 or more");
   checkUse(object, { usage: protecting, purpose: "protect" }, context);
-  await context.usage.take(object.id, request.usageLimitsCount);
+  await context.usage.take(object.id, request.usageLimitsCount, "UsageLimitExceeded");
   return { uniqueIdentifier: object.id };
 }
 
@@ -99,14 +100,7 @@ export async function changeUsageLimits(
   asked: AttributeInstance,
   context: Context,
 ): Promise<ChangeAttributeResponse> {
-  if (change !== "delete") checkChangeable(object, asked.name, context.now(), context.version);
   const limits = usageLimitsOf(object);
-  if (change === "add" && limits !== undefined) {
-    throw new Refusal("IllegalOperation", 'Attribute "Usage Limits" exists already: use Modify Attribute');
-  }
-  if (change !== "add" && limits === undefined) {
-    throw new Refusal("ItemNotFound", 'The object has no attribute "Usage Limits"');
-  }
   await context.usage.update(object.id, (latest) => ({
     ...changed(change, latest, asked, context),
     ...lastChange(context.now()),
@@ -127,9 +121,14 @@ function changed(
   asked: AttributeInstance,
   context: Context,
 ): Record<string, Json[] | null> {
+  if (change !== "delete") checkChangeable(object, asked.name, context.now(), context.version);
   const wanted = asked.value as unknown as UsageLimits;
   const limits = usageLimitsOf(object);
-  if (limits === undefined) return newLimits(wanted, context);
+  if (change === "add" && limits !== undefined) {
+    throw new Refusal("IllegalOperation", 'Attribute "Usage Limits" exists already: use Modify Attribute');
+  }
+  if (change === "add") return newLimits(wanted, context);
+  if (limits === undefined) throw new Refusal("ItemNotFound", 'The object has no attribute "Usage Limits"');
   const ledger = ledgerOf(object.attributes, limits.epoch);
   if (usedOf(ledger) > 0) {
     throw new Refusal("PermissionDenied", "The object has been used: its Usage Limits can no longer be changed");

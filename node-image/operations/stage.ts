@@ -1,0 +1,113 @@
+import { merged, satisfies } from "../objects/merge.ts";
+import type { Change, ManagedObject, Store } from "../objects/types.ts";
+import type { Context } from "./context.ts";
+import { notStoredYet, type UsageCounter, type UsageDecision } from "./usage-keeper.ts";
+
+/** All by which an operation makes something true: of the node, or of a stage over it. */
+export type Effects = Pick<Context, "store" | "usage" | "whenTrue">;
+
+/** Effects that are seen by whoever asks them, and become true all at once or never. */
+export interface Stage {
+  readonly effects: Effects;
+  /** Makes everything that was staged true; all or nothing. */
+  commit(): Promise<void>;
+}
+
+/** A change of Usage Limits: what it writes is decided anew when it becomes true, since until then others use the object. */
+interface Counted {
+  readonly id: string;
+  readonly decide: UsageDecision;
+}
+
+/** Lays a stage over what an operation writes to: for batches that must leave nothing when they fail (KMIP Undo). */
+export function stageOver({ store, usage, whenTrue }: Effects): Stage {
+  const changes: (Change | Counted)[] = [];
+  const counted = new Set<string>();
+  const afterwards: (() => void)[] = [];
+  const layer = layerOver(store);
+  const refuseChanged = (id: string) => {
+    if (counted.has(id)) throw notStoredYet();
+  };
+  const stagedUsage: UsageCounter = {
+    take: async (id, units, finer) => {
+      refuseChanged(id);
+      await usage.take(id, units, finer);
+    },
+    update: async (id, decide) => {
+      const object = await layer.object(id);
+      if (object === undefined) throw notStoredYet();
+      await layer.write([{ kind: "change", id, facts: 0, attributes: decide(object) }]);
+      counted.add(id);
+      changes.push({ id, decide });
+    },
+    refuseChanged,
+    alone: (ids, work) => usage.alone(ids, work),
+  };
+  return {
+    effects: {
+      store: {
+        ...layer,
+        // A node whose disk was set back takes another one, perhaps in the middle of the batch.
+        get holder() {
+          return store.holder;
+        },
+        write: async (wanted) => {
+          await layer.write(wanted);
+          changes.push(...wanted);
+        },
+      },
+      usage: stagedUsage,
+      whenTrue: (work) => void afterwards.push(work),
+    },
+    commit: async () => {
+      if (changes.length > 0)
+        await usage.alone([...counted].sort(), async () => store.write(await decided(changes, counted, store)));
+      for (const work of afterwards) whenTrue(work);
+    },
+  };
+}
+
+/** A store whose writes stay in memory. */
+function layerOver(base: Store): Omit<Store, "holder"> {
+  const staged = new Map<string, ManagedObject>();
+  const objects = async (ids: readonly string[]) => {
+    const below = await base.objects(ids.filter((id) => !staged.has(id)));
+    const found = new Map(below.map((object) => [object.id, object]));
+    return ids.flatMap((id) => staged.get(id) ?? found.get(id) ?? []);
+  };
+  return {
+    onRemote: (marker, listener) => base.onRemote(marker, listener),
+    object: async (id) => staged.get(id) ?? (await base.object(id)),
+    objects,
+    locate: async (filter) => {
+      const own = [...staged.values()].filter((object) => satisfies(object, filter)).map(({ id }) => id);
+      const below = await base.locate(filter);
+      return [...own.reverse(), ...below.filter((id) => !staged.has(id))];
+    },
+    write: async (wanted) => {
+      const before = new Map((await objects(wanted.map(({ id }) => id))).map((object) => [object.id, object]));
+      const after = new Map<string, ManagedObject>();
+      for (const change of wanted) after.set(change.id, merged(after.get(change.id) ?? before.get(change.id), change));
+      for (const [id, object] of after) staged.set(id, object);
+    },
+  };
+}
+
+/** The changes in their order, those of Usage Limits as they follow from the objects that are stored now. Throws Refusal. */
+async function decided(
+  changes: readonly (Change | Counted)[],
+  counted: ReadonlySet<string>,
+  store: Store,
+): Promise<Change[]> {
+  const latest = new Map((await store.objects([...counted])).map((object) => [object.id, object]));
+  return changes.map((each) => {
+    const change = "decide" in each ? anew(each, latest.get(each.id)) : each;
+    if (counted.has(change.id)) latest.set(change.id, merged(latest.get(change.id), change));
+    return change;
+  });
+}
+
+function anew({ id, decide }: Counted, object: ManagedObject | undefined): Change {
+  if (object === undefined) throw notStoredYet();
+  return { kind: "change", id, facts: 0, attributes: decide(object) };
+}
