@@ -40,6 +40,7 @@ function encryption(request: CipherRequest, suite: Suite): CipherStream {
 function wholeEncryption(run: (data: Buffer) => CipherGCM): CipherStream {
   const parts = gather();
   return {
+    gathered: parts,
     update: (data) => {
       parts.add(data);
       return Buffer.alloc(0);
@@ -67,6 +68,7 @@ function decryption(request: CipherRequest, suite: Suite): CipherStream {
   const kept = ownCopy(tag);
   const parts = gather();
   return {
+    gathered: parts,
     update: (data) => {
       parts.add(data);
       return Buffer.alloc(0);

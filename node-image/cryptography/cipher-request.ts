@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { Gathering } from "./gather.ts";
 import type { NonceSource } from "./nonces.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 
@@ -18,7 +19,7 @@ export interface CipherRequest {
 }
 
 /** Data goes in by parts and comes out as it is ready. */
-export interface CipherStream {
+export interface CipherStream extends Gathering {
   update(data: Buffer): Buffer;
   final(): { readonly data: Buffer; readonly tag?: Buffer };
 }

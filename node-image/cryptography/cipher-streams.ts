@@ -93,6 +93,7 @@ export function unwrapping(key: KeyObject, kind: WrapKind): CipherStream {
 export function whole(work: (data: Buffer) => Buffer): CipherStream {
   const parts = gather();
   return {
+    gathered: parts,
     update: (data) => {
       parts.add(data);
       return Buffer.alloc(0);

@@ -9,16 +9,33 @@ export interface Gathered {
   add(part: Buffer): void;
   /** All parts in one buffer of its own, the caller's to zero. */
   take(): Buffer;
+  /** How many are kept now. */
+  bytes(): number;
+  /** Zeroes what is kept: no further part comes. */
+  forget(): void;
+}
+
+/** A computation in parts, with what it keeps of its data; absent where each part is done with when it has come. */
+export interface Gathering {
+  readonly gathered?: Gathered;
 }
 
 /** An empty gathering, bounded. */
 export function gather(): Gathered {
   let parts: Buffer[] = [];
   let size = 0;
+  const forget = () => {
+    for (const part of parts) part.fill(0);
+    parts = [];
+    size = 0;
+  };
   return {
+    bytes: () => size,
+    forget,
     add: (part) => {
       size += part.length;
       if (size > gatheredMaxBytes) {
+        forget();
         throw new Refusal(
           "InvalidField",
           `This algorithm takes at most ${gatheredMaxBytes} bytes in all parts together`,

@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
+import type { Gathering } from "./gather.ts";
 
 /** A computation over data that comes in parts: digests, codes, signatures. */
-export interface DigestStream {
+export interface DigestStream extends Gathering {
   update(data: Buffer): void;
   final(): Buffer;
 }

@@ -1,21 +1,21 @@
 import { constants, createHash, createSign, createVerify, type KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
 import { Refusal } from "../objects/refusal.ts";
-import { gather } from "./gather.ts";
+import { type Gathering, gather } from "./gather.ts";
 import { digestBytes } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 import { type HashScheme, signatureScheme } from "./signature-scheme.ts";
 import { signDigest, verifyDigest } from "./signed-digest.ts";
 
 /** A verification in parts. */
-export interface VerifyStream {
+export interface VerifyStream extends Gathering {
   update(data: Buffer): void;
   /** Whether the signature is one of all the data. */
   final(signature: Buffer): boolean;
 }
 
 /** A signature in parts. */
-export interface SignStream {
+export interface SignStream extends Gathering {
   update(data: Buffer): void;
   /** In a thread of the pool where the algorithm is slow. */
   final(): Buffer | Promise<Buffer>;
@@ -39,7 +39,7 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole") {
     const parts = gather();
-    return { update: (data) => parts.add(data), final: () => signWhole(key, parts.take()) };
+    return { gathered: parts, update: (data) => parts.add(data), final: () => signWhole(key, parts.take()) };
   }
   if (!isNative(scheme)) {
     const hash = createHash(scheme.hash);
@@ -83,7 +83,11 @@ export function startVerify(key: KeyObject, parameters: CryptographicParameters)
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole") {
     const parts = gather();
-    return { update: (data) => parts.add(data), final: (signature) => verify(null, parts.take(), key, signature) };
+    return {
+      gathered: parts,
+      update: (data) => parts.add(data),
+      final: (signature) => verify(null, parts.take(), key, signature),
+    };
   }
   if (!isNative(scheme)) {
     const hash = createHash(scheme.hash);

@@ -1,8 +1,11 @@
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { mustBeHandedOut } from "../operations/handed-out.ts";
+import { type Proceed, tooMuchPending } from "../operations/pending.ts";
 import { type Effects, stageOver } from "../operations/stage.ts";
+import { encodedBytes } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
+import { answerBytes } from "./batch-size.ts";
 import {
   type ItemResult,
   type PendingResult,
@@ -70,7 +73,7 @@ interface Around {
 export function defer(request: Request, { route, context, deferral }: Around, doing: Doing): Answer {
   const { effects, decided, started } = deferral;
   const { operation } = route;
-  const work = async (own: Request, proceed: () => boolean): Promise<PendingResult> => {
+  const work = async (own: Request, proceed: Proceed): Promise<PendingResult> => {
     if (!(await decided)) return neverBegun;
     const result = await madeTrue((staged) => doing.run(own, staged), proceed, { ...context, ...effects });
     doing.tell(own, result);
@@ -86,7 +89,7 @@ export function defer(request: Request, { route, context, deferral }: Around, do
       const own = ownRequest(request);
       return work(own, proceed).finally(() => wipe(own.item));
     },
-    operation,
+    { operation, bytes: encodedBytes(request.item) },
   );
   started.push(correlation);
   return pendingAnswer({ operation, status: resultStatus.pending, correlation });
@@ -106,13 +109,14 @@ const neverBegun: PendingResult = {
 /** Does it on a stage of its own, which comes true unless it failed or was canceled. */
 async function madeTrue(
   run: (effects: Effects) => Promise<ItemResult>,
-  proceed: () => boolean,
+  proceed: Proceed,
   context: Context,
 ): Promise<ItemResult> {
   const stage = stageOver(context);
   const result = await run(stage.effects);
   if (result.answer === undefined) return result;
-  if (!proceed()) return notTrue(result, canceled(), context);
+  const verdict = proceed(answerBytes(result));
+  if (verdict !== "may") return notTrue(result, verdict === "canceled" ? canceled() : tooMuchPending(), context);
   try {
     await stage.commit();
     return result;

@@ -39,7 +39,7 @@ export function answerAccounts(given: Partial<AnswerLimits> = {}): (items: numbe
     let own = 0;
     return {
       add: (result) => {
-        const bytes = bytesOf(result);
+        const bytes = answerBytes(result);
         own += bytes;
         all += bytes;
       },
@@ -58,7 +58,8 @@ export function answerAccounts(given: Partial<AnswerLimits> = {}): (items: numbe
 /** What an item of an answer has besides its payload, at most. */
 const headBytes = 128;
 
-function bytesOf({ response: { payload, message = "" } }: ItemResult): number {
+/** What the answer to an item takes. */
+export function answerBytes({ response: { payload, message = "" } }: ItemResult): number {
   return headBytes + message.length + (payload === undefined ? 0 : encodedBytes(payload));
 }
 

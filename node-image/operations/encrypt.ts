@@ -1,6 +1,7 @@
 import { joinAndClear } from "../cryptography/bytes.ts";
 import type { StartedCipher } from "../cryptography/cipher.ts";
 import { startEncryption } from "../cryptography/encryption.ts";
+import type { Gathering } from "../cryptography/gather.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import { usage } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
@@ -47,6 +48,8 @@ export async function decrypt(request: DecryptRequest, context: Context): Promis
   return run(request, { key, direction: "decrypt", context });
 }
 
+type Started = StartedCipher & Gathering;
+
 interface Work {
   readonly key: UsableKey;
   readonly direction: "encrypt" | "decrypt";
@@ -56,7 +59,7 @@ interface Work {
 async function run(request: DecryptRequest, { key, direction, context }: Work): Promise<CipherResponse> {
   const { id } = key.object;
   const begin = () => start(request, { key, direction, context });
-  const { state, last, keep } = resume<StartedCipher>(request, id, context, begin);
+  const { state, last, keep } = resume<Started>(request, id, context, begin);
   if (request.data === undefined && last && request.correlationValue === undefined) {
     throw new Refusal("InvalidMessage", "Data is missing");
   }
@@ -90,13 +93,13 @@ function some(data: Buffer): { data?: Buffer } {
   return data.length === 0 ? {} : { data };
 }
 
-function start(request: DecryptRequest, { key, direction, context }: Work): StartedCipher {
+function start(request: DecryptRequest, { key, direction, context }: Work): Started {
   const { iv, additionalData, tag } = request;
   const { nonces } = context.cryptography;
   // A Secret Data or key without an algorithm takes that of the parameters; a key that has one keeps it.
   const algorithm = key.algorithm === 0 ? (key.parameters.cryptographicAlgorithm ?? 0) : key.algorithm;
   checkPolicy(algorithm, context);
-  return startEncryption({
+  const started = startEncryption({
     direction,
     algorithm,
     key: key.key,
@@ -106,4 +109,6 @@ function start(request: DecryptRequest, { key, direction, context }: Work): Star
     ...(additionalData === undefined ? {} : { additionalData }),
     ...(tag === undefined ? {} : { tag }),
   });
+  const { gathered } = started.stream;
+  return gathered === undefined ? started : { ...started, gathered };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
+import { keptBytes } from "./kept-bytes.ts";
 
 /** What became of a work that is asked for: its result, which can be given back if it did not reach the owner, or that it still runs. */
 export type Polled =
@@ -11,11 +12,8 @@ export const cancellationResult = { canceled: 1, unableToCancel: 2, completed: 3
 
 /** Works whose results their callers fetch later (KMIP Poll and Cancel). They live in memory: a restart forgets them. */
 export interface PendingWorks {
-  /**
-   * Starts a work; its correlation value. Refuses a caller that has too many. Before the work makes anything true it asks
-   * `proceed`: false means that it was canceled, true that it no longer can be.
-   */
-  start(owner: string, work: (proceed: () => boolean) => Promise<unknown>, operation?: number): Buffer;
+  /** Starts a work; its correlation value. Refuses a caller that has too many, or too much in them. */
+  start(owner: string, work: (proceed: Proceed) => Promise<unknown>, asked?: Asked): Buffer;
   /** The result, given once; or that there is none yet. Throws Refusal when nothing is known of it. */
   poll(owner: string, correlation: Buffer): Polled;
   cancel(owner: string, correlation: Buffer): number;
@@ -23,6 +21,18 @@ export interface PendingWorks {
   list(owner: string): readonly PendingWork[];
   /** Resolves when the work is done. Rejects with Refusal when there is none. */
   done(owner: string, correlation: Buffer): Promise<void>;
+}
+
+/**
+ * Asked by a work before it makes anything true, with the bytes of its result: whether it may, and can no longer be canceled;
+ * or why not.
+ */
+export type Proceed = (resultBytes: number) => "may" | "canceled" | "noRoom";
+
+/** KMIP Operation of a work, and the bytes of its request, which are kept until it is done. */
+export interface Asked {
+  readonly operation: number;
+  readonly bytes: number;
 }
 
 /** What Query Asynchronous Requests tells of one. */
@@ -39,7 +49,7 @@ export interface PendingWork {
 /** KMIP Processing Stage (2.1, 11.39); a work begins as soon as it is submitted. */
 const processingStage = { inProcess: 2, completed: 3 } as const;
 
-/** Bounds of what waits in memory; results that nobody fetches are dropped by a timer. */
+/** Bounds of what waits in memory besides those of bytes; results that nobody fetches are dropped by a timer. */
 export const pendingLimits = { perCaller: 16, all: 256, keptMs: 600_000 } as const;
 
 interface Work {
@@ -48,16 +58,26 @@ interface Work {
   readonly submittedMs: number;
   readonly finished: PromiseWithResolvers<void>;
   stage: "running" | "finishing" | "canceled";
+  /** That are kept for it now: of its request, then of its result. */
+  bytes: number;
   done?: { readonly result: unknown; readonly dropping: NodeJS.Timeout };
 }
 
 /** Makes an empty list; `forget` is given each result that is dropped unread. */
 export function pendingWorks(nowMs: () => number, forget: (result: unknown) => void): PendingWorks {
   const works = new Map<string, Work>();
+  const room = keptBytes();
+  /** From now on so many bytes are kept for it. */
+  const keepBytes = (work: Work, bytes: number, always = false) => {
+    const fits = room.resize(work.owner, work.bytes, bytes, always);
+    if (fits) work.bytes = bytes;
+    return fits;
+  };
   /** Keeps a result for its time, which ends without anybody's asking: it may hold what must not stay in memory. */
   const keep = (key: string, work: Work, result: unknown) => {
     const drop = () => {
       works.delete(key);
+      keepBytes(work, 0);
       forget(result);
     };
     work.done = { result, dropping: setTimeout(drop, pendingLimits.keptMs).unref() };
@@ -69,24 +89,24 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
     return work === undefined || work.owner !== owner ? undefined : { key, work };
   };
   return {
-    start: (owner, run, operation = 0) => {
+    start: (owner, run, { operation, bytes } = nothing) => {
       const own = [...works.values()].filter((work) => work.owner === owner).length;
-      if (own >= pendingLimits.perCaller || works.size >= pendingLimits.all)
-        throw new Refusal(
-          "PermissionDenied",
-          "Too many operations are pending: Poll those first",
-          "ServerLimitExceeded",
-        );
+      const tooMany = own >= pendingLimits.perCaller || works.size >= pendingLimits.all;
+      if (tooMany || !room.resize(owner, 0, bytes)) throw tooMuchPending();
       const correlation = randomBytes(16);
       const key = correlation.toString("hex");
       const finished = Promise.withResolvers<void>();
-      const work: Work = { owner, operation, submittedMs: nowMs(), finished, stage: "running" };
+      const work: Work = { owner, operation, submittedMs: nowMs(), finished, stage: "running", bytes };
       works.set(key, work);
-      const proceed = () => {
-        if (work.stage === "running") work.stage = "finishing";
-        return work.stage === "finishing";
+      const proceed: Proceed = (resultBytes) => {
+        if (work.stage === "canceled") return "canceled";
+        if (!keepBytes(work, resultBytes)) return "noRoom";
+        work.stage = "finishing";
+        return "may";
       };
       run(proceed).then((result) => {
+        // What failed has no result but a message.
+        if (work.stage !== "finishing") keepBytes(work, 0);
         if (works.get(key) === work) keep(key, work, result);
         else forget(result);
         finished.resolve();
@@ -101,17 +121,15 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       const { result, dropping } = work.done;
       clearTimeout(dropping);
       works.delete(key);
-      return { kind: "done", result, giveBack: () => keep(key, work, result) };
+      const { bytes } = work;
+      keepBytes(work, 0);
+      const giveBack = () => {
+        keepBytes(work, bytes, true);
+        keep(key, work, result);
+      };
+      return { kind: "done", result, giveBack };
     },
-    list: (owner) => {
-      const own = [...works].filter(([, work]) => work.owner === owner);
-      return own.map(([key, { operation, submittedMs, done }]) => ({
-        correlation: Buffer.from(key, "hex"),
-        operation,
-        submissionDate: submittedMs,
-        stage: done === undefined ? processingStage.inProcess : processingStage.completed,
-      }));
-    },
+    list: (owner) => [...works].filter(([, work]) => work.owner === owner).map(([key, work]) => listed(key, work)),
     done: async (owner, correlation) => {
       const found = find(owner, correlation);
       if (found === undefined) throw unknownCorrelation();
@@ -128,6 +146,26 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
       return cancellationResult.canceled;
     },
   };
+}
+
+function listed(key: string, { operation, submittedMs, done }: Work): PendingWork {
+  return {
+    correlation: Buffer.from(key, "hex"),
+    operation,
+    submissionDate: submittedMs,
+    stage: done === undefined ? processingStage.inProcess : processingStage.completed,
+  };
+}
+
+const nothing: Asked = { operation: 0, bytes: 0 };
+
+/** What is said to a caller whose pending operations are as many, or as large, as they may be. */
+export function tooMuchPending(): Refusal {
+  return new Refusal(
+    "PermissionDenied",
+    "Too many operations are pending, or their results are too large together: Poll those first",
+    "ServerLimitExceeded",
+  );
 }
 
 /** What is said of a value under which nothing is pending, or something of another caller. */

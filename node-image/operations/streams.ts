@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
+import type { Gathering } from "../cryptography/gather.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
+import { keptBytes } from "./kept-bytes.ts";
 
-/** Operations in parts that wait for their next part; bounded in number and time, those of a caller are its own. */
+/** Operations in parts that wait for their next part; bounded in number, bytes and time, those of a caller are its own. */
 export interface StreamTable {
   /** Keeps a state until `take`; the value that names it. Throws Refusal at a limit. */
-  keep(state: unknown, belongs: StreamOwner, now: Date): Buffer;
+  keep(state: Gathering, belongs: StreamOwner, now: Date): Buffer;
   /** The state, which is forgotten: after an error nothing of it is left. Throws Refusal. */
   take(correlationValue: Buffer, belongs: StreamOwner, now: Date): unknown;
 }
@@ -17,33 +19,51 @@ export interface StreamOwner {
   readonly object: string;
 }
 
-/** Bounds: of all callers together, of one, and of the time between two parts. */
+/** Bounds besides those of bytes: of all callers together, of one, and of the time between two parts. */
 export const streamLimits = { all: 4_096, ofCaller: 64, idleMs: 60_000 } as const;
 
 interface Waiting extends StreamOwner {
-  readonly state: unknown;
+  readonly state: Gathering;
+  readonly bytes: number;
   readonly until: number;
 }
 
 /** An empty table. Values are random: nobody guesses another's. */
 export function streamTable(): StreamTable {
   const waiting = new Map<string, Waiting>();
+  const room = keptBytes();
+  const forget = (key: string, { caller, bytes }: Waiting) => {
+    waiting.delete(key);
+    room.resize(caller, bytes, 0);
+  };
+  /** Entries stand in the order of their ends. */
+  const forgetOld = (now: Date) => {
+    for (const [key, entry] of waiting) {
+      if (entry.until > now.getTime()) return;
+      entry.state.gathered?.forget();
+      forget(key, entry);
+    }
+  };
   return {
     keep: (state, belongs, now) => {
-      forgetOld(waiting, now);
+      forgetOld(now);
       const own = [...waiting.values()].filter(({ caller }) => caller === belongs.caller).length;
-      if (own >= streamLimits.ofCaller || waiting.size >= streamLimits.all) {
+      const bytes = state.gathered?.bytes() ?? 0;
+      const tooMany = own >= streamLimits.ofCaller || waiting.size >= streamLimits.all;
+      if (tooMany || !room.resize(belongs.caller, 0, bytes)) {
+        state.gathered?.forget();
         throw new Refusal(
           "PermissionDenied",
-          "Too many operations in parts are open: finish some, or try again in a minute",
+          "Too many operations in parts are open, or keep too much data: finish some, or try again in a minute",
+          "ServerLimitExceeded",
         );
       }
       const value = randomBytes(16);
-      waiting.set(value.toString("hex"), { ...belongs, state, until: now.getTime() + streamLimits.idleMs });
+      waiting.set(value.toString("hex"), { ...belongs, state, bytes, until: now.getTime() + streamLimits.idleMs });
       return value;
     },
     take: (value, belongs, now) => {
-      forgetOld(waiting, now);
+      forgetOld(now);
       const key = value.toString("hex");
       const found = waiting.get(key);
       if (found === undefined || !same(found, belongs)) {
@@ -53,18 +73,10 @@ export function streamTable(): StreamTable {
           "InvalidCorrelationValue",
         );
       }
-      waiting.delete(key);
+      forget(key, found);
       return found.state;
     },
   };
-}
-
-/** Entries stand in the order of their ends. */
-function forgetOld(waiting: Map<string, Waiting>, now: Date): void {
-  for (const [key, { until }] of waiting) {
-    if (until > now.getTime()) return;
-    waiting.delete(key);
-  }
 }
 
 function same(one: StreamOwner, other: StreamOwner): boolean {
@@ -79,7 +91,12 @@ export interface PartRequest {
 }
 
 /** The state that the request goes on with, begun by `start` if it is the first, and whether this is the last part. */
-export function resume<State>(request: PartRequest, object: string, context: Context, start: () => State) {
+export function resume<State extends Gathering>(
+  request: PartRequest,
+  object: string,
+  context: Context,
+  start: () => State,
+) {
   const { correlationValue, initIndicator, finalIndicator } = request;
   const belongs = { caller: context.caller.identity, operation: context.operation, object };
   const { streams } = context.cryptography;
