@@ -3,26 +3,39 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { tag } from "../kmip/tags.ts";
+import { json } from "../kmip/vocabulary.ts";
+import { item, payload, template } from "../testing/items.ts";
+import { operation, requestMessage } from "../testing/kmip-client.ts";
+import type { Item } from "../ttlv/types.ts";
 import type { Coverage, Look } from "./coverage.ts";
+import { Finding } from "./finding.ts";
+import { stream } from "./form.ts";
 import { type FuzzOptions, fuzz } from "./fuzzer.ts";
+import { identifierAt } from "./identifiers.ts";
 import { keepSlowest, readKept } from "./kept-input.ts";
 import { outcomeText, runPool, sumOf } from "./pool.ts";
+import { postedSession } from "./posted-session.ts";
 import { seededRandom } from "./random.ts";
 import { progressText, runFuzzer, summaryText } from "./runner.ts";
+import { owner } from "./session.ts";
 import { sharedProgress } from "./shared-progress.ts";
-import { Finding, stream, targets } from "./targets.ts";
+import { targets } from "./targets.ts";
+import { twoCallers } from "./two-callers.ts";
 
 const seed = Number(process.env.KEYFLEET_SEED ?? Date.now() % 2 ** 31);
 /**
  * Enough to reach the code that the seeds reach, from many sides, in a few seconds, a third to a half of it run again to tell what
  * reached it; `npm run fuzz` goes on from there.
  */
-const inputs: Readonly<Record<string, number>> = { ttlv: 5000, reader: 4500, json: 3000, xml: 3000, session: 900 };
+const inputs: Readonly<Record<string, number>> = { ttlv: 5000, reader: 4500, json: 3000, xml: 3000 };
+/** Sessions, which are slow. */
+const inputsOtherwise = 900;
 
 for (const name of Object.keys(targets)) {
   test(`${name}: no mutated input makes it crash, hang, grow or break its rule`, async (context) => {
     context.diagnostic(`KEYFLEET_SEED=${seed}`);
-    const report = await runFuzzer({ target: name, inputs: inputs[name] ?? 1000, seed });
+    const report = await runFuzzer({ target: name, inputs: inputs[name] ?? inputsOtherwise, seed });
     context.diagnostic(summaryText(report));
     assert.deepEqual(report.findings, []);
     // The run means something only when the inputs got somewhere.
@@ -56,6 +69,41 @@ test("the fuzzer finds what is wrong: a target that breaks its rule is told with
   assert.equal(found.findings.length, 1);
   assert.ok(Buffer.from(found.findings[0]?.input ?? "", "hex").includes(0xff));
 });
+
+/** One that the server takes for the owner, whatever its name here. */
+const impostor = { ...owner };
+const aes = template({ "Cryptographic Algorithm": 3, "Cryptographic Length": 256, "Cryptographic Usage Mask": 12 });
+const message = (asked: number, ...children: Item[]) =>
+  requestMessage([{ operation: asked, payload: payload(...children) }], { version: 14 });
+/** A key is made and then asked for. */
+const session = (asked: number) =>
+  stream.write([
+    message(operation.create, item.enumeration(tag.ObjectType, 2), aes),
+    message(asked, item.text(tag.UniqueIdentifier, identifierAt(0))),
+  ]);
+const posts = (type: string) => () => postedSession(Buffer.from("{}"), type, json);
+
+type Fault = readonly [sentence: string, run: () => Promise<void>, told: RegExp];
+const faults: readonly Fault[] = [
+  [
+    "a stranger is given a key of the owner's",
+    () => twoCallers(session(operation.get), impostor),
+    /key bytes of the owner's/,
+  ],
+  [
+    "a stranger learns of an object of the owner's",
+    () => twoCallers(session(operation.getAttributes), impostor),
+    /whether the owner has/,
+  ],
+  ["a body is taken for another encoding", posts("text/xml"), /took the body for another encoding/],
+  ["a body is not answered", posts("text/plain"), /answered with 415/],
+];
+
+for (const [sentence, run, told] of faults) {
+  test(`the fuzzer finds what is wrong: ${sentence}`, async () => {
+    await assert.rejects(run(), (error) => error instanceof Finding && told.test(error.message));
+  });
+}
 
 /** Code reached, as the test says which input reaches what: `reached` is asked after each input, and names what that one reached. */
 function coverageOf(reached: (input: Buffer) => readonly string[]) {

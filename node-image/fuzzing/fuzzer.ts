@@ -1,10 +1,11 @@
 import type { Item } from "../ttlv/types.ts";
 import { type Clock, processorClock } from "./clock.ts";
 import type { Coverage, Look } from "./coverage.ts";
+import type { Form } from "./form.ts";
 import { mutateBytes } from "./mutate-bytes.ts";
 import { mutateItem } from "./mutate-items.ts";
 import type { Random } from "./random.ts";
-import type { Form, Target } from "./targets.ts";
+import type { Target } from "./targets.ts";
 
 /** What a run came to. */
 export interface Summary {

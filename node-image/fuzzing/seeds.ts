@@ -33,6 +33,7 @@ const requests: readonly { readonly operation: number; readonly payload: Item }[
     payload: payload(item.enumeration(tag.ObjectType, 2), template(aes), item.structure(tag.SymmetricKey, keyBlock)),
   },
   { operation: operation.get, payload: payload(id(), item.enumeration(tag.KeyFormatType, 7)) },
+  { operation: operation.get, payload: payload(id()) },
   { operation: operation.get, payload: payload() },
   { operation: operation.getAttributes, payload: payload(id(), item.text(tag.AttributeName, "State")) },
   { operation: operation.getAttributeList, payload: payload(id()) },

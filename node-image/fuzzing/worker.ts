@@ -1,10 +1,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { startCoverage } from "./coverage.ts";
+import { stream } from "./form.ts";
 import { fuzz, type Summary } from "./fuzzer.ts";
 import { seededRandom } from "./random.ts";
 import { oasisSeeds, ownSeeds } from "./seeds.ts";
 import { inputBytesMax, sharedProgress } from "./shared-progress.ts";
-import { stream, type Target, targets } from "./targets.ts";
+import { type Target, targets } from "./targets.ts";
 
 /** What the thread is told: `memory` is that of SharedProgress. */
 export interface WorkerOrder {
@@ -38,11 +39,14 @@ const total = coverage.total();
 coverage.stop();
 parentPort?.postMessage({ ...summary, coverage: total, heapMib: process.memoryUsage().heapUsed / 2 ** 20 });
 
-/** Seeds are streams of TTLV; a form that holds one message takes their last. */
-function seedsOf({ form, name }: Target): Buffer[] {
-  const sessions = [...ownSeeds(name !== "session"), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
-  const last = (session: Buffer) => stream.read(session).slice(-1);
-  const written =
-    form === stream ? sessions : sessions.flatMap((session) => last(session).map((item) => form.write([item])));
-  return written.filter(({ length }) => length <= inputBytesMax);
+/** Seeds are streams of TTLV; what takes single messages is given their last. */
+function seedsOf({ form, sessions }: Target): Buffer[] {
+  const all = [...ownSeeds(sessions === undefined), ...(seedFolder === undefined ? [] : oasisSeeds(seedFolder))];
+  if (form === stream) return all.filter(fits);
+  const items = all.map((each) => stream.read(each)).filter(({ length }) => length > 0);
+  return items.map((each) => form.write(sessions === undefined ? each.slice(-1) : each)).filter(fits);
+}
+
+function fits({ length }: Buffer): boolean {
+  return length <= inputBytesMax;
 }

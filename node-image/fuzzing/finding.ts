@@ -1,0 +1,2 @@
+/** The code broke a rule that holds for every input. */
+export class Finding extends Error {}
