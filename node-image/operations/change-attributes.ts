@@ -79,7 +79,7 @@ async function modify(
   const index = instanceMeant(object, request, context.version);
   const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
   await write(object, attribute, instances, context);
-  return { uniqueIdentifier: object.id, attribute: at(attribute.name, index, attribute.value) };
+  return { uniqueIdentifier: object.id, attribute: at(attribute.name, index, attribute.value, attribute.index) };
 }
 
 /** Gives an attribute that has one value at most the one that follows from the object as it is, alone among its changes. */
@@ -113,7 +113,7 @@ export function deleteAttribute(request: DeleteAttributeRequest, context: Contex
     await context.store.write([
       { kind: "change", id, facts: 0, attributes: { [name]: all ? null : left, ...lastChange(context.now()) } },
     ]);
-    return { uniqueIdentifier: id, attribute: at(name, index, instances[index] ?? null) };
+    return { uniqueIdentifier: id, attribute: at(name, index, instances[index] ?? null, request.index) };
   });
 }
 
@@ -148,8 +148,9 @@ function instanceOf(instances: Instances, name: string, value: Json): number {
   return index;
 }
 
-function at(name: string, index: number, value: Json): AttributeInstance {
-  return index === 0 ? { name, value } : { name, index, value };
+/** Index 0 is said to who said it (4.15, 4.16: it may be left out). */
+function at(name: string, index: number, value: Json, asked?: number): AttributeInstance {
+  return index === 0 && asked === undefined ? { name, value } : { name, index, value };
 }
 
 async function write(

@@ -549,3 +549,20 @@ test("3DES is off, and works where the fleet's owner has switched it on", async 
   );
   await encrypt(client, id);
 });
+
+test("IDEA keys are made, not used, where the fleet's owner allows old ciphers [PyKMIP]", async (context) => {
+  const wanted = { "Cryptographic Algorithm": 0x13, "Cryptographic Length": 128 };
+  await fails(app.create(wanted), reason.field);
+  const old = await kmipSite({ cryptography: { legacyCiphers: true } });
+  context.after(() => old.close());
+  const client = await old.connect("O=bank, CN=old", { version: 12 });
+  const id = await client.create(wanted);
+  assert.equal((await client.get(id)).length, 16);
+  await client.activate(id);
+  await fails(
+    client.call(operation.encrypt, part.id(id), part.data(Buffer.alloc(8))),
+    reason.denied,
+    /does not encrypt data/,
+  );
+  await fails(client.create({ ...wanted, "Cryptographic Length": 256 }), reason.field, /IDEA keys have 128 bits/);
+});

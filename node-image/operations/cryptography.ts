@@ -17,7 +17,7 @@ export interface Cryptography {
 
 /** What the fleet's owner decides. */
 export interface CryptographyPolicy {
-  /** Whether 3DES keys are made and used, and SKIPJACK keys made: for clients that know nothing better. */
+  /** Whether 3DES keys are made and used, and SKIPJACK and IDEA keys made: for clients that know nothing better. */
   readonly legacyCiphers: boolean;
   /** Whether compromised objects are still handed out, and used to read what they protected. */
   readonly servesCompromised: boolean;

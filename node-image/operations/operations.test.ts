@@ -143,6 +143,20 @@ for (const version of versions) {
   });
 }
 
+test("who says Attribute Index 0 is told it again; who leaves it out is not, as in the OASIS test cases [PyKMIP]", async () => {
+  const app = await client();
+  const key = await app.create({ "Contact Information": "ops" });
+  for (const index of [0, undefined]) {
+    const changed = attributeItem("Contact Information", `ops ${index}`, index);
+    const said = index === undefined ? [] : [item.integer(tag.AttributeIndex, index)];
+    const name = item.text(tag.AttributeName, "Contact Information");
+    const modified = await app.call(operation.modifyAttribute, id(key), changed);
+    const deleted = await app.call(operation.deleteAttribute, id(key), name, ...said);
+    for (const answer of [modified, deleted]) assert.equal(findItem(answer, tag.AttributeIndex)?.value, index);
+    await app.call(operation.addAttribute, id(key), attributeItem("Contact Information", "ops"));
+  }
+});
+
 test("indexes of the other instances stay when one is deleted", async () => {
   const app = await client();
   const key = await app.create();

@@ -34,12 +34,15 @@ const tripleDes: LengthRule = {
 };
 const skipjack: LengthRule = { allowed: (bits) => bits === 80, say: "SKIPJACK keys have 80 bits", legacy: true };
 
+const idea: LengthRule = { allowed: (bits) => bits === 128, say: "IDEA keys have 128 bits", legacy: true };
+
 const rules: ReadonlyMap<number, LengthRule> = new Map<number, LengthRule>([
   [algorithm.aes, aes],
   [algorithm.chaCha20, chaCha],
   [algorithm.chaCha20Poly1305, chaCha],
   [algorithm.tripleDes, tripleDes],
   [0x18, skipjack],
+  [0x13, idea],
   ...[
     algorithm.hmacSha1,
     algorithm.hmacSha224,

@@ -79,10 +79,10 @@ function results(report: string, output: string): SuiteResults {
   return new Map(
     cases.map(([, attributes = "", , body = ""]) => {
       const value = (name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
-      // The last line of a Python traceback says what happened.
+      // The end of a Python traceback says where and what happened.
       const failure = /<(?:failure|error)\s[^>]*>(.*?)<\/(?:failure|error)>/s.exec(body)?.[1];
       const module = value("file").replace(/^.*\/|\.py$/g, "") || value("classname").split(".").at(-2) || "";
-      return [`${module}::${value("name")}`, failure?.trim().split("\n").slice(-12).join("\n")];
+      return [`${module}::${value("name")}`, failure?.trim().split("\n").slice(-60).join("\n")];
     }),
   );
 }
