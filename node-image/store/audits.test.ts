@@ -78,7 +78,7 @@ function options(outcomes: Outcome[], nowMs: () => number, tell: (what: string) 
     nowMs,
     log: ({ event, problem, hoursSinceLast }) => tell(`${event}: ${problem}, ${hoursSinceLast} h`),
     foundDamaged: () => undefined,
-    distrust: () => tell("distrust"),
+    distrust: async () => tell("distrust"),
     trust: async () => tell("trust"),
   };
 }

@@ -19,7 +19,7 @@ export interface AuditsOptions {
   readonly log: Log;
   readonly foundDamaged: (ids: readonly string[]) => void;
   /** From now on nothing is served or written, */
-  readonly distrust: (why: string) => void;
+  readonly distrust: (why: string) => Promise<void>;
   /** until this is called, after a look that found the database whole. */
   readonly trust: () => Promise<void>;
 }
@@ -60,7 +60,7 @@ export class Audits {
       const found = await look();
       foundDamaged(found.damagedObjects);
       if (found.whole) await trust();
-      else distrust(found.findings.at(-1) ?? "the database is not as it was written");
+      else await distrust(found.findings.at(-1) ?? "the database is not as it was written");
       this.lastMs = nowMs();
       this.problem = undefined;
       this.#told = undefined;

@@ -202,6 +202,8 @@ for (const [sentence, statements] of wholes) {
     await refusesAll();
     await store.setKeyring(keyring);
     await refusesAll();
+    await reopened();
+    await refusesAll();
   });
 }
 
@@ -222,6 +224,7 @@ test("rows that are put back: the next audit finds nothing, what was kept meanwh
   await store.audit();
   await reconnected();
   await refusesAll();
+  await reopened();
   await store.query("delete from keyfleet.objects");
   await store.query("insert into keyfleet.objects select * from public.old");
   const { findings, whole } = await store.audit();
@@ -230,6 +233,42 @@ test("rows that are put back: the next audit finds nothing, what was kept meanwh
   assert.equal((await store.object(ids[0]))?.facts, 3);
   await store.write([aCreate()]);
   assert.deepEqual((await store.audit()).findings, []);
+  await reopened();
+  assert.equal((await store.object(ids[0]))?.facts, 3, "after a restart too");
+});
+
+const kept: readonly (readonly [sentence: string, value: string, told: RegExp])[] = [
+  ["as it was written", "value", /some are missing, or older/],
+  ["with another reason", `value || '{"why": "nothing"}'`, /was changed since/],
+  ["without a MAC", "value - 'mac'", /was changed since/],
+  ["with a MAC of a wrong length", `value || '{"mac": ""}'`, /was changed since/],
+  ["as another text", `'"whole"'`, /was changed since/],
+];
+
+for (const [sentence, value, told] of kept) {
+  test(`a finding that is kept ${sentence} stops the next process until an audit finds all to be right`, async () => {
+    await store.query("create table public.old as select * from keyfleet.objects");
+    await store.query("delete from keyfleet.objects where id = $1", [ids[0]]);
+    assert.equal((await store.audit()).whole, false);
+    await store.query(`update keyfleet.settings set value = ${value} where key = 'notWhole'`);
+    await reopened();
+    await refusesAll();
+    assert.match(store.status().damage ?? "", told);
+    await store.query("insert into keyfleet.objects select * from public.old where id = $1", [ids[0]]);
+    assert.equal((await store.audit()).whole, true);
+    await reopened();
+    assert.equal((await store.object(ids[0]))?.id, ids[0]);
+  });
+}
+
+test("a finding that is kept stops a process that gets the master key later, from its first moment", async () => {
+  await store.query("delete from keyfleet.objects where id = $1", [ids[0]]);
+  await store.audit();
+  await store.close();
+  const { keyring: _, ...withoutKeyring } = place;
+  store = await openStore(withoutKeyring);
+  await store.setKeyring(keyring);
+  await refusesAll();
 });
 
 const logs: readonly (readonly [string, string, RegExp])[] = [

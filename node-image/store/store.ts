@@ -7,6 +7,7 @@ import { LogicalClock } from "./clock.ts";
 import { asStoreError, type Place, prepared } from "./connection.ts";
 import { Damage } from "./damage.ts";
 import { DiskRoom } from "./disk-room.ts";
+import { Distrust } from "./distrust.ts";
 import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
 import { type Alone, Intake } from "./intake.ts";
@@ -61,7 +62,7 @@ async function open(place: Place, pools: ReadPools, options: StoreOptions): Prom
   const [row] = await pools.forUs({ text: "select incarnation from keyfleet.node_self" });
   const store = new PostgresStore({ place, pools, options, incarnation: row?.incarnation as string, begins });
   try {
-    await store.open();
+    await store.open(options.keyring);
   } catch (error) {
     await store.close().catch(() => undefined);
     throw error;
@@ -82,6 +83,7 @@ class PostgresStore implements NodeStore {
   readonly #nowMs: () => number;
   readonly #audits: Audits;
   readonly #damage: Damage;
+  readonly #distrust: Distrust;
   #closed = false;
   #blocked: string | undefined;
   #gate: WriteGate | undefined;
@@ -147,22 +149,28 @@ class PostgresStore implements NodeStore {
     });
     this.#writer.ledger.fences = this.#fences.ends;
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work), this.#writer.room);
+    const { ledger } = this.#writer;
+    this.#distrust = new Distrust({
+      settings: this,
+      distrust: (why) => ledger.distrust(why),
+      rehabilitate: async () => {
+        if (ledger.problem !== undefined) await this.#writer.alone((client) => ledger.rehabilitate(client));
+      },
+    });
     this.#audits = new Audits({
       look: () => this.#look(),
       nowMs: options.nowMs,
       log: options.log,
       foundDamaged: damaged,
-      distrust: (why) => this.#writer.ledger.distrust(why),
-      trust: async () => {
-        const { ledger } = this.#writer;
-        if (ledger.problem !== undefined) await this.#writer.alone((client) => ledger.rehabilitate(client));
-      },
+      distrust: (why) => this.#distrust.found(why, ledger.toAudit.keyring),
+      trust: () => this.#distrust.over(),
     });
     if (options.keyring !== undefined) void this.#writer.useKeyring(options.keyring);
   }
 
-  async open(): Promise<void> {
+  async open(keyring: Keyring | undefined): Promise<void> {
     this.#fences.restore(await this.setting(fencesSetting));
+    await this.#distrust.recall(keyring);
     await this.#writer.open();
     await this.#ownEnd.recall();
   }
