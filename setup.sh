@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 say() { printf '[setup %4d s] %s\n' "$SECONDS" "$*" >&2; }
 
-packages=(make g++ python3 python3-venv openssl softhsm2 chrony libfaketime containerd runc containernetworking-plugins mmdebstrap nftables iproute2)
+packages=(make g++ python3 python3-venv openssl lua5.1 softhsm2 chrony libfaketime containerd runc containernetworking-plugins mmdebstrap nftables iproute2)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
