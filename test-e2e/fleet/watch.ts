@@ -35,6 +35,12 @@ export function watchVersions(place: Place, site: string): Watch {
   return watch(place, site, ["kmsnode", "-o", `jsonpath=${columns}{"\\n"}`]);
 }
 
+/** Watches what the nodes of a site say of their settings: "dc1-a RestartNeeded". */
+export function watchSettings(place: Place, site: string): Watch {
+  const reason = '{.status.conditions[?(@.type=="SettingsApplied")].reason}';
+  return watch(place, site, ["kmsnode", "-o", `jsonpath={.metadata.name} ${reason}{"\\n"}`]);
+}
+
 function watch(place: Place, site: string, what: readonly string[]): Watch {
   const [program = "", ...words] = place.sites.kubectlCommand(site, ["-n", namespace, "get", "--watch", ...what]);
   const child = spawn(program, words, { stdio: ["ignore", "pipe", "ignore"] });

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { until } from "../fleet/await.ts";
 import { editDocument } from "../fleet/document.ts";
-import { waitForAllServing } from "../fleet/fleet.ts";
+import { allNodes, conditionOf, waitForAllServing } from "../fleet/fleet.ts";
 import { underLoad } from "../fleet/load.ts";
 import { namespace } from "../fleet/places.ts";
+import { watchSettings } from "../fleet/watch.ts";
 import { aRunningFleet, type Fleet, nodesOf, place, second } from "./world.ts";
 
 let fleet: Fleet;
@@ -14,12 +15,14 @@ before(async () => {
   fleet = await aRunningFleet();
 });
 
-test("new resources restart all nodes, one at a time, and no request of a client with three endpoints fails", async (t) => {
+test("new resources restart all nodes, one at a time: each says before that it needs it and after that it has them, and no request of a client with three endpoints fails", async (t) => {
   const uids = new Map(
     await Promise.all(fleet.nodes.map(async (node) => [node.metadata.name, await uidOf(node)] as const)),
   );
   const load = await underLoad(place, fleet, "resources");
   t.after(() => load.cancel());
+  const watches = place.sites.names.map((site) => watchSettings(place, site));
+  t.after(() => watches.map((watch) => watch.stop()));
   await editDocument(place, second, (spec) => {
     spec.defaults = {
       ...spec.defaults,
@@ -33,6 +36,12 @@ test("new resources restart all nodes, one at a time, and no request of a client
   const none = (names: string[]) => names.length === 0;
   await until(pending, none, { what: "every pod is a new one", deadlineMs: 900_000 });
   await load.end((line) => t.diagnostic(line));
+  const applied = async () => (await reasons()).filter(([, reason]) => reason !== "Applied");
+  await until(applied, (left) => left.length === 0, { what: "no node waits for a restart", deadlineMs: 60_000 });
+  const said = watches.flatMap(({ seen }) => seen.map(({ line }) => line)).filter((line) => /RestartNeeded/.test(line));
+  t.diagnostic(`RestartNeeded: ${[...new Set(said)]}`);
+  for (const { metadata } of fleet.nodes)
+    assert.ok(said.includes(`${metadata.name} RestartNeeded`), `${metadata.name} said so: ${said}`);
 });
 
 test("a worker is drained: its node leaves in order and comes back, and no request fails", async (t) => {
@@ -66,6 +75,12 @@ test("while a node of another site is down Kubernetes may evict none", async (t)
 });
 
 type Node = Fleet["nodes"][number];
+
+/** Each node and what it says of its settings. */
+async function reasons(): Promise<[name: string, reason: string | undefined][]> {
+  const nodes = await allNodes(place);
+  return nodes.map(({ metadata, status }) => [metadata.name, conditionOf(status, "SettingsApplied")?.reason]);
+}
 
 async function uidOf({ metadata, spec }: Node): Promise<string> {
   const words = [
