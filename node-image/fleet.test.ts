@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { KmsNode } from "@keyfleet/crds/kms-node.ts";
 import { Fleet } from "./testing/fleet.ts";
 import type { FleetNode } from "./testing/fleet-node.ts";
+import { noteSecret } from "./testing/leak-search.ts";
 
 /** One node as processes: key server, sidecar with SoftHSM, PostgreSQL 18, chrony. The long story has three (test-e2e/stories). */
 let fleet: Fleet;
@@ -158,4 +160,16 @@ test("settings of a sidecar that somebody else runs wait until he has started it
   assert.match(message, /^hsm: in force after a restart/);
   node.edit({ settings });
   await node.reachedCondition("SettingsApplied", "True", "Applied");
+});
+
+test("a fleet whose node writes a key, into its output or its log files, does not stop without saying so", async () => {
+  const leaking = await Fleet.start();
+  const leaky = await leaking.add("dc1-a");
+  const [spoken, filed] = [randomBytes(32), randomBytes(32)];
+  noteSecret("the spoken key", spoken);
+  noteSecret("the filed key", filed);
+  await leaky.run(["/bin/sh", "-c", `echo ${spoken.toString("hex")}`]);
+  mkdirSync(join(leaky.folder, "data/logs"), { recursive: true });
+  writeFileSync(join(leaky.folder, "data/logs/debug.log"), `{"key":"${filed.toString("base64")}"}`);
+  await assert.rejects(leaking.stop(), /the spoken key in the output of dc1-a; the filed key in .*debug\.log$/);
 });

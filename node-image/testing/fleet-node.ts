@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -8,10 +8,12 @@ import { stringify } from "yaml";
 import { replaceFile } from "../config/durable-file.ts";
 import { readStatusFile, statusFileOf } from "../config/file-source.ts";
 import type { ProgramName } from "../config/local-node.ts";
+import { noteSecret, Output, type Written } from "./leak-search.ts";
 import { type Child, startChild } from "./process.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const pollMs = 50;
+const metricsTimeoutMs = 2_000;
 // The user of the images; PostgreSQL refuses root.
 const user = 10_001;
 const ports = { kmip: 5696, mesh: 5432, health: 8080 } as const;
@@ -51,6 +53,7 @@ export class FleetNode {
   readonly #options: FleetNodeOptions;
   readonly #file: string;
   readonly #localFile: string;
+  readonly #output: Output;
   #spec: KmsNodeSpec;
   #child: Child | undefined;
   #software = checkout;
@@ -62,12 +65,13 @@ export class FleetNode {
     this.address = address;
     this.healthUrl = `http://${address}:${ports.health}`;
     this.#options = options;
+    this.#output = new Output(`the output of ${name}`);
     // Not on the node's disk: its operator speaks to it also when that is full.
     this.#file = join(folder, "run/node.yaml");
     this.#localFile = join(folder, "run/local.yaml");
     this.#spec = firstSpec(options);
     for (const each of ["data", "run"]) mkdirSync(join(folder, each), { recursive: true });
-    writeFileSync(join(folder, "data/pin"), `${name}-1234`, { mode: 0o600 });
+    writeFileSync(join(folder, "data/pin"), this.#knownPin(`${name}-1234`), { mode: 0o600 });
     this.edit({});
     for (const each of ["", "data", "data/pin", "run", "run/node.yaml", "run/local.yaml"])
       chownSync(join(folder, each), user, user);
@@ -120,7 +124,7 @@ export class FleetNode {
 
   /** The file that holds the PIN of the node's token. */
   setPin(pin: string): void {
-    writeFileSync(join(this.#options.folder, "data/pin"), pin);
+    writeFileSync(join(this.#options.folder, "data/pin"), this.#knownPin(pin));
     chmodSync(join(this.#options.folder, "data/pin"), 0o644);
   }
 
@@ -136,8 +140,14 @@ export class FleetNode {
     const namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"] as const;
     const command = ["sh", "-euc", inside, "sh", nodeRootfs(), this.folder, this.#software];
     const { enter = [], heard } = this.#options;
-    const options = heard === undefined ? { name: this.name } : { name: this.name, heard };
-    this.#child = startChild(["setpriv", ...dying, ...enter, ...namespaces, ...command], options);
+    const hear = (line: string) => {
+      this.#output.add(line);
+      heard?.(line);
+    };
+    this.#child = startChild(["setpriv", ...dying, ...enter, ...namespaces, ...command], {
+      name: this.name,
+      heard: hear,
+    });
   }
 
   /** Asks the whole node to end and waits. */
@@ -179,8 +189,31 @@ export class FleetNode {
     const [pid] = this.pids("keyServer");
     const inside = ["--target", String(pid), "--mount", "--pid", "--net", "--root", "--wd"];
     const as = ["--setuid", String(user), "--setgid", String(user)];
-    const child = startChild(["nsenter", ...inside, ...as, "--", ...command], { name: `${this.name} ${command[0]}` });
+    const child = startChild(["nsenter", ...inside, ...as, "--", ...command], {
+      name: `${this.name} ${command[0]}`,
+      heard: (line) => this.#output.add(line),
+    });
     return { code: await child.ended, lines: child.lines };
+  }
+
+  /** What the node's metrics say now; nothing when it does not answer. */
+  async metrics(): Promise<string> {
+    const answer = fetch(`${this.healthUrl}/metrics`, { signal: AbortSignal.timeout(metricsTimeoutMs) });
+    return answer.then((response) => response.text()).catch(() => "");
+  }
+
+  /** Secrets that its processes wrote, and the other texts that it shows: to be searched before its folder is removed. */
+  shown(): { readonly leaks: readonly string[]; readonly texts: readonly Written[] } {
+    const logs = join(this.folder, "data/logs");
+    const files = existsSync(logs) ? readdirSync(logs).map((name) => join(logs, name)) : [];
+    const shown = [this.statusFile, ...files].filter((file) => existsSync(file));
+    const texts = shown.map((file): Written => [file, readFileSync(file, "utf8")]);
+    return { leaks: this.#output.leaks(), texts };
+  }
+
+  #knownPin(pin: string): string {
+    noteSecret(`the PIN of ${this.name}`, Buffer.from(pin));
+    return pin;
   }
 
   condition(type: string): Condition | undefined {

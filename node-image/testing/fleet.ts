@@ -12,6 +12,7 @@ import { type Authority, clientAuthority, siteAuthority } from "./authority.ts";
 import type { Identity } from "./certificates.ts";
 import { FleetNode, type FleetNodeOptions } from "./fleet-node.ts";
 import { type ClientParts, connectKmip, type KmipClient } from "./kmip-client.ts";
+import { refuseLeaks } from "./leak-search.ts";
 import { startTimeServer, type TimeServer } from "./time-server.ts";
 
 const cluster = "bank";
@@ -192,10 +193,24 @@ export class Fleet {
     return node;
   }
 
-  /** Ends every process and removes every file. */
+  /** Ends every process and removes every file. Rejects if a node wrote a key that a client sent or got, or a PIN. */
   async stop(): Promise<void> {
-    await Promise.all([...this.nodes.values()].map((node) => node.killAll()));
+    const nodes = [...this.nodes.values()];
+    const metrics = await Promise.all(
+      nodes.map(async (node) => [`the metrics of ${node.name}`, await node.metrics()] as const),
+    );
+    await Promise.all(nodes.map((node) => node.killAll()));
     this.timeServer.close();
+    const shown = nodes.map((node) => node.shown());
+    this.#removeFiles();
+    const texts = shown.flatMap((each) => each.texts);
+    refuseLeaks(
+      [...metrics, ...texts],
+      shown.flatMap(({ leaks }) => leaks),
+    );
+  }
+
+  #removeFiles(): void {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 

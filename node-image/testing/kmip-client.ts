@@ -8,6 +8,7 @@ import { frame } from "../ttlv/frame.ts";
 import type { Item } from "../ttlv/types.ts";
 import type { Identity } from "./certificates.ts";
 import { childrenOf, findItem, item, payload, template } from "./items.ts";
+import { noteMessage } from "./leak-search.ts";
 
 /** KMIP Operation values (9.1.3.2.27) that tests use. */
 export const operation = {
@@ -89,7 +90,12 @@ export interface KmipClient {
 /** Connects; rejects when the server closes during the handshake. */
 export async function connectKmip(parts: ClientParts): Promise<KmipClient> {
   const socket = await connectTls(parts);
-  const exchange = exchanger(socket, parts.timeoutMs ?? 10_000);
+  const send = exchanger(socket, parts.timeoutMs ?? 10_000);
+  const exchange = async (bytes: Buffer) => {
+    const answer = await send(bytes);
+    noteMessage(answer);
+    return answer;
+  };
   const batch = async (requests: readonly Request[], header: readonly Item[] = []) =>
     resultsOf(await exchange(encode(requestMessage(requests, { version: parts.version ?? 14, header }))));
   const call = async (number: number, ...children: (Item | undefined)[]) => {
@@ -168,11 +174,18 @@ export function requestMessage(
       request.payload,
     ),
   );
-  return item.structure(tag.RequestMessage, item.structure(tag.RequestHeader, protocol, ...header, count), ...items);
+  const message = item.structure(
+    tag.RequestMessage,
+    item.structure(tag.RequestHeader, protocol, ...header, count),
+    ...items,
+  );
+  noteMessage(message);
+  return message;
 }
 
 /** The answers of a response message. */
 export function resultsOf(message: Item): readonly Result[] {
+  noteMessage(message);
   return childrenOf(message, tag.BatchItem).map((each) => {
     const child = (number: number) => childrenOf(each, number)[0];
     return {

@@ -3,6 +3,7 @@ import { type KmipServer, type KmipServerParts, kmipServer } from "../listen/ser
 import { type Identity, type TestAuthority, testAuthority } from "./certificates.ts";
 import { testKeyring } from "./keyring.ts";
 import { type ClientParts, connectKmip, type KmipClient } from "./kmip-client.ts";
+import { refuseLeaks } from "./leak-search.ts";
 import { memoryStore } from "./memory-store.ts";
 
 /** A KMIP server on loopback with a store in memory, its authorities, and what it logged. */
@@ -14,6 +15,7 @@ export interface KmipSite {
   readonly log: Readonly<Record<string, unknown>>[];
   /** Connects as a new certified client (or as given). */
   connect(subject: string, parts?: Partial<ClientParts>): Promise<KmipClient>;
+  /** Rejects if a key that a client sent or got stands in the log or an answer's text. */
   close(): Promise<void>;
 }
 
@@ -52,6 +54,7 @@ export async function kmipSite(
     close: async () => {
       for (const client of open) client.close();
       await server.close();
+      refuseLeaks([["the log", log.map((fields) => JSON.stringify(fields)).join("\n")]]);
     },
   };
 }

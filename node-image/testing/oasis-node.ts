@@ -4,6 +4,7 @@ import { encode } from "../ttlv/encode.ts";
 import { Fleet } from "./fleet.ts";
 import { post } from "./https-client.ts";
 import { connectKmip } from "./kmip-client.ts";
+import { noteMessage } from "./leak-search.ts";
 import type { OwnersChoice } from "./oasis-cases.ts";
 import type { Exchange } from "./oasis-play.ts";
 
@@ -39,7 +40,7 @@ async function oasisClient(fleet: Fleet, name: string) {
   const access = await fleet.access(nodeName, name);
   const kmip = await connectKmip(access);
   const https = { ...access, port: httpsPort };
-  const exchange: Exchange = async (message, transport) => {
+  const ask: Exchange = async (message, transport) => {
     switch (transport) {
       case "ttlv":
         return kmip.exchange(encode(message));
@@ -50,6 +51,12 @@ async function oasisClient(fleet: Fleet, name: string) {
       case "xml":
         return xml.decode((await post(https, { type: "text/xml", body: xml.encode(message) })).body);
     }
+  };
+  const exchange: Exchange = async (message, transport) => {
+    noteMessage(message);
+    const answer = await ask(message, transport);
+    noteMessage(answer);
+    return answer;
   };
   return { exchange, close: () => kmip.close() };
 }
