@@ -27,15 +27,16 @@ function aServer() {
     store,
     keyring: testKeyring(),
     log: () => undefined,
+    now: () => new Date("2026-01-01"),
     firstAdministrators: () => [admin.subject],
   });
   const send = async (
     as: Caller,
     number: number,
     children: readonly (Item | undefined)[],
-    header: readonly Item[] = [],
+    { header = [], spoken = version }: { readonly header?: readonly Item[]; readonly spoken?: number } = {},
   ) => {
-    const request = requestMessage([{ operation: number, payload: payload(...children) }], { version, header });
+    const request = requestMessage([{ operation: number, payload: payload(...children) }], { version: spoken, header });
     return decode(await handler(encode(request), as));
   };
   const call = async (as: Caller, number: number, ...children: (Item | undefined)[]) =>
@@ -47,7 +48,7 @@ function aServer() {
   };
   /** The reader asks for something; it is done, and its result waits to be fetched. */
   const waiting = async (as: Caller, number: number, ...children: Item[]) => {
-    const answer = await send(as, number, children, mandatory);
+    const answer = await send(as, number, children, { header: mandatory });
     const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
     assert.ok(correlation, "a pending answer has a correlation value");
     await done(as, 0x3a, correlation);
@@ -164,7 +165,10 @@ test("a result that cannot be judged now, or is too large for the client, is kep
   const key = await aSharedKey(server);
   const correlation = await server.waiting(reader, operation.get, id(key));
   const small = [item.integer(tag.MaximumResponseSize, 100)];
-  assert.equal(resultsOf(await server.send(reader, 0x1a, [correlation], small))[0]?.reason, reason.tooLarge);
+  assert.equal(
+    resultsOf(await server.send(reader, 0x1a, [correlation], { header: small }))[0]?.reason,
+    reason.tooLarge,
+  );
   const { objects } = server.store;
   server.store.objects = () => Promise.reject(new Error("the database is away"));
   assert.equal((await server.call(reader, 0x1a, correlation)).reason, reason.failure);
@@ -187,7 +191,7 @@ test("a ticket that has ended gives nothing that was asked for with it", async (
   const header = [...mandatory, item.structure(tag.Authentication, credential)];
   const stranger = callerOf("CN=stranger", "CN=clients");
   const ask = async () => {
-    const answer = await server.send(stranger, operation.get, [id(key)], header);
+    const answer = await server.send(stranger, operation.get, [id(key)], { header });
     const correlation = findItem(answer, tag.AsynchronousCorrelationValue);
     assert.ok(correlation);
     await server.done(stranger, 0x3a, correlation);
@@ -199,4 +203,62 @@ test("a ticket that has ended gives nothing that was asked for with it", async (
   const refused = await server.call(stranger, 0x1a, second);
   assert.match(refused.message ?? "", /ticket is not, or no longer, valid/);
   assert.equal(childrenOf(refused.payload, tag.KeyMaterial).length, 0);
+});
+
+const asynchronous = { poll: 0x1a, cancel: 0x19, process: 0x3a, query: 0x39 } as const;
+const correlationOf = (value: Buffer) => item.bytes(tag.AsynchronousCorrelationValue, value);
+const strange = callerOf("CN=stranger", "CN=clients");
+const ofNobody = Buffer.alloc(16, 5);
+
+/** [operation, what names the pending one] */
+const reaching: readonly (readonly [keyof typeof asynchronous, (value: Buffer) => Item, number])[] = [
+  ["poll", correlationOf, 10],
+  ["cancel", correlationOf, 10],
+  ["process", correlationOf, 21],
+  ["query", (value) => item.structure(tag.AsynchronousCorrelationValues, correlationOf(value)), 21],
+];
+
+/** A Get of a large key of the owner's that waits for Poll, or that never ends. */
+async function another(state: "done" | "running") {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const { objects } = server.store;
+  if (state === "running")
+    server.store.objects = (ids) => (ids.includes(key) ? new Promise(() => undefined) : objects(ids));
+  const answer = await server.send(owner, operation.get, [id(key)], { header: mandatory });
+  const correlation = findItem(answer, tag.AsynchronousCorrelationValue) as Item;
+  if (state === "done") await server.done(owner, asynchronous.process, correlation);
+  return { server, correlation };
+}
+
+for (const state of ["done", "running"] as const) {
+  for (const [what, naming, since] of reaching) {
+    for (const spoken of [10, 14, 20, 21].filter((each) => each >= since)) {
+      test(`${what} in ${(spoken / 10).toFixed(1)} answers a stranger of another's ${state} operation as of none, and changes nothing`, async () => {
+        const { server, correlation } = await another(state);
+        const told = async (value: Buffer) => {
+          const answer = encode(await server.send(strange, asynchronous[what], [naming(value)], { spoken }));
+          return answer.toString("hex").replaceAll(value.toString("hex"), "VALUE");
+        };
+        assert.equal(await told(correlation.value as Buffer), await told(ofNobody));
+        const polled = await server.call(owner, asynchronous.poll, correlation);
+        assert.deepEqual([polled.success, polled.reason], [state === "done", undefined]);
+      });
+    }
+  }
+}
+
+test("a ticket that allows Poll, Cancel, Process and Query of one's operations reaches none of them", async () => {
+  const { server, correlation } = await another("done");
+  const operations = Object.values(asynchronous).map((number) => item.enumeration(tag.Operation, number));
+  const right = item.structure(tag.Right, item.structure(tag.Operations, ...operations));
+  const ticket = findItem(await server.done(owner, 0x2f, item.structure(tag.Rights, right)), tag.Ticket) as Item;
+  const value = { ...ticket, tag: tag.CredentialValue } as Item;
+  const credential = item.structure(tag.Credential, item.enumeration(tag.CredentialType, 6), value);
+  const header = [item.structure(tag.Authentication, credential)];
+  for (const [what, naming] of reaching) {
+    const answer = await server.send(strange, asynchronous[what], [naming(correlation.value as Buffer)], { header });
+    assert.match(resultsOf(answer)[0]?.message ?? "", /leave the ticket out/, what);
+  }
+  assert.ok(findItem(await server.done(owner, asynchronous.poll, correlation), tag.KeyMaterial));
 });

@@ -1,5 +1,5 @@
 import { Refusal } from "../objects/refusal.ts";
-import { cancel, processPending, queryAsynchronous } from "../operations/cancel.ts";
+import { cancel, pendingOwner, processPending, queryAsynchronous } from "../operations/cancel.ts";
 import type { Context } from "../operations/context.ts";
 import { enumerations as known } from "./enumerations.ts";
 import { list, one, optional, structure } from "./fields.ts";
@@ -73,7 +73,7 @@ export const asynchronousRoutes: readonly Route[] = [
 
 /** The answer of the operation itself, also when that failed; the item's identifier is that of Poll. */
 async function poll(correlation: Buffer, context: Context): Promise<Answer> {
-  const polled = context.pending.poll(context.caller.identity, correlation);
+  const polled = context.pending.poll(pendingOwner(context), correlation);
   if (polled.kind === "pending")
     return pendingAnswer({ status: resultStatus.pending, correlation: Buffer.from(correlation) });
   const result = polled.result as PendingResult;

@@ -1,3 +1,4 @@
+import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
 import { cancellationResult, type PendingWork, unknownCorrelation } from "./pending.ts";
 
@@ -18,12 +19,21 @@ export interface QueryAsynchronousRequest {
   readonly operations: readonly number[];
 }
 
+/**
+ * Whose pending operations the caller has to do with: its own, also those that it asked for by a ticket. By a ticket it has to
+ * do with none: they concern objects that the ticket may not name.
+ */
+export function pendingOwner({ caller, delegation }: Pick<Context, "caller" | "delegation">): string {
+  if (delegation === undefined) return caller.identity;
+  throw new Refusal("PermissionDenied", "Pending operations belong to who asked for them: leave the ticket out");
+}
+
 /** Lists the caller's pending operations, and those whose results wait for Poll. */
 export async function queryAsynchronous(
   { correlations, operations }: QueryAsynchronousRequest,
   context: Context,
 ): Promise<{ readonly requests: readonly PendingWork[] }> {
-  const own = context.pending.list(context.caller.identity);
+  const own = context.pending.list(pendingOwner(context));
   const named = (each: PendingWork) =>
     correlations.length === 0 || correlations.some((correlation) => correlation.equals(each.correlation));
   const asked = (each: PendingWork) => operations.length === 0 || operations.includes(each.operation);
@@ -32,13 +42,13 @@ export async function queryAsynchronous(
 
 /** KMIP Process (2.1, 6.1.41): waits until a pending operation is done; Poll then has its result. */
 export async function processPending({ correlation }: CancelRequest, context: Context): Promise<CancelRequest> {
-  await context.pending.done(context.caller.identity, correlation);
+  await context.pending.done(pendingOwner(context), correlation);
   return { correlation: Buffer.from(correlation) };
 }
 
 /** Stops a pending operation of the caller's, if it has not made anything true yet. */
 export async function cancel({ correlation }: CancelRequest, context: Context): Promise<CancelResponse> {
-  const result = context.pending.cancel(context.caller.identity, correlation);
+  const result = context.pending.cancel(pendingOwner(context), correlation);
   // 1.x has a word for it among the results (9.1.3.2.25), the test cases of 2.1 have a failure.
   if (result === cancellationResult.unavailable && context.version >= 20) throw unknownCorrelation();
   return { correlation: Buffer.from(correlation), result };
