@@ -56,7 +56,7 @@ const distinguishedName = {
 };
 
 /** How the value of each attribute looks on the wire; in the store it is the JSON that its shape reads. */
-const shapes: Readonly<
+export const attributeShapes: Readonly<
   Record<
     string,
     { read(item: Item, reading: Reading): unknown; write(tag: number, value: never, version: number): Item }
@@ -182,9 +182,6 @@ const shapes: Readonly<
   ),
 };
 
-/** Names of the attributes that have a shape. */
-export const attributeNames: readonly string[] = Object.keys(shapes);
-
 /** Value of a client's own attribute: it keeps its type, and for structures its items. */
 const customValue: Shape<Json> = {
   read: (item, reading) => {
@@ -212,7 +209,7 @@ function holdsExtendedDate(item: Item): boolean {
 /** The shape of an attribute's value; undefined when no version knows the name. */
 export function shapeOf(name: string): Shape<Json> | undefined {
   if (isCustom(name)) return customValue;
-  return Object.hasOwn(shapes, name) ? (shapes[name] as unknown as Shape<Json>) : undefined;
+  return Object.hasOwn(attributeShapes, name) ? (attributeShapes[name] as unknown as Shape<Json>) : undefined;
 }
 
 function itemToJson(item: Item, reading: Reading): Json {

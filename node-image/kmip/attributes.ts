@@ -3,7 +3,7 @@ import type { AttributeInstance } from "../objects/attributes.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { attributeNames, shapeOf } from "./attribute-shapes.ts";
+import { attributeShapes, shapeOf } from "./attribute-shapes.ts";
 import { one, optional, structure } from "./fields.ts";
 import { anyItem, expect, integer, NotInVersion, type Reading, type Shape, text } from "./shape.ts";
 import { tag, tagName } from "./tags.ts";
@@ -31,7 +31,7 @@ function readIndexed(item: Item, reading: Reading, readOne: typeof readValue): A
 }
 
 const tagOfName: ReadonlyMap<string, number> = new Map(
-  attributeNames.map((name) => [name, tag[name.replace(/[^A-Za-z0-9]/g, "") as keyof typeof tag]]),
+  Object.keys(attributeShapes).map((name) => [name, tag[name.replace(/[^A-Za-z0-9]/g, "") as keyof typeof tag]]),
 );
 const nameOfTag: ReadonlyMap<number, string> = new Map([...tagOfName].map(([name, number]) => [number, name]));
 

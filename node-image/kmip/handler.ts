@@ -100,7 +100,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     const request = encoding.decode(message);
     const asked = versionOf(request);
     version = versions.find((each) => each <= asked) ?? oldest;
-    if (version !== asked) throw notSpoken(`${Math.floor(asked / 10)}.${asked % 10}`);
+    if (version !== asked) throw notSpoken(versionName(asked));
     const { header, items } = parseRequest(request, version);
     const context = { ...shared, caller, version, operation: "" };
     return await runBatch({
@@ -161,10 +161,14 @@ function versionOf(request: Item): number {
 /** A message that tells no version is answered in the form that everybody reads. */
 const oldest = 10;
 
+function versionName(version: number): string {
+  return `${Math.floor(version / 10)}.${version % 10}`;
+}
+
 function notSpoken(asked: string): Refusal {
   return new Refusal(
     "InvalidMessage",
-    `KMIP ${asked} is not spoken here: use 1.0 to 1.4, 2.0 or 2.1`,
+    `KMIP ${asked} is not spoken here: use ${versions.toReversed().map(versionName).join(", ")}`,
     "UnsupportedProtocolVersion",
   );
 }

@@ -80,7 +80,7 @@ const finerReasons: Readonly<Record<FinerCode, number>> = {
 };
 
 /** 2.0 has the word, and its own test cases do not use it: AKLC-M-2-20, CS-BC-M-14-20 and others say Permission Denied. */
-const since21: ReadonlySet<FinerCode> = new Set(["WrongKeyLifecycleState"]);
+const usedSince: Partial<Readonly<Record<FinerCode, number>>> = { WrongKeyLifecycleState: 21 };
 
 const permissionDenied = 0x0c;
 const generalFailure = 0x100;
@@ -151,7 +151,7 @@ function ascii(text: string): string {
 /** The best word for a refusal that the version has; 2.x, which no longer says Illegal Operation, is told Permission Denied where nothing finer fits. */
 function reasonOf({ code, finer }: Refusal, version: number): number {
   const [plain, modern] = reasons[code];
-  const isUsed = finer !== undefined && (version >= 21 || !since21.has(finer));
+  const isUsed = finer !== undefined && version >= (usedSince[finer] ?? 0);
   const words = [isUsed ? finerReasons[finer] : undefined, version >= 20 ? modern : undefined, plain];
   return (
     words.find((word) => word !== undefined && knows(enumerations.resultReason, word, version)) ?? permissionDenied

@@ -18,7 +18,6 @@ const since20 = {
   "Baseline Server": 0x12b,
 } as const;
 
-/** 1.4 numbers them anew; those of 1.3 are 36 lower. */
 const of14 = {
   "Baseline Server Basic": 121,
   "Baseline Server TLS v1.2": 122,
@@ -38,10 +37,18 @@ const of14 = {
   "XML Server": 156,
 } as const;
 
+const numbers14 = Object.values(of14);
+/** The numbers that hold from a version on, the latest first: 1.4 numbers the profiles of 1.3 anew, 36 higher, and 2.0 again. */
+const numbersSince: readonly (readonly [since: number, numbers: readonly number[]])[] = [
+  [20, Object.values(since20)],
+  [14, numbers14],
+  [13, numbers14.map((number) => number - 36)],
+  [10, numbers14],
+];
+
 /** The profiles to name to a client of a protocol version, by number. */
 export function profilesOf(version: number): readonly number[] {
-  if (version >= 20) return Object.values(since20);
-  return Object.values(of14).map((number) => (version === 13 ? number - 36 : number));
+  return numbersSince.find(([since]) => since <= version)?.[1] ?? [];
 }
 
 /** Names for documents. */
