@@ -31,6 +31,7 @@ const longTests = [
   "operator/simulation.test.ts",
   "test-e2e/clients/kmip-go.test.ts",
   "test-e2e/clients/pykmip.test.ts",
+  "test-e2e/clients/vendors.test.ts",
 ];
 
 const quickTests = globSync(["*.test.ts", "{crds,operator,node-image,helm,bench,test-e2e}/**/*.test.ts"]).filter(

@@ -1,11 +1,12 @@
 #!/bin/bash
 # Installs the KMIP clients of the demo and the stories into the cache, once per version; prints nothing when they are there.
 # After it: $cache/clients/pykmip/bin/python, $cache/clients/pykmip-tests,
-# and the programs $cache/clients/kmip-go and $cache/clients/kmip-go-suite.
+# the programs $cache/clients/kmip-go and $cache/clients/kmip-go-suite, and those of products' own client code:
+# $cache/clients/openbao and, with libmongocrypt, $cache/clients/mongocrypt/bin/python.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${KEYFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyfleet}/clients
-version=0.11.0 pytest=9.2.0 testtools=2.9.1
+version=0.11.0 pytest=9.2.0 testtools=2.9.1 mongocrypt=1.21.2 bson=4.20.1
 mkdir -p "$cache"
 exec 9>"$cache/install.lock"
 flock 9
@@ -34,14 +35,25 @@ if [ ! -e "$cache/pykmip-tests-$version/.complete" ]; then
 fi
 ln -sfn "pykmip-tests-$version" "$cache/pykmip-tests"
 
-key=$(find "$here/kmip-go" -type f | sort | xargs cat | sha256sum | cut -c1-16)
-build() { # NAME PACKAGE
+if [ ! -e "$cache/mongocrypt-$mongocrypt/.complete" ]; then
+  echo "  installing libmongocrypt $mongocrypt" >&2
+  rm -rf "$cache/mongocrypt-$mongocrypt"
+  /usr/bin/python3 -m venv "$cache/mongocrypt-$mongocrypt"
+  "$cache/mongocrypt-$mongocrypt/bin/pip" install --quiet --disable-pip-version-check "pymongocrypt==$mongocrypt" "pymongo==$bson"
+  touch "$cache/mongocrypt-$mongocrypt/.complete"
+fi
+ln -sfn "mongocrypt-$mongocrypt" "$cache/mongocrypt"
+
+build() { # NAME FOLDER PACKAGE
+  local key
+  key=$(find "$here/$2" -type f | sort | xargs cat | sha256sum | cut -c1-16)
   if [ ! -e "$cache/$1-$key" ]; then
-    echo "  building $1 on ovh/kmip-go" >&2
-    (cd "$here/kmip-go" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$cache/$1-$key.part" "$2")
+    echo "  building $1" >&2
+    (cd "$here/$2" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$cache/$1-$key.part" "$3")
     mv "$cache/$1-$key.part" "$cache/$1-$key"
   fi
   ln -sfn "$1-$key" "$cache/$1"
 }
-build kmip-go .
-build kmip-go-suite ./suite
+build kmip-go kmip-go .
+build kmip-go-suite kmip-go ./suite
+build openbao openbao .
