@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Json } from "../objects/types.ts";
-import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
+import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { type KmipClient, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -29,10 +29,10 @@ const aes = (bits = 256) => ({
 const bytesOf = (response: Item) => findItem(response, tag.KeyMaterial)?.value as Buffer;
 const operations = { createKeyPair: 0x02, encrypt: 0x1f, decrypt: 0x20 } as const;
 
-function secretData(bytes: Buffer, format: number): Item {
+function secretData(bytes: Buffer, format: number, type = 2): Item {
   const value = item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, bytes));
   const block = item.structure(tag.KeyBlock, item.enumeration(tag.KeyFormatType, format), value);
-  return item.structure(tag.SecretData, item.enumeration(tag.SecretDataType, 2), block);
+  return item.structure(tag.SecretData, item.enumeration(tag.SecretDataType, type), block);
 }
 
 function symmetricKey(bytes: Buffer): Item {
@@ -150,16 +150,63 @@ test("OpenBao auto-unseal by RSA-OAEP (1.4): what the public key seals, the priv
   await roundTrip(bao, [publicKey, privateKey], oaep);
 });
 
-test("VMware vCenter (1.1): a key with attributes of VMware's own is made, found among the own ones and read after a restart", async () => {
+test("VMware vCenter (1.1): versions, server, a nameless key, its attributes in one batch, its state, and the key again on a new connection", async () => {
   const vcenter = await connect("vcenter", 11);
-  const own = { "x-Vendor": { type: 7, value: "VMware, Inc." }, "x-Product_Version": { type: 7, value: "8.0.2" } };
-  const key = await vcenter.create(own);
+  assert.equal(childrenOf(await vcenter.call(operation.discoverVersions), tag.ProtocolVersion).length, 7);
+  await vcenter.call(operation.query, item.enumeration(tag.QueryFunction, 3));
+  const key = await vcenter.create();
+  assert.deepEqual(
+    await vcenter.attributes(key, "x-Product_Version"),
+    {},
+    "an attribute that is not there is no error",
+  );
+  const own = { "x-Product_Version": "8.0.2 build-1", "x-Vendor": "VMware, Inc.", "x-Product": "VMware vSphere" };
+  const added = Object.entries(own).map(([name, value]) => attributeItem(name, { type: 7, value }));
+  const requests = added.map((each) => ({ operation: operation.addAttribute, payload: payload(id(key), each) }));
+  assert.ok((await vcenter.batch(requests)).every(({ success }) => success));
   const again = await connect("vcenter", 11);
+  assert.deepEqual(await again.attributes(key, "State"), { State: 1 });
+  assert.deepEqual(await again.attributes(key, "x-Vendor"), { "x-Vendor": { type: 7, value: own["x-Vendor"] } });
+  assert.deepEqual(await again.locate({ "x-Vendor": { type: 7, value: own["x-Vendor"] } }), [key]);
   assert.equal((await again.get(key)).length, 32);
-  assert.deepEqual(await again.locate({ "x-Vendor": own["x-Vendor"] }), [key]);
-  const { "x-Vendor": vendor } = await again.attributes(key, "x-Vendor");
-  assert.deepEqual(vendor, own["x-Vendor"]);
 });
+
+const words = (name: string, word?: string) =>
+  item.structure(
+    tag.CredentialValue,
+    item.text(tag.Username, name),
+    ...(word === undefined ? [] : [item.text(tag.Password, word)]),
+  );
+const device = item.structure(
+  tag.CredentialValue,
+  item.text(tag.DeviceSerialNumber, "4711"),
+  item.text(tag.DeviceIdentifier, "array-1"),
+);
+const credentials: readonly (readonly [string, number, Item])[] = [
+  ["a user name and password", 1, words("kms-user", "a password")],
+  ["an empty user name and password", 1, words("", "")],
+  ["a user name alone", 1, words("kms-user")],
+  ["the device's serial number", 2, device],
+];
+
+for (const version of [10, 11, 12, 13, 14, 20, 21]) {
+  test(`${(version / 10).toFixed(1)}: a user name, a password or a device's number beside the certificate (VMware, NetApp) changes no answer`, async () => {
+    const client = await connect("credentials", version);
+    const plain = await client.batch([
+      { operation: operation.query, payload: payload(item.enumeration(tag.QueryFunction, 3)) },
+    ]);
+    assert.deepEqual(
+      plain.map(({ success }) => success),
+      [true],
+    );
+    for (const [name, type, value] of credentials) {
+      const credential = item.structure(tag.Credential, item.enumeration(tag.CredentialType, type), value);
+      const request = { operation: operation.query, payload: payload(item.enumeration(tag.QueryFunction, 3)) };
+      const answer = await client.batch([request], [item.structure(tag.Authentication, credential)]);
+      assert.deepEqual(answer, plain, name);
+    }
+  });
+}
 
 test("VMware ESXi and vSAN (1.1): Query is answered in one message with the vendor, and Discover Versions with those asked for", async () => {
   const esxi = await connect("esxi", 11);
@@ -195,20 +242,39 @@ test("NetApp ONTAP (1.2): the key of a disk is Secret Data with attributes of Ne
   assert.deepEqual(await netapp.locate(byDisk), [ids[1]]);
 });
 
-test("Synology DSM (1.4): a volume's key is registered under its name, found by type and name, read, and destroyed with the volume", async () => {
-  const synology = await connect("synology", 14);
-  const attributes = template({ "Cryptographic Usage Mask": 12, Name: named("syno-volume1") });
-  const secret = secretData(Buffer.from("recovery key of a volume"), 1);
-  const made = idOf(await synology.call(operation.register, item.enumeration(tag.ObjectType, 7), attributes, secret));
-  const found = await synology.call(
-    operation.locate,
-    attributeItem("Object Type", 7),
-    attributeItem("Name", named("syno-volume1")),
-  );
-  assert.equal(idOf(found), made);
-  assert.equal(bytesOf(await synology.call(operation.get, id(made))).toString(), "recovery key of a volume");
-  await synology.destroy(made);
-  assert.deepEqual(await synology.locate({ Name: named("syno-volume1") }), []);
+test("Synology DSM (1.2): a connection for each request; a volume's key is registered under a digest, renamed after the volume, found, read, and destroyed", async () => {
+  const dsm = async (...call: Parameters<KmipClient["call"]>) => {
+    const client = await connect("synology", 12);
+    try {
+      return await client.call(...call);
+    } finally {
+      client.close();
+    }
+  };
+  const volume = attributeItem("Name", named("2e043205-f1e7-48bb-a615-d331f2f84751"));
+  const functions = [1, 2, 3, 4, 5, 6].map((each) => item.enumeration(tag.QueryFunction, each));
+  await dsm(operation.query, ...functions);
+  const find = async () =>
+    childrenOf(await dsm(operation.locate, volume), tag.UniqueIdentifier).map(({ value }) => value);
+  assert.deepEqual(await find(), []);
+  const first = {
+    "Cryptographic Usage Mask": 2,
+    "Operation Policy Name": "default",
+    Name: named("2847051d".repeat(16)),
+  };
+  const phrase = Buffer.alloc(72, 0xeb);
+  const secret = secretData(phrase, 2, 1);
+  const made = idOf(await dsm(operation.register, item.enumeration(tag.ObjectType, 7), template(first), secret));
+  await dsm(operation.modifyAttribute, id(made), volume);
+  assert.deepEqual(await find(), [made]);
+  await dsm(operation.activate, id(made));
+  await dsm(operation.getAttributeList, id(made));
+  await dsm(operation.getAttributes, id(made));
+  assert.deepEqual(bytesOf(await dsm(operation.get, id(made))), phrase);
+  const reason = item.structure(tag.RevocationReason, item.enumeration(tag.RevocationReasonCode, 5));
+  await dsm(operation.revoke, id(made), reason);
+  await dsm(operation.destroy, id(made));
+  assert.deepEqual(await find(), []);
 });
 
 test("Veeam Backup (1.4): a pair of RSA keys is made and activated, the public key is read as X.509 and seals, the private key opens on the server", async () => {
@@ -218,6 +284,30 @@ test("Veeam Backup (1.4): a pair of RSA keys is made and activated, the public k
   assert.ok(bytesOf(read).length > 256);
   const oaep = parameters(item.enumeration(tag.PaddingMethod, 2), item.enumeration(tag.HashingAlgorithm, 6));
   await roundTrip(veeam, [publicKey, privateKey], oaep);
+});
+
+test("Veeam Backup (1.4): a key of a pair is told in no format asked for, with nothing beside its bytes: its reader knows no attributes there", async () => {
+  const veeam = await connect("veeam", 14);
+  for (const key of await rsaPair(veeam, 2048, "veeam signing", { masks: [1, 2], active: false })) {
+    const value = findItem(await veeam.call(operation.get, id(key)), tag.KeyValue);
+    assert.deepEqual(
+      ((value as Item).value as readonly Item[]).map((each) => each.tag),
+      [tag.KeyMaterial],
+    );
+    await veeam.destroy(key);
+  }
+});
+
+test("Percona for PostgreSQL (1.4): a key of 128 bits is registered, found by type and name among others, and read", async () => {
+  const percona = await connect("pg_tde", 14);
+  const ids: string[] = [];
+  for (const name of ["principal-1", "principal-10"]) {
+    const attributes = template({ ...aes(128), Name: named(name) });
+    const key = symmetricKey(Buffer.from(name.padEnd(16)));
+    ids.push(idOf(await percona.call(operation.register, item.enumeration(tag.ObjectType, 2), attributes, key)));
+  }
+  assert.deepEqual(await percona.locate({ "Object Type": 2, Name: named("principal-1") }), [ids[0]]);
+  assert.equal((await percona.get(String(ids[0]))).toString(), "principal-1".padEnd(16));
 });
 
 test("a certificate without extended key usage is let in: old vCenter, ESXi and Synology send one", async () => {
@@ -241,15 +331,22 @@ test("Register answers with the identifier alone, and Create with the type befor
 });
 
 /** Makes and activates a pair; private and public identifier. */
-async function rsaPair(client: KmipClient, bits: number, name: string): Promise<[string, string]> {
+async function rsaPair(
+  client: KmipClient,
+  bits: number,
+  name: string,
+  { masks: [privateMask, publicMask], active = true }: { masks: readonly [number, number]; active?: boolean } = {
+    masks: [8, 4],
+  },
+): Promise<[string, string]> {
   const of = (number: number, attributes: Readonly<Record<string, Json>>) => ({ ...template(attributes), tag: number });
   const pair = await client.call(
     operations.createKeyPair,
     of(tag.CommonTemplateAttribute, { "Cryptographic Algorithm": 4, "Cryptographic Length": bits }),
-    of(tag.PrivateKeyTemplateAttribute, { Name: named(`${name} private`), "Cryptographic Usage Mask": 8 }),
-    of(tag.PublicKeyTemplateAttribute, { Name: named(`${name} public`), "Cryptographic Usage Mask": 4 }),
+    of(tag.PrivateKeyTemplateAttribute, { Name: named(`${name} private`), "Cryptographic Usage Mask": privateMask }),
+    of(tag.PublicKeyTemplateAttribute, { Name: named(`${name} public`), "Cryptographic Usage Mask": publicMask }),
   );
   const ids = [idOf(pair, tag.PrivateKeyUniqueIdentifier), idOf(pair, tag.PublicKeyUniqueIdentifier)] as const;
-  for (const each of ids) await client.activate(each);
+  if (active) for (const each of ids) await client.activate(each);
   return [...ids];
 }
