@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { clusterSites } from "./cluster-sites.ts";
@@ -70,5 +70,22 @@ for (const room of ["node-image", "operator"]) {
     );
     assert.equal(recipe.user, "10001:10001");
     assert.ok(recipe.environment.includes("NODE_ENV=production"));
+  });
+
+  test(`every stage of the Containerfile of ${room} copies what is there: a package.json of each workspace, scripts that run`, () => {
+    const text = readFileSync(join(checkout, room, "Containerfile"), "utf8");
+    const copied = [...text.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, names = ""]) => names.split(" "));
+    assert.deepEqual(
+      copied.filter((name) => !existsSync(join(checkout, name))),
+      [],
+    );
+    const { workspaces } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as { workspaces: string[] };
+    for (const name of ["package-lock.json", ...workspaces.map((each) => `${each}/package.json`)])
+      assert.ok(copied.includes(name), `npm ci in stage modules needs ${name}`);
+    const run = ["test-e2e/sites/prune-modules.sh", `${room}/compile.sh`];
+    for (const name of run) {
+      assert.match(text, new RegExp(`\\b${name.split("/").at(-1)}`));
+      assert.ok(statSync(join(checkout, name)).mode & 0o100, `${name} is a program`);
+    }
   });
 }
