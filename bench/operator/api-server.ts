@@ -6,23 +6,40 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { systemClock } from "../../operator/ports/clock.ts";
 import { type Kind, kinds } from "../../operator/ports/kinds.ts";
 import { isApiError } from "../../operator/ports/kubernetes-api.ts";
-import type { KubernetesObject } from "../../operator/ports/types.ts";
+import type { Clock, KubernetesObject } from "../../operator/ports/types.ts";
 import type { FakeCluster } from "../../operator/testing/fake-cluster.ts";
 
-/** API servers in memory, by namespace, behind one HTTPS door on loopback, as far as the operator asks. */
-export async function serveApi(namespaces: ReadonlyMap<string, FakeCluster>, folder: string) {
+/** API servers in memory, by namespace, behind one HTTPS door on loopback, as far as the operator asks. Watches end by the clock. */
+export async function serveApi(
+  namespaces: ReadonlyMap<string, FakeCluster>,
+  folder: string,
+  clock: Clock = systemClock,
+): Promise<ServedApi> {
   const { key, cert } = makeCertificate(folder);
+  const asked = new Map<string, number>();
+  let inFlight = 0;
   const server = https.createServer({ key, cert }, (request, response) => {
-    answer(namespaces, request, response).catch((error: unknown) => refuse(response, error));
+    const what = whatIsAsked(request);
+    asked.set(what, (asked.get(what) ?? 0) + 1);
+    inFlight += 1;
+    answer({ namespaces, clock, request, response })
+      .catch((error: unknown) => refuse(response, error))
+      .finally(() => {
+        inFlight -= 1;
+      });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const kubeconfig = (namespace: string) =>
+  const { port } = server.address() as AddressInfo;
+  const kubeconfig = (namespace: string, at = port) =>
     JSON.stringify({
       ...{ apiVersion: "v1", kind: "Config", "current-context": "bench" },
-      clusters: [{ name: "bench", cluster: { server: urlOf(server), "certificate-authority-data": base64(cert) } }],
+      clusters: [
+        { name: "bench", cluster: { server: `https://127.0.0.1:${at}`, "certificate-authority-data": base64(cert) } },
+      ],
       users: [{ name: "bench", user: { token: "nobody asks for it" } }],
       contexts: [{ name: "bench", context: { cluster: "bench", user: "bench", namespace } }],
     });
@@ -30,11 +47,27 @@ export async function serveApi(namespaces: ReadonlyMap<string, FakeCluster>, fol
     server.closeAllConnections();
     server.close();
   };
-  return { kubeconfig, stop };
+  return { kubeconfig, stop, port, asked, inFlight: () => inFlight };
 }
 
-function urlOf(server: https.Server): string {
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+/** One door to API servers in memory. */
+export interface ServedApi {
+  readonly port: number;
+  /** Of a namespace; the port is another one where something stands between. */
+  kubeconfig(namespace: string, port?: number): string;
+  /** Requests so far: "watch Pod of dc1", "get Lease of dc2", "patch KmsNode of dc1". */
+  readonly asked: ReadonlyMap<string, number>;
+  /** Requests that are being answered, watches left out. */
+  inFlight(): number;
+  stop(): void;
+}
+
+/** In the words of Kubernetes: the verb, the kind and the namespace. */
+function whatIsAsked(request: IncomingMessage): string {
+  const url = new URL(request.url ?? "", "https://server");
+  const [, namespace, plural = ""] = /\/namespaces\/([^/]+)\/([^/]+)/.exec(url.pathname) ?? [];
+  const verb = url.searchParams.get("watch") === "1" ? "watch" : (request.method ?? "").toLowerCase();
+  return `${verb} ${kindsByPlural.get(plural) ?? plural} of ${namespace}`;
 }
 
 function makeCertificate(folder: string) {
@@ -52,17 +85,21 @@ function base64(value: string): string {
 
 const kindsByPlural = new Map(Object.entries(kinds).map(([kind, { plural }]) => [plural as string, kind as Kind]));
 
-async function answer(
-  namespaces: ReadonlyMap<string, FakeCluster>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+interface Exchange {
+  readonly namespaces: ReadonlyMap<string, FakeCluster>;
+  readonly clock: Clock;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+async function answer({ namespaces, clock, request, response }: Exchange): Promise<void> {
   const url = new URL(request.url ?? "", "https://server");
   const [, namespace = "", plural = "", name, subresource] =
     /\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
   const [api, kind] = [namespaces.get(namespace), kindsByPlural.get(plural)];
   if (api === undefined || kind === undefined) return send(response, 404, { message: `no ${url.pathname}` });
-  if (url.searchParams.get("watch") === "1") return await watch(api, kind, { url, response });
+  // Its end is not waited for: it is no request that is being answered.
+  if (url.searchParams.get("watch") === "1") return void watch(api, kind, { url, response, clock });
   const body = request.method === "GET" ? undefined : JSON.parse((await text(request)) || "{}");
   send(response, 200, await call(api, { kind, name, subresource, request, url, body }));
 }
@@ -109,14 +146,16 @@ function found<T>(object: T | undefined, name: string): T {
 async function watch(
   api: FakeCluster,
   kind: Kind,
-  { url, response }: { readonly url: URL; readonly response: ServerResponse },
+  { url, response, clock }: { readonly url: URL; readonly response: ServerResponse; readonly clock: Clock },
 ): Promise<void> {
   const closed = new AbortController();
+  const cancel = clock.after(Number(url.searchParams.get("timeoutSeconds") ?? 270) * 1000, () => closed.abort());
   response.on("close", () => closed.abort());
   response.writeHead(200).flushHeaders();
   const resourceVersion = url.searchParams.get("resourceVersion") ?? "";
   const onEvent = (event: object) => void response.write(`${JSON.stringify(event)}\n`);
   await api.watch(kind, { ...selectorOf(url), resourceVersion, signal: closed.signal, onEvent }).catch(() => {});
+  cancel();
   response.end();
 }
 

@@ -19,7 +19,8 @@ const withStatus = new Set(["KmsCluster", "KmsNode", "StatefulSet", "Pod", "Pers
 
 /**
  * One site's API server in memory, as far as the operator can tell: versions and compare-and-swap, uids, generations,
- * label selectors, watches, server-side apply as a deep merge, status as a subresource, preconditions of deletes.
+ * label selectors, watches, server-side apply as a deep merge that takes away what its manager no longer applies, status as
+ * a subresource, preconditions of deletes.
  */
 export class FakeCluster implements KubernetesApi {
   readonly namespace: string;
@@ -27,6 +28,8 @@ export class FakeCluster implements KubernetesApi {
   /** Called before each request; may throw, delay (a promise) or change things, to play faults and races. */
   beforeRequest: (request: string) => void | Promise<void> = () => {};
   readonly #objects = new Map<string, KubernetesObject>();
+  /** What each manager applied last, by manager and object. */
+  readonly #applied = new Map<string, KubernetesObject>();
   readonly #watches = new Set<{ kind: Kind; query: WatchQuery; end: (error?: ApiError) => void }>();
   #version = 100;
   #uids = 0;
@@ -140,7 +143,10 @@ export class FakeCluster implements KubernetesApi {
     if (options.subresource === "status") return this.#store({ ...this.#known(object), status: object.status });
     const { status: _ignored, ...rest } = object;
     const known = this.#objects.get(key(object));
-    return this.#store(known === undefined ? rest : (merged(known, rest) as KubernetesObject));
+    const before = this.#applied.get(`${options.fieldManager} ${key(object)}`);
+    this.#applied.set(`${options.fieldManager} ${key(object)}`, plain(rest));
+    if (known === undefined) return this.#store(rest);
+    return this.#store(merged(without(known, before, plain(rest)), rest) as KubernetesObject);
   }
 
   async delete(kind: Kind, name: string, { uid, resourceVersion }: Preconditions): Promise<void> {
@@ -225,6 +231,13 @@ function merged(known: unknown, next: unknown): unknown {
   if (!isRecord(known) || !isRecord(next)) return next;
   const entries = Object.entries(next).map(([name, value]) => [name, merged(known[name], value)]);
   return { ...known, ...Object.fromEntries(entries) };
+}
+
+/** What is found, less what its manager had applied before and does not apply any more. */
+function without(known: unknown, before: unknown, next: unknown): unknown {
+  if (!isRecord(known) || !isRecord(before) || !isRecord(next)) return known;
+  const entries = Object.entries(known).filter(([name]) => name in next || !(name in before));
+  return Object.fromEntries(entries.map(([name, value]) => [name, without(value, before[name], next[name])]));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
