@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FleetNode } from "../../node-image/testing/fleet-node.ts";
+import { refuseLeaks } from "../../node-image/testing/leak-search.ts";
 import { cluster, namespace, type Place, root } from "./places.ts";
 
 /** A machine outside Kubernetes beside the sites, with a node of the fleet on it. */
@@ -54,8 +55,10 @@ export async function aMachine(place: Place, { name, site, version, address }: M
     end: async () => {
       following?.kill("SIGTERM");
       await node.killAll();
+      const { leaks, texts } = node.shown();
       rmSync(folder, { recursive: true, force: true });
       await sites.exec(["ip", "address", "del", `${address}/24`, "dev", "wan"]);
+      refuseLeaks(texts, leaks);
     },
   };
 }
