@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { masterKey } from "../../node-image/keys/master-key.ts";
 import { keyringOf } from "../../node-image/keys/master-keyring.ts";
@@ -28,6 +29,8 @@ export interface LoadOptions {
 /** What a load came to; milliseconds of each write from its call to its answer. */
 export interface LoadResult {
   readonly times: readonly number[];
+  /** The longest time that the key server's one thread did something else meanwhile, by a timer of 1 ms. */
+  readonly longestTurnMs: number;
 }
 
 /** One node under measurement with what a benchmark asks of it; arguments and results go from process to process. */
@@ -36,6 +39,7 @@ export class BenchedNode {
   #exchange: Replication | undefined;
   #databaseEnded = false;
   #load: { stop: boolean; readonly times: number[]; readonly ended: Promise<unknown> } | undefined;
+  readonly #turns = monitorEventLoopDelay({ resolution: 1 });
 
   private constructor(node: MeshNode) {
     this.#node = node;
@@ -104,14 +108,17 @@ export class BenchedNode {
     // A write that fails is told by stopLoad; until then the process lives, so that its databases end in order.
     load.ended.catch(() => undefined);
     this.#load = load;
+    this.#turns.reset();
+    this.#turns.enable();
   }
 
   async stopLoad(): Promise<LoadResult> {
     const load = this.#load;
-    if (load === undefined) return { times: [] };
+    if (load === undefined) return { times: [], longestTurnMs: 0 };
     load.stop = true;
     await load.ended;
-    return { times: load.times };
+    this.#turns.disable();
+    return { times: load.times, longestTurnMs: this.#turns.max / 1e6 };
   }
 
   /** Writes until this node's log has so many operations. */

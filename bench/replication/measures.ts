@@ -183,6 +183,8 @@ export async function joining(
     joinerPostgresUs: per(postgres),
     membersUs: per(servers + databases - server - postgres),
     membersLongestWriteMs: longest(during),
+    // No longer than this can the key servers' own threads have had their part in it: the rest is PostgreSQL, disk and processors.
+    membersLongestTurnMs: longestOf(during.map(({ longestTurnMs }) => longestTurnMs)),
     beforeTheJoinMs: longest(alone),
     afterTheJoinMs: longest(after),
   };
