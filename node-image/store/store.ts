@@ -153,9 +153,7 @@ class PostgresStore implements NodeStore {
     this.#distrust = new Distrust({
       settings: this,
       distrust: (why) => ledger.distrust(why),
-      rehabilitate: async () => {
-        if (ledger.problem !== undefined) await this.#writer.alone((client) => ledger.rehabilitate(client));
-      },
+      rehabilitate: () => this.#writer.rehabilitate(),
     });
     this.#audits = new Audits({
       look: () => this.#look(),

@@ -108,6 +108,11 @@ export class Writer {
     await this.alone((client) => this.ledger.trust(client, keyring));
   }
 
+  /** An audit has found the database whole: what was distrusted is served and written again. */
+  async rehabilitate(): Promise<void> {
+    if (this.ledger.problem !== undefined) await this.alone((client) => this.ledger.rehabilitate(client));
+  }
+
   /** Runs work on the connection while nothing else is written; after a failure the position is read anew. */
   async alone<Result>(
     work: (client: pg.Client) => Promise<Result>,
