@@ -126,7 +126,8 @@ function versionsUniform(view: View): Finding {
 }
 
 /** True from the first node that lacks the wanted version until its features are in use. */
-function upgrading({ desired }: View): Finding {
+function upgrading(view: View): Finding {
+  const { desired } = view;
   const { target, versions, level } = desired.fleet;
   const left = versions.filter((version) => version !== target);
   if (left.length > 0)
@@ -141,7 +142,18 @@ function upgrading({ desired }: View): Finding {
       reason: "Upgrading",
       message: `All nodes run ${target}, features of ${level} are in use.`,
     };
-  return { status: "False", reason: "NotUpgrading", message: "No node is being upgraded." };
+  const why = rollbackOf(view);
+  const message = why === undefined ? "No node is being upgraded." : `No node is being upgraded: ${why}.`;
+  return { status: "False", reason: "NotUpgrading", message };
+}
+
+/** Why the version of the specification is not the one that nodes are brought to, and what ends that. */
+export function rollbackOf({ observed, desired }: View): string | undefined {
+  const { version, upgrade } = observed.cluster.spec;
+  const { target } = desired.fleet;
+  if (target === version) return undefined;
+  const request = upgrade?.requests?.rollback;
+  return `request "${request}" has rolled ${version} back to ${target}: to go on, take upgrade.requests.rollback out or set another spec.version`;
 }
 
 function sizeRecommended(view: View): Finding {

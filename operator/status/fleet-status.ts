@@ -1,7 +1,7 @@
 import type { BlockedBy, KmsClusterStatus, SiteStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { conditionOf, handledRequests, viewOf } from "../plan/facts.ts";
 import type { Blocked, Plan, View } from "../plan/types.ts";
-import { fleetConditions } from "./conditions.ts";
+import { fleetConditions, rollbackOf } from "./conditions.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { toldElsewhere } from "./told-elsewhere.ts";
 
@@ -69,7 +69,7 @@ function statusMessage(
   const down = desired.fleet.nodes.filter(({ entry, serving }) => entry !== undefined && !serving);
   const message = nodeStatuses(view).find(({ name }) => name === down[0]?.name)?.message;
   if (down[0] !== undefined) return `${down[0].name}: ${message ?? "does not serve"}`;
-  const troubles = [...clocksOff(view), ...cutLinks(view), ...specDifferences(view)];
+  const troubles = [...clocksOff(view), ...cutLinks(view), ...specDifferences(view), ...rolledBack(view)];
   return `all nodes serve${troubles.length === 0 ? "" : `, but ${troubles.join("; ")}`}`;
 }
 
@@ -96,6 +96,12 @@ function clocksOff({ desired }: View): string[] {
 /** The site whose copy is the older one has nothing to do, and still its people have to make it the same. */
 function specDifferences({ observed }: View): string[] {
   return observed.spec.differences.map(({ message }) => message);
+}
+
+/** The document names a version that nobody goes to: who asked for that may be long gone. */
+function rolledBack(view: View): string[] {
+  const why = rollbackOf(view);
+  return why === undefined ? [] : [why];
 }
 
 /** Two members that have no link get what the other writes by a third: the fleet works, until that one goes. */

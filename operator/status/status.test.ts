@@ -50,6 +50,10 @@ const noImage: BlockedBy = {
   ...{ gate: "imagePresent", subject: "dc2-a", message: "dc2-a does not serve yet: image missing" },
   ...{ since: "2026-03-01T11:00:00Z", remedy: "import the image" },
 };
+const rolledBack = aCluster((c) => {
+  c.spec.version = "0.2.0";
+  c.spec.upgrade = { requests: { rollback: "back-1" } };
+});
 const telling = (blocked: BlockedBy) =>
   aCluster((made) => (made.status = { siteStatus: [ca("dc2")], blockedBy: [blocked] }));
 const oneMember = { others: "waiting", nodes: { "dc1-a": "member" } } as const;
@@ -79,6 +83,13 @@ const lines: readonly (readonly [string, WorldInTest, string, string, string])[]
     "6/6",
     "3/3",
     "all nodes serve, but dc3 differs in spec.version",
+  ],
+  [
+    "a version was rolled back by request",
+    { cluster: rolledBack },
+    "6/6",
+    "3/3",
+    `all nodes serve, but request "back-1" has rolled 0.2.0 back to 0.1.0: to go on, take upgrade.requests.rollback out or set another spec.version`,
   ],
   [
     "nodes are being made",
@@ -320,6 +331,7 @@ const findings: readonly (readonly [WorldInTest, keyof typeof clusterConditions,
   ],
   [{ unreachable: ["dc2"] }, "SpecSynced", "True", "AsWanted"],
   [theOthersBurnt, "Upgrading", "False", "NotUpgrading"],
+  [{ cluster: rolledBack }, "Upgrading", "False", "NotUpgrading"],
   [{ nodes: { "dc1-b": lostNow } }, "Ready", "False", "NodesNotServing"],
   [{ nodes: { "dc1-b": lostNow } }, "Quiesced", "False", "NodesNotServing"],
   [{ nodes: { "dc1-b": lost } }, "Ready", "False", "Blocked"],
