@@ -14,10 +14,13 @@ interface Phase {
   readonly cleanUp?: readonly string[];
 }
 
-/** Tests that run whole servers, foreign clients or many random inputs: too long for the loop of a programmer. */
+/** Tests that run whole servers, API servers, tokens, foreign clients or many random inputs: too long for the loop of a programmer. */
 const longTests = [
+  "crds/every-field.test.ts",
+  "helm/rights.test.ts",
   "node-image/fleet.test.ts",
   "node-image/fuzzing/fuzz.test.ts",
+  "node-image/hsm-sidecar.test.ts",
   "node-image/kmip/no-leak.test.ts",
   "node-image/operations/mesh-usage.test.ts",
   "node-image/postgres/faults.test.ts",
@@ -27,7 +30,11 @@ const longTests = [
   "node-image/replication/snapshot.test.ts",
   "node-image/replication/snapshot-lies.test.ts",
   "node-image/simulation/simulation.test.ts",
+  "operator/desired/api-server.test.ts",
+  "operator/desired/node-rights.test.ts",
+  "operator/failover.test.ts",
   "operator/fleet-comes-up.test.ts",
+  "operator/operator.test.ts",
   "operator/simulation.test.ts",
   "test-e2e/clients/kmip-go.test.ts",
   "test-e2e/clients/pykmip.test.ts",
@@ -41,14 +48,14 @@ const quickTests = globSync(["*.test.ts", "{crds,operator,node-image,helm,bench,
 const phases: Readonly<Record<string, Phase>> = {
   check: { title: "types, lint and format", command: ["npm", "run", "--silent", "check"], counted: false },
   unit: {
-    title: "the fast loop: tests without Kubernetes",
+    title: "the fast loop: tests of parts",
     command: ["node", "--test", "--test-concurrency=4", ...quickTests],
     counted: true,
     // Each file is a process of its own: half of what a short one takes is to strip and compile what all of them load.
     environment: { NODE_COMPILE_CACHE: join(cache, "compiled-tests") },
   },
   system: {
-    title: "whole servers, foreign clients, random inputs; without Kubernetes",
+    title: "whole servers, API servers, tokens, foreign clients, random inputs; without Kubernetes sites",
     command: ["node", "--test", "--test-concurrency=2", ...longTests],
     counted: true,
   },
