@@ -128,6 +128,19 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     "wipe",
   ],
   [
+    "wipes itself without a certificate, which the fleet signs for no life that has ended (its new addresses may need one)",
+    {
+      certificate: { state: "Requested", message: "" },
+      document: standing("Departed", "log-1", { action: "None", rejoin: "log-1" }),
+    },
+    "wipe",
+  ],
+  [
+    "says that it has left, not that it has no certificate",
+    { certificate: { state: "Requested", message: "" }, document: departed },
+    "wait Departed",
+  ],
+  [
     "wipes nothing by a consent to another log",
     { document: standing("Departed", "log-1", { action: "None", rejoin: "log-0" }) },
     "wait Departed",

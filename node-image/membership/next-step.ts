@@ -42,8 +42,8 @@ type Rule = (facts: Facts, spec: KmsNodeSpec) => Step | undefined;
 const rules: readonly Rule[] = [
   needsRootOfTrust,
   needsSameVersion,
+  mustNotBeOut, // first: what the others ask for is not given to a life that has ended; consent to wipe it is the way back
   needsCertificate,
-  mustNotBeOut, // before the database is judged: consent to wipe a damaged one is the way back
   needsDatabase,
   needsMembership,
   needsSameCluster,
