@@ -125,7 +125,7 @@ export const gates = {
   meshReachable: "The node and the members reach each other.",
   hsmReady: "The node's HSM is there and holds its key.",
   lastTouchedRecovered: "The node that was touched last has recovered.",
-  memberServes: "Every wanted member serves, or has stopped for less than a minute.",
+  memberServes: "Every wanted member, and who may come back by consent, serves, or has stopped for less than a minute.",
   nodeStarted: "The node's pod runs and reports.",
   nodeConfigured: "The specification says all that the node needs.",
   referencesPresent: "The Secrets and ConfigMaps that the specification names are there.",

@@ -53,6 +53,18 @@ const creating = (seconds: number, reason = "ContainerCreating") =>
 const noPin = { "Secret/hsm-pin": { present: false, keys: [] } };
 const damaged = { "dc1-b": down(90, "StoreDamaged", "rows are missing; run keyfleet-node verify") };
 
+const outdated = (node: NodeInTest): NodeInTest => ({
+  ...node,
+  stage: "waiting",
+  status: { ...node.status, incarnation: "log-1" },
+});
+/** It has left, may wipe its volume, and has not begun a new life for so many seconds. */
+const unwiped = (seconds: number): WorldInTest => ({
+  cluster: aCluster((made) => (made.metadata.annotations = { "keyfleet.io/rejoin": "dc1-b" })),
+  listed: { "dc1-b": { standing: "Departed", incarnation: "log-1" } },
+  nodes: { "dc1-b": outdated(down(seconds, "NoCertificate", "waits for its certificate")) },
+});
+
 /** The world, the gate that tells of dc1-b, and a part of its message and of its remedy. */
 const told: readonly (readonly [string, WorldInTest, string, RegExp, RegExp])[] = [
   [
@@ -68,6 +80,13 @@ const told: readonly (readonly [string, WorldInTest, string, RegExp, RegExp])[] 
     "memberServes dc1-b",
     /^dc1-b does not serve: rows are missing; run keyfleet-node verify$/,
     /describe kmsnode dc1-b in site dc1.*take it out of the specification/,
+  ],
+  [
+    "a node that may wipe itself and join anew does not",
+    unwiped(90),
+    "memberServes dc1-b",
+    /^dc1-b does not serve: waits for its certificate$/,
+    /describe kmsnode dc1-b in site dc1/,
   ],
   [
     "the machine of a member is lost, and the node could not say so",
@@ -137,6 +156,7 @@ const lockOf = (operation: string) => ({ heldByMe: true, holder: "dc1", operatio
 const untold: readonly (readonly [string, WorldInTest])[] = [
   ["a member that stopped just now", { nodes: noHsm(30) }],
   ["the one that is under a step", { nodes: { "dc1-b": down(90, "Starting", "starts") }, lock: lockOf("restart") }],
+  ["one that may wipe itself and was told so just now", unwiped(30)],
   ["one of another site, which tells it itself", { nodes: { "dc2-b": noHsm(90)["dc1-b"] } }],
   ["a pod that drains", { objects: endingSince(-40) }],
   ["a pod that was made anew just now", { nodes: { "dc1-b": down(90, "Ending", "") }, objects: creating(20) }],

@@ -1,3 +1,4 @@
+import { hasConsent } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts, objectOf } from "../desired/facts.ts";
 import { hsmReady } from "./node-gates.ts";
 import { idleMs } from "./patience.ts";
@@ -8,7 +9,7 @@ import type { Blocked, View } from "./types.ts";
 const comebackMs = 60_000;
 
 /**
- * Wanted members of this site that have not served for longer than those that come back by themselves, but for the one that
+ * Wanted members of this site, and those that come back by consent, that have not served for longer than those that come back by themselves, but for the one that
  * is under a step, of which its step tells. Nothing waits for them: what mends them may be work on the fleet. It is one gate
  * whatever the cause, since what a crashing pod says changes all the time.
  */
@@ -20,7 +21,9 @@ export function downMembers(view: View): Blocked[] {
 
 function isDown(view: View, facts: NodeFacts): boolean {
   const { name, entry, local, siteReachable, standing, serving } = facts;
-  const isOurs = local && siteReachable && entry !== undefined && standing === "Member";
+  // Who is told to wipe itself is on its way to be one again, which begins within seconds.
+  const isDue = standing === "Member" || (standing === "Departed" && hasConsent(view.observed, facts));
+  const isOurs = local && siteReachable && entry !== undefined && isDue;
   return isOurs && !serving && view.observed.lock.node !== name && idleMs(view, facts) >= comebackMs;
 }
 
