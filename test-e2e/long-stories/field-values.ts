@@ -180,8 +180,8 @@ export function doubtful({ site, other, next }: { site: string; other: string; n
     {
       what: "a limit of memory below what the key server asks for",
       change: (spec) => defaults(spec, { resources: { limits: { memory: "64Mi" } } }),
-      status: /applying settings to/,
-      remedy: /must be less than or equal to memory limit of 64Mi.*correct the field of the specification/,
+      status: /waiting: .* is invalid: .*must be less than or equal to memory limit of 64Mi/,
+      remedy: /correct the field of the specification/,
     },
     {
       what: "a site that is named lost and answers",
@@ -273,7 +273,7 @@ export function harmful(): readonly Doubtful[] {
       what: "memory in which no key server can run",
       change: (spec) => settings(spec, { resources: { requests: { memory: "24Mi" }, limits: { memory: "24Mi" } } }),
       status: /2\/3 nodes.*container keeps ending/,
-      remedy: /see kubectl logs/,
+      remedy: /raise resources\.limits\.memory in the settings of/,
     },
     {
       what: "a placement that no machine has",
