@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { FakeClock } from "../../operator/testing/fake-clock.ts";
 import type { Simulation } from "../../operator/testing/simulation.ts";
 import { look } from "./memory.ts";
 import { type Running, runOperators, writesOf } from "./running.ts";
-import { SteppedClock } from "./stepped-clock.ts";
 
 const own = "dc1";
 const hourMs = 3_600_000;
@@ -26,7 +26,7 @@ export interface IdleHour {
 
 /** Virtual time, over HTTPS: its probes, watches, leading and passes by their own timers. */
 export async function idleHour(fleet: Simulation): Promise<IdleHour> {
-  const clock = new SteppedClock();
+  const clock = new FakeClock(Date.now());
   const running = await runOperators({ fleet, own: [own], clock });
   try {
     const pass = (ms: number) => clock.advance(ms, () => quiet(running));

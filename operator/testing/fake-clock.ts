@@ -2,8 +2,12 @@ import type { Clock } from "../ports/types.ts";
 
 /** A clock that stands still until it is told to go on. */
 export class FakeClock implements Clock {
-  #nowMs = Date.parse("2026-11-24T00:00:00Z");
+  #nowMs: number;
   #timers: { atMs: number; run: () => void }[] = [];
+
+  constructor(nowMs = Date.parse("2026-11-24T00:00:00Z")) {
+    this.#nowMs = nowMs;
+  }
 
   nowMs(): number {
     return this.#nowMs;
@@ -25,20 +29,20 @@ export class FakeClock implements Clock {
     };
   }
 
-  /** Lets time pass: timers run in order, and what they start gets to run before the next one. */
-  async advance(ms: number): Promise<void> {
+  /** Lets time pass: timers run in order, and what they start gets to run before the next one, until `settled` resolves. */
+  async advance(ms: number, settled: () => Promise<void> = settle): Promise<void> {
     const endMs = this.#nowMs + ms;
-    await settle();
+    await settled();
     for (;;) {
       const next = this.#timers.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
-      await settle();
+      await settled();
     }
     this.#nowMs = endMs;
-    await settle();
+    await settled();
   }
 }
 
