@@ -3,5 +3,5 @@
 # or stripped of types, so a new leader is there earlier, and without the type stripper the process is smaller.
 set -eu
 : "${NODE_COMPILE_CACHE:?NODE_COMPILE_CACHE must name the folder}"
-# With the flag of the chart (helm/templates/deployment.yaml): what V8 made under others it does not take.
-node --optimize-for-size "$(dirname "$0")/main.ts" --help >/dev/null
+# With the flags of the chart (helm/templates/deployment.yaml): what V8 made under others it does not take.
+node --optimize-for-size --no-opt "$(dirname "$0")/main.ts" --help >/dev/null
