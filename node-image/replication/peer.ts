@@ -8,7 +8,7 @@ import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import { headOf, isOtherHead, isOtherLog, noHead, nothing, wholeOperations } from "./pulled.ts";
+import { headOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, wholeOperations } from "./pulled.ts";
 import { Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
@@ -40,6 +40,8 @@ export class Peer {
   #ownLogAtPeer = { incarnation: "", seq: 0 };
   /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
   #suspect = true;
+  /** Nothing that the peer holds has to come by a snapshot. */
+  #followed = false;
   readonly #pulling = new Set<string>();
   readonly #refused: Refusals;
 
@@ -64,10 +66,14 @@ export class Peer {
     return this.#connection !== undefined && this.#theirs !== undefined;
   }
 
+  /** Holds what the peer held at the last look, and tells it what comes: its writes wait for nobody who is caught up. */
+  get caughtUp(): boolean {
+    return this.#followed && this.lag() === 0;
+  }
+
   /** Connected, and has not answered what it was asked a second ago. */
   get silent(): boolean {
-    const asked = this.#connection === undefined ? undefined : this.#askedMs;
-    return asked !== undefined && this.#options.nowMs() - asked >= overdueMs;
+    return this.#options.nowMs() - (this.#askedMs ?? Number.POSITIVE_INFINITY) >= overdueMs;
   }
 
   /** What the peer said last of each log; undefined while it is not reachable. */
@@ -77,9 +83,7 @@ export class Peer {
 
   /** Operations that the peer held at the last look and this node does not hold now. It is a second old at most unless all rest. */
   lag(): number | undefined {
-    const mine = this.#options.store.vector();
-    if (this.#theirs === undefined) return undefined;
-    return [...this.#theirs].reduce((sum, [origin, { seq }]) => sum + Math.max(0, seq - (mine.get(origin) ?? 0)), 0);
+    return this.#theirs && operationsBetween(this.#options.store.vector(), this.#theirs);
   }
 
   status(): Omit<PeerStatus, "acknowledged"> {
@@ -131,7 +135,6 @@ export class Peer {
     this.#acknowledgements = new Acknowledgements(connection, (position) => {
       if (this.#position() > position) this.#acknowledge();
     });
-    this.#askedMs = undefined;
     this.#suspect = true;
     this.#connection = connection;
     try {
@@ -247,11 +250,13 @@ export class Peer {
     this.#problem = undefined;
     // Before a snapshot, which would bring what is lacking of the own log as if it had never been lost.
     await this.#watchOwnLog(connection, heads.get(store.incarnation));
-    if (this.#options.snapshots.consider(this.member, heads)) return;
+    const bySnapshot = this.#options.snapshots.consider(this.member, heads);
+    this.#followed &&= !bySnapshot;
+    if (bySnapshot) return;
     await this.#judge(held.get(this.#origin) ?? 0, heads.get(this.#origin));
     this.#acknowledge();
+    this.#followed = true;
     for (const [origin, head] of heads) {
-      const { seq: theirs, base } = head;
       if (origin === store.incarnation) continue;
       const mine = store.vector().get(origin) ?? 0;
       if (isOtherHead(store.head(origin), head)) {
@@ -259,9 +264,9 @@ export class Peer {
         continue;
       }
       // What was pruned here is had from another peer, or by a snapshot.
-      if (mine < base) continue;
-      if (origin === this.#origin) await this.#pull(connection, origin, theirs);
-      else await gossip.consider(origin, { mine, theirs }, () => this.#pull(connection, origin, theirs));
+      if (mine < head.base) continue;
+      if (origin === this.#origin) await this.#pull(connection, origin, head.seq);
+      else await gossip.consider(origin, { mine, theirs: head.seq }, () => this.#pull(connection, origin, head.seq));
     }
   }
 
@@ -318,17 +323,13 @@ export class Peer {
       const mine = this.#options.store.head(origin) ?? noHead;
       if (mine.seq >= until) return;
       if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
-      await this.#pullPage(connection, origin, { mine, overlap });
+      await this.#pullPage(connection, origin, mine, overlap);
       if ((this.#options.store.vector().get(origin) ?? 0) === mine.seq) return;
       overlap = 0;
     }
   }
 
-  async #pullPage(
-    connection: PeerConnection,
-    origin: string,
-    { mine, overlap }: { readonly mine: typeof noHead; readonly overlap: number },
-  ): Promise<void> {
+  async #pullPage(connection: PeerConnection, origin: string, mine: typeof noHead, overlap: number): Promise<void> {
     const values = [origin, mine.seq - overlap, pullMax];
     const operations = wholeOperations(await connection.query("select p from mesh.pull($1, $2, $3) p", values));
     if (operations === undefined) return this.#refuse(origin, "malformed");
@@ -337,10 +338,9 @@ export class Peer {
   }
 
   async #takeInbox(connection: PeerConnection): Promise<void> {
-    const origin = this.#origin;
-    if (origin === undefined) return;
+    if (this.#origin === undefined) return;
     const before = this.#position();
-    await this.#takeOf(origin, connection);
+    await this.#takeOf(this.#origin, connection);
     // The peer may have begun a log of a new name, and that only a look tells.
     if (this.#position() === before) this.#options.pace.leave(connection);
   }
@@ -389,6 +389,7 @@ export class Peer {
   #ended(error: Error): void {
     const before = this.#connection;
     this.#connection = undefined;
+    this.#askedMs = undefined;
     this.#theirs = undefined;
     if (this.#stopped) return;
     if (before !== undefined)

@@ -1,4 +1,4 @@
-import type { Operation } from "../store/types.ts";
+import type { Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
 import type { PeerHead } from "./types.ts";
 
@@ -33,4 +33,9 @@ export function isOtherHead(
   theirs: PeerHead,
 ): boolean {
   return mine !== undefined && mine.seq === theirs.seq && mine.mac.toString("base64") !== theirs.mac;
+}
+
+/** How many operations the heads are ahead of what is held. */
+export function operationsBetween(held: Vector, heads: ReadonlyMap<string, PeerHead>): number {
+  return [...heads].reduce((sum, [origin, { seq }]) => sum + Math.max(0, seq - (held.get(origin) ?? 0)), 0);
 }

@@ -138,7 +138,7 @@ class Exchange implements Replication {
     if (this.#options.store.intake.importing !== undefined) return false;
     const reachable = this.#peers.filter((peer) => peer.reachable);
     if (reachable.length === 0) return !this.#members.some((member) => this.#isOther(member));
-    return reachable.every((peer) => peer.lag() === 0);
+    return reachable.every((peer) => peer.caughtUp);
   }
 
   status(): ReplicationStatus {
