@@ -10,6 +10,8 @@ const help = `one node (real PostgreSQL on disk, SoftHSM) beside a TLS echo of t
   --operations get,create     those whose name begins so; default all
   --seconds 1.5               of each measurement (0.5 to 60); before the first of an operation its code is warmed up
   --servers keyfleet,echo,PyKMIP
+  --rate 15000                so many requests a second in all connections together, each due at its time and counted from
+                              there; without it each connection asks again as soon as it has its answer
   --profile                   writes a CPU profile of the key server and says where
 or, instead of requests on a small store:
   --idle 3000                 memory of the node with so many connections that say nothing
@@ -21,6 +23,7 @@ interface Options {
   readonly operations: readonly Operation[];
   readonly measureMs: number;
   readonly servers: readonly string[];
+  readonly rate: number | undefined;
   readonly profile: boolean;
   readonly idle: number | undefined;
   readonly objects: number | undefined;
@@ -45,6 +48,7 @@ function parse(words: readonly string[]): Options {
       operations: { type: "string", default: "" },
       seconds: { type: "string", default: "1.5" },
       servers: { type: "string", default: "keyfleet,echo,PyKMIP" },
+      rate: { type: "string" },
       profile: { type: "boolean", default: false },
       idle: { type: "string" },
       objects: { type: "string" },
@@ -56,6 +60,7 @@ function parse(words: readonly string[]): Options {
     operations: operations.filter(({ name }) => begins.some((begin) => name.toLowerCase().startsWith(begin))),
     measureMs: 1000 * bounded(values.seconds, 0.5, 60),
     servers: values.servers.split(","),
+    rate: values.rate === undefined ? undefined : bounded(values.rate, 1, 1_000_000),
     profile: values.profile,
     idle: values.idle === undefined ? undefined : bounded(values.idle, 1, 10_000),
     objects: values.objects === undefined ? undefined : bounded(values.objects, 1, 5_000_000),

@@ -22,6 +22,8 @@ export interface Load {
   readonly requestsMax: number;
   /** "requests" on open connections, or "handshakes": a new connection, one request, closed. */
   readonly mode: "requests" | "handshakes";
+  /** Requests a second in all, each due at its time; without: each as soon as the one before it is answered. */
+  readonly rate?: number;
   /** Whole messages as hexadecimal digits, sent in turn. */
   readonly requests: readonly string[];
   /** Where in each message twelve digits are replaced by a number of its own. */
@@ -96,16 +98,30 @@ function messageIn(answer: Buffer): string {
 
 const mayGoOn = () => phase !== "over" && sent < load.requestsMax;
 
+/**
+ * When the requests of a connection are due. One that cannot be sent then, because the one before it is not answered or
+ * this process is late, counts from there all the same.
+ */
+function* dueTimes(index: number, rate: number): Generator<number> {
+  const everyMs = (1_000 * load.connections) / rate;
+  for (let at = performance.now() + (everyMs * index) / load.connections; ; at += everyMs) yield at;
+}
+
 /** One request after another on one connection. */
-function converse(socket: TLSSocket): void {
+function converse(socket: TLSSocket, index: number): void {
   let startedAt = 0;
   let parts: Buffer[] = [];
   let received = 0;
   let wanted = 0;
+  const due = load.rate === undefined ? undefined : dueTimes(index, load.rate);
   const send = () => {
     if (!mayGoOn()) return void socket.destroy();
-    startedAt = performance.now();
     socket.write(nextRequest());
+  };
+  const next = () => {
+    startedAt = due?.next().value ?? performance.now();
+    if (due !== undefined && startedAt > performance.now()) setTimeout(send, startedAt - performance.now());
+    else send();
   };
   socket.on("data", (chunk) => {
     const answer = parts.length === 0 ? chunk : Buffer.concat([...parts, chunk]);
@@ -117,10 +133,10 @@ function converse(socket: TLSSocket): void {
     }
     parts = [];
     record(startedAt, isSuccess(answer));
-    send();
+    next();
   });
   socket.on("error", lost).on("close", () => phase !== "over" && mayGoOn() && lost(new Error("closed by the server")));
-  send();
+  next();
 }
 
 function lost(error: Error): void {
@@ -177,7 +193,7 @@ function result(): LoadResult {
 }
 
 if (load.mode === "handshakes") for (let each = 0; each < load.connections; each += 1) handshakes();
-else for (const socket of await opened()) converse(socket);
+else for (const [index, socket] of (await opened()).entries()) converse(socket, index);
 setTimeout(() => {
   toldAt = performance.now();
   [count, failed] = [0, 0];

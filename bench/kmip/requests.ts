@@ -10,6 +10,8 @@ export interface RequestOptions {
   readonly operations: readonly Operation[];
   readonly measureMs: number;
   readonly servers: readonly string[];
+  /** Requests a second in all; undefined: as many as are answered. */
+  readonly rate: number | undefined;
   readonly profile: boolean;
 }
 
@@ -47,9 +49,10 @@ async function measureOperation(operation: Operation, node: NodeTarget, options:
   const measured = all.filter(({ target }) => options.servers.includes(target.name));
   const rows: Row[] = [];
   try {
-    for (const one of measured) if (one.target.name !== "PyKMIP") await measure(one, heatConnections, heatMs);
+    for (const one of measured)
+      if (one.target.name !== "PyKMIP") await measure(one, { connections: heatConnections, measureMs: heatMs });
     for (const connections of options.connections) {
-      for (const one of measured) rows.push(await measuredRow(operation, one, connections, options.measureMs));
+      for (const one of measured) rows.push(await measuredRow(operation, one, { ...options, connections }));
     }
   } finally {
     for (const { target } of others) await target.stop();
@@ -57,8 +60,9 @@ async function measureOperation(operation: Operation, node: NodeTarget, options:
   return rows;
 }
 
-async function measuredRow(operation: Operation, one: Measuring, connections: number, measureMs: number): Promise<Row> {
-  const outcome = await orReason(measure(one, connections, measureMs));
+async function measuredRow(operation: Operation, one: Measuring, asked: Asking): Promise<Row> {
+  const outcome = await orReason(measure(one, asked));
+  const { connections } = asked;
   const head = { operation: operation.name, connections, server: one.target.name };
   const told = typeof outcome === "string" ? outcome : `${outcome.perSecond.toFixed(0)}/s ${outcome.problem ?? ""}`;
   console.error(`${operation.name}, ${connections} connections, ${one.target.name}: ${told}`);
@@ -100,11 +104,19 @@ async function prepareOn(target: Target, operation: Operation, client?: KmipClie
   }
 }
 
-function measure({ target, prepared }: Measuring, connections: number, measureMs: number) {
+/** How many ask, how long, and how much a second. */
+interface Asking {
+  readonly connections: number;
+  readonly measureMs: number;
+  readonly rate?: number | undefined;
+}
+
+function measure({ target, prepared }: Measuring, { connections, measureMs, rate }: Asking) {
   if (typeof prepared === "string") return Promise.reject(new Error(prepared));
   const { host, port, authority, identity } = target.access;
   const parts = { ...prepared.load, ...identity, host, port, authority, connections, requestsMax, warmupMs, measureMs };
-  const load = target.maxVersion === undefined ? parts : { ...parts, maxVersion: target.maxVersion };
+  const paced = rate === undefined ? parts : { ...parts, rate };
+  const load = target.maxVersion === undefined ? paced : { ...paced, maxVersion: target.maxVersion };
   return generate(load, target.processes);
 }
 
