@@ -1,6 +1,12 @@
 import type { KeyObject } from "node:crypto";
-import { digitalSignatureAlgorithm as combined, hashingAlgorithm, paddingMethod } from "../objects/enumerations.ts";
+import {
+  cryptographicAlgorithm as algorithm,
+  digitalSignatureAlgorithm as combined,
+  hashingAlgorithm,
+  paddingMethod,
+} from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { curveNamed } from "./curves.ts";
 import { hashName } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 import { maskHash } from "./rsa.ts";
@@ -56,7 +62,7 @@ export function signatureScheme(key: KeyObject, parameters: CryptographicParamet
     const text = "The Digital Signature Algorithm does not fit the key";
     throw new Refusal("InvalidField", text, "BadCryptographicParameters");
   }
-  const hash = row?.hash ?? parameters.hashingAlgorithm;
+  const hash = row?.hash ?? parameters.hashingAlgorithm ?? hashOfCurve(key, parameters);
   if (hash === undefined) {
     throw new Refusal(
       "InvalidField",
@@ -65,6 +71,14 @@ export function signatureScheme(key: KeyObject, parameters: CryptographicParamet
     );
   }
   return schemeOf(type, hash, row?.padding ?? parameters.paddingMethod, parameters);
+}
+
+/** Parameters that name ECDSA and no hash mean the one of the curve's strength (FIPS 186-5, 6.1.1; OASIS case CS-AC-M-3-ECC-13). */
+function hashOfCurve(key: KeyObject, parameters: CryptographicParameters): number | undefined {
+  const bits = curveNamed(key.asymmetricKeyDetails?.namedCurve)?.bits;
+  if (parameters.cryptographicAlgorithm !== algorithm.ecdsa || bits === undefined) return undefined;
+  if (bits <= 256) return sha256;
+  return bits <= 384 ? sha384 : sha512;
 }
 
 function schemeOf(

@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { paddingMethod } from "../objects/enumerations.ts";
+import { cryptographicAlgorithm, paddingMethod } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 import { rsaDecrypt, rsaEncrypt } from "./rsa.ts";
-import { signDigested, startSign, startVerify, verifyDigested } from "./signature.ts";
+import { signData, signDigested, startSign, startVerify, verifyDigested } from "./signature.ts";
 import { curveNumbers } from "./weierstrass.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keyfleet-signatures-"));
@@ -63,6 +63,20 @@ for (const [curve, hashingAlgorithm, hash] of curves) {
     assert.throws(() =>
       exchange.setPrivateKey(Buffer.from(numbers.n.toString(16).padStart(numbers.bytes * 2, "0"), "hex")),
     );
+  });
+}
+
+for (const [curve, hash] of [
+  ["secp224r1", "sha256"],
+  ["prime256v1", "sha256"],
+  ["secp256k1", "sha256"],
+  ["secp384r1", "sha384"],
+  ["secp521r1", "sha512"],
+] as const) {
+  test(`ECDSA on ${curve}, named without a hash, is with ${hash}`, async () => {
+    const { privateKey, publicKey } = onCurve(curve);
+    const ours = await signData(privateKey, data, { cryptographicAlgorithm: cryptographicAlgorithm.ecdsa });
+    assert.ok(verify(hash, data, publicKey, ours));
   });
 }
 
@@ -180,6 +194,12 @@ test("PKCS#1 v1.5 that is wrong decrypts to other bytes, not to an error: no ora
 const refused: readonly (readonly [string, KeyObject, CryptographicParameters])[] = [
   ["RSA without a padding", rsa.privateKey, { hashingAlgorithm: 6 }],
   ["RSA without a hash", rsa.privateKey, { paddingMethod: paddingMethod.pss }],
+  ["ECDSA that nothing names, without a hash", onCurve("prime256v1").privateKey, {}],
+  [
+    "RSA by the name of ECDSA, without a hash",
+    rsa.privateKey,
+    { cryptographicAlgorithm: 6, paddingMethod: paddingMethod.pss },
+  ],
   ["MD2", rsa.privateKey, { digitalSignatureAlgorithm: 1 }],
   ["an ECDSA algorithm with an RSA key", rsa.privateKey, { digitalSignatureAlgorithm: 14 }],
   ["X25519", generateKeyPairSync("x25519").privateKey, { hashingAlgorithm: 6 }],
