@@ -1,3 +1,4 @@
+import { ownCopy } from "../cryptography/bytes.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { objectType } from "../objects/enumerations.ts";
 import type { KeyWrapping, Material, SplitPart } from "../objects/material.ts";
@@ -216,6 +217,11 @@ function keyValueItem({ format, bytes: kept }: Material, among: readonly Attribu
 /** The TTLV encoding of a Key Value, as it is wrapped (2.1.5), and back. */
 export const keyValueCodec: KeyValueCodec = {
   encode: (material, among, version) => encode(keyValueItem(material, among, version)),
+  digested: ({ format, wrapping, bytes: kept }, version) => {
+    const item =
+      wrapping === undefined ? materialItem(format, kept, version) : bytes.write(tag.KeyMaterial, kept, version);
+    return item.type === itemType.byteString ? ownCopy(item.value) : encode(item);
+  },
   decode: (encoded, format, version) => {
     const reading = { version, placeholders: { last: undefined } };
     return materialBytes(format, keyValue.read(decode(encoded), reading).material, reading);

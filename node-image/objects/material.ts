@@ -1,5 +1,3 @@
-import { hash } from "node:crypto";
-import { hashingAlgorithm, keyFormatType } from "./enumerations.ts";
 import type { Json } from "./types.ts";
 
 /** The secret part of an object, as it is before sealing and after unsealing. Zero `bytes` after use. */
@@ -29,6 +27,8 @@ export interface SplitPart {
   readonly primeFieldSize?: string;
   /** Of parts that were made here: which belong together. */
   readonly set?: string;
+  /** Of parts over GF(2^8) that were made here; those that have a set and none of it were made by 283. */
+  readonly polynomial?: 283 | 285;
 }
 
 /** KMIP Key Wrapping Data (1.4, 2.1.5): what the bytes are wrapped with. Bytes in it are hexadecimal digits. */
@@ -115,12 +115,3 @@ export function sealContext({
 }
 
 const purpose = "keyfleet object 1";
-
-/** An instance of the Digest attribute (3.17) over the bytes as they are stored. */
-export function digestOf(material: Material): Json {
-  return {
-    hashingAlgorithm: hashingAlgorithm.sha256,
-    digestValue: hash("sha256", material.bytes, "hex"),
-    ...(material.format === 0 ? {} : { keyFormatType: material.format || keyFormatType.raw }),
-  };
-}

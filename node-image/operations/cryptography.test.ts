@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPublicKey, generateKeyPairSync, publicEncrypt, verify } from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync, publicEncrypt, verify } from "node:crypto";
 import { after, before, test } from "node:test";
 import { keyWrappingData } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
@@ -24,6 +24,7 @@ import {
 import { attributeItem, findItem, item } from "../testing/items.ts";
 import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 
 const epoch = Date.UTC(2026, 0, 1) / 1000;
@@ -486,6 +487,31 @@ test("transparent numbers are taken, worked with, and given as numbers or as DER
     app.call(operation.get, part.id(key), item.enumeration(tag.KeyFormatType, format.ecPrivateKey)),
     reason.format,
   );
+});
+
+test("the Digest of a transparent key is that of its Key Material structure in TTLV, as Get gives it (3.17)", async () => {
+  const own = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const { n = "", e = "" } = own.publicKey.export({ format: "jwk" }) as Record<string, string>;
+  const big = (number: number, value: string): Item => {
+    return { tag: number, type: 4, value: BigInt(`0x${Buffer.from(value, "base64url").toString("hex")}`) };
+  };
+  const rsa = item.structure(tag.KeyMaterial, big(tag.Modulus, n), big(tag.PublicExponent, e));
+  const aes = (bytes: Buffer) => item.structure(tag.KeyMaterial, item.bytes(tag.Key, bytes));
+  const keys: readonly (readonly [number, Item, number, number, number])[] = [
+    [3, rsa, format.transparentRsaPublicKey, algorithm.rsa, 2048],
+    [2, aes(Buffer.alloc(32, 7)), format.transparentSymmetricKey, algorithm.aes, 256],
+  ];
+  for (const [type, material, keyFormat, keyAlgorithm, bits] of keys) {
+    const key = await registerKey(app, type, block(keyFormat, material, keyAlgorithm, bits), active(usage.encrypt));
+    const given = findItem(await app.call(operation.get, part.id(key)), tag.KeyMaterial) as Item;
+    const digest = (await app.attributes(key, "Digest")).Digest as Record<string, Json>;
+    assert.deepEqual(digest, {
+      hashingAlgorithm: 6,
+      digestValue: createHash("sha256").update(encode(given)).digest("hex"),
+      keyFormatType: keyFormat,
+    });
+    assert.deepEqual(given, material);
+  }
 });
 
 test("RSA-OAEP wraps a key for its owner alone", async () => {

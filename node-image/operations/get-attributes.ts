@@ -1,11 +1,11 @@
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { state } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
-import { digestOf } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import { recordAttributes, visibleGrants } from "./access-attributes.ts";
 import type { Context } from "./context.ts";
+import { digestOf } from "./digest.ts";
 import { find } from "./find.ts";
 import { effectiveNames } from "./names.ts";
 import { openMaterial } from "./open-material.ts";
@@ -101,7 +101,7 @@ function compute(name: string, object: ManagedObject, context: Context): Instanc
   if (name !== "Digest" || !computed(object, context).includes(name)) return [];
   const material = openMaterial(object, context);
   try {
-    return [digestOf(material)];
+    return [digestOf(material, context)];
   } finally {
     material.bytes.fill(0);
   }

@@ -2,12 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import { type AttributeInstance, firstAttributes } from "../objects/attributes.ts";
 import { objectType, protectionStorage } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
-import { digestOf, type Material, packMaterial, sealContext } from "../objects/material.ts";
+import { type Material, packMaterial, sealContext } from "../objects/material.ts";
 import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Change, Json } from "../objects/types.ts";
 import { checkConstraints } from "./constraints.ts";
 import type { Context } from "./context.ts";
+import { digestOf } from "./digest.ts";
 import { callerStanding } from "./find.ts";
 import { withFreeNames } from "./names.ts";
 import { newUsageLimits } from "./usage-limits.ts";
@@ -88,7 +89,12 @@ function sealMaterial(
 function allAttributes(created: NewObject, context: Context): Record<string, Json[]> {
   const all = firstAttributes(created.requested, created.objectType, context.version);
   Object.assign(all, created.given);
-  Object.assign(all, newUsageLimits(all, context), claimRows(all.Name ?? [], context.now().getTime()), digest(created));
+  Object.assign(
+    all,
+    newUsageLimits(all, context),
+    claimRows(all.Name ?? [], context.now().getTime()),
+    digest(created, context),
+  );
   if (created.material.format !== 0) all["Key Format Type"] = [created.material.format];
   return Object.assign(all, ofServer(created, all, seconds(context.now())), created.past?.attributes);
 }
@@ -110,9 +116,9 @@ function ofServer(created: NewObject, all: Readonly<Record<string, Json[]>>, now
 }
 
 /** What may be guessed, like passwords or short keys, could be found by its digest: that is not stored, it is made when asked for. */
-function digest({ objectType: type, material }: NewObject): Record<string, Json[]> {
+function digest({ objectType: type, material }: NewObject, context: Context): Record<string, Json[]> {
   const guessable = type === objectType.secretData || type === objectType.opaqueObject || material.bytes.length < 16;
-  return guessable ? {} : { Digest: [digestOf(material)] };
+  return guessable ? {} : { Digest: [digestOf(material, context)] };
 }
 
 /** Types that have Always Sensitive and Never Extractable; public keys too, as the OASIS test case AKLC-O-1 has it. */

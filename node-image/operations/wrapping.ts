@@ -24,6 +24,8 @@ export interface WrappingSpecification {
 export interface KeyValueCodec {
   /** The caller zeroes it. */
   encode(material: Material, attributes: readonly AttributeInstance[], version: number): Buffer;
+  /** What the Digest of a Key Material is made of (3.17): a structure's TTLV encoding, else the bytes. The caller zeroes it. */
+  digested(material: Material, version: number): Buffer;
   /** The bytes that are kept of the Key Material. Throws if the bytes are no Key Value. */
   decode(encoded: Buffer, keyFormatType: number, version: number): Buffer;
 }
