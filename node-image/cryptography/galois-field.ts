@@ -11,16 +11,21 @@ export interface Field<Element> {
   invert(element: Element): Element;
 }
 
-/** GF(2^8) of FIPS 197, 4: bytes modulo x^8+x^4+x^3+x+1. Without tables or branches on values, which would tell of them by time. */
-export const field8: Field<number> = {
-  zero: 0,
-  one: 1,
-  of: (index) => index,
-  add: (one, other) => one ^ other,
-  subtract: (one, other) => one ^ other,
-  multiply: multiply8,
-  invert: invert8,
-};
+/** Polynomials that GF(2^8) is made by, as KMIP 3.0 names them: x^8+x^4+x^3+x+1 (FIPS 197, 4) and x^8+x^4+x^3+x^2+1. */
+export type BytePolynomial = 283 | 285;
+
+/** GF(2^8): bytes modulo a polynomial. Without tables or branches on values, which would tell of them by time. */
+export function field8(polynomial: BytePolynomial): Field<number> {
+  return {
+    zero: 0,
+    one: 1,
+    of: (index) => index,
+    add: (one, other) => one ^ other,
+    subtract: (one, other) => one ^ other,
+    multiply: (one, other) => multiply8(one, other, polynomial),
+    invert: (element) => invert8(element, polynomial),
+  };
+}
 
 /** GF(2^16) as KMIP has it (1.4, 2.2.5): pairs u·y+v over GF(2^8) modulo y²+y+m; the upper byte is u. */
 export const field16: Field<number> = {
@@ -57,23 +62,23 @@ export function primeField(prime: bigint): Field<bigint> {
   };
 }
 
-function multiply8(one: number, other: number): number {
+function multiply8(one: number, other: number, polynomial: BytePolynomial = 283): number {
   let product = 0;
   let factor = one;
   for (let bit = 0; bit < 8; bit += 1) {
     product ^= factor & -((other >> bit) & 1);
-    factor = (factor << 1) ^ (0x11b & -(factor >> 7));
+    factor = (factor << 1) ^ (polynomial & -(factor >> 7));
   }
   return product;
 }
 
 /** x^254, which is the inverse of x, and 0 for 0. */
-function invert8(element: number): number {
+function invert8(element: number, polynomial: BytePolynomial = 283): number {
   let result = 1;
   let square = element;
   for (let bit = 1; bit < 8; bit += 1) {
-    square = multiply8(square, square);
-    result = multiply8(result, square);
+    square = multiply8(square, square, polynomial);
+    result = multiply8(result, square, polynomial);
   }
   return result;
 }

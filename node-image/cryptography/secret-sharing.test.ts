@@ -7,6 +7,7 @@ import { join, splitKeyMethod as method, type Share, type Sharing, sharingFault,
 const prime = generatePrimeSync(260, { bigint: true });
 const sharings: readonly (readonly [string, Omit<Sharing, "parts" | "threshold">, number])[] = [
   ["GF(2^8)", { method: method.polynomial8 }, 33],
+  ["GF(2^8) of FIPS 197", { method: method.polynomial8, polynomial: 283 }, 33],
   ["GF(2^16)", { method: method.polynomial16 }, 32],
   ["a prime field", { method: method.polynomialPrime, prime }, 32],
 ];
@@ -79,7 +80,8 @@ test("XOR: all parts join to the secret, and all but one are random", () => {
 });
 
 const fields: readonly (readonly [string, Field<number>, number])[] = [
-  ["GF(2^8)", field8, 256],
+  ["GF(2^8) by 283", field8(283), 256],
+  ["GF(2^8) by 285", field8(285), 256],
   ["GF(2^16)", field16, 65_536],
 ];
 for (const [name, field, size] of fields) {
@@ -97,8 +99,12 @@ for (const [name, field, size] of fields) {
 }
 
 test("GF(2^8): the product of the example in FIPS 197, 4.2", () => {
-  assert.equal(field8.multiply(0x57, 0x83), 0xc1);
-  assert.equal(field8.multiply(0x57, 0x13), 0xfe);
+  assert.equal(field8(283).multiply(0x57, 0x83), 0xc1);
+  assert.equal(field8(283).multiply(0x57, 0x13), 0xfe);
+});
+
+test("GF(2^8) by x^8+x^4+x^3+x^2+1: 2 times 0x80 is 0x1d", () => {
+  assert.equal(field8(285).multiply(2, 0x80), 0x1d);
 });
 
 test("GF(2^16): y² is y + m, as KMIP 1.4, 2.2.5 has it", () => {

@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import { toNumber, unsigned } from "./bytes.ts";
-import { type Field, field8, field16, primeField } from "./galois-field.ts";
+import { type BytePolynomial, type Field, field8, field16, primeField } from "./galois-field.ts";
 
 /** KMIP Split Key Method (1.4, 9.1.3.2.8). */
 export const splitKeyMethod = { xor: 1, polynomial16: 2, polynomialPrime: 3, polynomial8: 4 } as const;
@@ -12,7 +12,12 @@ export interface Sharing {
   readonly threshold: number;
   /** For the prime field: a prime that is larger than every secret of this length. */
   readonly prime?: bigint;
+  /** For GF(2^8); absent means `usualPolynomial`. */
+  readonly polynomial?: BytePolynomial;
 }
+
+/** KMIP until 2.1 does not say by which polynomial GF(2^8) is made. The parts of OASIS's case TC-SJ-3-12 are of this one. */
+export const usualPolynomial: BytePolynomial = 285;
 
 /** One share; `index` from 1. */
 export interface Share {
@@ -45,7 +50,7 @@ export function join(shares: readonly Share[], sharing: Sharing, secretBytes: nu
     const value = atZero(enough, field, ({ bytes }) => toNumber(bytes));
     return unsigned(value, Math.max(secretBytes, lengthOf(value)));
   }
-  const { field, step } = pieces(sharing.method);
+  const { field, step } = pieces(sharing);
   const secret = Buffer.alloc(enough[0]?.bytes.length ?? 0);
   for (let at = 0; at < secret.length; at += step) {
     secret.writeUIntBE(
@@ -103,8 +108,9 @@ interface Into {
   readonly fill: FillRandom;
 }
 
-function splitByPieces(secret: Buffer, { method, threshold }: Sharing, { shares, fill }: Into): void {
-  const { field, step } = pieces(method);
+function splitByPieces(secret: Buffer, sharing: Sharing, { shares, fill }: Into): void {
+  const { threshold } = sharing;
+  const { field, step } = pieces(sharing);
   const random = fill(Buffer.alloc(step * (threshold - 1)));
   for (let at = 0; at < secret.length; at += step) {
     const coefficients = [secret.readUIntBE(at, step)];
@@ -148,8 +154,11 @@ function atZero<Element>(shares: readonly Share[], field: Field<Element>, yOf: (
   return sum;
 }
 
-function pieces(method: number): { readonly field: Field<number>; readonly step: 1 | 2 } {
-  return method === splitKeyMethod.polynomial16 ? { field: field16, step: 2 } : { field: field8, step: 1 };
+function pieces({ method, polynomial = usualPolynomial }: Sharing): {
+  readonly field: Field<number>;
+  readonly step: 1 | 2;
+} {
+  return method === splitKeyMethod.polynomial16 ? { field: field16, step: 2 } : { field: field8(polynomial), step: 1 };
 }
 
 function primeBytes({ prime }: Sharing): number {

@@ -5,6 +5,7 @@ import type { Json } from "../objects/types.ts";
 import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
 import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import { memoryStore } from "../testing/memory-store.ts";
 import type { Item } from "../ttlv/types.ts";
 
 const createSplitKey = 0x28;
@@ -25,10 +26,11 @@ const aes: Readonly<Record<string, Json>> = {
   "Cryptographic Usage Mask": 12,
 };
 
+const store = memoryStore();
 let site: KmipSite;
 let app: KmipClient;
 before(async () => {
-  site = await kmipSite();
+  site = await kmipSite({ store });
   app = await site.connect("O=bank, CN=app");
 });
 after(() => site.close());
@@ -55,9 +57,9 @@ async function splitOf(wanted: Wanted, client = app): Promise<string[]> {
   return childrenOf(response, tag.UniqueIdentifier).map(({ value }) => String(value));
 }
 
-async function joined(parts: readonly string[], type = 2, client = app): Promise<string> {
+async function joined(parts: readonly string[], type = 2, client = app, more: Item[] = []): Promise<string> {
   const ids = parts.map((each) => item.text(tag.UniqueIdentifier, each));
-  const response = await client.call(joinSplitKey, item.enumeration(tag.ObjectType, type), ...ids);
+  const response = await client.call(joinSplitKey, item.enumeration(tag.ObjectType, type), ...ids, ...more);
   return String(findItem(response, tag.UniqueIdentifier)?.value);
 }
 
@@ -89,6 +91,53 @@ for (const [name, method] of Object.entries(methods)) {
     if (method !== methods.xor) await fails(joined(parts.slice(0, 2)), reason.cryptographic, /3 parts are needed/);
   });
 }
+
+/** A part that some other product made, over GF(2^8), 2 of 3; it says nothing of the key. */
+async function partFromElsewhere(index: number, bytes: string): Promise<string> {
+  const part = item.structure(
+    tag.SplitKey,
+    item.integer(tag.SplitKeyParts, 3),
+    item.integer(tag.KeyPartIdentifier, index),
+    item.integer(tag.SplitKeyThreshold, 2),
+    item.enumeration(tag.SplitKeyMethod, methods.polynomial8),
+    item.structure(
+      tag.KeyBlock,
+      item.enumeration(tag.KeyFormatType, 1),
+      item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, Buffer.from(bytes, "hex"))),
+    ),
+  );
+  const made = await app.call(operation.register, item.enumeration(tag.ObjectType, 5), template({}), part);
+  return String(findItem(made, tag.UniqueIdentifier)?.value);
+}
+
+const secret = "sixteen bytes..!";
+const ofAes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 128, "Cryptographic Usage Mask": 12 };
+
+test("parts from elsewhere over GF(2^8) are by x^8+x^4+x^3+x^2+1, and their key has the algorithm that the request tells", async () => {
+  const one = await partFromElsewhere(1, "ba876b4c38e7c9ec936f4f05f684e1d5");
+  const three = await partFromElsewhere(3, "35464d3c82fe9a696c4339c5e1cd6220");
+  const id = await joined([three, one], 2, app, [template(ofAes)]);
+  assert.equal((await app.get(id)).toString(), secret);
+  const given = await app.call(operation.get, item.text(tag.UniqueIdentifier, id));
+  assert.equal(findItem(given, tag.CryptographicAlgorithm)?.value, 3);
+  assert.equal(findItem(given, tag.CryptographicLength)?.value, 128);
+  assert.deepEqual(await app.attributes(id, ...Object.keys(ofAes)), ofAes);
+  const longer = template({ ...ofAes, "Cryptographic Length": 256 });
+  await fails(joined([one, three], 2, app, [longer]), reason.invalidField, /128 bits/);
+});
+
+test("parts that were made here before that, by x^8+x^4+x^3+x+1, join as they were made", async () => {
+  const parts = [
+    await partFromElsewhere(1, "ba876b4c38e7c9ec936f4f05f684e1d5"),
+    await partFromElsewhere(2, "faae5e04df7a3ba39b5502a56261abd2"),
+  ];
+  for (const id of parts) {
+    const [split] = (await store.object(id))?.attributes.get(".split") ?? [];
+    const made = { ...(split as Record<string, Json>), set: "00000000-0000-4000-8000-000000000009" };
+    await store.write([{ kind: "change", id, facts: 0, attributes: { ".split": [made] } }]);
+  }
+  assert.equal((await app.get(await joined(parts))).toString(), secret);
+});
 
 test("without a key a new one is made, of which only the parts are kept", async () => {
   const before = (await app.locate()).length;

@@ -1,6 +1,14 @@
 import { checkPrime, generatePrime } from "node:crypto";
 import { promisify } from "node:util";
-import { join, type Share, type Sharing, sharingFault, split, splitKeyMethod } from "../cryptography/secret-sharing.ts";
+import {
+  join,
+  type Share,
+  type Sharing,
+  sharingFault,
+  split,
+  splitKeyMethod,
+  usualPolynomial,
+} from "../cryptography/secret-sharing.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { keyFormatType, objectType } from "../objects/enumerations.ts";
 import type { Material, SplitPart } from "../objects/material.ts";
@@ -157,6 +165,18 @@ function partFacts({ method, parts, threshold, prime }: Sharing, identifier: num
     identifier,
     set,
     ...(prime === undefined ? {} : { primeFieldSize: String(prime) }),
+    ...(method === splitKeyMethod.polynomial8 ? { polynomial: usualPolynomial } : {}),
+  };
+}
+
+/** How parts are to be joined. */
+function sharingBy({ method, parts, threshold, primeFieldSize, polynomial, set }: SplitPart): Sharing {
+  return {
+    method,
+    parts,
+    threshold,
+    polynomial: polynomial ?? (set === undefined ? usualPolynomial : 283),
+    ...(primeFieldSize === undefined ? {} : { prime: BigInt(primeFieldSize) }),
   };
 }
 
@@ -214,13 +234,14 @@ export async function joinSplitKey(
     material: openMaterial(object, context),
   }));
   try {
-    const { format, algorithm, lengthBits } = (opened[0] as (typeof opened)[number]).material;
-    const { primeFieldSize, ...facts } = first.part;
-    const sharing = { ...facts, ...(primeFieldSize === undefined ? {} : { prime: BigInt(primeFieldSize) }) };
+    const { format, ...told } = (opened[0] as (typeof opened)[number]).material;
+    const { algorithm, lengthBits } = keyFacts(told, first, request);
+    const sharing = sharingBy(first.part);
     const shares = opened.map(({ index, material }) => ({ index, bytes: material.bytes }));
     const secretBytes = Math.ceil(lengthBits / 8);
     checkShares(shares, sharing, secretBytes);
     const bytes = join(shares, sharing, secretBytes);
+    if (told.lengthBits === 0) checkLength(bytes, lengthBits, request);
     const subtype = request.objectType === objectType.secretData ? (request.secretDataType ?? 1) : 0;
     return {
       uniqueIdentifier: await storeJoined(
@@ -232,6 +253,27 @@ export async function joinSplitKey(
   } finally {
     for (const { material } of opened) material.bytes.fill(0);
   }
+}
+
+/** What the parts' Key Blocks leave out is in their attributes, or in the request: the key's own must have it (2.1.3). */
+function keyFacts(
+  told: Pick<Material, "algorithm" | "lengthBits">,
+  { object }: PartObject,
+  { attributes }: JoinSplitKeyRequest,
+): Pick<Material, "algorithm" | "lengthBits"> {
+  const number = (name: string) =>
+    Number(object.attributes.get(name)?.[0] ?? attributes.find((each) => each.name === name)?.value ?? 0);
+  return {
+    algorithm: told.algorithm || number("Cryptographic Algorithm"),
+    lengthBits: told.lengthBits || number("Cryptographic Length"),
+  };
+}
+
+function checkLength(bytes: Buffer, lengthBits: number, { objectType: type }: JoinSplitKeyRequest): void {
+  if (type !== objectType.symmetricKey || lengthBits === 0 || lengthBits === 8 * bytes.length) return;
+  const found = 8 * bytes.length;
+  bytes.fill(0);
+  throw new Refusal("InvalidField", `Cryptographic Length is ${lengthBits}, the joined key has ${found} bits`);
 }
 
 interface PartObject {
@@ -299,11 +341,11 @@ function storeJoined(
   context: Context,
 ): Promise<string> {
   const { attributes } = (objects[0] as PartObject).object;
-  const asked = withoutOrigin(request.attributes).filter(
-    ({ name }) => !name.startsWith("Cryptographic Algorithm") && name !== "Cryptographic Length",
-  );
+  // What the parts say of the key counts, not the request.
+  const ofParts = ["Cryptographic Algorithm", "Cryptographic Length"].filter((name) => attributes.has(name));
+  const asked = withoutOrigin(request.attributes).filter(({ name }) => !ofParts.includes(name));
   const masked = asked.some(({ name }) => name === "Cryptographic Usage Mask");
-  const kept = ["Cryptographic Algorithm", "Cryptographic Length", ...(masked ? [] : ["Cryptographic Usage Mask"])];
+  const kept = [...ofParts, ...(masked ? [] : ["Cryptographic Usage Mask"])];
   const given = Object.fromEntries(
     kept.flatMap((name) => (attributes.has(name) ? [[name, [...(attributes.get(name) ?? [])]]] : [])),
   );
