@@ -41,6 +41,7 @@ const finerReasons: Readonly<Record<FinerCode, number>> = {
   UsageLimitExceeded: 0x1a,
   NumericRange: 0x1b,
   InvalidDataType: 0x1c,
+  MultiValuedAttribute: 0x1e,
   UnsupportedAttribute: 0x1f,
   AttributeInstanceNotFound: 0x20,
   AttributeNotFound: 0x21,

@@ -33,6 +33,7 @@ export type FinerCode =
   | "WrongKeyLifecycleState"
   | "AttributeReadOnly"
   | "AttributeSingleValued"
+  | "MultiValuedAttribute"
   | "AttributeNotFound"
   | "AttributeInstanceNotFound"
   | "UnsupportedAttribute"

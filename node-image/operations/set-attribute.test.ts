@@ -13,6 +13,7 @@ const code = { add: 0x0d, modify: 0x0e, getAttributes: 0x0b, adjust: 0x30, set: 
 const adjustment = { increment: 1, decrement: 2, negate: 3 } as const;
 const outside = /would leave its range/;
 const noNumber = /cannot be adjusted so/;
+const reason = { multiValued: 0x1e } as const;
 const state = { preActive: 1, active: 2, deactivated: 3 } as const;
 const now = Date.UTC(2026, 0, 1) / 1000;
 
@@ -124,15 +125,29 @@ test("Set Attribute gives an attribute its value whether it had one or not, also
   assert.ok(["a", "b", "c"].includes(String(await present(key, "Comment"))));
 });
 
-test("Set Attribute is refused for attributes that may have several instances, also if there is none", async () => {
+const several: readonly (readonly [string, Json, Json, Json])[] = [
+  ["Name", { nameValue: "a", nameType: 1 }, { nameValue: "b", nameType: 1 }, { nameValue: "c", nameType: 1 }],
+  ["Object Group", "a", "b", "c"],
+  ["x-own", own(itemType.textString, "a"), own(itemType.textString, "b"), own(itemType.textString, "c")],
+];
+for (const [name, first, second, third] of several) {
+  test(`${name}, which may have several instances, is set while it has one at most`, async () => {
+    const key = await old.create();
+    await set(key, name, first);
+    await set(key, name, second);
+    assert.deepEqual((await old.attributes(key, name))[name], second);
+    await add(key, name, third);
+    await assert.rejects(set(key, name, first), (error) => {
+      assert.ok(error instanceof KmipFailure);
+      assert.match(error.message, /several instances: use Modify/);
+      return error.reason === reason.multiValued;
+    });
+  });
+}
+
+test("grants are not set: they are added, so that none is lost unseen", async () => {
   const key = await old.create();
-  const refused = {
-    Name: { nameValue: "a", nameType: 1 },
-    "Object Group": "g",
-    "x-own": own(itemType.textString, "a"),
-  };
-  for (const [name, value] of Object.entries(refused))
-    await fails(set(key, name, value), /several instances: use Add and Modify/);
+  await fails(set(key, "x-keyfleet-grant-user:CN=audit", own(itemType.textString, "Get")), /Grants are changed by Add/);
 });
 
 test("this end stays the server: the role of a client is refused", async () => {

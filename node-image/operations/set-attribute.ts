@@ -1,6 +1,7 @@
-import { attributeRule, isCustom } from "../objects/attribute-rules.ts";
+import { isCustom } from "../objects/attribute-rules.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
+import { isAccessChange } from "./access-attributes.ts";
 import { type ChangeAttributeRequest, type ChangeAttributeResponse, setOnly } from "./change-attributes.ts";
 import type { Context } from "./context.ts";
 
@@ -16,16 +17,17 @@ export interface AdjustAttributeRequest {
 
 const adjustmentType = { increment: 1, decrement: 2, negate: 3 } as const;
 
-/** Gives an attribute its one value, whether it had one or not (2.1, 6.1.54). */
-export function setAttribute(request: ChangeAttributeRequest, context: Context): Promise<ChangeAttributeResponse> {
+/** Gives an attribute its one value, whether it had one or none; where there are more, it is not known which is meant (2.1, 6.1.54). */
+export async function setAttribute(
+  request: ChangeAttributeRequest,
+  context: Context,
+): Promise<ChangeAttributeResponse> {
   const { uniqueIdentifier, attribute } = request;
-  return setOnly(uniqueIdentifier, context, () => {
-    if (attributeRule(attribute.name, context.version)?.multiple !== true) return attribute;
-    throw new Refusal(
-      "InvalidField",
-      `"${attribute.name}" may have several instances: use Add and Modify Attribute`,
-      "InvalidAttribute",
-    );
+  if (isAccessChange(uniqueIdentifier, attribute.name))
+    throw new Refusal("InvalidField", "Grants are changed by Add, Modify and Delete Attribute", "InvalidAttribute");
+  return setOnly(uniqueIdentifier, context, (object) => {
+    singleValue(object, attribute.name);
+    return attribute;
   });
 }
 
@@ -39,12 +41,16 @@ export function adjustAttribute(request: AdjustAttributeRequest, context: Contex
 }
 
 function onlyValue(object: ManagedObject, name: string): Json {
-  const [value, ...more] = (object.attributes.get(name) ?? []).filter((each) => each !== null);
+  const value = singleValue(object, name);
   if (value === undefined)
     throw new Refusal("ItemNotFound", `The object has no attribute "${name}"`, "AttributeNotFound");
-  if (more.length > 0)
-    throw new Refusal("InvalidField", `"${name}" has several instances: use Modify Attribute`, "InvalidAttribute");
   return value;
+}
+
+function singleValue(object: ManagedObject, name: string): Json | undefined {
+  const [value, ...more] = (object.attributes.get(name) ?? []).filter((each) => each !== null);
+  if (more.length === 0) return value;
+  throw new Refusal("InvalidField", `"${name}" has several instances: use Modify Attribute`, "MultiValuedAttribute");
 }
 
 type Range = readonly [least: bigint, most: bigint];
