@@ -201,6 +201,9 @@ export const certificateType = { x509: 1, pgp: 2 } as const;
 /** KMIP 1.4, 9.1.3.2.33. */
 export const objectGroupMember = { fresh: 1, default: 2 } as const;
 
+/** KMIP 1.4, 9.1.3.2.9. */
+export const secretDataType = { password: 1 } as const;
+
 /** KMIP 1.4, 9.1.3.2.37. */
 export const rngAlgorithm = { drbg: 3 } as const;
 

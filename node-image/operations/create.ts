@@ -1,6 +1,7 @@
+import { randomFillSync } from "node:crypto";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { keyFormatType, objectType, rngAlgorithm } from "../objects/enumerations.ts";
+import { keyFormatType, objectType, rngAlgorithm, secretDataType } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
@@ -21,11 +22,12 @@ export interface CreateResponse {
   readonly uniqueIdentifier: string;
 }
 
-/** Makes a symmetric key from the system's random generator and stores it sealed. */
+/** Makes a symmetric key, or since 2.0 Secret Data, from the system's random generator and stores it sealed. */
 export async function create(request: CreateRequest, context: Context): Promise<CreateResponse> {
   const attributes = await withDefaults(request.objectType, request.attributes, context);
+  if (request.objectType === objectType.secretData && context.version >= 20) return createSecret(attributes, context);
   if (request.objectType !== objectType.symmetricKey) {
-    throw new Refusal("InvalidField", "Create makes Symmetric Keys only: use Register for other objects");
+    throw new Refusal("InvalidField", "Create makes Symmetric Keys, since 2.0 Secret Data: use Register for others");
   }
   const algorithm = requiredNumber(attributes, "Cryptographic Algorithm");
   const bits = requiredNumber(attributes, "Cryptographic Length");
@@ -43,6 +45,29 @@ export async function create(request: CreateRequest, context: Context): Promise<
     context,
   );
   return { objectType: request.objectType, uniqueIdentifier };
+}
+
+/** Most bits of a secret that is made. */
+const secretBitsMax = 8192;
+
+/** Random bytes as Secret Data (2.0, 6.1.6): a password that nobody chose, as the OASIS case TC-CREATE-SD-1-21 has it. */
+async function createSecret(attributes: readonly AttributeInstance[], context: Context): Promise<CreateResponse> {
+  const bits = requiredNumber(attributes, "Cryptographic Length");
+  if (bits < 8 || bits > secretBitsMax || bits % 8 !== 0) {
+    const text = `Cryptographic Length ${bits}: Secret Data have 8 to ${secretBitsMax} bits, a multiple of 8`;
+    throw new Refusal("InvalidField", text, "InvalidAttributeValue");
+  }
+  const bytes = randomFillSync(Buffer.alloc(bits / 8));
+  const uniqueIdentifier = await storeNew(
+    {
+      objectType: objectType.secretData,
+      requested: withoutOrigin(attributes),
+      given: madeHere(context),
+      material: { format: keyFormatType.opaque, subtype: secretDataType.password, algorithm: 0, lengthBits: 0, bytes },
+    },
+    context,
+  );
+  return { objectType: objectType.secretData, uniqueIdentifier };
 }
 
 /** Attributes that tell where an object that the server made comes from (3.43, 3.44). */
