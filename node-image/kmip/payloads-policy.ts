@@ -2,7 +2,7 @@ import type { AttributeInstance } from "../objects/attributes.ts";
 import type { Constraint, ObjectDefaults } from "../operations/fleet-policy.ts";
 import { attributes } from "./attributes.ts";
 import { enumerations as known } from "./enumerations.ts";
-import { list, one, optional, structure } from "./fields.ts";
+import { group, list, one, optional, structure } from "./fields.ts";
 import { enumeration, mapped, type Shape, text } from "./shape.ts";
 import { tag } from "./tags.ts";
 
@@ -71,5 +71,5 @@ const constraintList = mapped(
   (constraints: readonly Constraint[]) => ({ constraints }),
 );
 
-/** Set Constraints (2.1, 6.1.52) asks with it, Get Constraints (6.1.20) answers with it. */
-export const constraints = structure({ constraints: one(tag.Constraints, constraintList) });
+/** Set Constraints (2.1, 6.1.52) asks with it, Get Constraints (6.1.20) answers with it; none are left out (OASIS cases TC-MD-21, 22). */
+export const constraints = structure({ constraints: group(tag.Constraints, constraintList) });

@@ -97,6 +97,8 @@ test("defaults are what new objects have that their makers leave out, until they
     defaultsFor([symmetric, [...aes, contact("it"), group("all")]]),
   );
   assert.ok((await one(set.defaults, [])).success);
+  const none = await one(operation.query, [item.enumeration(tag.QueryFunction, 13)], { as: "CN=a" });
+  assert.deepEqual(findItem(none.payload, tag.DefaultsInformation), item.structure(tag.DefaultsInformation));
   assert.equal((await one(operation.create, create())).success, false);
 });
 
@@ -143,6 +145,17 @@ test("an object that constraints concern must satisfy one of them, others are fr
   const asked = template({ ...old, "Object Group": "payments" } as Record<string, Json>);
   const refused = await one(operation.create, [type(symmetric), asked], { version: 14, as: "CN=a" });
   assert.deepEqual([refused.reason, /forbid/.test(refused.message ?? "")], [0x0c, true]);
+});
+
+test("without constraints none are told, and nothing said to Set Constraints ends those that were set", async () => {
+  const { one } = aServer();
+  const told = async () => (await one(getConstraints, [], { as: "CN=a" })).payload?.value;
+  assert.deepEqual(await told(), []);
+  await one(set.constraints, [constraintsOf({ types: [symmetric], attributes: [length(128)] })]);
+  assert.equal((await one(operation.create, create(...aes))).success, false);
+  assert.ok((await one(set.constraints, [])).success);
+  assert.deepEqual(await told(), []);
+  assert.ok((await one(operation.create, create(...aes))).success);
 });
 
 test("what is set holds on another node within a second, and within the batch that sets it", async () => {

@@ -119,7 +119,7 @@ export async function query(request: QueryRequest, context: Context): Promise<Qu
 
 async function defaults(context: Context): Promise<Pick<QueryResponse, "defaults">> {
   const { defaults: found } = await context.policy.current(context.store);
-  return found.length === 0 ? {} : { defaults: found };
+  return { defaults: found };
 }
 
 function information({ vendor }: ServerInformation) {
