@@ -48,7 +48,7 @@ test("no key byte that any OASIS case uses is in a log, an activity line, a resu
       log: (fields) => void written.push(JSON.stringify(fields)),
       activity: (activity) => void activities.push(activity()),
       metrics: metrics.operations,
-      cryptography: first === undefined ? {} : choiceFor(first),
+      cryptography: choiceFor(list),
     });
     const caller = { identity: "CN=vector", subject: "CN=vector" };
     const name = first?.series ?? "";

@@ -45,8 +45,7 @@ for (const [, cases] of runnable) {
   const names = cases.map(({ name }) => name).join(", ");
   if (defects.has(names)) continue;
   test(`OASIS ${names}`, async () => {
-    const [first] = cases;
-    const cryptography = first === undefined ? {} : choiceFor(first);
+    const cryptography = choiceFor(cases);
     const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: () => undefined, cryptography });
     const known = newSeries();
     const caller = { identity: "CN=vector", subject: "CN=vector" };

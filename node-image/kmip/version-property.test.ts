@@ -49,7 +49,7 @@ for (const version of versions) {
         store: memoryStore(),
         keyring: testKeyring(),
         log: () => undefined,
-        cryptography: choiceFor(each),
+        cryptography: choiceFor([each]),
       });
       const send = async (message: Item) => {
         const answer = decode(

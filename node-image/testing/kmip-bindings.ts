@@ -14,18 +14,21 @@ export class Bindings {
 
   /** The value for a request. Throws when nothing gave it one. */
   valueOf(placeholder: string): string {
-    const known = this.#known(placeholder);
+    const name = nameOf(placeholder);
+    // An identifier that no answer gave is the file's own: answers must have it as it is.
+    const known = this.#known(name) ?? (isIdentifier(placeholder) ? placeholder : undefined);
     if (known === undefined) return date(placeholder);
-    this.#bound.set(placeholder, known);
+    this.#bound.set(name, known);
     return known;
   }
 
   /** Binds a placeholder of an expected answer; a different value that it had before is given back. */
   bind(placeholder: string, value: string): string | undefined {
-    const known = this.#bound.get(placeholder);
+    const name = nameOf(placeholder);
+    const known = this.#bound.get(name);
     // Each answer that is to be continued has a number of its own.
-    if (known === undefined || /CORRELATION_VALUE/.test(placeholder)) this.#bound.set(placeholder, value);
-    return known === undefined || /CORRELATION_VALUE/.test(placeholder) ? undefined : known;
+    if (known === undefined || /CORRELATION_VALUE/.test(name)) this.#bound.set(name, value);
+    return known === undefined || /CORRELATION_VALUE/.test(name) ? undefined : known;
   }
 
   /** To try a comparison that may fail. */
@@ -58,13 +61,34 @@ export class Bindings {
   }
 }
 
+/**
+ * Whether a value stands for another one: "$UNIQUE_IDENTIFIER_0", and identifiers that the example's server gave, in sets that have
+ * them as they were.
+ */
+export function isPlaceholder(value: string): boolean {
+  return /^\$[{(]?[A-Za-z]/.test(value) || isIdentifier(value);
+}
+
+function isIdentifier(value: string): boolean {
+  return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value);
+}
+
+/** One name for all spellings: ${unique-identifier-0} and $(Unique_Identifier_0) are $UNIQUE_IDENTIFIER_0. */
+function nameOf(placeholder: string): string {
+  return placeholder
+    .replaceAll(/[{}()\s]/g, "")
+    .replaceAll("-", "_")
+    .toUpperCase();
+}
+
 const secondsOf: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3_600, d: 86_400 };
 
-/** "$NOW", "$NOW-3600", "$NOW + 60": seconds unless a unit says otherwise. */
+/** "$NOW", "$NOW-3600", "${NOW} + 2 hours": seconds unless a unit says otherwise. */
 function date(placeholder: string): string {
-  const match = /^\$NOW(?:\s*([+-])\s*(\d+)\s*([smhd]?))?$/.exec(placeholder);
+  const text = placeholder.replaceAll(/[{}()\s]/g, "");
+  const match = /^\$NOW(?:([+-])(\d+)(?:([smhd])[a-z]*)?)?$/i.exec(text);
   if (match === null) throw new Error(`${placeholder} is not bound: no earlier answer gave it`);
   const [, sign = "+", count = "0", unit = ""] = match;
-  const seconds = Number(`${sign}${count}`) * (secondsOf[unit] ?? 1);
+  const seconds = Number(`${sign}${count}`) * (secondsOf[unit.toLowerCase()] ?? 1);
   return new Date(Date.now() + seconds * 1000).toISOString();
 }

@@ -1,7 +1,7 @@
 import { tagName } from "../kmip/tags.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import type { Bindings } from "./kmip-bindings.ts";
-import { type Element, tagOf, toItem } from "./kmip-xml.ts";
+import { type Bindings, isPlaceholder } from "./kmip-bindings.ts";
+import { type Element, isOf, toItem } from "./kmip-xml.ts";
 
 /** What differs between an expected and a given answer, in words. */
 export type Difference = string;
@@ -23,7 +23,7 @@ export interface Judgement {
  * identifiers, random key material and result messages differ; servers may have more attributes. Binds "$" placeholders.
  */
 export function differences(expected: Element, given: Item, judgement: Judgement): Difference[] {
-  if (given.tag !== tagOf(expected.name)) return [`${tagName(given.tag)} instead of ${expected.name}`];
+  if (!isOf(given, expected)) return [`${tagName(given.tag)} instead of ${expected.name}`];
   if (ownValue.has(expected.attribute) || ownValue.has(expected.name)) return [];
   if (expected.type === "Structure" && given.type === itemType.structure) {
     return sets.has(expected.name) ? set(expected, given, judgement) : children(expected, given, judgement);
@@ -93,8 +93,11 @@ const more = new Set([
 const attributes = new Set(["Attribute", "AttributeName", "AttributeReference"]);
 
 function children(expected: Element, given: Item & { type: 1 }, judgement: Judgement): Difference[] {
-  const wanted = expected.children.filter(({ name }) => !free.has(name));
-  const got = given.value.filter((child) => !free.has(tagName(child.tag)));
+  const wanted = expected.children.filter(({ name, value: text }) => !free.has(name) && !isFirstIndex(name, text));
+  const got = given.value.filter((child) => {
+    const name = tagName(child.tag);
+    return !free.has(name) && !isFirstIndex(name, String(child.value));
+  });
   const count = wanted.length === got.length ? [] : [`${expected.name} has ${got.map((each) => tagName(each.tag))}`];
   return [
     ...count,
@@ -103,6 +106,11 @@ function children(expected: Element, given: Item & { type: 1 }, judgement: Judge
       return item === undefined ? [`${child.name} is missing`] : differences(child, item, judgement);
     }),
   ];
+}
+
+/** An Attribute Index of 0 may be left out (2.1.1). */
+function isFirstIndex(name: string, value: string): boolean {
+  return name === "AttributeIndex" && Number(value) === 0;
 }
 
 function set(expected: Element, given: Item & { type: 1 }, judgement: Judgement): Difference[] {
@@ -125,8 +133,7 @@ function set(expected: Element, given: Item & { type: 1 }, judgement: Judgement)
 
 /** What is wrong with the item of the same name, if there is one. */
 function near(expected: Element, given: readonly Item[], judgement: Judgement): string {
-  const number = tagOf(expected.name);
-  const like = given.filter(({ tag }) => tag === number);
+  const like = given.filter((item) => isOf(item, expected));
   return like.length === 1 && like[0] !== undefined ? ` (${differences(expected, like[0], judgement)})` : "";
 }
 
@@ -142,13 +149,27 @@ function value(expected: Element, given: Item, { bindings, random, generated }: 
     return expected.type === "DateTimeExtended" ? [] : [`${expected.name} is an extended date`];
   if (given.type === itemType.dateTime) return expected.type === "DateTime" ? [] : [`${expected.name} is a date`];
   if (generated && ofTheKey.has(expected.name) && given.type !== itemType.structure) return [];
-  if (expected.value.startsWith("$")) return placeholder(expected, given, bindings);
-  const wanted = toItem(expected, () => "");
+  if (isPlaceholder(expected.value)) return placeholder(expected, given, bindings);
+  return literal(expected, given, random);
+}
+
+function literal(expected: Element, given: Item, random: boolean): Difference[] {
+  const wanted = itemOr(expected);
+  if (typeof wanted === "string") return [wanted];
   if (random && chance.has(expected.name))
     return sameLength(wanted, given) ? [] : [`${expected.name} is of another length`];
   return text(wanted) === text(given) && wanted.type === given.type
     ? []
     : [`${expected.name}: ${text(given).slice(0, 80)} instead of ${text(wanted).slice(0, 80)}`];
+}
+
+/** The item that is expected, or why it can be none. */
+function itemOr(expected: Element): Item | string {
+  try {
+    return toItem(expected, () => "");
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function sameLength(wanted: Item, given: Item): boolean {

@@ -2,6 +2,7 @@ import { enumerations } from "../kmip/enumerations.ts";
 import { tag } from "../kmip/tags.ts";
 import { vocabulary } from "../kmip/vocabulary.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
+import { isPlaceholder } from "./kmip-bindings.ts";
 
 /** An element of KMIP's XML form, with its attributes. */
 export interface Element {
@@ -18,7 +19,7 @@ export interface Element {
  * of several roots is given as one nameless element. Throws on what is not well-formed.
  */
 export function parseXml(source: string): Element {
-  const text = source.replace(/<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>/gs, "");
+  const text = source.replace(/<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>[]*(?:\[.*?\])?[^>]*>/gs, "");
   const root: Element = { name: "", type: "", value: "", children: [], attribute: "" };
   const open = [root];
   for (const [, content = ""] of text.matchAll(/<((?:[^<>"']|"[^"]*"|'[^']*')+)>/g)) {
@@ -76,10 +77,10 @@ export function valuesOf(element: Element, name: string): string[] {
   return [...own, ...element.children.flatMap((child) => valuesOf(child, name))];
 }
 
-/** The TTLV item of an element. `bind` replaces values that begin with "$". */
+/** The TTLV item of an element. `bind` replaces placeholders. */
 export function toItem(element: Element, bind: (placeholder: string) => string): Item {
   const number = tagOf(element.name);
-  const value = element.value.startsWith("$") ? bind(element.value) : element.value;
+  const value = isPlaceholder(element.value) ? bind(element.value) : element.value;
   switch (element.type) {
     case "Structure":
       return { tag: number, type: itemType.structure, value: element.children.map((child) => toItem(child, bind)) };
@@ -100,16 +101,29 @@ export function toItem(element: Element, bind: (placeholder: string) => string):
         value: enumerationOf(element.attribute || element.name, value),
       };
     case "Boolean":
-      return { tag: number, type: itemType.boolean, value: value === "true" || value === "1" };
+      return { tag: number, type: itemType.boolean, value: booleanOf(element.name, value) };
     case "TextString":
       return { tag: number, type: itemType.textString, value };
     case "ByteString":
-      return { tag: number, type: itemType.byteString, value: Buffer.from(value, "hex") };
+      return { tag: number, type: itemType.byteString, value: bytesOf(element.name, value) };
     case "DateTime":
       return { tag: number, type: itemType.dateTime, value: seconds(value) };
     default:
       throw new Error(`unknown type ${element.type} of ${element.name}`);
   }
+}
+
+function booleanOf(name: string, value: string): boolean {
+  const found = { true: true, "1": true, false: false, "0": false }[value.trim().toLowerCase()];
+  if (found === undefined) throw new Error(`${value} of ${name} is neither true nor false`);
+  return found;
+}
+
+/** Hexadecimal digits, which may be broken into lines. */
+function bytesOf(name: string, value: string): Buffer {
+  const digits = value.replaceAll(/\s/g, "");
+  if (!/^([\da-f]{2})*$/i.test(digits)) throw new Error(`${value.slice(0, 80)} of ${name} is no Byte String`);
+  return Buffer.from(digits, "hex");
 }
 
 const tags: ReadonlyMap<string, number> = new Map(Object.entries(tag).map(([name, number]) => [plain(name), number]));
@@ -122,12 +136,17 @@ export function tagOf(name: string): number {
   return number;
 }
 
+/** Whether an item has the tag of an element; none has that of a name that KMIP does not have. */
+export function isOf(item: Item, { name }: Element): boolean {
+  return /^0x/i.test(name) ? item.tag === Number(name) : item.tag === tags.get(plain(name));
+}
+
 const tables = new Map(Object.entries(enumerations).map(([name, table]) => [plain(name), table.names]));
 tables.set("batcherrorcontinuationoption", enumerations.batchErrorContinuation.names);
 tables.set("maskgeneratorhashingalgorithm", enumerations.hashingAlgorithm.names);
 
 function enumerationOf(name: string, value: string): number {
-  if (/^0x/i.test(value)) return Number(value);
+  if (/^(0x[\da-f]+|\d+)$/i.test(value)) return Number(value);
   if (name === "AttributeReference") return tagOf(value);
   if (name === "PKCS_11Function") return pkcs11Functions.indexOf(value) + 1;
   if (name === "PKCS_11ReturnCode" && value === "OK") return 0;
@@ -157,7 +176,7 @@ function integerOf(number: number, value: string, attribute: string): number {
 }
 
 function seconds(value: string): bigint {
-  if (/^0x/i.test(value)) return BigInt(value);
+  if (/^(0x[\da-f]+|-?\d+)$/i.test(value)) return BigInt(value);
   const milliseconds = Date.parse(value);
   if (Number.isNaN(milliseconds)) throw new Error(`${value} is no date`);
   return BigInt(Math.floor(milliseconds / 1000));

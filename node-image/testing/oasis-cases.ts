@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Element, parseXml, valuesOf } from "./kmip-xml.ts";
 
@@ -26,8 +26,9 @@ export interface OwnersChoice {
   readonly seed: number | "refused";
 }
 
-/** The choice that a case is written for, read from what it asks for and expects. */
-export function choiceFor({ exchanges }: OasisCase): OwnersChoice {
+/** The choice that the cases of a series are written for, read from what they ask for and expect. */
+export function choiceFor(series: readonly OasisCase[]): OwnersChoice {
+  const exchanges = series.flatMap((each) => each.exchanges);
   const requests = exchanges.map(({ request }) => request);
   return {
     legacyCiphers: requests.some((request) => namesLegacy(request)),
@@ -60,17 +61,27 @@ function seedOf(exchanges: OasisCase["exchanges"]): number | "refused" {
   return Number(taken) === given ? all : Number(taken);
 }
 
-/** Reads every XML file of the folders, in the order in which they are to be run. Throws when a folder is missing or empty. */
-export function oasisCases(folders: readonly string[]): OasisCase[] {
-  return folders.flatMap((folder) => {
-    if (!existsSync(folder)) throw new Error(`the OASIS test cases are missing: there is no folder ${folder}`);
-    const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => /\.xml$/i.test(file));
-    if (found.length === 0) throw new Error(`the OASIS test cases are missing: ${folder} has no .xml file`);
-    return found
-      .map((file) => join(folder, file))
-      .sort((one, other) => naturally.compare(one, other))
-      .map(oasisCase);
+/** Reads every case of the folders, or single files, in the order in which they are to be run. Throws NoCases. */
+export function oasisCases(places: readonly string[]): OasisCase[] {
+  return places.flatMap((place) => {
+    if (!existsSync(place)) throw new NoCases(`the OASIS test cases are missing: there is no folder ${place}`);
+    if (!statSync(place).isDirectory()) return [oasisCase(place)];
+    const found = readdirSync(place, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .filter(isCase);
+    if (found.length === 0) throw new NoCases(`the OASIS test cases are missing: ${place} has no XML file`);
+    return found.sort((one, other) => naturally.compare(one, other)).map(oasisCase);
   });
+}
+
+/** A place where cases should be has none: then nothing is shown by running them. */
+export class NoCases extends Error {}
+
+/** Every XML file, and those by another name that are XML with a message in it, as sets are that were saved from web pages. */
+function isCase(file: string): boolean {
+  if (/\.xml$/i.test(file)) return true;
+  return /\.(txt|kmip)$/i.test(file) && /^\s*<.*<(\w+:)?RequestMessage[\s>]/s.test(readFileSync(file, "utf8"));
 }
 
 /** Case 2 comes before case 10. */
@@ -92,7 +103,7 @@ const transports: Readonly<Record<string, Transport>> = { HTTPS: "https", JSON: 
 
 /** The name up to the number of the version; what describes the case after it does not count. */
 function nameOf(file: string): string {
-  const name = basename(file).replace(/\.xml$/i, "");
+  const name = basename(file).replace(/(\.(xml|txt|kmip))+$/i, "");
   const profile = /^[A-Z]+\d*(_\d+)?([-_][A-Z]+\d*)*([-_]\d+)+(?=[-_]|$)/.exec(name)?.[0] ?? name;
   // SUITEB_128-M-1-14 has an underscore of its own.
   return profile.includes("-") ? profile : profile.replaceAll("_", "-");
