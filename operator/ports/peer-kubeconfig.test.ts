@@ -34,6 +34,12 @@ test("a kubeconfig that names an http proxy is taken", () => {
   assert.equal(read.kubeConfig.getCurrentCluster()?.proxyUrl, "http://proxy.example:3128");
 });
 
+/** Each line ten times the one before: 10 GB. */
+const bomb = Array.from(
+  { length: 10 },
+  (_, at) => `a${at}: &a${at} [${Array(10).fill(at === 0 ? "x" : `*a${at - 1}`)}]`,
+).join("\n");
+
 const refusals: readonly [string, string, RegExp][] = [
   ["garbage", "users: [", /is not valid YAML/],
   ["an empty text", "", /is not valid YAML|no current-context/],
@@ -56,11 +62,23 @@ const refusals: readonly [string, string, RegExp][] = [
   ],
   ["a program to run besides a token", kubeconfig({ user: { token: "x", exec: { command: "sh" } } }), /needs a token/],
   ["files of the operator's pod", kubeconfig({ cluster: { "certificate-authority": "/etc/passwd" } }), /names files/],
+  ["a token file of the operator's pod", kubeconfig({ user: { tokenFile: "/var/run/secrets/token" } }), /names files/],
   [
-    "a token file of the operator's pod",
-    kubeconfig({ user: { tokenFile: "/var/run/secrets/token" } }),
-    /needs a token/,
+    "a token file as the library writes it, which it would read and send",
+    kubeconfig({ user: { "token-file": import.meta.filename } }),
+    /names files/,
   ],
+  [
+    "a server that was left to be filled in",
+    kubeconfig({ cluster: { server: "https://<API>:6443" } }),
+    /cannot be read/,
+  ],
+  ["a server that is a number", kubeconfig({ cluster: { server: 6443 } }), /not https/],
+  ["a token that is none", kubeconfig({ user: { token: { a: 1 } } }), /needs a token/],
+  ["a user that is a list", kubeconfig({ user: [] }), /no current-context/],
+  ["a text that is a list", "[1, 2]", /not valid YAML/],
+  ["a text without end of nesting", "[".repeat(60_000), /not valid YAML/],
+  ["a text that grows when it is read", bomb, /not valid YAML/],
   [
     "an expired token",
     kubeconfig({ user: { token: token("2026-11-23T00:00:00Z") } }),
@@ -82,6 +100,11 @@ for (const [what, text, problem] of refusals) {
     assert.match(read.problem, problem);
   });
 }
+
+test("no file is opened for a user that is not the current one either", () => {
+  const text = kubeconfig().replace('"users":[', '"users":[{"name":"other","user":{"token-file":"/nowhere/at/all"}},');
+  assert.ok(readPeerKubeconfig(text, nowMs).ok);
+});
 
 test("a refusal never quotes the text, which has credentials in it", () => {
   const read = readPeerKubeconfig("users: [{token: very-secret", nowMs);

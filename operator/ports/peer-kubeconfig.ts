@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { Cluster, User } from "@kubernetes/client-node";
 // Not from the index, which loads the models of every kind (libraries/load-less.ts).
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
+import { parse } from "yaml";
 import { isHttpProxy } from "./transport.ts";
 
 /** A kubeconfig is some 5 KB; a Secret may hold 1 MB. */
@@ -18,50 +19,110 @@ export type PeerKubeconfig =
     }
   | { readonly ok: false; readonly problem: string };
 
+/** A place in a kubeconfig: whatever somebody wrote there. */
+type Fields = Readonly<Record<string, unknown>>;
+
 /**
  * Reads the kubeconfig of a peer site from its Secret. Only inline credentials are taken: whoever may write that Secret
  * must not get the operator to run a program (exec), to read files of its own pod (tokenFile: it would send this
- * site's token to a stranger), or to talk to a server that it cannot verify.
+ * site's token to a stranger), or to talk to a server that it cannot verify. So the library, which opens the file of a
+ * `token-file` while it parses, is given only what was looked at here. Never throws.
  */
 export function readPeerKubeconfig(text: string, nowMs: number): PeerKubeconfig {
   if (text.length > maxKubeconfigBytes) return refused(`is larger than ${maxKubeconfigBytes} bytes`);
-  const kubeConfig = new KubeConfig();
-  try {
-    kubeConfig.loadFromString(text);
-  } catch {
-    // The parser's message quotes the text, which has credentials in it.
-    return refused("is not valid YAML of a kubeconfig");
-  }
-  const context = kubeConfig.getContextObject(kubeConfig.getCurrentContext());
-  const cluster = kubeConfig.getCurrentCluster();
-  const user = kubeConfig.getCurrentUser();
+  const all = parsed(text);
+  // The parser's message quotes the text, which has credentials in it.
+  if (all === undefined) return refused("is not valid YAML of a kubeconfig");
+  const context = entry(all, "context", all["current-context"]);
+  const cluster = entry(all, "cluster", context?.cluster);
+  const user = entry(all, "user", context?.user);
   if (!context || !cluster || !user) return refused("has no current-context with a cluster and a user");
   const unsafe = unsafeServer(cluster) ?? unsafeUser(user);
   if (unsafe !== undefined) return refused(unsafe);
+  const { clusters, users } = { clusters: [serverOf(cluster)], users: [credentialsOf(user)] };
+  const kubeConfig = new KubeConfig();
+  const only = { name, cluster: name, user: name };
+  kubeConfig.loadFromOptions({ clusters, users, contexts: [only], currentContext: name });
   try {
-    const expiresAtMs = expiry(user);
+    const expiresAtMs = expiry(users[0] as User);
     if (expiresAtMs !== undefined && expiresAtMs <= nowMs)
       return refused(`expired at ${new Date(expiresAtMs).toISOString()}`);
-    return { ok: true, kubeConfig, namespace: context.namespace, expiresAtMs };
+    return { ok: true, kubeConfig, namespace: textOf(context.namespace), expiresAtMs };
   } catch {
     return refused("has a client certificate that cannot be read");
   }
 }
 
-function unsafeServer({ server, skipTLSVerify, caFile, proxyUrl }: Cluster): string | undefined {
+/** Everything in it is called so: only one is taken. */
+const name = "peer";
+
+function parsed(text: string): Fields | undefined {
+  try {
+    return fieldsOf(parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What `contexts`, `clusters` or `users` has under that name. */
+function entry(all: Fields, kind: "context" | "cluster" | "user", wanted: unknown): Fields | undefined {
+  const list = all[`${kind}s`];
+  if (!Array.isArray(list) || typeof wanted !== "string") return undefined;
+  return fieldsOf(list.map(fieldsOf).find((one) => one?.name === wanted)?.[kind]);
+}
+
+function unsafeServer(cluster: Fields): string | undefined {
+  const server = textOf(cluster.server);
   if (!server?.startsWith("https://")) return "names a server that is not https";
-  if (skipTLSVerify) return "switches off the verification of the server (insecure-skip-tls-verify)";
-  if (caFile) return namesFiles;
-  return proxyUrl === undefined || isHttpProxy(proxyUrl)
+  if (!URL.canParse(server)) return "names a server whose address cannot be read";
+  if (cluster["insecure-skip-tls-verify"])
+    return "switches off the verification of the server (insecure-skip-tls-verify)";
+  if (cluster["certificate-authority"]) return namesFiles;
+  const proxyUrl = cluster["proxy-url"];
+  return proxyUrl === undefined || isHttpProxy(String(proxyUrl))
     ? undefined
     : "names a proxy (proxy-url) that is not http or https";
 }
 
-function unsafeUser({ certFile, keyFile, token, certData, keyData, exec, authProvider }: User): string | undefined {
-  if (certFile || keyFile) return namesFiles;
+function serverOf(cluster: Fields): Cluster {
+  const [caData, tlsServerName] = [textOf(cluster["certificate-authority-data"]), textOf(cluster["tls-server-name"])];
+  const proxyUrl = textOf(cluster["proxy-url"]);
+  return {
+    ...{ name, server: textOf(cluster.server) ?? "", skipTLSVerify: false },
+    ...(caData === undefined ? {} : { caData }),
+    ...(tlsServerName === undefined ? {} : { tlsServerName }),
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+  };
+}
+
+/** Fields of a user that name a file, kubectl's and the library's. */
+const fileFields = ["client-certificate", "client-key", "tokenFile", "token-file"] as const;
+
+function unsafeUser(user: Fields): string | undefined {
+  if (fileFields.some((field) => user[field])) return namesFiles;
+  const { token, certData, keyData } = credentialsOf(user);
   const inline = token ?? (certData && keyData);
-  if (inline && !exec && !authProvider) return undefined;
+  if (inline && !user.exec && !user["auth-provider"]) return undefined;
   return "needs a token or client-certificate-data with client-key-data";
+}
+
+function credentialsOf(user: Fields): User {
+  const [certData, keyData] = [textOf(user["client-certificate-data"]), textOf(user["client-key-data"])];
+  const token = textOf(user.token);
+  return {
+    name,
+    ...(token === undefined ? {} : { token }),
+    ...(certData === undefined ? {} : { certData }),
+    ...(keyData === undefined ? {} : { keyData }),
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
 function refused(what: string): PeerKubeconfig {
