@@ -1,13 +1,7 @@
 import type { KubeConfig } from "@kubernetes/client-node";
+import { eventIn, objectIn, pageIn } from "./answers.ts";
 import { type Kind, kindOf, kinds, pathOf } from "./kinds.ts";
-import {
-  ApiError,
-  apiErrorOf,
-  isApiError,
-  type KubernetesApi,
-  type WatchEvent,
-  type WatchQuery,
-} from "./kubernetes-api.ts";
+import { ApiError, isApiError, type KubernetesApi, type WatchQuery } from "./kubernetes-api.ts";
 import { type Call, httpsTransport, type Transport } from "./transport.ts";
 import type { KubernetesObject } from "./types.ts";
 
@@ -19,6 +13,8 @@ const probeDeadlineMs = 2_000;
 const watchSeconds = 270;
 /** Objects a page of a list. */
 const pageSize = 250;
+/** Pages of a list: some 20,000 objects. A server that goes on for ever is refused. */
+const mostPages = 80;
 
 /** How to reach one namespace of one site. */
 export interface ConnectOptions {
@@ -41,22 +37,23 @@ export function connect(options: ConnectOptions): KubernetesApi {
     const reads = call.method === "GET";
     const fence = reads ? {} : { checkBeforeSending: () => void leftToWrite(mayWriteMs()) };
     const deadlineMs = reads ? longestMs : Math.min(longestMs, Math.floor(leftToWrite(mayWriteMs())));
-    return (await transport.call({ ...call, ...fence, deadlineMs })) as KubernetesObject;
+    return await transport.call({ ...call, ...fence, deadlineMs });
   };
+  const sendForObject = async (call: Omit<Call, "deadlineMs">) => objectIn(await send(call));
 
   return {
     namespace,
     reconnect: () => transport.reconnect(),
     list: (kind, query = {}) => listAll(transport, { path: pathOf(kind, namespace), kind, ...query }),
     watch: (kind, query) => watch(transport, pathOf(kind, namespace), query),
-    get: (kind, name) => orUndefined(send({ method: "GET", path: pathOf(kind, namespace, name) })),
+    get: (kind, name) => orUndefined(sendForObject({ method: "GET", path: pathOf(kind, namespace, name) })),
     getMetadata: (kind, name) =>
-      orUndefined(send({ method: "GET", path: pathOf(kind, namespace, name), accept: metadataOnly })),
-    create: (object) => send({ method: "POST", path: pathOf(kindOf(object), namespace), body: object }),
+      orUndefined(sendForObject({ method: "GET", path: pathOf(kind, namespace, name), accept: metadataOnly })),
+    create: (object) => sendForObject({ method: "POST", path: pathOf(kindOf(object), namespace), body: object }),
     update: (object) =>
-      send({ method: "PUT", path: pathOf(kindOf(object), namespace, object.metadata.name), body: object }),
+      sendForObject({ method: "PUT", path: pathOf(kindOf(object), namespace, object.metadata.name), body: object }),
     apply: (object, { fieldManager, subresource }) =>
-      send({
+      sendForObject({
         method: "PATCH",
         path:
           pathOf(kindOf(object), namespace, object.metadata.name) +
@@ -72,13 +69,14 @@ export function connect(options: ConnectOptions): KubernetesApi {
     async probe() {
       // Not /readyz: that needs no rights everywhere, so an expired token would go unnoticed.
       const path = pathOf("KmsCluster", namespace);
-      await transport.call({
+      const answer = await transport.call({
         method: "GET",
         path,
         query: { limit: "1" },
         accept: metadataListOnly,
         deadlineMs: probeDeadlineMs,
       });
+      pageIn(answer);
     },
   };
 }
@@ -100,27 +98,24 @@ async function orUndefined(answer: Promise<KubernetesObject>): Promise<Kubernete
   }
 }
 
-interface ListAnswer {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-  readonly items?: readonly KubernetesObject[];
-}
-
 async function listAll(
   transport: Transport,
   options: { readonly path: string; readonly kind: Kind; readonly labelSelector?: string },
 ) {
   const { path, kind, labelSelector } = options;
   const items: KubernetesObject[] = [];
-  let answer: ListAnswer = { metadata: { continue: "" } };
-  do {
+  let next: string | undefined;
+  for (let page = 0; page < mostPages; page++) {
     const query: Record<string, string> = { limit: String(pageSize) };
     if (labelSelector !== undefined) query.labelSelector = labelSelector;
-    if (answer.metadata?.continue) query.continue = answer.metadata.continue;
-    answer = (await transport.call({ method: "GET", path, query, deadlineMs: callDeadlineMs })) as ListAnswer;
+    if (next !== undefined) query.continue = next;
+    const answer = pageIn(await transport.call({ method: "GET", path, query, deadlineMs: callDeadlineMs }));
     // A list leaves apiVersion and kind out of its items.
-    for (const item of answer.items ?? []) items.push({ ...item, apiVersion: kinds[kind].apiVersion, kind });
-  } while (answer.metadata?.continue);
-  return { items, resourceVersion: answer.metadata?.resourceVersion ?? "" };
+    for (const item of answer.items) items.push({ ...item, apiVersion: kinds[kind].apiVersion, kind });
+    next = answer.next;
+    if (next === undefined) return { items, resourceVersion: answer.resourceVersion };
+  }
+  throw new ApiError("failed", `a list of more than ${mostPages} pages is refused`);
 }
 
 async function watch(transport: Transport, path: string, query: WatchQuery): Promise<void> {
@@ -138,11 +133,7 @@ async function watch(transport: Transport, path: string, query: WatchQuery): Pro
     deadlineMs: (watchSeconds + 15) * 1000,
     signal: query.signal,
   } as const;
-  await transport.stream(call, (line) => {
-    const event = JSON.parse(line) as WatchEvent | { type: "ERROR"; object: { code?: number; message?: string } };
-    if (event.type === "ERROR") throw apiErrorOf(event.object.code ?? 500, event.object);
-    query.onEvent(event);
-  });
+  await transport.stream(call, (line) => query.onEvent(eventIn(line)));
 }
 
 function counted(

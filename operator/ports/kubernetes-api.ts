@@ -71,6 +71,8 @@ export type ApiErrorCode =
   | "busy"
   | "unreachable"
   | "notLeading"
+  /** What answers, or what it has, is nothing that a Kubernetes API has. */
+  | "garbled"
   | "failed";
 
 /** A refusal or a silence of an API server. The message is the server's own, or says what hung; it holds no secrets. */

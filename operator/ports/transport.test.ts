@@ -1,13 +1,11 @@
-import "reflect-metadata";
 import assert from "node:assert/strict";
-import { webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
-import * as x509 from "@peculiar/x509";
+import { selfSigned } from "../testing/self-signed.ts";
 import { httpsTransport } from "./transport.ts";
 
 // Nobody resolves this name: only the proxy knows where it is.
@@ -23,7 +21,7 @@ const seenByProxy: Buffer[] = [];
 const sockets = new Set<Socket>();
 
 before(async () => {
-  const tls = await selfSigned(apiServer);
+  const tls = await selfSigned("dns", apiServer);
   certificate = tls.cert;
   api = createHttpsServer(tls, (request, response) =>
     response.end(JSON.stringify({ path: request.url, token: request.headers.authorization })),
@@ -47,20 +45,6 @@ after(() => {
   for (const socket of sockets) socket.destroy();
   for (const server of [api, proxy]) server?.close();
 });
-
-async function selfSigned(name: string) {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
-  const extensions = [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: name }])];
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=${name}`,
-    keys,
-    extensions,
-    signingAlgorithm: algorithm,
-  });
-  const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  return { cert: made.toString("pem"), key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` };
-}
 
 /** Of a site whose API server is reached through the proxy at this port. */
 function transportThrough(port: number, scheme = "http") {

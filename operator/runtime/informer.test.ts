@@ -55,6 +55,20 @@ test("goes on after a break from where it was, and keeps the last good state mea
   informer.stop();
 });
 
+test("an object that is gone again does not come back with the late answer to the write that made it", async () => {
+  const { api, informer, names } = followed();
+  informer.start();
+  await settle();
+  const written = api.put(anObject("KmsNode", "dc1-a"));
+  api.drop("KmsNode", "dc1-a");
+  await settle();
+  informer.wrote(written);
+  assert.deepEqual(names(), []);
+  informer.wrote(api.put(anObject("KmsNode", "dc1-b")));
+  assert.deepEqual(names(), ["dc1-b"]);
+  informer.stop();
+});
+
 test("asks a silent server less and less often", async () => {
   const { api, clock, informer, requests } = followed();
   api.cut();

@@ -10,6 +10,8 @@ export interface InformerOptions {
   readonly labelSelector?: string;
   /** What of an object is kept in memory; the rest is dropped before it is stored. */
   readonly keep?: (object: KubernetesObject) => KubernetesObject;
+  /** What is wrong with an object, so that nothing that is seen there is to be believed. */
+  readonly wrongIn?: (object: KubernetesObject) => string | undefined;
   /** Told of each object that appeared, changed or went. */
   readonly onChange: (object: KubernetesObject) => void;
   /** Told when a whole list has come. */
@@ -83,6 +85,8 @@ export class Informer {
 
   /** Takes over what this process has just written, so that the next pass does not plan on older facts. */
   wrote(object: KubernetesObject): void {
+    // The answer to a write may come after the watch has told that the object is gone again.
+    if (!this.#objects.has(object.metadata.name) && !isLater(object.metadata.resourceVersion, this.#version)) return;
     this.#store(object, { tell: false });
   }
 
@@ -133,6 +137,11 @@ export class Informer {
       this.#version = "";
       return;
     }
+    // What was seen last stays; it is no view of what is there now.
+    if (isApiError(error, "garbled")) {
+      this.#version = "";
+      this.#fresh = false;
+    }
     // A stream that breaks is daily life; the cache is continued from where it was.
     const delayMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
     log.debug("watch interrupted", { kind, problem: error, retryAfterMs: delayMs });
@@ -158,6 +167,8 @@ export class Informer {
 
   #store(object: KubernetesObject, { tell }: { readonly tell: boolean }): void {
     const { name, uid } = object.metadata;
+    const wrong = this.#options.wrongIn?.(object);
+    if (wrong !== undefined) throw new ApiError("garbled", `${name.slice(0, 253)} is not as it must be: ${wrong}`);
     const known = this.#objects.get(name);
     if (known?.metadata.uid === uid && known !== undefined && !isNewer(object, known)) return;
     if (known === undefined && this.#objects.size >= maxObjects) {
@@ -189,8 +200,12 @@ function fleetOf({ metadata }: KubernetesObject): string {
   return metadata.labels?.["keyfleet.io/cluster"] ?? "";
 }
 
-/** etcd's revisions grow; Kubernetes declares them comparable as numbers (KEP-5504). Anything else counts as newer. */
 function isNewer(object: KubernetesObject, known: KubernetesObject): boolean {
-  const [a, b] = [Number(object.metadata.resourceVersion), Number(known.metadata.resourceVersion)];
+  return isLater(object.metadata.resourceVersion, known.metadata.resourceVersion);
+}
+
+/** etcd's revisions grow; Kubernetes declares them comparable as numbers (KEP-5504). Anything else counts as later. */
+function isLater(version: string | undefined, than: string | undefined): boolean {
+  const [a, b] = [Number(version), Number(than)];
   return !(Number.isSafeInteger(a) && Number.isSafeInteger(b)) || a > b;
 }

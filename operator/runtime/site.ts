@@ -2,6 +2,7 @@ import { pause } from "../ports/clock.ts";
 import { type ApiError, isApiError, type KubernetesApi } from "../ports/kubernetes-api.ts";
 import type { Clock, KmsCluster, KmsNode, Log, SiteView } from "../ports/types.ts";
 import { Informer } from "./informer.ts";
+import { wrongIn } from "./peer-objects.ts";
 
 /**
  * Loss is to be in status within 4 s: a site that falls silent right after an answer is asked again after the period,
@@ -37,9 +38,10 @@ export class Site {
 
   constructor(options: SiteOptions) {
     this.#options = options;
-    const { api, clock, log, onChange } = options;
+    const { api, clock, log, onChange, local } = options;
     const fields = {
       api,
+      ...(local ? {} : { wrongIn }),
       clock,
       log,
       onListed: () => this.#settle(),
@@ -99,17 +101,18 @@ export class Site {
     return { KmsCluster: this.#clusters, KmsNode: this.#nodes }[kind];
   }
 
-  /** The last good view of one KmsCluster and its nodes. */
+  /** The last good view of one KmsCluster and its nodes. What is there of another site (a backup put back) is none of its own. */
   view(cluster: string): SiteView {
     const nodes = this.#nodes.items() as unknown as readonly KmsNode[];
+    const { name } = this.#options;
     return {
-      name: this.#options.name,
+      name,
       local: this.#options.local,
       reachable: this.#reachable,
       ageMs: this.ageMs(),
       problem: this.#problem,
       cluster: this.#clusters.get(cluster) as unknown as KmsCluster | undefined,
-      nodes: nodes.filter(({ spec }) => spec.cluster === cluster),
+      nodes: nodes.filter(({ spec }) => spec.cluster === cluster && spec.site === name),
     };
   }
 

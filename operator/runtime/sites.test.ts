@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "../ports/kubernetes-api.ts";
+import type { KmsNode, KubernetesObject } from "../ports/types.ts";
+import { aCluster, aNode } from "../testing/builders.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
 import { quietLog } from "../testing/quiet-log.ts";
@@ -18,6 +20,10 @@ function peerSecret(site: string, text: string, name = `keyfleet-site-${site}`) 
   const data = { kubeconfig: Buffer.from(text).toString("base64") };
   return anObject("Secret", name, { metadata: { labels: { "keyfleet.io/site": site } }, data });
 }
+
+const aBank = aCluster() as unknown as KubernetesObject;
+const aKmsNode = (name: string, cluster = "bank") =>
+  aNode(name, "dc2", { stage: "member", spec: { cluster } }) as unknown as KubernetesObject;
 
 /** The sites as dc1 sees them; the answer of a peer depends on the token that it is asked with. */
 function aFleet() {
@@ -54,9 +60,9 @@ function aFleet() {
 test("a site with a kubeconfig Secret is seen with its cluster and nodes, one without says what to make", async () => {
   const { apis, sites, view, begin, changed } = aFleet();
   apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
-  apis.dc2.put(anObject("KmsCluster", "bank", { spec: {} }));
-  apis.dc2.put(anObject("KmsNode", "dc2-a", { spec: { cluster: "bank" } }));
-  apis.dc2.put(anObject("KmsNode", "other-a", { spec: { cluster: "other" } }));
+  apis.dc2.put(aBank);
+  apis.dc2.put(aKmsNode("dc2-a"));
+  apis.dc2.put(aKmsNode("other-a", "other"));
   await begin();
   const dc2 = view("dc2");
   assert.deepEqual(
@@ -72,7 +78,7 @@ test("a site with a kubeconfig Secret is seen with its cluster and nodes, one wi
 test("loss and return of a site are told within 4 s each, its last good view stays with its age", async () => {
   const { clock, apis, sites, view, begin, told } = aFleet();
   apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
-  apis.dc2.put(anObject("KmsCluster", "bank", { spec: {} }));
+  apis.dc2.put(aBank);
   await begin();
   told.length = 0;
   const cutAtMs = clock.nowMs();
@@ -87,13 +93,25 @@ test("loss and return of a site are told within 4 s each, its last good view sta
   assert.deepEqual([view("dc2")?.reachable, view("dc2")?.cluster?.metadata.name], [false, "bank"]);
   assert.ok((view("dc2")?.ageMs ?? 0) >= 10_000);
   assert.match(view("dc2")?.problem ?? "", /dc2 does not answer at dc2\.example:6443/);
-  apis.dc2.put(anObject("KmsNode", "dc2-b", { spec: { cluster: "bank" } }));
+  apis.dc2.put(aKmsNode("dc2-b"));
   told.length = 0;
   const backAtMs = clock.nowMs();
   apis.dc2.heal();
   await clock.advance(4_000);
   assert.ok((told[0]?.atMs ?? Number.POSITIVE_INFINITY) - backAtMs <= 4_000);
   assert.deepEqual([view("dc2")?.reachable, view("dc2")?.nodes.length], [true, 1]);
+  sites.stop();
+});
+
+test("a node of this site that another one has too, as after a backup was put back there, is none of that site", async () => {
+  const { apis, sites, view, begin } = aFleet();
+  apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+  const ofDc1 = aNode("dc1-a", "dc1", { stage: "member" }) as unknown as KubernetesObject;
+  for (const api of [apis.dc1, apis.dc2]) api.put(ofDc1);
+  apis.dc2.put(aKmsNode("dc2-a"));
+  await begin();
+  const names = (site: string) => view(site)?.nodes.map(({ metadata }) => metadata.name);
+  assert.deepEqual([names("dc1"), names("dc2")], [["dc1-a"], ["dc2-a"]]);
   sites.stop();
 });
 
@@ -131,6 +149,11 @@ const broken: readonly [string, ReturnType<typeof peerSecret>[], RegExp][] = [
     /Secret keyfleet-site-dc2 has no key kubeconfig/,
   ],
   [
+    "a server that was left to be filled in",
+    [peerSecret("dc2", kubeconfig("good").replace("dc2.example", "<API-SERVER>"))],
+    /names a server whose address cannot be read: renew the Secret keyfleet-site-dc2/,
+  ],
+  [
     "two Secrets",
     [peerSecret("dc2", kubeconfig("good")), peerSecret("dc2", kubeconfig("good"), "second")],
     /two Secrets .*delete one/,
@@ -141,6 +164,7 @@ for (const [what, secrets, problem] of broken) {
     const { clock, apis, sites, view, begin } = aFleet();
     for (const secret of secrets) apis.dc1.put(secret);
     await begin();
+    assert.ok(sites.ready, "this site is worked on all the same");
     assert.match(view("dc2")?.problem ?? "", problem);
     if (secrets.length > 1) apis.dc1.drop("Secret", "second");
     else apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
@@ -149,6 +173,53 @@ for (const [what, secrets, problem] of broken) {
     sites.stop();
   });
 }
+
+const { spec, status } = aKmsNode("dc2-a") as unknown as KmsNode;
+const hostile: readonly [string, KubernetesObject, string][] = [
+  ["a node without a specification", anObject("KmsNode", "dc2-a"), "KmsNode.spec"],
+  [
+    "a node without members",
+    anObject("KmsNode", "dc2-a", { spec: { ...spec, members: null } }),
+    "KmsNode.spec.members",
+  ],
+  [
+    "a node with conditions that are none",
+    anObject("KmsNode", "dc2-a", { spec, status: { ...status, conditions: [null] } }),
+    "KmsNode.status.conditions[0]",
+  ],
+  [
+    "a name that no API server takes",
+    anObject("KmsNode", "dc2-a", { spec: { ...spec, site: "x".repeat(1_000) } }),
+    "KmsNode.spec.site",
+  ],
+  ["a document without sites", anObject("KmsCluster", "bank", { spec: { version: "1" } }), "KmsCluster.spec.sites"],
+  [
+    "a word that could not be handed on",
+    anObject("KmsCluster", "bank", {
+      spec: aBank.spec,
+      status: { blockedBy: [{ gate: "x", subject: "dc2", message: "x", since: "yesterday", remedy: "x" }] },
+    }),
+    "KmsCluster.status.blockedBy[0].since",
+  ],
+];
+for (const [what, object, path] of hostile)
+  test(`of a site that has ${what} nothing is believed, and nobody stumbles over it`, async () => {
+    const { clock, apis, sites, view, begin } = aFleet();
+    apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+    apis.dc2.put(aBank);
+    apis.dc2.put(aKmsNode("dc2-a"));
+    await begin();
+    apis.dc2.put(object);
+    await clock.advance(1_000);
+    const shown = view("dc2");
+    assert.deepEqual([shown?.reachable, shown?.nodes.map((node) => node.spec.site)], [false, ["dc2"]]);
+    assert.ok(shown?.problem?.includes(`is not as it must be: ${path})`), shown?.problem);
+    apis.dc2.put({ ...aBank, status: {} });
+    apis.dc2.put(aKmsNode("dc2-a"));
+    await clock.advance(20_000);
+    assert.deepEqual([view("dc2")?.reachable, view("dc2")?.problem], [true, undefined]);
+    sites.stop();
+  });
 
 test("a removed Secret ends the connection, and a Secret that only changes its labels keeps it", async () => {
   const { clock, apis, sites, view, begin, connections } = aFleet();

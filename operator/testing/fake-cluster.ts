@@ -204,8 +204,13 @@ export class FakeCluster implements KubernetesApi {
   }
 
   #tell(event: WatchEvent): void {
-    for (const { kind, query } of [...this.#watches]) {
-      if (kind === event.object.kind && selects(query, event.object)) query.onEvent(structuredClone(event));
+    for (const { kind, query, end } of [...this.#watches]) {
+      if (kind !== event.object.kind || !selects(query, event.object)) continue;
+      try {
+        query.onEvent(structuredClone(event));
+      } catch (error) {
+        end(error as ApiError); // What is not taken breaks the stream.
+      }
     }
   }
 }
