@@ -4,6 +4,7 @@ import { ExternalNodes } from "./external/external-nodes.ts";
 import { observe } from "./observe/observe.ts";
 import { References } from "./observe/references.ts";
 import { decideSpec, isDeletionUncounted, type SpecDecision, specAnnotations } from "./observe/spec-agreement.ts";
+import { isApiError } from "./ports/kubernetes-api.ts";
 import { siteApi, type WriteSink } from "./ports/site-api.ts";
 import { lacksFinalizer, writeSpecCopy } from "./ports/spec-copy.ts";
 import type {
@@ -49,6 +50,8 @@ export class Fleet {
   #observed: Observed | undefined;
   readonly #external: ExternalNodes;
   readonly lock: LeaseFleetLock;
+  /** Why this site's API server did not take the specification of another site. */
+  #refusal: string | undefined;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -89,7 +92,7 @@ export class Fleet {
   async pass(signal: AbortSignal): Promise<PassResult> {
     const { cluster, reconcile, nodeImage, clock, log } = this.#options;
     const api = this.#siteApi(signal);
-    await this.#distributeSpec(api);
+    await this.#tryToDistributeSpec(api);
     if (this.#local() !== undefined) await this.lock.prepare();
     this.#external.tend();
     return await reconcile(cluster, {
@@ -115,6 +118,7 @@ export class Fleet {
       objects: () => objects.of(cluster),
       references: (wanted) => this.#references.current(wanted),
       lock: () => this.lock.refresh(),
+      refusal: () => this.#refusal,
     });
   }
 
@@ -136,6 +140,18 @@ export class Fleet {
       return await signOperatorCertificate({ cluster, site: self.site }, ca, clock.nowMs());
     } finally {
       key.fill(0);
+    }
+  }
+
+  /** What is refused of another site's specification (its CRD may be newer) does not hold up the work on this site's own. */
+  async #tryToDistributeSpec(api: SiteApi): Promise<void> {
+    this.#refusal = undefined;
+    try {
+      await this.#distributeSpec(api);
+    } catch (error) {
+      if (!isApiError(error)) throw error;
+      this.#refusal = error.message;
+      this.#options.log.warn("specification not distributed", { cluster: this.#options.cluster, problem: error });
     }
   }
 

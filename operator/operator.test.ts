@@ -211,6 +211,26 @@ test("a garbled kubeconfig says so in the site's view, and renewing it is enough
   await until("dc3 is back", () => dc3()?.reachable || undefined);
 });
 
+test("a site that was away takes over the sum of edits that the API server takes one by one only", async () => {
+  operators.get("operator-dc2")?.stop();
+  await until("nobody leads dc2", async () => (await leaseOf("dc2")).holderIdentity === undefined || undefined);
+  const edit = (change: (sites: { name: string; nodes: object[] }[]) => object[]) =>
+    until("the edit is taken", async () => {
+      const copy = (await server.request("GET", copyPath("dc1"))).body;
+      const edited = { ...copy, spec: { ...copy.spec, sites: change(copy.spec.sites) } };
+      return (await server.request("PUT", copyPath("dc1"), edited)).status === 200 || undefined;
+    });
+  await edit((sites) => sites.map((site) => (site.name === "dc3" ? { ...site, nodes: [] } : site)));
+  const another = { nodes: [{ name: "dc1-a" }, { name: "dc3-a" }] };
+  await edit((sites) => sites.slice(0, 2).map((site) => (site.name === "dc1" ? { ...site, ...another } : site)));
+  await start("dc2", "second-of-dc2");
+  await until("dc2 has both", async () => {
+    const { sites } = (await server.request("GET", copyPath("dc2"))).body.spec;
+    return (sites.length === 2 && sites[0].nodes.length === 2) || undefined;
+  });
+  await until("dc2 works on it", () => seen.get("dc2")?.cluster.spec.sites.length === 2 || undefined);
+});
+
 test("a second operator of a site does nothing until the first is ended, and then goes on", async () => {
   const second = await start("dc1", "second-of-dc1");
   assert.equal((await leaseOf("dc1")).holderIdentity, "operator-dc1");

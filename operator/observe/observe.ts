@@ -12,6 +12,8 @@ export interface Sources {
   objects(): readonly KubernetesObject[];
   references(wanted: readonly string[]): Promise<ReadonlyMap<string, Reference>>;
   lock(): Promise<LockView>;
+  /** Why this site could not take over the specification of another one; undefined when it could. */
+  refusal?(): string | undefined;
 }
 
 /** All reads of one pass, as one immutable value; undefined when this site has no copy of the KmsCluster. */
@@ -32,7 +34,7 @@ export async function observe(sources: Sources): Promise<Observed | undefined> {
     cluster: now,
     sites,
     lock,
-    spec: agreementOf(sources.site, now, sites),
+    spec: agreementOf(sources.site, now, sites, sources.refusal?.()),
     objects: sources.objects(),
     references,
   };

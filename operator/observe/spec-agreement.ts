@@ -14,6 +14,8 @@ export const specAnnotations = {
 
 /** Paths that are named for a difference; the rest is counted. */
 const maxFields = 10;
+/** An API server repeats what it refuses, which may be long. */
+const longestRefusal = 300;
 
 /** A place in the order of all edits. */
 interface SpecVersion {
@@ -60,11 +62,16 @@ export function decideSpec(input: {
   return adoption(newest);
 }
 
-/** Whether the sites that were seen have the same specification, and what differs. */
-export function agreementOf(site: string, local: KmsCluster, sites: readonly SiteView[]): SpecAgreement {
+/** Whether the sites that were seen have the same specification, and what differs; `refusal` of this site to take one over. */
+export function agreementOf(
+  site: string,
+  local: KmsCluster,
+  sites: readonly SiteView[],
+  refusal?: string,
+): SpecAgreement {
   const lost = new Set(local.spec.recovery?.lostSites ?? []);
   const others = sites.filter((view) => !view.local && !lost.has(view.name) && view.ageMs !== undefined);
-  const differences = others.flatMap((view) => difference(site, local, view));
+  const differences = others.flatMap((view) => difference({ site, local, refusal }, view));
   return {
     agrees: differences.length === 0,
     differences,
@@ -135,7 +142,14 @@ function isNewer(a: SpecVersion, b: SpecVersion): boolean {
   return a.edit === b.edit ? a.site > b.site : a.edit > b.edit;
 }
 
-function difference(site: string, local: KmsCluster, view: SiteView): SpecDifference[] {
+interface Here {
+  readonly site: string;
+  readonly local: KmsCluster;
+  readonly refusal: string | undefined;
+}
+
+function difference(here: Here, view: SiteView): SpecDifference[] {
+  const { site, local } = here;
   if (view.cluster === undefined) {
     const message = `${view.name} has no copy of ${local.metadata.name} yet; its operator takes it over from here`;
     return [{ site: view.name, fields: [], message }];
@@ -144,14 +158,16 @@ function difference(site: string, local: KmsCluster, view: SiteView): SpecDiffer
   if (paths.length === 0) return [];
   const fields = paths.slice(0, maxFields);
   const more = paths.length > maxFields ? ` and ${paths.length - maxFields} more` : "";
-  const message = `${site} and ${view.name} differ in ${fields.join(", ")}${more}; ${remedy(local, view.cluster, view.name)}`;
+  const message = `${site} and ${view.name} differ in ${fields.join(", ")}${more}; ${remedy(here, view.cluster, view.name)}`;
   return [{ site: view.name, fields, message }];
 }
 
-function remedy(local: KmsCluster, remote: KmsCluster, site: string): string {
+function remedy({ site: own, local, refusal }: Here, remote: KmsCluster, site: string): string {
   const [here, there] = [ownerOf(local), ownerOf(remote)];
   if (here !== undefined) return `${here} owns the copy here: make its source the same`;
   if (there !== undefined) return `${there} owns the copy in ${site}: make its source the same`;
+  if (refusal !== undefined)
+    return `the newer one is not taken in ${own} (${refusal.slice(0, longestRefusal)}): bring the CRDs of both sites to the same version, or change what is refused`;
   return "the newer one is being taken over";
 }
 

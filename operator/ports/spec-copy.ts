@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { NodeEntry, SiteEntry } from "@keyfleet/crds/kms-cluster.ts";
 import { isApiError, type KubernetesApi } from "./kubernetes-api.ts";
 import type { KmsCluster, KubernetesObject } from "./types.ts";
 
@@ -33,11 +34,41 @@ export interface SpecWrite {
 export async function writeSpecCopy(api: KubernetesApi, write: SpecWrite): Promise<KubernetesObject | undefined> {
   try {
     if (write.local === undefined) return await api.create(newCopy(api, write));
-    return await stampedAsItIs(api, await api.update(nextCopy(write.local, write)), write.annotations.generation);
+    const between = write.spec === undefined ? undefined : specBetween(write.local.spec, write.spec);
+    if (between === undefined) return await replaced(api, write.local, write);
+    const version = write.local.metadata.annotations?.[write.annotations.version] ?? write.version;
+    const halfway = await replaced(api, write.local, { ...write, version, spec: between });
+    return await replaced(api, halfway as unknown as KmsCluster, write);
   } catch (error) {
     if (isApiError(error, "conflict", "alreadyExists")) return undefined;
     throw error;
   }
+}
+
+async function replaced(api: KubernetesApi, local: KmsCluster, write: SpecWrite): Promise<KubernetesObject> {
+  return await stampedAsItIs(api, await api.update(nextCopy(local, write)), write.annotations.generation);
+}
+
+/**
+ * Of what the API server takes in several edits it refuses the sum: that a site goes together with its nodes, that a node
+ * is in another site or of another management. A copy that missed the edits between (its site was away) goes there in two;
+ * undefined where one will do. Until the second it has its old version, so that the next pass ends what a crash broke off.
+ */
+function specBetween(from: KmsCluster["spec"], to: KmsCluster["spec"]): KmsCluster["spec"] | undefined {
+  const placed = new Map(from.sites.flatMap((site) => site.nodes.map((node) => [node.name, placeOf(site, node)])));
+  const stays = (site: SiteEntry, node: NodeEntry) => [undefined, placeOf(site, node)].includes(placed.get(node.name));
+  const named = new Set(to.sites.map(({ name }) => name));
+  const sites = [
+    ...to.sites.map((site) => ({ ...site, nodes: site.nodes.filter((node) => stays(site, node)) })),
+    ...from.sites
+      .filter(({ name, nodes }) => !named.has(name) && nodes.length > 0)
+      .map((site) => ({ ...site, nodes: [] })),
+  ];
+  return isDeepStrictEqual(sites, to.sites) ? undefined : { ...to, sites };
+}
+
+function placeOf({ name }: SiteEntry, { management = "Managed" }: NodeEntry): string {
+  return `${management} in ${name}`;
 }
 
 /**
