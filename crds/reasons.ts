@@ -118,7 +118,7 @@ export const gates = {
   specAgrees: "All sites hold the same specification.",
   lockHeld: "This site holds the fleet lock in a majority of the sites that count.",
   noOtherOperation: "No other step on the fleet is going on.",
-  sizeLimit: "The fleet stays within 20 nodes.",
+  sizeLimit: "The fleet stays within 20 nodes, and within the 64 names that its nodes can keep.",
   sameVersion: "The node runs the version that the members run.",
   versionStep: "The change of version is one that this operator can make.",
   clockWithinBound: "The clock of the node is within its bound.",

@@ -50,13 +50,20 @@ export function fleetFacts(observed: Observed): FleetFacts {
   const clusterIds = identities(observed);
   const listed = listedMembers(observed);
   const seen = new Map(observed.sites.flatMap((site) => site.nodes.map((node) => [node.metadata.name, node] as const)));
-  const wanted = observed.cluster.spec.sites.flatMap((siteEntry) =>
-    siteEntry.nodes.map((entry) => ({ name: entry.name, site: siteEntry.name, entry, siteEntry })),
-  );
+  const wanted = observed.cluster.spec.sites
+    .flatMap((siteEntry) =>
+      siteEntry.nodes.map((entry) => ({ name: entry.name, site: siteEntry.name, entry, siteEntry })),
+    )
+    .filter((node) => !isElsewhere(node, seen.get(node.name), listed.get(node.name)));
   const names = new Set(wanted.map(({ name }) => name));
   const leftOver = leftOvers(seen, listed, names);
   const nodes = [...wanted, ...leftOver].map((node) =>
-    nodeFacts(node, { observed, kmsNode: seen.get(node.name), listed: listed.get(node.name), clusterIds }),
+    nodeFacts(node, {
+      observed,
+      kmsNode: ofSite(node, seen.get(node.name)),
+      listed: listed.get(node.name),
+      clusterIds,
+    }),
   );
   const members = nodes.flatMap(({ standing, node, entry, counts }) =>
     standing === "Member" && node ? [{ spec: node.spec, stays: entry !== undefined && counts }] : [],
@@ -124,6 +131,21 @@ function leftOvers(
   for (const member of listed.values()) if (member.standing !== "Departed") sites.set(member.name, member.site);
   for (const node of seen.values()) sites.set(node.metadata.name, node.spec.site);
   return [...sites].filter(([name]) => !wanted.has(name)).map(([name, site]) => ({ name, site }));
+}
+
+/**
+ * Whether the name belongs to a node of another site yet: taken out there and put in here by two edits, one after the other.
+ * That one leaves first, as one that the document does not name; until then there is none of that name here.
+ */
+function isElsewhere({ site }: Named, seen: KmsNode | undefined, listed: Member | undefined): boolean {
+  if (listed?.standing === "Departed") return false;
+  const used = listed?.site ?? seen?.spec.site;
+  return used !== undefined && used !== site;
+}
+
+/** What was left of a node of another site is no node of this one: its uid, its requests and its word are of another. */
+function ofSite({ site }: Named, node: KmsNode | undefined): KmsNode | undefined {
+  return node?.spec.site === site ? node : undefined;
 }
 
 interface Sources {

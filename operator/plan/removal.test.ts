@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aCluster, aView, inWords, type NodeInTest, nowMs } from "../testing/builders.ts";
+import type { Member } from "@keyfleet/crds/kms-node.ts";
+import {
+  aCluster,
+  aNode,
+  anObserved,
+  aView,
+  desiredInTest,
+  inWords,
+  type NodeInTest,
+  nowMs,
+} from "../testing/builders.ts";
 import { type Case, checkCases } from "../testing/cases.ts";
 import { manyNodes, without } from "../testing/worlds.ts";
+import { planNext } from "./plan.ts";
 
 const heldFor = (node: string, operation = "remove") => ({ heldByMe: true, holder: "dc1", operation, node });
 /** A fleet of so many nodes whose last is exchanged for another. */
@@ -43,6 +54,13 @@ const listed = (standing: "Leaving" | "Fenced" | "Departed", more = {}) => ({
   "dc1-b": { standing, incarnation: log, ...more },
 });
 const held = heldFor("dc1-b");
+const withC = aCluster(({ spec }) => spec.sites[0]?.nodes.push({ name: "dc1-c" }));
+/** Six members, and so many that have departed. */
+const departed = (count: number): Record<string, Partial<Member>> => ({
+  ...Object.fromEntries(["dc1-a", "dc1-b", "dc2-a", "dc2-b", "dc3-a", "dc3-b"].map((name) => [name, {}])),
+  ...Object.fromEntries(Array.from({ length: count }, (_, at) => [`dc1-old${at}`, { standing: "Departed" as const }])),
+});
+const departedC = { "dc1-c": { standing: "Departed" as const, incarnation: "old" } };
 const gone = { cluster: withoutB, listed: listed("Departed", { lastSequence: 7 }) } as const;
 
 const beginning: readonly Case[] = [
@@ -83,6 +101,21 @@ const beginning: readonly Case[] = [
     "and that joins when its place is free",
     { cluster: swapped(20), nodes: { "dc1-20": "waiting", "dc1-19": "absent" } },
     ["lock for join of dc1-20"],
+  ],
+  [
+    "nobody joins under a name for which no list has room; it is said which names are free",
+    { cluster: withC, nodes: { "dc1-c": "waiting" }, listed: departed(58) },
+    [],
+    ["sizeLimit dc1-c"],
+  ],
+  [
+    "one that has departed comes back under its name all the same",
+    {
+      cluster: withC,
+      nodes: { "dc1-c": { stage: "waiting", status: { incarnation: "new" } } },
+      listed: { ...departed(57), ...departedC },
+    },
+    ["lock for join of dc1-c"],
   ],
   [
     "a dead one too, of a full fleet",
@@ -329,3 +362,23 @@ for (const [standing, does] of [
       does,
     );
   });
+
+/** dc1-b was taken out of dc1 and put into dc2 before it has left: what an operator plans, and for whom it makes objects. */
+function moved(site: string) {
+  const cluster = aCluster(({ spec: { sites } }) => {
+    sites[0]?.nodes.pop();
+    sites[1]?.nodes.push({ name: "dc1-b" });
+  });
+  const observed = anObserved({ site, cluster, nodes: { "dc1-b": "absent" } });
+  const node = aNode("dc1-b", "dc1", { stage: "member", spec: { members: [] } });
+  const sites = observed.sites.map((view) => (view.name === "dc1" ? { ...view, nodes: [...view.nodes, node] } : view));
+  const all = { ...observed, sites };
+  return { plan: planNext(desiredInTest(all), all, () => undefined), desired: desiredInTest(all) };
+}
+
+test("a name that is taken out of one site and put into another leaves the first before the second makes anything of it", () => {
+  const made = (site: string) => moved(site).desired.nodes.map(({ facts }) => facts.name);
+  assert.deepEqual(made("dc2"), ["dc2-a", "dc2-b"]);
+  assert.deepEqual(made("dc1"), ["dc1-a", "dc1-b"]);
+  assert.ok(inWords(moved("dc1").plan).does.includes("lock for remove of dc1-b"));
+});
