@@ -148,3 +148,23 @@ test("says why a request was not signed", async () => {
   );
   assert.match(outcome.failed[0]?.message ?? "", /is for .*dc1-b, not for .*dc1-a/);
 });
+
+test("a certificate that comes with a step is not handed out when the lock was lost while the key was read", async () => {
+  let held = true;
+  const { site, ports } = aScene({}, true);
+  const lock = { ...ports.lock, isHeld: () => held };
+  const api = {
+    ...ports.api,
+    readSecret: async (name: string) => {
+      held = false;
+      return await ports.api.readSecret(name);
+    },
+  };
+  await act([{ kind: "makeSiteCa", secret: caName, because: "none yet" }], ports);
+  const request = requestsFor(cluster).get("dc1-a") ?? "";
+  const node = aNode("dc1-a", "dc1", { stage: "waiting", status: { certificateRequest: request } });
+  const object = node as unknown as KubernetesObject;
+  const signing = { kind: "signCertificate", ca: caName, node: "dc1-a", request, object, because: "none yet" } as const;
+  const { done } = await act([{ ...signing, needsLock: true }], { ...ports, api, lock });
+  assert.deepEqual([done, site.nodes.get("dc1-a")], [[], undefined]);
+});

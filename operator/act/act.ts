@@ -61,7 +61,7 @@ export function subjectOf(action: Action): string {
 
 /** False when there was nothing to do after all. */
 async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
-  if ("needsLock" in action && action.needsLock && !ports.lock.isHeld()) return false;
+  if (!mayBeSent(action, ports)) return false;
   switch (action.kind) {
     case "apply":
       await ports.api.apply(action.object);
@@ -85,11 +85,14 @@ async function carryOut(action: Action, ports: ActPorts): Promise<boolean> {
   }
 }
 
+/** What needs the lock is sent only while it is held. */
+function mayBeSent(action: Action, { lock }: ActPorts): boolean {
+  return !("needsLock" in action && action.needsLock) || lock.isHeld();
+}
+
 /** The object is the KmsNode as it shall be, with the request that the node posted in its status. */
-async function signAndApply(
-  { ca: name, object }: Extract<Action, { kind: "signCertificate" }>,
-  ports: ActPorts,
-): Promise<boolean> {
+async function signAndApply(action: Extract<Action, { kind: "signCertificate" }>, ports: ActPorts): Promise<boolean> {
+  const { ca: name, object } = action;
   const secret = await ports.api.readSecret(name);
   const certificate = secret?.["tls.crt"];
   const key = secret?.["ca.key"];
@@ -99,6 +102,8 @@ async function signAndApply(
     const ca = { certificate: certificate.toString("utf8"), key };
     const node = { ...applied, ...(status === undefined ? {} : { status }) };
     const certificateChain = await signNodeCertificate(node, ca, ports.clock.nowMs());
+    // To read the key may have taken long.
+    if (!mayBeSent(action, ports)) return false;
     await ports.api.apply({ ...applied, spec: { ...applied.spec, certificateChain } } as unknown as KubernetesObject);
     return true;
   } finally {

@@ -176,7 +176,7 @@ export interface OperatorEvent {
 export interface FleetLock {
   /** Tries once to hold it for this operation in a majority of the sites that count; true when it is held. */
   take(work: { readonly operation: string; readonly node: string }): Promise<boolean>;
-  /** Whether it is still held right now; ask before each fleet action. */
+  /** Whether it is still held until what is sent right now has arrived; ask before each fleet action. */
   isHeld(): boolean;
   /** Gives it back everywhere it can be reached. */
   release(): Promise<void>;

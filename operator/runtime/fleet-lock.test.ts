@@ -109,6 +109,23 @@ test("the loss of one site of three keeps the lock, the loss of two ends it and 
   assert.equal(world.lost, 1);
 });
 
+test("nothing is sent under it that could arrive when another has it by then", async () => {
+  const world = await new World().prepared();
+  const [lock, other] = [world.lock("dc1"), world.lock("dc2")];
+  await lock.take(work);
+  await other.take(work);
+  for (const name of names) world.broken.add(`dc1>${name}`);
+  let sentAtMs = 0;
+  for (let ms = 0; ms < 20_000; ms += 100) {
+    if (lock.isHeld()) sentAtMs = world.clock.nowMs();
+    if (await other.take(work)) break;
+    await world.clock.advance(100);
+  }
+  assert.equal(world.holders()[0], "dc2");
+  // A call may take so long (ports/connect.ts).
+  assert.ok(world.clock.nowMs() - sentAtMs >= 5_000, `sent ${world.clock.nowMs() - sentAtMs} ms before`);
+});
+
 test("with two sites named as lost, the last one alone is the majority", async () => {
   const world = await new World().prepared();
   for (const name of ["dc1", "dc2"]) world.site(name).cut();

@@ -31,6 +31,11 @@ export interface FleetLockOptions {
 const renewEveryMs = 4_000;
 /** A view needs this much left, so that the next action still happens under the lock. */
 const spareMs = 3_000;
+/**
+ * What is sent under the lock needs this much left: it has arrived, or was cut off, after 5 s (ports/connect.ts), and others
+ * may take the lock `safetyMs` after the holder stops believing in it.
+ */
+const sendingMs = 5_000 - safetyMs;
 
 interface Work {
   readonly operation: string;
@@ -87,7 +92,7 @@ export class LeaseFleetLock implements FleetLock {
   }
 
   isHeld(): boolean {
-    return this.#left() > 0;
+    return this.#left() > sendingMs;
   }
 
   async take(work: Work): Promise<boolean> {
@@ -101,7 +106,7 @@ export class LeaseFleetLock implements FleetLock {
     const sites = decision.kind === "held" ? this.#mine() : decision.sites;
     const before = new Set(this.#mine());
     for (const site of sites) if (!(await this.#write(site, work)) && !before.has(site)) break;
-    if (this.isHeld()) return this.#began(work);
+    if (this.#left() > 0) return this.#began(work);
     await Promise.all(this.#mine().map((site) => this.#write(site, undefined)));
     this.#ended();
     return false;
@@ -225,7 +230,7 @@ export class LeaseFleetLock implements FleetLock {
     const wanted = this.#shares().filter((share) => ["mine", "free"].includes(standingOf(self, share)));
     await Promise.all(wanted.map(({ site }) => this.#write(site, work)));
     if (this.#work !== work) return;
-    if (this.isHeld()) return this.#renewLater();
+    if (this.#left() > 0) return this.#renewLater();
     log.warn("fleet lock lost", { cluster, ...work });
     this.#ended();
     this.#options.onLost();
