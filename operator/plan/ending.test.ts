@@ -25,6 +25,11 @@ const without = (...nodes: string[]) => Object.fromEntries(nodes.map((node) => [
 const objectsWithout = (node: string) => (objects: KubernetesObject[]) =>
   objects.filter(({ metadata }) => !metadata.name.startsWith(node));
 
+function aPod(name: string, metadata: object): KubernetesObject {
+  return { apiVersion: "v1", kind: "Pod", metadata: { name, ...metadata } };
+}
+const erasing = aPod("dc1-x-erase", { labels: { "keyfleet.io/erases": "dc1-x" } });
+
 const cases: readonly [string, WorldInTest, { does?: readonly string[]; waitsFor?: readonly string[] }][] = [
   [
     "a deletion that nobody confirmed waits and says what to do; nothing else changes",
@@ -86,6 +91,33 @@ const cases: readonly [string, WorldInTest, { does?: readonly string[]; waitsFor
       objects: (all) => [...all, { apiVersion: "v1", kind: "Pod", metadata: { name: "dc1-a-0" } }],
     },
     {},
+  ],
+  [
+    "a pod whose machine does not answer is told of, with what to do",
+    {
+      cluster: doc(),
+      copies: everywhere,
+      nodes: without("dc1-a"),
+      objects: (all) => [
+        ...objectsWithout("dc1-a")(all),
+        aPod("dc1-a-0", { deletionTimestamp: new Date(nowMs - 300_000).toISOString() }),
+      ],
+    },
+    { waitsFor: ["nodeStarted dc1-a"] },
+  ],
+  [
+    "a pod that destroys the key of a node that was removed before holds nothing up",
+    {
+      cluster: doc(),
+      copies: everywhere,
+      objects: (all) => [...all, erasing],
+    },
+    { does: ["apply PersistentVolumeClaim data-dc1-a-0", "delete KmsNode dc1-a"] },
+  ],
+  [
+    "it is put away with what the nodes had in common",
+    { cluster: doc(), copies: everywhere, nodes: without("dc1-a", "dc1-b"), objects: () => [erasing] },
+    { does: ["delete Pod dc1-x-erase"] },
   ],
   [
     "and goes then",

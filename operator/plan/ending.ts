@@ -1,7 +1,9 @@
+import { erasesLabel } from "../desired/erasure.ts";
 import { objectOf } from "../desired/facts.ts";
 import { fleetEnding, isEnding } from "../ports/spec-copy.ts";
 import type { Action, KmsCluster, KmsNode, KubernetesObject, SiteView } from "../ports/types.ts";
 import { markVolume } from "./kept-volumes.ts";
+import { podProblem } from "./pod-problems.ts";
 import type { Blocked, LocalPolicy, Plan, View } from "./types.ts";
 
 const recheckAfterMs = 2_000;
@@ -21,12 +23,28 @@ export function endFleet(view: View): Plan | undefined {
   if (blocked.length > 0) return { kind: "wait", recheckAfterMs, doing: "waiting to end the fleet", blocked };
   const node = ownNodes(view)[0];
   const going = podsWithoutNode(view);
-  if (going.length > 0) return { kind: "wait", recheckAfterMs, ...shared, doing: `ending ${going.join(", ")}` };
+  if (going.length > 0) return stillGoing(view, going);
   if (node !== undefined) return { ...act(...endNode(view, node)), doing: `ending ${node.metadata.name}` };
-  const left = objectOf(view.observed, "PodDisruptionBudget", `keyfleet-${cluster.metadata.name}`);
   const because = "the fleet has ended in this site";
-  if (left !== undefined && !isGoing(left)) return act({ kind: "delete", object: left, because });
-  return act({ kind: "letGo", because });
+  const left = leftOver(view)[0];
+  return act(left === undefined ? { kind: "letGo", because } : { kind: "delete", object: left, because });
+}
+
+/** A pod whose machine does not answer is never gone by itself, and nothing but this tells of it then. */
+function stillGoing(view: View, names: readonly string[]): Plan {
+  const blocked = names.flatMap((name) => podProblem(view.observed, name) ?? []);
+  return { kind: "wait", recheckAfterMs, doing: `ending ${names.join(", ")}`, blocked };
+}
+
+/** What nodes had in common, and pods that destroy keys of nodes that were removed before: volumes and keys stay now. */
+function leftOver({ observed }: View): KubernetesObject[] {
+  const budget = objectOf(observed, "PodDisruptionBudget", `keyfleet-${observed.cluster.metadata.name}`);
+  const all = [...(budget === undefined ? [] : [budget]), ...observed.objects.filter(isErasing)];
+  return all.filter((object) => !isGoing(object));
+}
+
+function isErasing({ kind, metadata }: KubernetesObject): boolean {
+  return kind === "Pod" && metadata.labels?.[erasesLabel] !== undefined;
 }
 
 /** Another site ends the fleet, and this site's copy says so too: it goes the same way, unless a tool owns it. */
@@ -90,8 +108,9 @@ function ownNodes({ observed }: View): KmsNode[] {
 /** Nodes that were told to end and have not ended: what serves is drained before the next one goes. */
 function podsWithoutNode(view: View): string[] {
   const names = new Set(ownNodes(view).map(({ metadata }) => metadata.name));
-  const left = view.observed.objects.flatMap(({ kind, metadata }) => {
-    if (kind === "Pod") return [metadata.name.replace(/-0$/, "")];
+  const left = view.observed.objects.flatMap((object) => {
+    const { kind, metadata } = object;
+    if (kind === "Pod") return isErasing(object) ? [] : [metadata.name.replace(/-0$/, "")];
     return kind === "StatefulSet" ? [metadata.name] : [];
   });
   return [...new Set(left)].filter((name) => !names.has(name)).sort();
