@@ -158,6 +158,8 @@ test("says when a certificate is needed, and is content with the one just signed
   assert.equal(need({}), undefined);
   assert.equal(need({}, nowMs + nodeCertificateLifeMs * 0.6), undefined);
   assert.match(need({}, nowMs + nodeCertificateLifeMs * 0.7) ?? "", /a third/);
+  assert.equal(need({}, nowMs - 60_000), undefined, "clocks differ a little");
+  assert.match(need({}, nowMs - 24 * 3600_000) ?? "", /not valid yet/);
   assert.match(need({ address: "10.0.0.2" }) ?? "", /addresses changed/);
   assert.match(need({}, nowMs, ca2.certificate) ?? "", /CA of the site changed/);
   assert.match(need({ certificateChain: "x" }) ?? "", /cannot be read/);

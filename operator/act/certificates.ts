@@ -49,13 +49,17 @@ export function certificateNeed(node: KmsNode, ca: string, nowMs: number): strin
   if (node.spec.clientAddress === undefined) return undefined;
   const chain = node.spec.certificateChain;
   if (chain === undefined) return "it has none yet";
-  const { difference, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
-  return difference ?? (nowMs > renewAtMs ? "a third of its life is left" : undefined);
+  const { difference, beginsAtMs, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
+  if (difference !== undefined) return difference;
+  // Nobody takes it before then, and its end may be years away: by a right clock it is signed anew.
+  if (nowMs < beginsAtMs) return "it is not valid yet, a clock was wrong when it was signed";
+  return nowMs > renewAtMs ? "a third of its life is left" : undefined;
 }
 
-/** What a certificate lacks, whatever the time; and when it has to be renewed (milliseconds since the epoch). */
+/** What a certificate lacks, whatever the time; when it begins and when it has to be renewed (milliseconds since the epoch). */
 interface Judgement {
   readonly difference: string | undefined;
+  readonly beginsAtMs: number;
   readonly renewAtMs: number;
 }
 
@@ -86,10 +90,11 @@ function judgedOnce(node: KmsNode, issued: Issued): Judgement {
 function judge(node: KmsNode, issued: Issued): Judgement {
   try {
     const leaf = new x509.X509Certificate(firstOf(issued.chain));
-    const lifeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
-    return { difference: differenceOf(node, leaf, issued), renewAtMs: leaf.notAfter.getTime() - lifeMs / 3 };
+    const [beginsAtMs, endsAtMs] = [leaf.notBefore.getTime(), leaf.notAfter.getTime()];
+    const renewAtMs = endsAtMs - (endsAtMs - beginsAtMs) / 3;
+    return { difference: differenceOf(node, leaf, issued), beginsAtMs, renewAtMs };
   } catch {
-    return { difference: "the one it has cannot be read", renewAtMs: 0 };
+    return { difference: "the one it has cannot be read", beginsAtMs: 0, renewAtMs: 0 };
   }
 }
 

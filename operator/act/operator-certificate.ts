@@ -15,7 +15,8 @@ export interface OperatorCertificate {
   /** PEM of the certificate and of its CA. */
   readonly chainPem: string;
   readonly privateKeyPem: string;
-  /** Milliseconds since the epoch at which a new one is due. */
+  /** Milliseconds since the epoch at which it begins, and at which a new one is due. */
+  readonly beginsAtMs: number;
   readonly renewAtMs: number;
 }
 
@@ -53,6 +54,7 @@ export async function signOperatorCertificate(
   return {
     chainPem: `${certificate.toString("pem")}\n${ca.certificate.trim()}\n`,
     privateKeyPem: key.export({ format: "pem", type: "pkcs8" }) as string,
+    beginsAtMs: nowMs - backdatedMs,
     renewAtMs: nowMs + (lifeMs * 2) / 3,
   };
 }

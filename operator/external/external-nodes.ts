@@ -70,8 +70,10 @@ export class ExternalNodes {
   }
 
   async #ownCertificate(): Promise<OperatorCertificate | undefined> {
-    const due = this.#certificate === undefined || this.#options.clock.nowMs() >= this.#certificate.renewAtMs;
-    if (due) this.#certificate = await this.#options.certificate();
+    const now = this.#options.clock.nowMs();
+    // It does not begin until later when the clock was wrong by which it was made.
+    const { beginsAtMs = Number.POSITIVE_INFINITY, renewAtMs = 0 } = this.#certificate ?? {};
+    if (now < beginsAtMs || now >= renewAtMs) this.#certificate = await this.#options.certificate();
     return this.#certificate;
   }
 

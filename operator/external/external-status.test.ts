@@ -85,7 +85,7 @@ test("one lost answer is no loss, two are; a write is made only for a node that 
   const externals = new ExternalNodes({
     nodes: () => nodes,
     trust: () => "",
-    certificate: async () => ({ chainPem: "", privateKeyPem: "", renewAtMs: Number.POSITIVE_INFINITY }),
+    certificate: async () => ({ chainPem: "", privateKeyPem: "", beginsAtMs: 0, renewAtMs: Number.POSITIVE_INFINITY }),
     write: async (node: KubernetesObject) => {
       const status = node.status as KmsNode["status"];
       written.push(status?.conditions?.find(({ type }) => type === "Serving")?.status ?? "none");
@@ -111,7 +111,7 @@ async function writtenOf(shown: KmsNodeStatus, takes: (status: KmsNodeStatus) =>
   const externals = new ExternalNodes({
     nodes: () => [aMachine((each) => (each.status = written.at(-1) ?? each.status ?? {}))],
     trust: () => "",
-    certificate: async () => ({ chainPem: "", privateKeyPem: "", renewAtMs: Number.POSITIVE_INFINITY }),
+    certificate: async () => ({ chainPem: "", privateKeyPem: "", beginsAtMs: 0, renewAtMs: Number.POSITIVE_INFINITY }),
     write: async ({ status }) => {
       const refusal = takes(status as KmsNodeStatus);
       if (refusal !== undefined) throw refusal;
@@ -176,4 +176,24 @@ test("without a certificate nobody is asked", async () => {
     conditionsOf(node, silent),
     written[0]?.conditions?.map(({ type, status }) => `${type} ${status}`),
   );
+});
+
+test("the operator shows itself with another certificate when the clock was wrong by which the last was made", async () => {
+  let now = nowMs + 365 * 24 * 3600_000;
+  let made = 0;
+  const externals = new ExternalNodes({
+    ...{ nodes: () => [aMachine()], trust: () => "", write: async () => {}, read: async () => silent },
+    certificate: async () => {
+      made++;
+      return { chainPem: "", privateKeyPem: "", beginsAtMs: now, renewAtMs: now + 3600_000 };
+    },
+    clock: { nowMs: () => now, monotonicMs: () => 0, sinceBoot: () => ({ boot: "", ms: 0 }), after: () => () => {} },
+    log: quietLog(),
+  });
+  for (const _time of ["once", "again"]) await externals.look();
+  assert.equal(made, 1);
+  now = nowMs;
+  await externals.look();
+  assert.equal(made, 2);
+  externals.stop();
 });
