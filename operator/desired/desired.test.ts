@@ -164,6 +164,20 @@ test("while a ConfigMap of clients' CAs is missing, the clients trusted before s
   assert.equal(kmsNodeOf("dc1-a", after).spec.clients.caBundle, kmsNodeOf("dc1-a", before).spec.clients.caBundle);
 });
 
+test("a ConfigMap with more CA certificates than a node takes changes nothing: what follows has to reach the nodes", () => {
+  const before = anObserved({});
+  const many = Array.from(
+    { length: 5_000 },
+    (_, at) => `-----BEGIN CERTIFICATE-----\nQ${at}=\n-----END CERTIFICATE-----\n`,
+  );
+  const data = { "ca.crt": many.join("") };
+  const after = {
+    ...before,
+    references: new Map([["ConfigMap/bank-clients", { present: true, keys: ["ca.crt"], data }]]),
+  };
+  assert.equal(kmsNodeOf("dc1-a", after).spec.clients.caBundle, kmsNodeOf("dc1-a", before).spec.clients.caBundle);
+});
+
 test("a CA that could speak for another site is not trusted, even if its site publishes it", () => {
   const image = { repository: "r", pullPolicy: "Never" } as const;
   const isCaOfSite = (pem: string, { site }: { site: string }) => site !== "dc2" && pem !== "";

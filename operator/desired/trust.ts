@@ -38,23 +38,33 @@ export function trustBundle(cas: ReadonlyMap<string, string>): string {
   return [...cas.values()].map((pem) => `${pem}\n`).join("");
 }
 
-/** A ConfigMap of clients' CAs that is not there, or has not that key. */
+/** A ConfigMap of clients' CAs that is not there, or has not that key, or holds more than fits. */
 export interface MissingBundle {
   readonly name: string;
   readonly key: string;
+  readonly isTooMuch: boolean;
 }
 
-/** The CA certificates of clients out of the ConfigMaps that the specification names, and which of those are missing. */
+/** What the CRD has room for: some 170 certificates. With more no document of any node would be taken any more. */
+const mostBundleCharacters = 262_144;
+
+/** The CA certificates of clients out of the ConfigMaps that the specification names, and which of those are missing or too large. */
 export function clientBundle(observed: Observed): { caBundle: string; missing: MissingBundle[] } {
-  const found: string[] = [];
   const missing: MissingBundle[] = [];
+  let found = new Set<string>();
   for (const { name, key = "ca.crt" } of observed.cluster.spec.clients?.caBundleRefs ?? []) {
     const text = observed.references.get(`ConfigMap/${name}`)?.data?.[key];
     const certificates = onlyCertificates(text ?? "");
-    if (certificates.length === 0) missing.push({ name, key });
-    found.push(...certificates);
+    const all = new Set([...found, ...certificates]);
+    const isTooMuch = inOneText(all).length > mostBundleCharacters;
+    if (isTooMuch || certificates.length === 0) missing.push({ name, key, isTooMuch });
+    if (!isTooMuch) found = all;
   }
-  return { caBundle: [...new Set(found)].map((pem) => `${pem}\n`).join(""), missing };
+  return { caBundle: inOneText(found), missing };
+}
+
+function inOneText(certificates: ReadonlySet<string>): string {
+  return [...certificates].map((pem) => `${pem}\n`).join("");
 }
 
 /** Certificates only: whatever else somebody put into the file (a key!) goes nowhere. */

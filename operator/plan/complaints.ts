@@ -44,11 +44,15 @@ function storageUnchanged(view: View): Blocked[] {
 }
 
 function missingBundles({ observed }: View): Blocked[] {
-  return clientBundle(observed).missing.map(({ name, key }) => ({
+  return clientBundle(observed).missing.map(({ name, key, isTooMuch }) => ({
     gate: "referencesPresent",
     subject: `ConfigMap/${name}`,
-    message: `ConfigMap ${name} has no CA certificates of clients under key ${key} in site ${observed.site}`,
-    remedy: `create it in every site, or take it out of spec.clients.caBundleRefs`,
+    message: isTooMuch
+      ? `the CA certificates of clients under key ${key} of ConfigMap ${name} in site ${observed.site} are more than a node takes (256 KiB with all others)`
+      : `ConfigMap ${name} has no CA certificates of clients under key ${key} in site ${observed.site}`,
+    remedy: isTooMuch
+      ? "leave only those there that sign certificates of clients; nodes go on with those that they had"
+      : "create it in every site, or take it out of spec.clients.caBundleRefs",
   }));
 }
 

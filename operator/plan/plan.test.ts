@@ -473,12 +473,23 @@ const repairs: readonly Case[] = [
     ["referencesPresent ConfigMap/bank-clients"],
   ],
   [
+    "says which ConfigMap of clients' CAs is too large, and goes on",
+    { references: { "ConfigMap/bank-clients": aLargeBundle() }, objects: replaced("Service", "dc1-b-kmip") },
+    ["apply Service dc1-b-kmip"],
+    ["referencesPresent ConfigMap/bank-clients"],
+  ],
+  [
     "goes on with repairs while a site is away",
     { unreachable: ["dc2", "dc3"], objects: replaced("Service", "dc1-b-kmip") },
     ["apply Service dc1-b-kmip"],
   ],
   ["a lost site is nothing to do when nothing is to be done", { unreachable: ["dc2", "dc3"] }, []],
 ];
+
+function aLargeBundle() {
+  const pem = `-----BEGIN CERTIFICATE-----\n${"A".repeat(300_000)}\n-----END CERTIFICATE-----\n`;
+  return { present: true, keys: ["ca.crt"], data: { "ca.crt": pem } };
+}
 
 function withClaim({ size, phase = "Bound" }: { size: string; phase?: string }) {
   const spec = { resources: { requests: { storage: size } } };
