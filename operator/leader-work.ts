@@ -6,7 +6,7 @@ import type { KubernetesApi } from "./ports/kubernetes-api.ts";
 import type { Clock, Log, Reconcile } from "./ports/types.ts";
 import type { Term } from "./runtime/leadership.ts";
 import { LocalObjects } from "./runtime/local-objects.ts";
-import type { Metrics } from "./runtime/metrics.ts";
+import { forgetFleet, type Metrics, type PassOutcome } from "./runtime/metrics.ts";
 import { Sites } from "./runtime/sites.ts";
 import { type Handled, WorkQueue } from "./runtime/work-queue.ts";
 import type { Settings } from "./settings.ts";
@@ -121,15 +121,16 @@ export class LeaderWork {
     if (!this.ready) return { requeueAfterMs: notReadyRetryMs };
     const { metrics } = this.#options;
     const endTimer = metrics.passSeconds.startTimer({ cluster });
-    let outcome = "failed";
+    let outcome: PassOutcome = "failed";
     try {
       const result = await this.#fleet(cluster).pass(signal);
       outcome = result.outcome;
-      if (outcome === "gone" && !this.#sites.clusterNames().has(cluster)) return this.#forget(cluster);
+      if (outcome === "gone" && !this.#sites.clusterNames().has(cluster)) return {};
       return { requeueAfterMs: Math.min(result.requeueAfterMs ?? resyncMs, resyncMs) };
     } finally {
       endTimer();
       metrics.passes.inc({ cluster, outcome });
+      if (outcome === "gone" && !this.#sites.clusterNames().has(cluster)) this.#forget(cluster);
     }
   }
 
@@ -153,10 +154,10 @@ export class LeaderWork {
     return fleet;
   }
 
-  #forget(cluster: string): Handled {
+  #forget(cluster: string): void {
+    forgetFleet(this.#options.metrics, cluster);
     this.#fleets.get(cluster)?.stop();
     this.#fleets.delete(cluster);
     this.#queue.forget(cluster);
-    return {};
   }
 }

@@ -1,5 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
+const outcomes = ["settled", "acted", "waiting", "blocked", "gone", "failed"] as const;
+
+/** How a pass ends. */
+export type PassOutcome = (typeof outcomes)[number];
+
 /** What the operator counts; names are part of its public face (alerts are written on them). */
 export interface Metrics {
   readonly passes: Counter<"cluster" | "outcome">;
@@ -57,6 +62,12 @@ export function operatorMetrics(sources: MetricSources): Metrics {
       registers,
     }),
   };
+}
+
+/** Takes away the series of a fleet that is gone: those of all that ever were would only grow. */
+export function forgetFleet({ passes, passSeconds }: Metrics, cluster: string): void {
+  for (const outcome of outcomes) passes.remove({ cluster, outcome });
+  passSeconds.remove({ cluster });
 }
 
 function gauges(registry: Registry, sources: MetricSources): void {
