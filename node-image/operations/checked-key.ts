@@ -38,16 +38,25 @@ export async function checkedKey(
   id: string,
   use: KeyUse & { readonly given: CryptographicParameters | undefined },
   context: Context,
-  open: (object: ManagedObject) => Promise<Material>,
+  open: Opening,
 ): Promise<UsableKey> {
   return usableKey(await find(id, context, ...(use.right === undefined ? [] : [use.right])), use, context, open);
+}
+
+/** Opens an object's material, in clear. Rejects with Refusal. */
+export type Opening = (object: ManagedObject) => Promise<OpenedMaterial>;
+
+/** Material in clear, and whether another key had to unwrap it. */
+export interface OpenedMaterial {
+  readonly material: Material;
+  readonly unwrapped: boolean;
 }
 
 async function usableKey(
   object: ManagedObject,
   use: KeyUse & { readonly given: CryptographicParameters | undefined },
   context: Context,
-  open: (object: ManagedObject) => Promise<Material>,
+  open: Opening,
 ): Promise<UsableKey> {
   // Another node may have destroyed it: then its key is not kept here either.
   if (object.sealed === undefined) context.cryptography.keys.drop(object.id);
@@ -55,7 +64,10 @@ async function usableKey(
   const algorithm = number(object, "Cryptographic Algorithm") ?? 0;
   checkPolicy(algorithm, context);
   const { keys } = context.cryptography;
-  const key = await keys.keyOf(object, context.keyring, async () => parsed(object, await open(object)));
+  const key = await keys.keyOf(object, context.keyring, async () => {
+    const { material, unwrapped } = await open(object);
+    return { key: parsed(object, material), mayBeKept: !unwrapped };
+  });
   return { object, key, algorithm, parameters: use.given ?? ownParameters(object) };
 }
 
@@ -70,7 +82,8 @@ export async function wrappingKeyFor(
     if (!wrapping.has(object.objectType)) {
       throw new Refusal("IllegalOperation", "The object that is to wrap or unwrap is no key", "InvalidObjectType");
     }
-    return await usableKey(object, use, context, async () => clearMaterial(object, context));
+    const open = async () => ({ material: clearMaterial(object, context), unwrapped: false });
+    return await usableKey(object, use, context, open);
   } catch (error) {
     throw ofWrappingKey(error);
   }

@@ -26,7 +26,7 @@ function cache() {
   const use = async (given: ManagedObject, ring: Keyring = keyring) => {
     await keys.keyOf(given, ring, async () => {
       opened += 1;
-      return createSecretKey(Buffer.alloc(32));
+      return { key: createSecretKey(Buffer.alloc(32)), mayBeKept: true };
     });
     return opened;
   };

@@ -10,7 +10,7 @@ export interface KeyCache {
    * The key of an object as the store has it now; `open` unseals it if need be. What decides is the object in hand, not the
    * cache: state, rights and dates were checked on it, and a key is used only if its sealed bytes are still those.
    */
-  keyOf(object: ManagedObject, keyring: Keyring, open: () => Promise<KeyObject>): Promise<KeyObject>;
+  keyOf(object: ManagedObject, keyring: Keyring, open: () => Promise<OpenedKey>): Promise<KeyObject>;
   /** The material in the same way, for handing it out: a copy, the caller's to zero. */
   materialOf(object: ManagedObject, keyring: Keyring, open: () => Material): Material;
   /** Forgets a key at once: it was destroyed or revoked, or who may use it has changed. */
@@ -19,7 +19,14 @@ export interface KeyCache {
   readonly size: number;
 }
 
-/** Most keys that are kept, the least used one goes; and how long one is kept at most, used or not. */
+/** A key that was opened. */
+export interface OpenedKey {
+  readonly key: KeyObject;
+  /** Not of a key that another one had to unwrap: whether that may be done is decided each time, by that one's rights and state. */
+  readonly mayBeKept: boolean;
+}
+
+/** Most keys that are kept, the least used one goes; and how long one is kept at most, used or not, also where nothing is asked for. */
 export const keyCacheLimits = { keys: 10_000, ageMs: 300_000 } as const;
 /** Larger materials are unsealed each time. */
 const materialBytesMax = 512;
@@ -51,8 +58,10 @@ export function keyCache(now: () => Date): KeyCache {
       const found = entries.get(id);
       if (found !== undefined && isCurrent(found, { sealed, keyring, time })) return found.key;
       entries.delete(id);
-      const key = await open();
-      if (sealed !== undefined) entries.set(id, { sealed, keyring, key, until: time + keyCacheLimits.ageMs });
+      const { key, mayBeKept } = await open();
+      if (sealed === undefined || !mayBeKept) return key;
+      const until = time + keyCacheLimits.ageMs;
+      entries.set(id, { sealed, keyring, key, until });
       trim(entries, time);
       return key;
     },

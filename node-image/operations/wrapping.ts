@@ -117,9 +117,12 @@ async function wrappingKey(
   return { encryptionKey, key, parameters: wrapParameters(key) };
 }
 
-/** AES wraps by NIST key wrap if nothing else is said (RFC 3394), RSA by OAEP. Ciphers that do not protect a key's integrity are not taken. */
+/**
+ * AES wraps by NIST key wrap if nothing else is said (RFC 3394), RSA by OAEP. Ciphers that do not protect a key's integrity are not
+ * taken, nor RSA without padding: whoever may unwrap so could sign with the private key.
+ */
 function wrapParameters({ key, algorithm, parameters }: UsableKey): CryptographicParameters {
-  if (key.type !== "secret") return { paddingMethod: paddingMethod.oaep, ...parameters };
+  if (key.type !== "secret") return withPadding(parameters);
   const blockCipherMode = parameters.blockCipherMode ?? mode.nistKeyWrap;
   if (algorithm !== cryptographicAlgorithm.aes) {
     throw new Refusal("PermissionDenied", "A wrapping key is an AES or RSA key");
@@ -132,6 +135,13 @@ function wrapParameters({ key, algorithm, parameters }: UsableKey): Cryptographi
     );
   }
   return { ...parameters, blockCipherMode };
+}
+
+function withPadding(parameters: CryptographicParameters): CryptographicParameters {
+  const padded = { paddingMethod: paddingMethod.oaep, ...parameters };
+  if (padded.paddingMethod !== paddingMethod.none) return padded;
+  const text = "RSA wraps keys by OAEP or PKCS#1 v1.5, not without padding";
+  throw new Refusal("FeatureNotSupported", text, "UnsupportedCryptographicParameters");
 }
 
 interface Run {
