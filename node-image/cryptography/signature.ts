@@ -39,7 +39,18 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole") {
     const parts = gather();
-    return { gathered: parts, update: (data) => parts.add(data), final: () => signWhole(key, parts.take()) };
+    return {
+      gathered: parts,
+      update: (data) => parts.add(data),
+      final: async () => {
+        const data = parts.take();
+        try {
+          return await signWhole(key, data);
+        } finally {
+          data.fill(0);
+        }
+      },
+    };
   }
   if (!isNative(scheme)) {
     const hash = createHash(scheme.hash);
@@ -86,7 +97,14 @@ export function startVerify(key: KeyObject, parameters: CryptographicParameters)
     return {
       gathered: parts,
       update: (data) => parts.add(data),
-      final: (signature) => verify(null, parts.take(), key, signature),
+      final: (signature) => {
+        const data = parts.take();
+        try {
+          return verify(null, data, key, signature);
+        } finally {
+          data.fill(0);
+        }
+      },
     };
   }
   if (!isNative(scheme)) {

@@ -40,6 +40,17 @@ export class SecondChance<Value> {
     return undefined;
   }
 
+  /** Takes out all for which it holds. */
+  deleteWhere(holds: (value: Value) => boolean): Value[] {
+    const out: Value[] = [];
+    for (const [key, { value }] of this.#entries) {
+      if (!holds(value)) continue;
+      this.#entries.delete(key);
+      out.push(value);
+    }
+    return out;
+  }
+
   /** Takes the first out that was not used since it stood there last. */
   shed(): Value | undefined {
     for (const [key, entry] of this.#entries) {

@@ -37,7 +37,7 @@ export function cryptographyState(
   return {
     nonces: nonceSource(),
     random: randomSource(),
-    streams: streamTable(),
+    streams: streamTable(now),
     keys,
     generation: turns(generationLimits),
     policy: livePolicy(policy),

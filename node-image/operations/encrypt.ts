@@ -8,7 +8,7 @@ import { Refusal } from "../objects/refusal.ts";
 import { checkPolicy, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume, consumption } from "./usage-limits.ts";
+import { consumePart } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP Encrypt (4.29). */
@@ -67,7 +67,7 @@ async function run(request: DecryptRequest, { key, direction, context }: Work): 
   const iv = first && state.generatedIv !== undefined ? { iv: state.generatedIv } : {};
   const ready = state.stream.update(request.data ?? Buffer.alloc(0));
   const end = last ? ending(state, ready) : undefined;
-  if (direction === "encrypt") await consume(key.object, consumption(request), context);
+  if (direction === "encrypt") await consumePart(request, { state, object: key.object, context });
   if (end === undefined) return { uniqueIdentifier: id, ...some(ready), ...iv, correlationValue: keep() };
   const { data, tag } = end;
   return {

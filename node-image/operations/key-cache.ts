@@ -3,6 +3,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Material } from "../objects/material.ts";
 import { SecondChance } from "../objects/second-chance.ts";
 import type { ManagedObject } from "../objects/types.ts";
+import { sweeping } from "./sweeping.ts";
 
 /** Keys and materials that were unsealed lately, so that an operation is a look-up and one computation. */
 export interface KeyCache {
@@ -52,6 +53,14 @@ interface KeptMaterial extends Entry {
 export function keyCache(now: () => Date): KeyCache {
   const entries = new SecondChance<KeptKey>();
   const materials = new SecondChance<KeptMaterial>();
+  const sweep = () => {
+    const time = now().getTime();
+    const over = ({ until }: Entry) => until <= time;
+    entries.deleteWhere(over);
+    for (const old of materials.deleteWhere(over)) wipe(old);
+    return firstEnd([...entries.values(), ...materials.values()]);
+  };
+  const endsAt = sweeping(() => now().getTime(), keyCacheLimits.ageMs, sweep);
   return {
     keyOf: async ({ id, sealed }, keyring, open) => {
       const time = now().getTime();
@@ -63,6 +72,7 @@ export function keyCache(now: () => Date): KeyCache {
       const until = time + keyCacheLimits.ageMs;
       entries.set(id, { sealed, keyring, key, until });
       trim(entries, time);
+      endsAt(until);
       return key;
     },
     materialOf: ({ id, sealed }, keyring, open) => {
@@ -78,8 +88,10 @@ export function keyCache(now: () => Date): KeyCache {
       // A slab would be kept whole for each that is kept of it.
       const kept = Buffer.allocUnsafeSlow(bytes.length);
       bytes.copy(kept);
-      materials.set(id, { sealed, keyring, bytes: kept, until: time + keyCacheLimits.ageMs, head });
+      const until = time + keyCacheLimits.ageMs;
+      materials.set(id, { sealed, keyring, bytes: kept, until, head });
       for (const old of trim(materials, time)) wipe(old);
+      endsAt(until);
       return material;
     },
     drop: (id) => {
@@ -99,6 +111,11 @@ export function keyCache(now: () => Date): KeyCache {
 
 function wipe(material: KeptMaterial | undefined): void {
   material?.bytes.fill(0);
+}
+
+/** The end of what ends first; undefined where nothing is kept. */
+function firstEnd(entries: readonly Entry[]): number | undefined {
+  return entries.length === 0 ? undefined : entries.reduce((first, { until }) => Math.min(first, until), Infinity);
 }
 
 function isCurrent(

@@ -14,7 +14,7 @@ import { usage, validityIndicator } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume, consumption } from "./usage-limits.ts";
+import { consume, consumePart, consumption } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP Sign (4.31). */
@@ -55,9 +55,9 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
     context,
   );
   const { id: uniqueIdentifier } = object;
-  const counted = async (signatureData: Buffer | undefined) => {
+  const counted = async (signatureData: Buffer) => {
     await consume(object, consumption(request), context);
-    return signatureData === undefined ? { uniqueIdentifier } : { uniqueIdentifier, signatureData };
+    return { uniqueIdentifier, signatureData };
   };
   if (isDigested(request)) return counted(signDigested(key, request.digestedData, parameters));
   const { generation } = context.cryptography;
@@ -67,7 +67,8 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
   const parts = resume<SignStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
   feed(request, parts.state);
   if (parts.last) return counted(await inTurn(() => parts.state.final()));
-  return { ...(await counted(undefined)), correlationValue: parts.keep() };
+  await consumePart(request, { state: parts.state, object, context });
+  return { uniqueIdentifier, correlationValue: parts.keep() };
 }
 
 /** Verifies a signature of data, whole or in parts, or of a digest. A wrong signature is no error. */

@@ -3,13 +3,14 @@ import type { Gathering } from "../cryptography/gather.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "./context.ts";
 import { keptBytes } from "./kept-bytes.ts";
+import { sweeping } from "./sweeping.ts";
 
 /** Operations in parts that wait for their next part; bounded in number, bytes and time, those of a caller are its own. */
 export interface StreamTable {
-  /** Keeps a state until `take`; the value that names it. Throws Refusal at a limit. */
-  keep(state: Gathering, belongs: StreamOwner, now: Date): Buffer;
+  /** Keeps a state until `take`, or until its time is over; the value that names it. Throws Refusal at a limit. */
+  keep(state: Gathering, belongs: StreamOwner): Buffer;
   /** The state, which is forgotten: after an error nothing of it is left. Throws Refusal. */
-  take(correlationValue: Buffer, belongs: StreamOwner, now: Date): unknown;
+  take(correlationValue: Buffer, belongs: StreamOwner): unknown;
 }
 
 /** Who may go on with it, by which operation, with which object. */
@@ -28,25 +29,28 @@ interface Waiting extends StreamOwner {
   readonly until: number;
 }
 
-/** An empty table. Values are random: nobody guesses another's. */
-export function streamTable(): StreamTable {
+/** An empty table. Values are random: nobody guesses another's. What nobody goes on with is wiped by the clock. */
+export function streamTable(now: () => Date): StreamTable {
   const waiting = new Map<string, Waiting>();
   const room = keptBytes();
   const forget = (key: string, { caller, bytes }: Waiting) => {
     waiting.delete(key);
     room.resize(caller, bytes, 0);
   };
-  /** Entries stand in the order of their ends. */
-  const forgetOld = (now: Date) => {
+  /** Entries stand in the order of their ends; the next one. */
+  const forgetOld = (): number | undefined => {
+    const time = now().getTime();
     for (const [key, entry] of waiting) {
-      if (entry.until > now.getTime()) return;
+      if (entry.until > time) return entry.until;
       entry.state.gathered?.forget();
       forget(key, entry);
     }
+    return undefined;
   };
+  const endsAt = sweeping(() => now().getTime(), streamLimits.idleMs, forgetOld);
   return {
-    keep: (state, belongs, now) => {
-      forgetOld(now);
+    keep: (state, belongs) => {
+      forgetOld();
       const own = [...waiting.values()].filter(({ caller }) => caller === belongs.caller).length;
       const bytes = state.gathered?.bytes() ?? 0;
       const tooMany = own >= streamLimits.ofCaller || waiting.size >= streamLimits.all;
@@ -59,11 +63,13 @@ export function streamTable(): StreamTable {
         );
       }
       const value = randomBytes(16);
-      waiting.set(value.toString("hex"), { ...belongs, state, bytes, until: now.getTime() + streamLimits.idleMs });
+      const until = now().getTime() + streamLimits.idleMs;
+      waiting.set(value.toString("hex"), { ...belongs, state, bytes, until });
+      endsAt(until);
       return value;
     },
-    take: (value, belongs, now) => {
-      forgetOld(now);
+    take: (value, belongs) => {
+      forgetOld();
       const key = value.toString("hex");
       const found = waiting.get(key);
       if (found === undefined || !same(found, belongs)) {
@@ -103,9 +109,8 @@ export function resume<State extends Gathering>(
   if (correlationValue !== undefined && initIndicator === true) {
     throw new Refusal("InvalidField", "Init Indicator begins an operation: leave Correlation Value out");
   }
-  const state =
-    correlationValue === undefined ? start() : (streams.take(correlationValue, belongs, context.now()) as State);
+  const state = correlationValue === undefined ? start() : (streams.take(correlationValue, belongs) as State);
   const last =
     correlationValue === undefined ? initIndicator !== true || finalIndicator === true : finalIndicator === true;
-  return { state, last, keep: () => streams.keep(state, belongs, context.now()) };
+  return { state, last, keep: () => streams.keep(state, belongs) };
 }

@@ -1,3 +1,4 @@
+import type { Gathering } from "../cryptography/gather.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { checkChangeable, lastChange } from "../objects/attributes.ts";
 import { usage } from "../objects/enumerations.ts";
@@ -47,6 +48,26 @@ export async function consume(object: ManagedObject, taken: Consumption, context
   if (limits === undefined) return;
   const units = limits.usageLimitsUnit === usageUnit.byte ? taken.bytes : taken.continued === true ? 0 : 1;
   if (units > 0) await context.usage.take(object.id, units);
+}
+
+/** What one part of an operation in parts is done with. */
+interface Part {
+  readonly state: Gathering;
+  readonly object: ManagedObject;
+  readonly context: Context;
+}
+
+/** The same for one part; what was gathered of an operation that is refused so is wiped: nobody goes on with it. */
+export async function consumePart(
+  request: Parameters<typeof consumption>[0],
+  { state, object, context }: Part,
+): Promise<void> {
+  try {
+    await consume(object, consumption(request), context);
+  } catch (error) {
+    state.gathered?.forget();
+    throw error;
+  }
 }
 
 /** Usage Limits Unit (KMIP 1.4, 9.1.3.2.31). */
