@@ -98,3 +98,11 @@ test("HKDF gives at most 255 blocks, PBKDF2 works for a bounded time", async () 
   await assert.rejects(derive.pbkdf2Bytes({ ...base, iterations: derive.pbkdf2MaxWork, length: 64 }), Refusal);
   await assert.rejects(derive.pbkdf2Bytes({ ...base, iterations: 0 }), Refusal);
 });
+
+test("SP 800-108 looks at a long derivation data a few times only: everybody waits for it", () => {
+  const wanted = { ...base, data: Buffer.alloc(1_000_000), length: derive.derivedMaxBytes };
+  for (const mode of ["counter", "feedback", "doublePipeline"] as const)
+    assert.throws(() => derive.sp800108Bytes(mode, wanted), { code: "InvalidField", message: /67108864/ });
+  assert.equal(derive.sp800108Bytes("counter", { ...wanted, length: 1_024 }).length, 1_024);
+  assert.equal(derive.sp800108Bytes("counter", { ...wanted, data: fixed }).length, derive.derivedMaxBytes);
+});

@@ -37,18 +37,29 @@ export interface Derivation {
 
 /** The work that one request may ask of PBKDF2: iterations times blocks of output. */
 export const pbkdf2MaxWork = 10_000_000;
+/** Bytes that one request may have SP 800-108 look at: the data once for each block of output, while everybody waits. */
+export const prfMaxBytes = 67_108_864;
 /** The most bytes that are derived at once. */
 export const derivedMaxBytes = 65_536;
 
 /** PBKDF2 (RFC 8018, 5.2) with HMAC, SHA-1 unless a hash is named; in a thread of the pool. Rejects with Refusal. */
 export async function pbkdf2Bytes(request: Derivation): Promise<Buffer> {
   const { key, salt, iterations, length } = request;
-  const hash = hashName(request.parameters.hashingAlgorithm ?? hashOfHmac(request) ?? hashingAlgorithm.sha1);
+  const hash = pbkdf2Hash(request);
   if (iterations < 1) throw new Refusal("InvalidField", "Iteration Count must be 1 or more");
-  if (iterations * Math.ceil(length / digestBytes(hash)) > pbkdf2MaxWork) {
+  if (pbkdf2Work(request) > pbkdf2MaxWork) {
     throw new Refusal("InvalidField", `Iteration Count times length goes beyond ${pbkdf2MaxWork} rounds`);
   }
   return withSecret(key, (password) => promisify(pbkdf2)(password, salt, iterations, length, hash));
+}
+
+/** Rounds of HMAC that it takes: iterations times blocks. Throws Refusal. */
+export function pbkdf2Work(request: Derivation): number {
+  return request.iterations * Math.ceil(request.length / digestBytes(pbkdf2Hash(request)));
+}
+
+function pbkdf2Hash(request: Derivation): string {
+  return hashName(request.parameters.hashingAlgorithm ?? hashOfHmac(request) ?? hashingAlgorithm.sha1);
 }
 
 function hashOfHmac({ parameters }: Derivation): number | undefined {
@@ -89,6 +100,9 @@ export function hmacBytes({ algorithm: kind, key, data, parameters, length }: De
  */
 export function sp800108Bytes(mode: "counter" | "feedback" | "doublePipeline", request: Derivation): Buffer {
   const { data, length } = request;
+  const blockBytes = prf(request, []).length;
+  if (Math.ceil(length / blockBytes) * data.length > prfMaxBytes)
+    throw new Refusal("InvalidField", `Derivation Data times length goes beyond ${prfMaxBytes} bytes`);
   const blocks: Buffer[] = [];
   let size = 0;
   let chained: Buffer = mode === "feedback" ? ownCopy(request.iv) : data;

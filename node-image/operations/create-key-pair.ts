@@ -40,7 +40,7 @@ export async function createKeyPair(request: CreateKeyPairRequest, context: Cont
   const wanted = wantedPair(ofPrivate);
   checkSame(ofPrivate, ofPublic);
   refuseUnsafe([...ofPrivate, ...ofPublic], wanted.algorithm >= kmip.mlKem512);
-  const pair = await context.cryptography.generation(() => makeKeyPair(wanted));
+  const pair = await context.cryptography.generation(context.caller.identity, () => makeKeyPair(wanted));
   const ids = { privateKey: context.newId(), publicKey: context.newId() };
   const made = { pair, ids, algorithm: wanted.algorithm };
   await storeAll(

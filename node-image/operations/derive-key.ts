@@ -5,9 +5,12 @@ import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { cryptographicAlgorithm, keyFormatType, linkType, objectType, usage } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import type { ManagedObject } from "../objects/types.ts";
 import type { UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { madeHere, numberOf, withoutOrigin } from "./create.ts";
+import { find } from "./find.ts";
+import { checkHandedOut } from "./get.ts";
 import { linked, serially } from "./links.ts";
 import { storeAll } from "./new-object.ts";
 import { symmetricKeyBytes, withOddParity } from "./symmetric-keys.ts";
@@ -154,13 +157,19 @@ async function dataOf(request: DeriveKeyRequest, second: UsableKey | undefined, 
     throw new Refusal("InvalidMessage", "Derivation Data is given twice: by itself and by a second object");
   }
   if (second.key.type !== "secret") throw new Refusal("InvalidField", "Derivation Data is taken from Secret Data");
+  // Whoever has the other key has what is encrypted under it: that needs what Get needs.
+  if (request.derivationMethod === derive.derivationMethod.encrypt) await mustBeGettable(second.object, context);
   return (await openClear(second.object, context)).bytes;
+}
+
+async function mustBeGettable({ id }: ManagedObject, context: Context): Promise<void> {
+  checkHandedOut(await find(id, context, "Get"), false);
 }
 
 async function byMethod(method: number, derivation: derive.Derivation, context: Context): Promise<Buffer> {
   switch (method) {
     case derive.derivationMethod.pbkdf2:
-      return derive.pbkdf2Bytes(derivation);
+      return stretched(derivation, context);
     case derive.derivationMethod.hkdf:
       return derive.hkdfBytes(derivation);
     case derive.derivationMethod.hash:
@@ -178,6 +187,15 @@ async function byMethod(method: number, derivation: derive.Derivation, context: 
     default:
       throw new Refusal("FeatureNotSupported", "This Derivation Method is not offered");
   }
+}
+
+/** Rounds of PBKDF2 that keep a thread for no longer than other requests do (about 20 ms). */
+const quickRounds = 50_000;
+
+/** What takes seconds takes its turn, as making key pairs does: one caller must not have all threads of the pool. */
+function stretched(derivation: derive.Derivation, { cryptography, caller }: Context): Promise<Buffer> {
+  if (derive.pbkdf2Work(derivation) <= quickRounds) return derive.pbkdf2Bytes(derivation);
+  return cryptography.generation(caller.identity, () => derive.pbkdf2Bytes(derivation));
 }
 
 /** A key that is the encryption of data under another. */

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
 import { after, before, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import { cryptographicAlgorithm as algorithm, linkType, objectType, usage } from "../objects/enumerations.ts";
@@ -15,7 +17,7 @@ import {
   registerKey,
   textOf,
 } from "../testing/cryptography-requests.ts";
-import { item, template } from "../testing/items.ts";
+import { attributeItem, item, template } from "../testing/items.ts";
 import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -29,7 +31,7 @@ before(async () => {
 });
 after(() => site.close());
 
-const reason = { field: 7, crypto: 10, illegal: 11, denied: 12 };
+const reason = { field: 7, crypto: 10, illegal: 11, denied: 12, sensitive: 22, notExtractable: 23 };
 
 async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
   await assert.rejects(promise, (error) => {
@@ -168,6 +170,66 @@ test("Derive Key refuses a key that may not derive, a length beyond the derivati
     reason.field,
     /rounds/,
   );
+});
+
+const cbc = [part.parameters({ blockCipherMode: 1 }), item.bytes(tag.InitializationVector, Buffer.alloc(16))];
+const another = "x-keyfleet-grant-user:CN=friend,O=bank,issuer(CN=clients,O=bank)";
+/** What keeps the key that is encrypted from who derives, and what he is told. */
+const keepers: readonly (readonly [string, Readonly<Record<string, Json>>, number, RegExp])[] = [
+  ["whose key he may not Get", {}, reason.denied, /right Get/],
+  ["that is Sensitive, of his own", { Sensitive: true }, reason.sensitive, /wrapped only/],
+  ["that is not Extractable, of his own", { Extractable: false }, reason.notExtractable, /not Extractable/],
+];
+for (const [what, attributes, expected, message] of keepers) {
+  test(`nobody has a key encrypted under one that he knows, and calls it derived: one ${what}`, async () => {
+    const own = expected !== reason.denied;
+    const thief = own ? app : await site.connect("O=bank, CN=friend");
+    const secret = Buffer.from("32 bytes that nobody may carry..");
+    const victim = await registerKey(app, 7, block(1, secret), active(usage.deriveKey, attributes));
+    if (!own) await app.call(0x0d, part.id(victim), attributeItem(another, { type: 7, value: "DeriveKey" }));
+    const known = await registerKey(thief, 2, block(1, Buffer.alloc(32, 7), 3, 256), active(usage.deriveKey));
+    const wanted = { "Cryptographic Algorithm": 3, "Cryptographic Length": 256, ...active(all) };
+    const encrypted = { bases: [known, victim], method: 4, given: cbc, attributes: wanted };
+    await fails(derive(thief, encrypted), expected, message);
+    // What cannot be turned back is derived.
+    const digested = { ...encrypted, method: 3, given: [part.parameters({ hashingAlgorithm: 6 })] };
+    await derive(thief, digested);
+  });
+}
+
+test("derivations that take seconds take turns: no more than two threads have them, and quick ones pass by", async (t) => {
+  const held: (() => void)[] = [];
+  t.mock.method(crypto, "pbkdf2", (...given: unknown[]) => {
+    const [, , iterations, length] = given as [unknown, unknown, number, number];
+    const done = given.at(-1) as (error: null, bytes: Buffer) => void;
+    const end = () => done(null, Buffer.alloc(length, 9));
+    if (iterations === quick) end();
+    else held.push(end);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const quick = 1_000;
+  const attributes = { "Cryptographic Algorithm": 3, "Cryptographic Length": 128, ...active(all) };
+  /** Each by a connection and from a key of its own: else they would go one after another anyhow. */
+  const asked = async (iterations: number) => {
+    const client = await site.connect("O=bank, CN=app");
+    const key = await registerKey(client, 7, block(1, Buffer.from(`password ${iterations}`)), active(usage.deriveKey));
+    const given = [item.bytes(tag.Salt, text), item.integer(tag.IterationCount, iterations)];
+    return { key, answer: derive(client, { bases: [key], method: 1, given, attributes }) };
+  };
+  const slow = await Promise.all([9_000_000, 9_000_001, 9_000_002, 9_000_003].map(asked));
+  await (await asked(quick)).answer;
+  for (let times = 0; times < 20; times += 1) await app.call(operation.getAttributes, part.id(slow[0]?.key ?? ""));
+  const begun = () => held.length;
+  assert.equal(begun(), 2);
+  for (const _ of slow) {
+    while (begun() === 0) await new Promise((turn) => setImmediate(turn));
+    held.shift()?.();
+  }
+  await Promise.all(slow.map(({ answer }) => answer));
 });
 
 test("Re-key makes a successor with the names and the ways of the old key, once", async () => {

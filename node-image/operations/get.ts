@@ -51,7 +51,7 @@ export async function materialFor(
   try {
     const wrapped =
       request.wrapping !== undefined || (kept.wrapping !== undefined && request.keyWrapType !== notWrapped);
-    checkAllowed(object, wrapped);
+    checkHandedOut(object, wrapped);
     if (request.wrapping !== undefined && !isKey(object)) {
       throw new Refusal("InvalidField", "Objects without a Key Block are not wrapped", "IllegalObjectType");
     }
@@ -85,7 +85,8 @@ function isKey({ objectType: type }: ManagedObject): boolean {
   return !withoutKeyBlock.has(type);
 }
 
-function checkAllowed(object: ManagedObject, wrapped: boolean): void {
+/** Refuses what must not leave the server, in clear or at all (KMIP 1.4, 3.48, 3.50). Throws Refusal. */
+export function checkHandedOut(object: ManagedObject, wrapped: boolean): void {
   const flag = (name: string) => object.attributes.get(name)?.[0];
   if (flag("Sensitive") === true && !wrapped)
     throw new Refusal("Sensitive", "The object is Sensitive: it leaves the server wrapped only");

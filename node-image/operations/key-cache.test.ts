@@ -186,19 +186,19 @@ test("through the door: a key is unsealed once for many uses, and not kept when 
 });
 
 test("works take turns, in order, and one too many is refused", async () => {
-  const line = turns({ atOnce: 2, waiting: 2 });
+  const line = turns({ atOnce: 2, waiting: 2, waitingOfCaller: 2 });
   const log: number[] = [];
   const gates = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
   const works = gates.map((gate, at) =>
-    line(async () => {
+    line("a", async () => {
       log.push(at);
       await gate.promise;
       return at;
     }),
   );
   await assert.rejects(
-    line(() => Promise.resolve()),
-    /Too many key pairs/,
+    line("b", () => Promise.resolve()),
+    /Too many keys/,
   );
   assert.deepEqual(log, [0, 1]);
   gates[1]?.resolve();
@@ -206,4 +206,21 @@ test("works take turns, in order, and one too many is refused", async () => {
   assert.deepEqual(log, [0, 1, 2]);
   for (const gate of gates) gate.resolve();
   assert.deepEqual(await Promise.all(works), [0, 1, 2, 3]);
+});
+
+test("one caller does not have the whole line: there is room for another's work behind it", async () => {
+  const line = turns({ atOnce: 1, waiting: 3, waitingOfCaller: 2 });
+  const gate = Promise.withResolvers<void>();
+  const works = ["a", "a", "a"].map((caller) => line(caller, () => gate.promise));
+  await assert.rejects(
+    line("a", () => gate.promise),
+    /Too many keys/,
+  );
+  works.push(line("b", () => gate.promise));
+  await assert.rejects(
+    line("c", () => gate.promise),
+    /Too many keys/,
+  );
+  gate.resolve();
+  await Promise.all(works);
 });

@@ -99,7 +99,7 @@ export async function reKeyKeyPair(request: ReKeyKeyPairRequest, context: Contex
     checkMovable(olds.publicKey, request);
     checkSameKind(asked);
     const wanted = wantedPair(asInstances(Object.fromEntries(olds.privateKey.attributes)));
-    const pair = await context.cryptography.generation(() => makeKeyPair(wanted));
+    const pair = await context.cryptography.generation(context.caller.identity, () => makeKeyPair(wanted));
     const ids = { privateKey: context.newId(), publicKey: context.newId() };
     const successor = (which: "privateKey" | "publicKey") => {
       const own = [...request.common, ...request[which]];

@@ -62,7 +62,7 @@ export async function sign(request: SignRequest, context: Context): Promise<Sign
   if (isDigested(request)) return counted(signDigested(key, request.digestedData, parameters));
   const { generation } = context.cryptography;
   const inTurn = async (work: () => Buffer | Promise<Buffer>) =>
-    isSlow(key) ? generation(async () => work()) : work();
+    isSlow(key) ? generation(context.caller.identity, async () => work()) : work();
   if (isWhole(request)) return counted(await inTurn(() => signData(key, request.data, parameters)));
   const parts = resume<SignStream>(request, uniqueIdentifier, context, () => startSign(key, parameters));
   feed(request, parts.state);
