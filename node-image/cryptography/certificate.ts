@@ -126,6 +126,11 @@ export function readCertificate(bytes: Buffer): CertificateParts {
   }
 }
 
+/** Whether a certificate was signed by a private key. */
+export function isIssuedBy(bytes: Buffer, privateKey: KeyObject): boolean {
+  return new X509Certificate(bytes).verify(createPublicKey(privateKey));
+}
+
 const own: readonly string[] = [oid.subjectAlternativeName, oid.extendedKeyUsage];
 
 /** The leftmost 160 bits of the SHA-256 of the public key (RFC 7093, 2). */

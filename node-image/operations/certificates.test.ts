@@ -16,7 +16,7 @@ import {
   part,
   textOf,
 } from "../testing/cryptography-requests.ts";
-import { childrenOf, item, template } from "../testing/items.ts";
+import { attributeItem, childrenOf, item, template } from "../testing/items.ts";
 import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -156,6 +156,34 @@ test("Re-certify renews with the same issuer and moves the name; an issuer's end
   assert.deepEqual(await app.locate(name), [id]);
   assert.deepEqual(await linksOf(app, old), [`${parentLink} ${authority}`, `${linkType.replacement} ${id}`]);
   await fails(app.call(operation.reCertify, part.id(old)), 12, /replacement already/);
+});
+
+test("who may have certificates made by a CA gets no CA of his own by renewing one that he made himself", async () => {
+  const [owner, friend] = [await caller(), await caller()];
+  const friendName = `CN=caller ${callers - 1},O=bank,issuer(CN=clients,O=bank)`;
+  const pair = await createPair(owner, p256, signing);
+  const authority = await certify(owner, { "x-subject": text("O=bank,CN=root") }, part.id(pair.publicKey));
+  for (const each of [authority, pair.publicKey, pair.privateKey]) {
+    const grant = attributeItem(`x-keyfleet-grant-user:${friendName}`, text("Certify"));
+    await owner.call(0x0d, part.id(each), grant);
+  }
+  const issuer = { "x-issuer": text(authority) };
+  const leaf = await certify(friend, issuer, ...pkcs10(request("/CN=web")));
+  assert.equal((await certificateOf(friend, leaf)).ca, false);
+  const own = await root(friend);
+  assert.equal((await certificateOf(friend, own)).ca, true);
+  const link = { linkType: parentLink, linkedObjectIdentifier: authority };
+  await friend.call(0x0d, part.id(own), attributeItem("Link", link));
+  await fails(friend.call(operation.reCertify, part.id(own)), 12, /did not sign it/);
+  const renewed = textOf(await friend.call(operation.reCertify, part.id(leaf)), tag.UniqueIdentifier);
+  assert.equal((await certificateOf(friend, renewed)).ca, false);
+});
+
+test("a root is renewed by itself, and stays a CA", async () => {
+  const app = await caller();
+  const id = textOf(await app.call(operation.reCertify, part.id(await root(app))), tag.UniqueIdentifier);
+  const renewed = await certificateOf(app, id);
+  assert.deepEqual([renewed.ca, renewed.verify(renewed.publicKey)], [true, true]);
 });
 
 test("Validate tells good chains from bad, ended, revoked and rootless ones", async () => {

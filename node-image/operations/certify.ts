@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { type CertificateContents, makeCertificate, readCertificate } from "../cryptography/certificate.ts";
+import { type CertificateContents, isIssuedBy, makeCertificate, readCertificate } from "../cryptography/certificate.ts";
 import { chainMax, chainValidity } from "../cryptography/certificate-chain.ts";
 import { type CertificateRequest, readCertificateRequest } from "../cryptography/certificate-request.ts";
 import { distinguishedName, type NamePart, nameOids } from "../cryptography/distinguished-name.ts";
@@ -84,7 +84,8 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
     }
     checkReplaceable(old, context);
     checkOffset(request, lifetimeDates);
-    const before = readCertificate(openMaterial(old, context).bytes);
+    const { bytes } = openMaterial(old, context);
+    const before = readCertificate(bytes);
     const csr = requestOf(request);
     if (csr !== undefined && !csr.publicKey.equals(before.publicKey)) {
       throw new Refusal("InvalidField", "The Certificate Request is for another key: Certify that one");
@@ -92,6 +93,7 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
     const publicId = linkedTo(old, linkType.publicKey);
     const object = publicId === undefined ? undefined : await visible(publicId, context);
     const issuer = await issuerAgain(old, object, { request, context });
+    if (before.isAuthority && !isIssuedBy(bytes, issuer.privateKey)) throw notItsIssuer();
     const lifetime = (before.notAfter.getTime() - before.notBefore.getTime()) / 1000;
     const contents = {
       ...before,
@@ -100,6 +102,14 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
     };
     return store({ contents, issuer, object, old, offset: request.offset }, request.attributes, context);
   });
+}
+
+/** What is renewed may have been registered: who may have certificates made must not get a CA of his own by it. */
+function notItsIssuer(): Refusal {
+  return new Refusal(
+    "PermissionDenied",
+    "The certificate is one of a CA, which is renewed by who issued it: this issuer's key did not sign it",
+  );
 }
 
 /** KMIP Validate (4.24). */
