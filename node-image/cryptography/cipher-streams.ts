@@ -9,10 +9,28 @@ import { type BlockPadding, blockPadding } from "./padding.ts";
 
 type Direction = Pick<CipherRequest, "direction" | "key">;
 
-/** Modes that turn a block cipher into a key stream: as many bytes come out as go in. */
-export function keystream({ direction, key }: Direction, name: string, iv: Buffer): CipherStream {
+/** Modes that turn a block cipher into a key stream: as many bytes come out as go in, of which there may be a most. */
+export function keystream(
+  { direction, key }: Direction,
+  name: string,
+  iv: Buffer,
+  bytesMax = Number.POSITIVE_INFINITY,
+): CipherStream {
   const cipher = direction === "encrypt" ? createCipheriv(name, key, iv) : createDecipheriv(name, key, iv);
-  return { update: (data) => cipher.update(data), final: () => ({ data: cipher.final() }) };
+  let bytes = 0;
+  return {
+    update: (data) => {
+      bytes += data.length;
+      if (bytes > bytesMax) throw counterOver();
+      return cipher.update(data);
+    },
+    final: () => ({ data: cipher.final() }),
+  };
+}
+
+function counterOver(): Refusal {
+  const text = "The data has more blocks than are left of the counter of 32 bits: give a lower Initial Counter Value";
+  return new Refusal("InvalidField", text, "BadCryptographicParameters");
 }
 
 /** A mode of whole blocks, with a padding by KMIP Padding Method. */

@@ -344,3 +344,20 @@ test("nonces never repeat within a process, and begin anew at random in the next
   assert.notDeepEqual(source.next(12), source.next(12), "even if the generator of the system stands still");
   assert.notDeepEqual(nonceSource().next(12).subarray(0, 8), nonceSource().next(12).subarray(0, 8));
 });
+
+test("the counter of a Random IV in CTR does not run into the nonce, which would make it the next one", () => {
+  const parameters = { blockCipherMode: mode.ctr, randomIv: true, initialCounterValue: -2 };
+  const setting = { key: sp80038a.key, parameters };
+  const two = startCipher(request("encrypt", setting));
+  assert.equal(two.generatedIv?.readUInt32BE(12), 0xffff_fffe);
+  two.stream.update(Buffer.alloc(20));
+  two.stream.update(Buffer.alloc(12));
+  assert.throws(() => two.stream.update(Buffer.alloc(1)), {
+    code: "InvalidField",
+    finer: "BadCryptographicParameters",
+  });
+  assert.throws(() => startCipher(request("encrypt", setting)).stream.update(Buffer.alloc(33)), Refusal);
+  // The client's own counter block is the client's to keep from repeating (SP 800-38A, F.5 goes beyond 32 bits).
+  const given = { ...setting, iv: "f".repeat(32), parameters: { blockCipherMode: mode.ctr } };
+  startCipher(request("encrypt", given)).stream.update(Buffer.alloc(64));
+});

@@ -125,7 +125,7 @@ const aesModes: Readonly<Record<number, Kind>> = {
   [mode.ctr]: {
     ...oneBlock(16),
     makeIv: ({ nonces, parameters }) => counterBlock(nonces, parameters.initialCounterValue ?? 0),
-    start: (r, iv) => keystream(r, aesName(r.key, "ctr"), iv),
+    start: (r, iv) => keystream(r, aesName(r.key, "ctr"), iv, r.iv === undefined ? bytesOfCounter(iv) : undefined),
   },
   [mode.gcm]: {
     ivAllowed: (bytes) => bytes >= 1 && bytes <= 128,
@@ -198,6 +198,11 @@ function nonce({ nonces, parameters }: CipherRequest): Buffer {
     throw new Refusal("InvalidField", text, "BadCryptographicParameters");
   }
   return nonces.next(bits / 8);
+}
+
+/** What a counter block of ours is good for: beyond it the counter runs into the nonce, and makes it the next one. */
+function bytesOfCounter(block: Buffer): number {
+  return 16 * (2 ** 32 - block.readUInt32BE(12));
 }
 
 /** 12 bytes that never repeat, then the block counter (RFC 3686). */
