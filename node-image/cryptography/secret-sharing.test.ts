@@ -128,3 +128,17 @@ const faults: readonly (readonly [string, Sharing, number, RegExp | undefined])[
 for (const [sentence, sharing, bytes, expected] of faults) {
   test(`not shared: ${sentence}`, () => assert.match(sharingFault(sharing, bytes) ?? "", expected ?? /^$/));
 }
+
+test("joining takes no longer than splitting did, for many parts of a long key", () => {
+  const sharing = { method: method.polynomial8, parts: 60, threshold: 60 };
+  const secret = randomBytes(1_000);
+  const timed = <Result>(work: () => Result) => {
+    const started = process.cpuUsage();
+    const result = work();
+    return { result, microseconds: process.cpuUsage(started).user };
+  };
+  const made = timed(() => split(secret, sharing));
+  const again = timed(() => join(made.result, sharing, secret.length));
+  assert.deepEqual(again.result, secret);
+  assert.ok(again.microseconds < 2 * made.microseconds, `${again.microseconds} µs after ${made.microseconds}`);
+});

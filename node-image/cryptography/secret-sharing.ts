@@ -47,14 +47,15 @@ export function join(shares: readonly Share[], sharing: Sharing, secretBytes: nu
   const enough = shares.slice(0, sharing.threshold);
   if (sharing.method === splitKeyMethod.polynomialPrime) {
     const field = primeField(sharing.prime as bigint);
-    const value = atZero(enough, field, ({ bytes }) => toNumber(bytes));
+    const value = sumOf(enough, field, weightsAtZero(enough, field), ({ bytes }) => toNumber(bytes));
     return unsigned(value, Math.max(secretBytes, lengthOf(value)));
   }
   const { field, step } = pieces(sharing);
+  const weights = weightsAtZero(enough, field);
   const secret = Buffer.alloc(enough[0]?.bytes.length ?? 0);
   for (let at = 0; at < secret.length; at += step) {
     secret.writeUIntBE(
-      atZero(enough, field, ({ bytes }) => bytes.readUIntBE(at, step)),
+      sumOf(enough, field, weights, ({ bytes }) => bytes.readUIntBE(at, step)),
       at,
       step,
     );
@@ -64,12 +65,20 @@ export function join(shares: readonly Share[], sharing: Sharing, secretBytes: nu
 
 /** Most parts that are made. */
 export const partsMax = 100;
+/** Bytes that all parts may have together: they are made, sealed and written at once. */
+const allPartsMaxBytes = 1_048_576;
+/** Multiplications of one splitting or joining, some 20 ns each: everybody waits for them. */
+export const sharingMaxWork = 10_000_000;
 
 /** What is wrong with a sharing for secrets of so many bytes, as a sentence; undefined when nothing is. */
 export function sharingFault({ method, parts, threshold, prime }: Sharing, secretBytes: number): string | undefined {
   if (parts < 1 || parts > partsMax || threshold < 1 || threshold > parts) {
     return `Split Key Parts must be 1 to ${partsMax}, and Split Key Threshold not more than the parts`;
   }
+  if (parts * secretBytes > allPartsMaxBytes)
+    return `The parts would have more than ${allPartsMaxBytes} bytes together: split a key that protects the data`;
+  if (method !== splitKeyMethod.xor && parts * threshold * secretBytes > sharingMaxWork)
+    return "The key is too long for so many parts: take fewer of them, or a lower Split Key Threshold";
   if (method === splitKeyMethod.xor) {
     return threshold === parts ? undefined : "By XOR all parts are needed: Split Key Threshold must be Split Key Parts";
   }
@@ -139,19 +148,32 @@ function evaluate<Element>(coefficients: readonly Element[], field: Field<Elemen
   return coefficients.reduceRight((sum, each) => field.add(field.multiply(sum, at), each), field.zero);
 }
 
-/** The polynomial through the shares, at zero (Lagrange). */
-function atZero<Element>(shares: readonly Share[], field: Field<Element>, yOf: (share: Share) => Element): Element {
-  let sum = field.zero;
-  for (const share of shares) {
-    let term = yOf(share);
+/**
+ * What each share's value counts for in the value at zero of the polynomial through all of them (Lagrange). That follows from
+ * their places alone: it is computed once, however long the secret is.
+ */
+function weightsAtZero<Element>(shares: readonly Share[], field: Field<Element>): readonly Element[] {
+  return shares.map(({ index: own }) => {
+    let [above, below] = [field.one, field.one];
     for (const { index } of shares) {
-      if (index === share.index) continue;
-      const [own, other] = [field.of(share.index), field.of(index)];
-      term = field.multiply(term, field.multiply(other, field.invert(field.subtract(other, own))));
+      if (index === own) continue;
+      above = field.multiply(above, field.of(index));
+      below = field.multiply(below, field.subtract(field.of(index), field.of(own)));
     }
-    sum = field.add(sum, term);
-  }
-  return sum;
+    return field.multiply(above, field.invert(below));
+  });
+}
+
+function sumOf<Element>(
+  shares: readonly Share[],
+  field: Field<Element>,
+  weights: readonly Element[],
+  valueIn: (share: Share) => Element,
+): Element {
+  return shares.reduce(
+    (sum, share, at) => field.add(sum, field.multiply(weights[at] as Element, valueIn(share))),
+    field.zero,
+  );
 }
 
 function pieces({ method, polynomial = usualPolynomial }: Sharing): {

@@ -223,3 +223,28 @@ test("whoever may split but not Get a key gets it by no detour; nor by joining o
   for (const part of parts) await add(part, "JoinSplitKey");
   await fails(joined(parts, 2, friend), reason.denied, /right Get/);
 });
+
+test("what one part keeps secret its key keeps, whatever the others say", async () => {
+  const parts = await splitOf({ id: await app.create({ Sensitive: true }) });
+  const open = item.text(tag.UniqueIdentifier, parts[0] as string);
+  await app.call(operation.modifyAttribute, open, attributeItem("Sensitive", false));
+  await fails(app.get(await joined(parts.slice(0, 3))), reason.sensitive);
+  await fails(app.get(await joined(parts.slice(0, 3).toReversed())), reason.sensitive);
+});
+
+/** Secret Data of so many bytes. */
+async function secretOf(bytes: number): Promise<string> {
+  const material = item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, Buffer.alloc(bytes, 7)));
+  const block = item.structure(tag.KeyBlock, item.enumeration(tag.KeyFormatType, 2), material);
+  const secret = item.structure(tag.SecretData, item.enumeration(tag.SecretDataType, 1), block);
+  const made = await app.call(operation.register, item.enumeration(tag.ObjectType, 7), template({}), secret);
+  return String(findItem(made, tag.UniqueIdentifier)?.value);
+}
+
+test("nobody waits for long for another's split: its work and its bytes are bounded", async () => {
+  const many = { parts: 100, threshold: 100 };
+  const longKey = await secretOf(2_400);
+  await fails(splitOf({ id: longKey, ...many }), reason.invalidField, /fewer of them/);
+  assert.equal((await splitOf({ id: longKey, parts: 60, threshold: 40 })).length, 60);
+  await fails(splitOf({ id: await secretOf(20_000), method: methods.xor, ...many }), reason.invalidField, /together/);
+});

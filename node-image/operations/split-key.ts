@@ -5,6 +5,7 @@ import {
   type Share,
   type Sharing,
   sharingFault,
+  sharingMaxWork,
   split,
   splitKeyMethod,
   usualPolynomial,
@@ -198,7 +199,7 @@ function partOf({ source, bytes, part }: NewPart, request: CreateSplitKeyRequest
   const masked = asked.some(({ name }) => name === "Cryptographic Usage Mask");
   return {
     objectType: objectType.splitKey,
-    requested: asSecretAs(attributes, asked),
+    requested: asSecretAs([attributes], asked),
     given: {
       ...madeHere(context),
       ...Object.fromEntries(own),
@@ -209,12 +210,12 @@ function partOf({ source, bytes, part }: NewPart, request: CreateSplitKeyRequest
   };
 }
 
-/** What comes from a sensitive key is as sensitive. */
+/** What comes from a sensitive key, or from any part of one, is as sensitive. */
 function asSecretAs(
-  source: ReadonlyMap<string, readonly Json[]>,
+  sources: readonly ReadonlyMap<string, readonly Json[]>[],
   requested: readonly AttributeInstance[],
 ): readonly AttributeInstance[] {
-  if (source.get("Sensitive")?.[0] !== true) return requested;
+  if (!sources.some((attributes) => attributes.get("Sensitive")?.[0] === true)) return requested;
   return [...requested.filter(({ name }) => name !== "Sensitive"), { name: "Sensitive", value: true }];
 }
 
@@ -325,6 +326,9 @@ function checkShares(shares: readonly Share[], { method, prime }: Sharing, secre
       `Parts in a prime field of more than ${primeMaxBytes} bytes are not joined here`,
     );
   }
+  if (shares.length * length > sharingMaxWork) {
+    throw new Refusal("CryptographicFailure", "So many parts of this length are not joined here");
+  }
   const elements = { [splitKeyMethod.polynomial8]: 0x100, [splitKeyMethod.polynomial16]: 0x1_0000 }[method];
   if (shares.some(({ index }) => index >= (elements ?? prime ?? Number.POSITIVE_INFINITY))) {
     throw new Refusal("CryptographicFailure", "A Key Part Identifier is larger than the field has elements");
@@ -349,8 +353,6 @@ function storeJoined(
   const given = Object.fromEntries(
     kept.flatMap((name) => (attributes.has(name) ? [[name, [...(attributes.get(name) ?? [])]]] : [])),
   );
-  return storeNew(
-    { objectType: request.objectType, requested: asSecretAs(attributes, asked), given, material },
-    context,
-  );
+  const all = objects.map(({ object }) => object.attributes);
+  return storeNew({ objectType: request.objectType, requested: asSecretAs(all, asked), given, material }, context);
 }
