@@ -21,7 +21,7 @@ export interface StandingSources {
   readonly user: Rows;
   /** Rows of the groups that the user is in. */
   readonly groups: readonly Rows[];
-  /** Subjects that the fleet's document names as administrators. */
+  /** Subjects, or identities where several authorities could certify one subject, that the fleet's document names as administrators. */
   readonly firstAdministrators: readonly string[];
   /** Seconds since 1970. */
   readonly now: number;
@@ -35,7 +35,7 @@ export function groupsOf(user: Rows, now: number): string[] {
 /** The caller's standing, from its record and those of its groups. */
 export function standingOf({ caller, user, groups, firstAdministrators, now }: StandingSources): Standing {
   const held = new Set([user, ...groups].flatMap((rows) => [...heldStatements(rows, now).keys()]));
-  const first = firstAdministrators.includes(caller.subject);
+  const first = firstAdministrators.includes(caller.subject) || firstAdministrators.includes(caller.identity);
   return {
     principals: [`user:${caller.identity}`, ...groupsOf(user, now).map((name) => `group:${name}`)],
     administrator: first || held.has("role administrator"),

@@ -230,10 +230,11 @@ export function accessAttributes(rows: Rows, now: number): Map<string, Json[]> {
 
 const suspension: [string, Json[]] = [suspended, [textValue("yes")]];
 
-/** The record of a user or group as its attributes: for administrators and auditors, and each user's own. */
+/** The record of a user or group as its attributes: for administrators and auditors, and each user's own; by a ticket nobody's. */
 export async function recordAttributes(record: RecordName, context: Context): Promise<Map<string, Json[]>> {
   const { administrator, auditor } = await callerStanding(context);
-  const own = record.kind === "user" && record.name === context.caller.identity;
+  const itself = record.kind === "user" && record.name === context.caller.identity;
+  const own = itself && context.delegation === undefined;
   const rows = await rowsOf(record, context);
   if (!(administrator || auditor || own) || rows.size === 0) throw notFound(recordIdentifier(record));
   return new Map([

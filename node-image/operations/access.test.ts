@@ -148,6 +148,23 @@ test("Get does not imply use, nor use Get", async () => {
   );
 });
 
+for (const [date, right] of [
+  ["Activation Date", "Activate"],
+  ["Deactivation Date", "Revoke"],
+] as const) {
+  test(`to change attributes is not to ${right}: ${date} needs that right too`, async () => {
+    if (right === "Revoke") await (await as("owner")).activate(key);
+    const set = async (who: string) =>
+      (await as(who)).call(operation.addAttribute, id(key), attributeItem(date, clock));
+    await add("owner", key, grantTo("editor"), "AddAttribute ModifyAttribute GetAttributes");
+    await refused(set("editor"), reason.denied, new RegExp(`right ${right}`));
+    assert.equal((await (await as("editor")).attributes(key, "State")).State, right === "Activate" ? 1 : 2);
+    await modify("owner", key, grantTo("editor"), `AddAttribute GetAttributes ${right}`);
+    await set("editor");
+    assert.equal((await (await as("editor")).attributes(key, "State")).State, right === "Activate" ? 2 : 3);
+  });
+}
+
 test("a grant ends when it says so", async () => {
   await add("owner", key, grantTo("guest"), `Get until ${new Date((clock + 60) * 1000).toISOString().slice(0, 19)}Z`);
   const guest = await as("guest");
@@ -289,6 +306,23 @@ test("a suspended user does nothing, with its own objects either; first administ
   await temp.get(own);
   await add("admin", user("admin2"), "x-keyfleet-suspended", "yes");
   await (await as("admin2")).locate();
+});
+
+test("a first administrator who is named with its authority is one, and nobody else of that name", async () => {
+  const named = "CN=chief,issuer(CN=clients,O=bank)";
+  const other = await kmipSite({ firstAdministrators: () => [named] });
+  const stranger = await kmipSite({ firstAdministrators: () => [named.replace("clients", "others")] });
+  const makesRole = async (where: KmipSite) => {
+    const chief = await where.connect("CN=chief");
+    const yes = attributeItem("x-keyfleet-role-auditor", { type: 7, value: "yes" });
+    await chief.call(operation.addAttribute, id(user("audit")), yes);
+  };
+  try {
+    await makesRole(other);
+    await refused(makesRole(stranger), reason.notFound);
+  } finally {
+    await Promise.all([other.close(), stranger.close()]);
+  }
 });
 
 test("records cannot be taken for objects", async () => {

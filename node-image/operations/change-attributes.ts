@@ -14,7 +14,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import { changeAccess, isAccessChange } from "./access-attributes.ts";
 import type { Context } from "./context.ts";
-import { change } from "./find.ts";
+import { change, find } from "./find.ts";
 import { withFreeNames } from "./names.ts";
 import { changeUsageLimits } from "./usage-limits.ts";
 
@@ -56,6 +56,7 @@ async function add(
   context: Context,
 ): Promise<ChangeAttributeResponse> {
   if (attribute.name === usageLimits) return changeUsageLimits("add", object, attribute, context);
+  await mayMoveOn(object, attribute.name, context);
   const instances = afterAdding(object, attribute, context.now(), context.version);
   await write(object, attribute, instances, context);
   return { uniqueIdentifier: object.id, attribute: at(attribute.name, instances.length - 1, attribute.value) };
@@ -76,10 +77,22 @@ async function modify(
 ): Promise<ChangeAttributeResponse> {
   const { attribute } = request;
   if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
+  await mayMoveOn(object, attribute.name, context);
   const index = instanceMeant(object, request, context.version);
   const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
   await write(object, attribute, instances, context);
   return { uniqueIdentifier: object.id, attribute: at(attribute.name, index, attribute.value, attribute.index) };
+}
+
+const movers: ReadonlyMap<string, string> = new Map([
+  ["Activation Date", "Activate"],
+  ["Deactivation Date", "Revoke"],
+]);
+
+/** A date that moves an object on in its life needs the right of the operation that does: no right includes another. */
+async function mayMoveOn({ id }: ManagedObject, name: string, context: Context): Promise<void> {
+  const right = movers.get(name);
+  if (right !== undefined) await find(id, context, right);
 }
 
 /** Gives an attribute that has one value at most the one that follows from the object as it is, alone among its changes. */

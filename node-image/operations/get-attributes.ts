@@ -92,8 +92,8 @@ function instancesOf(name: string, instances: Instances): AttributeInstance[] {
 function computed(object: ManagedObject, context: Context): string[] {
   const current = stateOf(object, context.now());
   const gone = object.sealed === undefined || current === state.destroyed || current === state.destroyedCompromised;
-  // It is not stored because what may be guessed could be found by it: then it is nobody's but the owner's.
-  const foreign = object.owner !== context.caller.identity;
+  // It is not stored because what may be guessed could be found by it: then it is nobody's but the owner's, by no ticket.
+  const foreign = object.owner !== context.caller.identity || context.delegation !== undefined;
   return gone || foreign || object.attributes.has("Digest") ? [] : ["Digest"];
 }
 

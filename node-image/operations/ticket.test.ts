@@ -162,3 +162,36 @@ test("a ticket that was changed in any byte is none", async () => {
 test("limits that a ticket cannot keep are refused, not ignored", async () => {
   await refused(call("owner", code.login, [item.integer(tag.RequestCount, 5)]), reason.feature);
 });
+
+test("by a ticket nobody reads whose groups the giver is in, nor what the giver grants", async () => {
+  const record = [id("keyfleet:user:CN=owner,issuer(CN=ca)")];
+  const grant = item.structure(
+    tag.NewAttribute,
+    item.structure(
+      tag.Attribute,
+      item.text(tag.VendorIdentification, "x"),
+      item.text(tag.AttributeName, "keyfleet-grant-user:CN=backup,issuer(CN=ca)"),
+      item.text(tag.AttributeValue, "Get"),
+    ),
+  );
+  await call("owner", operation.addAttribute, [...record, grant]);
+  await call("owner", operation.getAttributes, record);
+  for (const number of [operation.getAttributes, operation.getAttributeList])
+    await refused(call("friend", number, record, await delegated([right([number])])), reason.notFound);
+});
+
+test("by a ticket that does not give a password nobody gets its digest, by which it could be guessed", async () => {
+  const block = item.structure(
+    tag.KeyBlock,
+    item.enumeration(tag.KeyFormatType, 2),
+    item.structure(tag.KeyValue, item.bytes(tag.KeyMaterial, Buffer.from("geheim"))),
+  );
+  const secret = item.structure(tag.SecretData, item.enumeration(tag.SecretDataType, 1), block);
+  const asked = [item.enumeration(tag.ObjectType, 7), item.structure(tag.Attributes), secret];
+  const password = String(findItem(await call("owner", operation.register, asked), tag.UniqueIdentifier)?.value);
+  const own = await call("owner", operation.getAttributes, [id(password)]);
+  assert.ok(findItem(own, tag.Digest), "the owner is shown it");
+  const ticket = await delegated([right([operation.getAttributes], password)]);
+  const shown = await call("friend", operation.getAttributes, [id(password)], ticket);
+  assert.equal(findItem(shown, tag.Digest), undefined);
+});
