@@ -227,3 +227,10 @@ test("of more objects than are searched the newest are told, not how many there 
   assert.equal(beyond.reason, 2);
   assert.match(beyond.message ?? "", /more attributes/);
 });
+
+test("a client's own attribute that is called a date is searched by like its others", async () => {
+  const app = await caller();
+  const key = await app.create({ "x-Renewal Date": { type: 7, value: "every spring" } });
+  await app.create({ "x-Renewal Date": { type: 7, value: "never" } });
+  assert.deepEqual(await app.locate({ "x-Renewal Date": { type: 7, value: "every spring" } }), [key]);
+});

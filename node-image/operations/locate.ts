@@ -1,4 +1,4 @@
-import { attributeRule } from "../objects/attribute-rules.ts";
+import { attributeRule, isCustom } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { holds } from "../objects/merge.ts";
@@ -130,7 +130,7 @@ function split(request: LocateRequest, scope: Scope, version: number): Search {
 /** A type of name alone is found by no index: it would be looked for among the names of all owners. */
 function isComparedHere({ name, value }: AttributeInstance): boolean {
   const isTypeOfName = name === "Name" && !Object.hasOwn(value as object, "nameValue");
-  return comparedHere.has(name) || name.endsWith(" Date") || isTypeOfName;
+  return comparedHere.has(name) || isDate(name) || isTypeOfName;
 }
 
 /** 1.x has no word for destroyed storage: its bit is some other server's extension. */
@@ -192,10 +192,15 @@ function isSearched(object: ManagedObject, { scope, filter, storageStatusMask }:
 /** One date must be equal, two dates are a range, of limits as much must be left; any other value must be among the instances (4.9). */
 function matches(name: string, wanted: readonly AttributeInstance[], instances: Instances): boolean {
   const values = wanted.map(({ value }) => value);
-  if (name.endsWith(" Date")) return inRange(instances[0], values);
+  if (isDate(name)) return inRange(instances[0], values);
   if (name === "Cryptographic Usage Mask") return values.every((value) => hasBits(instances[0], value));
   if (name === "Usage Limits") return values.every((value) => allows(instances[0], value));
   return values.every((value) => instances.some((instance) => holds(instance, value)));
+}
+
+/** A client's own attribute may be called so, too, and is compared like its others. */
+function isDate(name: string): boolean {
+  return name.endsWith(" Date") && !isCustom(name);
 }
 
 function inRange(date: Json | undefined, wanted: readonly Json[]): boolean {
