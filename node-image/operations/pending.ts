@@ -19,7 +19,7 @@ export interface PendingWorks {
   cancel(owner: string, correlation: Buffer): number;
   /** Works whose results the owner has not fetched, oldest first. */
   list(owner: string): readonly PendingWork[];
-  /** Resolves when the work is done. Rejects with Refusal when there is none. */
+  /** Resolves when the work is done. Rejects with Refusal when there is none, or when too many requests wait so. */
   done(owner: string, correlation: Buffer): Promise<void>;
 }
 
@@ -51,6 +51,8 @@ const processingStage = { inProcess: 2, completed: 3 } as const;
 
 /** Bounds of what waits in memory besides those of bytes; results that nobody fetches are dropped by a timer. */
 export const pendingLimits = { perCaller: 16, all: 256, keptMs: 600_000 } as const;
+/** Requests that wait at once until a work is done: each keeps its place among those in work, of which others need most. */
+export const waitingLimits = { perCaller: 16, all: 64 } as const;
 
 interface Work {
   readonly owner: string;
@@ -67,6 +69,7 @@ interface Work {
 export function pendingWorks(nowMs: () => number, forget: (result: unknown) => void): PendingWorks {
   const works = new Map<string, Work>();
   const room = keptBytes();
+  const waiting = waitingRequests();
   /** From now on so many bytes are kept for it. */
   const keepBytes = (work: Work, bytes: number, always = false) => {
     const fits = room.resize(work.owner, work.bytes, bytes, always);
@@ -133,7 +136,7 @@ export function pendingWorks(nowMs: () => number, forget: (result: unknown) => v
     done: async (owner, correlation) => {
       const found = find(owner, correlation);
       if (found === undefined) throw unknownCorrelation();
-      await found.work.finished.promise;
+      if (found.work.done === undefined) await waiting(owner, found.work.finished.promise);
     },
     cancel: (owner, correlation) => {
       const found = find(owner, correlation);
@@ -166,6 +169,23 @@ export function tooMuchPending(): Refusal {
     "Too many operations are pending, or their results are too large together: Poll those first",
     "ServerLimitExceeded",
   );
+}
+
+/** Waits for a promise in the place of one request, if the owner has one left. Rejects with Refusal. */
+function waitingRequests(): (owner: string, end: Promise<void>) => Promise<void> {
+  const owners: string[] = [];
+  return async (owner, end) => {
+    const own = owners.filter((each) => each === owner).length;
+    if (own >= waitingLimits.perCaller || owners.length >= waitingLimits.all) throw tooManyWait();
+    owners.push(owner);
+    await end;
+    owners.splice(owners.indexOf(owner), 1);
+  };
+}
+
+function tooManyWait(): Refusal {
+  const text = "Too many requests wait for pending operations: Poll instead, until they are done";
+  return new Refusal("PermissionDenied", text, "ServerLimitExceeded");
 }
 
 /** What is said of a value under which nothing is pending, or something of another caller. */
