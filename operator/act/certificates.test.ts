@@ -79,6 +79,15 @@ test("OpenSSL accepts a node's certificate as server and as client, with its add
   assert.match(openssl(chain, "-verify_ip", "10.0.0.9"), /IP address mismatch/);
 });
 
+test("OpenSSL accepts it by the right clock also when that of the operator was hours ahead while it made the CA", async () => {
+  const owner = { cluster: "bank", site: "dc1" };
+  const ahead = await makeSiteCa(owner, nowMs + 12 * 3600_000);
+  const chain = await signNodeCertificate(await aNodeWithRequest(), ahead, nowMs);
+  writeFileSync(join(folder, "ahead.pem"), ahead.certificate);
+  const trust = ["-CAfile", join(folder, "ahead.pem"), "-attime", String(Math.floor(nowMs / 1000))];
+  assert.match(openssl(chain, ...trust), /leaf\.pem: OK/);
+});
+
 test("the subject is the identity that PostgreSQL maps, in encoding order O, OU, CN", async () => {
   const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs);
   writeFileSync(join(folder, "subject.pem"), chain);

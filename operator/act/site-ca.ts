@@ -34,6 +34,9 @@ export const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
 /** Certificates begin a little in the past, because clocks differ. */
 export const backdatedMs = 5 * 60_000;
 
+/** A CA is made once: one that a clock made which was hours ahead (a wrong time zone) must be good by the right one too. */
+const caBackdatedMs = 24 * 3600_000;
+
 const caLifeMs = 10 * 365 * 24 * 3600_000;
 
 /** Subject of a CA and of nodes, in encoding order: the fleet, then the site, then the name. */
@@ -46,7 +49,7 @@ export async function makeSiteCa(owner: SiteCaOwner, nowMs: number): Promise<Sit
   const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: distinguishedName(owner, "keyfleet CA"),
-    notBefore: new Date(nowMs - backdatedMs),
+    notBefore: new Date(nowMs - caBackdatedMs),
     notAfter: new Date(nowMs + caLifeMs),
     keys,
     signingAlgorithm,

@@ -111,3 +111,13 @@ test("a refusal never quotes the text, which has credentials in it", () => {
   assert.ok(!read.ok);
   assert.ok(!read.problem.includes("very-secret"));
 });
+
+test("nor does a warning of the parser, which would go to the log", async () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => void warnings.push(warning);
+  process.on("warning", listen);
+  assert.ok(!readPeerKubeconfig("users: [{token: !x very-secret}]", nowMs).ok);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", listen);
+  assert.deepEqual(warnings, []);
+});

@@ -58,7 +58,8 @@ const name = "peer";
 
 function parsed(text: string): Fields | undefined {
   try {
-    return fieldsOf(parse(text));
+    // Warnings go to the log, with the line that they are about.
+    return fieldsOf(parse(text, { logLevel: "error" }));
   } catch {
     return undefined;
   }
