@@ -4,12 +4,12 @@ import type { Store } from "../objects/types.ts";
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import type { Activity } from "./activity.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 const caller = { identity: "CN=a,issuer(CN=ca)", subject: "CN=a" };

@@ -8,6 +8,7 @@ import type { Change, Store } from "../objects/types.ts";
 import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { kmipSite } from "../testing/kmip-site.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { requestOn, withoutObject } from "../testing/object-requests.ts";
@@ -15,7 +16,6 @@ import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import type { AnswerLimits } from "./batch-size.ts";
-import { kmipHandler } from "./handler.ts";
 import { router } from "./router.ts";
 import { tag } from "./tags.ts";
 

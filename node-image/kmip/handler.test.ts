@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 const caller = { identity: "CN=a", subject: "CN=a" };

@@ -9,11 +9,11 @@ import { active, block, listOf, part } from "../testing/cryptography-requests.ts
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { keyWrappingData } from "./key-wrapping.ts";
 import { tag } from "./tags.ts";
 

@@ -34,7 +34,7 @@ const greet = route({
   response: structure({}),
 });
 (router as Map<number, typeof greet>).set(invented.operation, greet);
-const { kmipHandler } = await import("./handler.ts");
+const { kmipHandler } = await import("../testing/kmip-handler.ts");
 const { tag } = await import("./tags.ts");
 const { item, payload, template, childrenOf, findItem } = await import("../testing/items.ts");
 const { testKeyring } = await import("../testing/keyring.ts");

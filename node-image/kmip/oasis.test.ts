@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { testKeyring } from "../testing/keyring.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { valuesOf } from "../testing/kmip-xml.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { choiceFor, type OasisCase, oasisCases } from "../testing/oasis-cases.ts";
 import { defects } from "../testing/oasis-defects.ts";
 import { type Exchange, newSeries, playCase } from "../testing/oasis-play.ts";
 import { ttlv } from "./encoding.ts";
-import { kmipHandler } from "./handler.ts";
 import { router } from "./router.ts";
 import { json, xml } from "./vocabulary.ts";
 

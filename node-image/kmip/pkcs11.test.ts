@@ -4,10 +4,10 @@ import { pkcs11Limits } from "../operations/pkcs11-applications.ts";
 import { findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 /** Places in CK_FUNCTION_LIST_3_0. */

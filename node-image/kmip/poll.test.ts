@@ -4,11 +4,11 @@ import { type Caller, callerOf } from "../access/identity.ts";
 import { childrenOf, findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 const version = 21;

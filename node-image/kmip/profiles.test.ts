@@ -5,13 +5,13 @@ import { profileNames, profilesOf } from "../operations/profiles.ts";
 import { childrenOf, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { valuesOf } from "../testing/kmip-xml.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { type OasisCase, oasisCases } from "../testing/oasis-cases.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { enumerations } from "./enumerations.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 import { wordOf } from "./words.ts";
 

@@ -5,11 +5,11 @@ import { askEverything } from "../testing/every-operation.ts";
 import { attributeItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { router } from "./router.ts";
 import { tag } from "./tags.ts";
 

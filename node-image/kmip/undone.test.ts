@@ -5,11 +5,11 @@ import { part } from "../testing/cryptography-requests.ts";
 import { attributeItem, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 /** What a batch leaves that is undone: nothing, also of what does not go through the store alone. */

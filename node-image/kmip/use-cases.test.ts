@@ -5,12 +5,12 @@ import type { Json } from "../objects/types.ts";
 import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
 import { attribute } from "./attributes.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 
 /** What the KMIP Use Cases 1.0 to 1.4 ask beyond the profiles. */

@@ -7,6 +7,7 @@ import { askEverything } from "../testing/every-operation.ts";
 import { findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { attributesOf, newer, specifies } from "../testing/newer.ts";
 import { choiceFor, oasisCases } from "../testing/oasis-cases.ts";
@@ -15,7 +16,6 @@ import { seeded, shuffled } from "../testing/random.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { kmipHandler } from "./handler.ts";
 import { router, versions } from "./router.ts";
 import { tag } from "./tags.ts";
 

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
 import { ttlv } from "../kmip/encoding.ts";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { json, xml } from "../kmip/vocabulary.ts";
 import { type TestAuthority, testAuthority } from "../testing/certificates.ts";
@@ -10,6 +9,7 @@ import { type HttpsParts, post } from "../testing/https-client.ts";
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { type KmipServer, kmipServer } from "./server.ts";
 

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { attribute } from "../kmip/attributes.ts";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
 import { openStore } from "../store/store.ts";
@@ -9,6 +8,7 @@ import type { NodeStore, Operation } from "../store/types.ts";
 import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { callerOf } from "../access/identity.ts";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { usage } from "../objects/enumerations.ts";
 import { active, cryptographicOperation, part } from "../testing/cryptography-requests.ts";
 import { findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";

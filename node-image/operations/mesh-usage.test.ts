@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { attributeItem, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { before, beforeEach, test } from "node:test";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";

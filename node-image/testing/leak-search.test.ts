@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import { block, registerKey } from "./cryptography-requests.ts";
@@ -77,4 +81,53 @@ test("of more output than is kept, what gives way is searched before", () => {
   output.add(late.toString("hex"));
   for (let count = 0; count < 40; count += 1) output.add("x".repeat(1_000_000));
   assert.deepEqual(output.leaks(), ["a key in the output of dc1-b"]);
+});
+
+/** Searches by itself, for all that keys protect besides. */
+const ownSearch = "kmip/no-leak.test.ts";
+
+test("every test that asks a handler without a network between has its logs searched", () => {
+  const folder = join(import.meta.dirname, "..");
+  const made = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts") && file !== ownSearch)
+    .filter((file) =>
+      /kmipHandler\b.*(from |import\()"[^"]*\/handler\.ts"/.test(readFileSync(join(folder, file), "utf8")),
+    );
+  assert.deepEqual(made, [], "take kmipHandler of testing/kmip-handler.ts");
+});
+
+test("the tests of a file fail at its end when a handler that they asked logs a key that went through it", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "keyfleet-leak-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const from = (file: string) => JSON.stringify(join(import.meta.dirname, file));
+  const file = join(folder, "planted.test.ts");
+  const key = "00112233445566778899aabbccddeeff";
+  writeFileSync(
+    file,
+    `import { test } from "node:test";
+    import { tag } from ${from("../kmip/tags.ts")};
+    import { encode } from ${from("../ttlv/encode.ts")};
+    import { block } from ${from("cryptography-requests.ts")};
+    import { item, payload, template } from ${from("items.ts")};
+    import { testKeyring } from ${from("keyring.ts")};
+    import { requestMessage } from ${from("kmip-client.ts")};
+    import { kmipHandler } from ${from("kmip-handler.ts")};
+    import { memoryStore } from ${from("memory-store.ts")};
+    const write = () => Promise.reject(new Error(process.env.PLANT));
+    const parts = { store: { ...memoryStore(), write }, keyring: testKeyring(), log: () => undefined };
+    const key = block(1, Buffer.from("${key}", "hex"), 3, 128);
+    const asked = [item.enumeration(tag.ObjectType, 2), template({}), item.structure(tag.SymmetricKey, key)];
+    const message = encode(requestMessage([{ operation: 3, payload: payload(...asked) }], { version: 14 }));
+    test("asks", () => kmipHandler(parts)(message, { identity: "CN=a", subject: "CN=a" }));`,
+  );
+  const run = (plant: string) => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const options = { env: { ...env, PLANT: plant }, encoding: "utf8", timeout: 60_000 } as const;
+    const { status, stdout } = spawnSync(process.execPath, ["--test", file], options);
+    return { status, stdout };
+  };
+  assert.equal(run("the disk is full").status, 0);
+  const { status, stdout } = run(`cannot write ${key}`);
+  assert.equal(status, 1);
+  assert.match(stdout, /secrets were written: the object of a request of operation 3 in the log/);
 });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { kmipHandler } from "../kmip/handler.ts";
 import { tag } from "../kmip/tags.ts";
 import { usage } from "../objects/enumerations.ts";
 import type { Json } from "../objects/types.ts";
@@ -11,6 +10,7 @@ import { active, block, cryptographicOperation, part } from "./cryptography-requ
 import { attributeItem, childrenOf, findItem, item, payload, template } from "./items.ts";
 import { testKeyring } from "./keyring.ts";
 import { operation, requestMessage, resultsOf } from "./kmip-client.ts";
+import { kmipHandler } from "./kmip-handler.ts";
 import { memoryStore } from "./memory-store.ts";
 
 /** KMIP 1.4, 9.1.3.2.29: Result Reasons. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Fleet } from "../../node-image/testing/fleet.ts";
+import { tap } from "../../node-image/testing/tap.ts";
 import { runKmipGoSuite } from "./kmip-go-suite.ts";
 
 /** Checks on ovh/kmip-go, the strictest client there is about types, against a real node. */
@@ -26,3 +27,14 @@ for (const [minor, least] of Object.entries(leastChecks)) {
     assert.ok(done.length >= least - 4, `only ${done.length} checks ran`);
   });
 }
+
+test("every check holds where the messages are listened to: the search at the fleet's end learns kmip-go's keys", async () => {
+  const way = await tap(await fleet.access("dc1-a", "tapped"));
+  const checks = await runKmipGoSuite(way.access, 4);
+  way.close();
+  assert.deepEqual(
+    checks.filter(({ error }) => error !== undefined),
+    [],
+  );
+  assert.ok(way.messages() > 100, `${way.messages()} messages`);
+});

@@ -6,11 +6,15 @@ import { tag } from "../../node-image/kmip/tags.ts";
 import { Fleet } from "../../node-image/testing/fleet.ts";
 import { childrenOf, item } from "../../node-image/testing/items.ts";
 import { operation } from "../../node-image/testing/kmip-client.ts";
+import { tap } from "../../node-image/testing/tap.ts";
 import { runPykmipSuite, type SuiteResults } from "./pykmip-suite.ts";
 
 /** PyKMIP's own integration tests, unchanged, against a real node. */
 let fleet: Fleet;
 let results: SuiteResults;
+/** The same by a way on which the search at the fleet's end learns PyKMIP's keys. */
+let tapped: SuiteResults;
+let messages: number;
 let served: ReadonlySet<number>;
 before(async () => {
   fleet = await Fleet.start();
@@ -25,7 +29,13 @@ before(async () => {
   const answer = await client.call(operation.query, item.enumeration(tag.QueryFunction, 1));
   served = new Set(childrenOf(answer, tag.Operation).map(({ value }) => Number(value)));
   client.close();
-  results = await runPykmipSuite(await fleet.access("dc1-a", "pykmip"));
+  const way = await tap(await fleet.access("dc1-a", "tapped"));
+  [results, tapped] = await Promise.all([
+    runPykmipSuite(await fleet.access("dc1-a", "pykmip")),
+    runPykmipSuite(way.access),
+  ]);
+  messages = way.messages();
+  way.close();
 });
 after(() => fleet.stop());
 
@@ -106,8 +116,11 @@ const needs: readonly (readonly [RegExp, number])[] = [
   [/split_key/, 0x28],
 ];
 
-test("every test of PyKMIP's suite ran", () => {
+test("every test of PyKMIP's suite ran, and ran the same where its messages are listened to", () => {
   assert.equal(results.size, 41);
+  const passed = (all: SuiteResults) => [...all].map(([name, failure]) => [name, failure === undefined]);
+  assert.deepEqual(passed(tapped), passed(results));
+  assert.ok(messages > 200, `${messages} messages`);
 });
 
 test("PyKMIP's suite passes, but for tests that no foreign server can pass", (context) => {
