@@ -49,12 +49,13 @@ export interface FleetFacts {
 export function fleetFacts(observed: Observed): FleetFacts {
   const clusterIds = identities(observed);
   const listed = listedMembers(observed);
+  const counting = countingSites(observed);
   const seen = new Map(observed.sites.flatMap((site) => site.nodes.map((node) => [node.metadata.name, node] as const)));
   const wanted = observed.cluster.spec.sites
     .flatMap((siteEntry) =>
       siteEntry.nodes.map((entry) => ({ name: entry.name, site: siteEntry.name, entry, siteEntry })),
     )
-    .filter((node) => !isElsewhere(node, seen.get(node.name), listed.get(node.name)));
+    .filter((node) => !isElsewhere(node, counting, { seen: seen.get(node.name), listed: listed.get(node.name) }));
   const names = new Set(wanted.map(({ name }) => name));
   const leftOver = leftOvers(seen, listed, names);
   const nodes = [...wanted, ...leftOver].map((node) =>
@@ -73,7 +74,7 @@ export function fleetFacts(observed: Observed): FleetFacts {
   const staying = members.filter(({ stays }) => stays).map(({ spec }) => spec.version);
   const versions = [...new Set(staying)].sort(compareVersions);
   const target = targetVersion(observed, level);
-  return { clusterIds, nodes, counting: countingSites(observed), target, versions, level };
+  return { clusterIds, nodes, counting, target, versions, level };
 }
 
 /** Sites of the specification that recovery.lostSites does not name. */
@@ -135,11 +136,17 @@ function leftOvers(
 
 /**
  * Whether the name belongs to a node of another site yet: taken out there and put in here by two edits, one after the other.
- * That one leaves first, as one that the document does not name; until then there is none of that name here.
+ * That one leaves first, as one that the document does not name, and is put away; until then there is none of that name
+ * here. What is left of one that has departed in a site that is named lost is not waited for.
  */
-function isElsewhere({ site }: Named, seen: KmsNode | undefined, listed: Member | undefined): boolean {
-  if (listed?.standing === "Departed") return false;
-  const used = listed?.site ?? seen?.spec.site;
+function isElsewhere(
+  { site }: Named,
+  counting: readonly string[],
+  { seen, listed }: { readonly seen: KmsNode | undefined; readonly listed: Member | undefined },
+): boolean {
+  const belongs = listed?.standing === "Departed" ? undefined : listed?.site;
+  const left = seen !== undefined && counting.includes(seen.spec.site) ? seen.spec.site : undefined;
+  const used = belongs ?? left;
   return used !== undefined && used !== site;
 }
 
