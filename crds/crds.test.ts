@@ -181,10 +181,11 @@ for (const [what, change, expected] of refused) {
   });
 }
 
-test("refuses a fleet whose name does not fit into certificates and labels", async () => {
+test("refuses a fleet whose name does not fit into certificates, labels and Leases", async () => {
   for (const [name, expected] of [
     ["a".repeat(41), /at most 40 characters/],
     ["bank.example", /no dots/],
+    ["operator", /Lease/],
   ] as const) {
     const answer = await api.request("POST", clusters, { ...aBank(), metadata: { name } });
     assert.equal(answer.status, 422);
