@@ -50,7 +50,7 @@ A step on the fleet is taken when all of its gates are open.
 ${table("gate", gates)}
 ## Events
 
-One for each change, on the KmsCluster.
+One for each change, on the KmsCluster; of what flaps not all (200 at once, then one in 5 s).
 
 ${table("reason", eventReasons)}`;
 }

@@ -20,6 +20,7 @@ import type {
   SiteApi,
 } from "./ports/types.ts";
 import { hasEnded, noteEnd } from "./runtime/ended-fleets.ts";
+import { EventBudget } from "./runtime/event-budget.ts";
 import { LeaseFleetLock } from "./runtime/fleet-lock.ts";
 import type { Informer } from "./runtime/informer.ts";
 import type { LocalObjects } from "./runtime/local-objects.ts";
@@ -49,6 +50,7 @@ export class Fleet {
   /** What the last pass saw; for the CAs of this site. */
   #observed: Observed | undefined;
   readonly #external: ExternalNodes;
+  readonly #events: EventBudget;
   readonly lock: LeaseFleetLock;
   /** Why this site's API server did not take the specification of another site. */
   #refusal: string | undefined;
@@ -56,6 +58,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     const { cluster, self, sites, requeue, clock } = options;
+    this.#events = new EventBudget(clock);
     const log = options.log;
     this.#references = new References({ api: sites.local.api, onChange: requeue, clock, log });
     this.#external = new ExternalNodes({
@@ -190,12 +193,14 @@ export class Fleet {
   #siteApi(signal: AbortSignal): SiteApi {
     const { self, sites, clock, countEvent } = this.#options;
     const { log } = this.#options;
+    const mayTell = () => this.#events.take();
     const api = siteApi({ api: sites.local.api, sink: this.#sink(), site: self.site, signal, clock, log });
     return {
       ...api,
-      event(event) {
+      async event(event) {
+        if (!mayTell()) return log.debug("event left out", { reason: event.reason, note: event.note });
         countEvent(event.reason);
-        return api.event(event);
+        await api.event(event);
       },
       async letGo(object) {
         const { clusterId } = (object as unknown as KmsCluster).status ?? {};
