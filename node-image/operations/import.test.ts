@@ -67,3 +67,11 @@ test("a destroyed object is not imported", async () => {
   const dead = [...parts.slice(0, 2), attributeItem("State", 5), ...parts.slice(2)];
   await assert.rejects(other.call(importOperation, ...dead), /destroyed cannot be imported/);
 });
+
+test("what an object has once comes once with its past, too", async () => {
+  const exported = await app.call(exportOperation, id(await app.create()));
+  const other = await site.connect("O=bank, CN=fourth");
+  const parts = importable(exported);
+  const twice = [...parts.slice(0, 2), attributeItem("Initial Date", 5), ...parts.slice(2)];
+  await assert.rejects(other.call(importOperation, ...twice), /"Initial Date" is given too often/);
+});

@@ -1,5 +1,5 @@
-import { attributeRule } from "../objects/attribute-rules.ts";
-import type { AttributeInstance } from "../objects/attributes.ts";
+import { type AttributeRule, attributeRule } from "../objects/attribute-rules.ts";
+import { type AttributeInstance, attributeLimits } from "../objects/attributes.ts";
 import { state } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type Json } from "../objects/types.ts";
@@ -58,16 +58,22 @@ function divided({ attributes, objectType }: ImportRequest, version: number) {
   const past: Record<string, Json[]> = {};
   const requested: AttributeInstance[] = [];
   for (const attribute of attributes) {
-    const { name, value } = attribute;
+    const { name } = attribute;
     if (name.startsWith("x-keyfleet-")) {
       throw new Refusal("InvalidField", "Rights do not come with an object: grant them afterwards");
     }
     const rule = attributeRule(name, version);
     if (rule?.initially !== "server" && name !== "Fresh") requested.push(attribute);
     else if (!computed.has(name) && rule?.appliesTo.includes(objectType) === true)
-      past[name] = [...(past[name] ?? []), value];
+      past[name] = oneMore(past[name] ?? [], attribute, rule);
   }
   return { requested, past };
+}
+
+function oneMore(instances: readonly Json[], { name, value }: AttributeInstance, { multiple }: AttributeRule): Json[] {
+  if (instances.length >= (multiple ? attributeLimits.instances : 1))
+    throw new Refusal("InvalidField", `Attribute "${name}" is given too often`);
+  return [...instances, value];
 }
 
 const factsOfState: Readonly<Record<number, number>> = {
