@@ -46,21 +46,27 @@ const enumerationWords: ReadonlyMap<string, Words> = new Map(
   }),
 );
 
-const masks: Readonly<Record<string, readonly string[]>> = {
-  CryptographicUsageMask:
-    "Sign Verify Encrypt Decrypt WrapKey UnwrapKey Export MACGenerate MACVerify DeriveKey ContentCommitment KeyAgreement CertificateSign CRLSign GenerateCryptogram ValidateCryptogram TranslateEncrypt TranslateDecrypt TranslateWrap TranslateUnwrap Authenticate Unrestricted FPEEncrypt FPEDecrypt".split(
-      " ",
-    ),
-  StorageStatusMask: ["OnLineStorage", "ArchivalStorage", "DestroyedStorage"],
-  ProtectionStorageMask:
-    "Software Hardware OnProcessor OnSystem OffSystem Hypervisor OperatingSystem Container OnPremises OffPremises SelfManaged Outsourced Validated SameJurisdiction".split(
-      " ",
-    ),
-};
+const masks: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    CryptographicUsageMask:
+      "Sign Verify Encrypt Decrypt WrapKey UnwrapKey Export MACGenerate MACVerify DeriveKey ContentCommitment KeyAgreement CertificateSign CRLSign GenerateCryptogram ValidateCryptogram TranslateEncrypt TranslateDecrypt TranslateWrap TranslateUnwrap Authenticate Unrestricted FPEEncrypt FPEDecrypt".split(
+        " ",
+      ),
+    StorageStatusMask: ["OnLineStorage", "ArchivalStorage", "DestroyedStorage"],
+    ProtectionStorageMask:
+      "Software Hardware OnProcessor OnSystem OffSystem Hypervisor OperatingSystem Container OnPremises OffPremises SelfManaged Outsourced Validated SameJurisdiction".split(
+        " ",
+      ),
+  }),
+);
+
+/** No attribute whose value is a word has a longer name: it is looked at for each value that follows it. */
+const nameMaxLength = 64;
 
 /** What an item is named after: an Attribute Value after the attribute. */
 function subject(number: number, attribute: string | undefined): string {
-  if (number === tag.AttributeValue && attribute !== undefined) return wordOf(attribute);
+  if (number === tag.AttributeValue && attribute !== undefined)
+    return attribute.length > nameMaxLength ? "" : wordOf(attribute);
   return tagWords.get(number) ?? "";
 }
 
@@ -76,7 +82,7 @@ export const vocabulary: Vocabulary = {
     if (number === tag.AttributeReference || number === tag.Tag) return tagWords.get(value);
     return enumerationWords.get(subject(number, attribute).toLowerCase())?.words.get(value);
   },
-  bitsOf: (number, attribute) => masks[subject(number, attribute)],
+  bitsOf: (number, attribute) => masks.get(subject(number, attribute)),
 };
 
 /** KMIP over HTTPS in JSON. */

@@ -246,13 +246,14 @@ function isClients(name: string): boolean {
   return !name.startsWith(".");
 }
 
-/** All attributes of an object must fit an answer, and nobody may fill the disk with them. */
+/** All attributes of an object must fit an answer, which has the name with each instance, and nobody may fill the disk with them. */
 function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
-  const size = JSON.stringify([...new Map(attributes)].filter(([name]) => isClients(name))).length;
-  if (size > attributeLimits.characters) {
+  const own = [...new Map(attributes)].filter(([name]) => isClients(name));
+  const again = own.reduce((sum, [name, instances]) => sum + name.length * Math.max(0, instances.length - 1), 0);
+  if (JSON.stringify(own).length + again > attributeLimits.characters) {
     throw new Refusal(
       "InvalidField",
-      `An object's attributes have at most ${attributeLimits.characters} characters in all`,
+      `An object's attributes have at most ${attributeLimits.characters} characters in all, names once with each instance`,
     );
   }
 }

@@ -225,6 +225,8 @@ test("refused: no issuer, two issuers, a stranger's issuer, a forged request, an
   const early = certify(app, { "x-issuer": text(second), "Activation Date": -700_000_000 }, ...pkcs10(csr));
   await fails(early, 7, /1950 to 9999/);
   const own = await createPair(app, p256, signing);
+  const many = { "x-subject": text("CN=a,".repeat(50_000)) };
+  await fails(certify(app, many, part.id(own.publicKey)), 7, /at most 4096 characters/);
   const late = { "x-subject": text("CN=late"), "Activation Date": 300_000_000_000 };
   await fails(certify(app, late, part.id(own.publicKey)), 7, /1950 to 9999/);
   const pair = await createPair(app, p256, [usage.sign, usage.verify]);

@@ -181,6 +181,9 @@ function isDestroyed(object: ManagedObject, context: Context): boolean {
   return current === state.destroyed || current === state.destroyedCompromised;
 }
 
+/** Far longer than any name. */
+const subjectMaxLength = 4_096;
+
 /** The subject from the parts that KMIP 2.x has as attributes, or from "x-subject", like "O=bank,CN=db1" without escapes. */
 function subjectFrom(attributes: readonly AttributeInstance[]): Buffer {
   const parts: NamePart[] = attributes.flatMap(({ name, value }) => {
@@ -189,6 +192,8 @@ function subjectFrom(attributes: readonly AttributeInstance[]): Buffer {
   });
   const text = (attributes.find(({ name }) => name === "x-subject")?.value as { value?: unknown } | undefined)?.value;
   if (typeof text === "string") {
+    if (text.length > subjectMaxLength)
+      throw new Refusal("InvalidField", `x-subject has at most ${subjectMaxLength} characters`);
     for (const piece of text.split(",")) {
       const [part = "", value = ""] = piece.split(/=(.*)/s).map((each) => each.trim());
       if (nameOids[part] === undefined || value === "")

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import { linkType } from "../objects/enumerations.ts";
 import type { Json, ManagedObject, Store } from "../objects/types.ts";
-import { attributeItem, childrenOf, findItem, item, payload } from "../testing/items.ts";
+import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { type KmipClient, operation, requestMessage, resultsOf } from "../testing/kmip-client.ts";
 import { kmipHandler } from "../testing/kmip-handler.ts";
@@ -233,4 +233,26 @@ test("a client's own attribute that is called a date is searched by like its oth
   const key = await app.create({ "x-Renewal Date": { type: 7, value: "every spring" } });
   await app.create({ "x-Renewal Date": { type: 7, value: "never" } });
   assert.deepEqual(await app.locate({ "x-Renewal Date": { type: 7, value: "every spring" } }), [key]);
+});
+
+test("a search by a type of name looks up no name of what it finds", async () => {
+  const memory = memoryStore();
+  let searches = 0;
+  const locate: typeof memory.locate = (filter) => {
+    searches += 1;
+    return memory.locate(filter);
+  };
+  const counted = await kmipSite({ store: { ...memory, locate } });
+  try {
+    const app = await counted.connect("O=bank, CN=app");
+    const names = Array.from({ length: 20 }, (_, at) => attributeItem("Name", name(`name ${at}`)));
+    const aes = template({ "Cryptographic Algorithm": 3, "Cryptographic Length": 256, "Cryptographic Usage Mask": 12 });
+    const asked = { ...aes, value: [...(aes.value as Item[]), ...names] } as Item;
+    await app.call(operation.create, item.enumeration(tag.ObjectType, 2), asked);
+    searches = 0;
+    assert.equal((await app.locate({ Name: { nameType: 1 } })).length, 1);
+    assert.ok(searches < 5, `${searches} searches`);
+  } finally {
+    await counted.close();
+  }
 });

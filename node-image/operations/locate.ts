@@ -1,5 +1,5 @@
 import { attributeRule, isCustom } from "../objects/attribute-rules.ts";
-import { type AttributeInstance, type Instances, visibleAttributes } from "../objects/attributes.ts";
+import { type AttributeInstance, attributeLimits, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { holds } from "../objects/merge.ts";
 import { unsuffixed } from "../objects/names.ts";
@@ -79,6 +79,9 @@ async function candidatesOf({ filter, names }: Search, context: Context): Promis
 }
 
 function checkKnown(request: LocateRequest, context: Context): void {
+  // Each is looked for in each object.
+  if (request.attributes.length > attributeLimits.names)
+    throw new Refusal("InvalidField", `A search has at most ${attributeLimits.names} attributes`);
   for (const { name } of request.attributes) {
     if (attributeRule(name, context.version) === undefined) {
       throw new Refusal("InvalidField", `Attribute "${name}" does not exist in this protocol version`);
@@ -88,7 +91,7 @@ function checkKnown(request: LocateRequest, context: Context): void {
 
 /** What the store compares, and what is compared here. */
 interface Search {
-  /** Names that are asked for, or parts of them. */
+  /** Names that are asked for; a type alone is that of the name an object claims, too. */
   readonly names: readonly Json[];
   /** How many objects are wanted, where not all that match are. */
   readonly most?: number;
@@ -119,7 +122,7 @@ function split(request: LocateRequest, scope: Scope, version: number): Search {
   const withoutFacts = withDestroyed ? {} : { withoutFacts: fact.destroyed };
   return {
     scope,
-    names: request.attributes.flatMap(({ name, value }) => (name === "Name" ? [value] : [])),
+    names: request.attributes.flatMap(({ name, value }) => (name === "Name" && !isTypeAlone(value) ? [value] : [])),
     ...(asksForDefault(request) ? { most: 1 } : {}),
     storageStatusMask,
     filter: { ...scope.filter, ...objectType, ...withoutFacts, ...attributes },
@@ -129,8 +132,11 @@ function split(request: LocateRequest, scope: Scope, version: number): Search {
 
 /** A type of name alone is found by no index: it would be looked for among the names of all owners. */
 function isComparedHere({ name, value }: AttributeInstance): boolean {
-  const isTypeOfName = name === "Name" && !Object.hasOwn(value as object, "nameValue");
-  return comparedHere.has(name) || isDate(name) || isTypeOfName;
+  return comparedHere.has(name) || isDate(name) || (name === "Name" && isTypeAlone(value));
+}
+
+function isTypeAlone(name: Json): boolean {
+  return !Object.hasOwn(name as object, "nameValue");
 }
 
 /** 1.x has no word for destroyed storage: its bit is some other server's extension. */

@@ -1,3 +1,4 @@
+import { bigIntegerBytes } from "./encode.ts";
 import { DecodeError, type Item, itemType } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -170,8 +171,7 @@ export function hex(value: number | bigint, digits: number): string {
 
 /** Digits of a big integer, a multiple of sixteen. */
 export function bigDigits(value: bigint): string {
-  let digits = 16;
-  while (BigInt.asIntN(digits * 4, value) !== value) digits += 16;
+  const digits = 2 * bigIntegerBytes(value);
   return BigInt.asUintN(digits * 4, value)
     .toString(16)
     .padStart(digits, "0");

@@ -211,3 +211,21 @@ function nested(depth: number): string {
 function hex(text: string): Buffer {
   return Buffer.from(text.replaceAll(" ", ""), "hex");
 }
+
+test("a big integer takes the fewest eights of bytes that hold it", () => {
+  const fewest = (value: bigint) => {
+    let bytes = 8;
+    while (BigInt.asIntN(bytes * 8, value) !== value) bytes += 8;
+    return bytes;
+  };
+  const edges = [
+    0n,
+    1n,
+    ...[7n, 8n, 31n, 62n, 63n, 64n, 126n, 127n, 128n, 129n, 511n, 2_047n].map((bits) => 2n ** bits),
+  ];
+  for (const edge of edges) {
+    for (const value of [edge - 1n, edge, edge + 1n, -edge - 1n, -edge, -edge + 1n]) {
+      assert.equal(encode({ tag: 0x42_0001, type: itemType.bigInteger, value }).length - 8, fewest(value), `${value}`);
+    }
+  }
+});
