@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { keyWrappingData } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
 import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
@@ -247,4 +248,26 @@ test("nobody waits for long for another's split: its work and its bytes are boun
   await fails(splitOf({ id: longKey, ...many }), reason.invalidField, /fewer of them/);
   assert.equal((await splitOf({ id: longKey, parts: 60, threshold: 40 })).length, 60);
   await fails(splitOf({ id: await secretOf(20_000), method: methods.xor, ...many }), reason.invalidField, /together/);
+});
+
+test("parts that are kept wrapped are not joined: what they hold is no part of the key", async () => {
+  const wrapper = await app.create({ "Cryptographic Usage Mask": 0x30 });
+  const wrapping = { wrappingMethod: 1, encryptionKey: { uniqueIdentifier: wrapper }, encodingOption: 1 };
+  const wrappedPart = async (identifier: number) => {
+    const block = item.structure(
+      tag.KeyBlock,
+      item.enumeration(tag.KeyFormatType, 1),
+      item.bytes(tag.KeyValue, Buffer.alloc(40, identifier)),
+      item.enumeration(tag.CryptographicAlgorithm, 3),
+      item.integer(tag.CryptographicLength, 256),
+      keyWrappingData.write(tag.KeyWrappingData, wrapping, 14),
+    );
+    const counts = [tag.SplitKeyParts, tag.KeyPartIdentifier, tag.SplitKeyThreshold].map((number) =>
+      item.integer(number, number === tag.KeyPartIdentifier ? identifier : 2),
+    );
+    const part = item.structure(tag.SplitKey, ...counts, item.enumeration(tag.SplitKeyMethod, methods.xor), block);
+    const made = await app.call(operation.register, item.enumeration(tag.ObjectType, 5), template({}), part);
+    return String(findItem(made, tag.UniqueIdentifier)?.value);
+  };
+  await fails(joined([await wrappedPart(1), await wrappedPart(2)]), reason.illegal, /kept wrapped/);
 });

@@ -116,11 +116,12 @@ async function sourceOf({ uniqueIdentifier, attributes }: CreateSplitKeyRequest,
   const material = openMaterial(object, context);
   if (material.wrapping === undefined) return { material, attributes: object.attributes };
   material.bytes.fill(0);
-  throw new Refusal(
-    "IllegalOperation",
-    "The key is kept wrapped: what is in it is not known here",
-    "IllegalObjectType",
-  );
+  throw keptWrapped();
+}
+
+function keptWrapped(): Refusal {
+  const text = "The key is kept wrapped: what is in it is not known here";
+  return new Refusal("IllegalOperation", text, "IllegalObjectType");
 }
 
 function refuseKept({ attributes }: ManagedObject): void {
@@ -235,6 +236,7 @@ export async function joinSplitKey(
     material: openMaterial(object, context),
   }));
   try {
+    if (opened.some(({ material }) => material.wrapping !== undefined)) throw keptWrapped();
     const { format, ...told } = (opened[0] as (typeof opened)[number]).material;
     const { algorithm, lengthBits } = keyFacts(told, first, request);
     const sharing = sharingBy(first.part);
