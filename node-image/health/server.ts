@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import express from "express";
 import type { Registry } from "prom-client";
+import { halfOpen } from "../listen/half-open.ts";
 
 const limits = { connections: 64, headersMs: 5_000, requestMs: 5_000, keepAliveMs: 10_000 } as const;
 
@@ -29,7 +30,10 @@ export async function startHealth(options: HealthOptions): Promise<Server> {
     response.type(options.metrics.contentType).send(await options.metrics.metrics());
   });
   const server = options.host === "::" ? app.listen(options.port) : app.listen(options.port, options.host);
-  server.maxConnections = limits.connections;
+  // Nobody here proves who he is: whoever keeps connections open loses his own. Were new ones turned away instead, a stranger
+  // could have the node killed, for no probe would be answered.
+  const open = halfOpen(limits.connections, () => undefined);
+  server.on("connection", (socket) => open.add(socket));
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;
   server.keepAliveTimeout = limits.keepAliveMs;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request } from "node:https";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { type Authority, siteAuthority } from "../testing/authority.ts";
 import { operatorName, type StatusServer, startStatusServer } from "./status-server.ts";
@@ -91,4 +93,16 @@ test("a new certificate is used at once, and an empty trust bundle is refused", 
   const tls = { ...(await nodeTls()), trustBundlePem: "" };
   assert.throws(() => server.updateTls(tls), /trust bundle is empty/);
   assert.equal((await ask(await dc1.issue(subject(operatorName)))).code, 200);
+});
+
+test("connections that say nothing do not keep the operator out", async () => {
+  const silent = Array.from({ length: 20 }, () =>
+    connect({ host: "127.0.0.1", port: server.port, localAddress: "127.0.0.2" }).on("error", () => undefined),
+  );
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  try {
+    assert.equal((await ask(await dc1.issue(subject(operatorName)))).code, 200);
+  } finally {
+    for (const socket of silent) socket.destroy();
+  }
 });

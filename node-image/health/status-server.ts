@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { halfOpen } from "../listen/half-open.ts";
 
 const limits = { connections: 8, headersMs: 5_000, requestMs: 5_000, handshakeMs: 5_000, headerBytes: 4_096 } as const;
 
@@ -49,7 +50,9 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     maxHeaderSize: limits.headerBytes,
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => answer(request, response, options));
-  server.maxConnections = limits.connections;
+  // A stranger's silence must not keep the operator out: at the limit it is who has most that loses one.
+  const open = halfOpen(limits.connections, () => undefined);
+  server.on("connection", (socket) => open.add(socket as Socket));
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;
   server.listen({ port: options.port, ...(options.host === "::" ? {} : { host: options.host }) });

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import type { Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { after, before, test } from "node:test";
+import { Registry } from "prom-client";
+import { startHealth } from "./server.ts";
+
+const held: Socket[] = [];
+let server: Server;
+before(async () => {
+  server = await startHealth({ host: "127.0.0.1", port: 0, notReady: () => undefined, metrics: new Registry() });
+});
+after(() => {
+  for (const socket of held) socket.destroy();
+  server.close();
+});
+
+/** Opens a connection and says nothing on it. */
+function silent(localAddress: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({ host: "127.0.0.1", port, localAddress }, resolve);
+    socket.on("error", reject);
+    held.push(socket);
+  });
+}
+
+const stalling: readonly (readonly [string, (at: number) => string])[] = [
+  ["one address", () => "127.0.0.2"],
+  ["many addresses", (at) => `127.0.1.${at + 1}`],
+];
+for (const [who, addressOf] of stalling) {
+  test(`connections of ${who} that say nothing do not keep a probe out, or the node would be killed for them`, async () => {
+    for (let at = 0; at < 100; at += 1) await silent(addressOf(at));
+    const { port } = server.address() as AddressInfo;
+    const answer = await fetch(`http://127.0.0.1:${port}/livez`, { signal: AbortSignal.timeout(2_000) });
+    assert.equal(await answer.text(), "ok\n");
+  });
+}
