@@ -74,6 +74,15 @@ for (const [what, prepare, expected] of refused) {
   });
 }
 
+test("one that is not valid yet is taken as soon as it is: clocks differ, and nobody puts it there again", async () => {
+  const own = new OwnCertificate(folder, field);
+  const certificate = await put("CN=kms.bank.example");
+  const early = own.look(now - 3 * dayMs);
+  assert.equal(early.parts, undefined);
+  assert.match(early.problem ?? "", /valid from .* only/);
+  assert.deepEqual([own.look(now).parts?.chainPem, own.look(now).problem], [certificate, undefined]);
+});
+
 test("one in force that ends is told, and stays: a client may accept it, no client accepts nothing", async () => {
   const own = new OwnCertificate(folder, field);
   await put("CN=kms.bank.example", 1);

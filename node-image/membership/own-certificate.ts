@@ -39,7 +39,8 @@ export class OwnCertificate {
   look(nowMs: number): OwnCertificateFacts {
     if (this.#folder === undefined) return none;
     const stamp = stampOf(this.#folder);
-    if (stamp !== this.#read) this.#take(this.#folder, nowMs);
+    // Files that could not be used may be good without any change: a certificate that was not valid yet is so some day.
+    if (stamp !== this.#read || this.#facts.problem !== undefined) this.#take(this.#folder, nowMs);
     this.#read = stamp;
     const { parts, problem } = this.#facts;
     if (problem !== undefined || parts === undefined || nowMs < Date.parse(parts.notAfter)) return this.#facts;
