@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { scryptSync } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -115,6 +116,20 @@ test("logins that never come back become rare instead of locking the token", (co
   token.answer = 0;
   new LoginKeeper(() => nowMs).login(at(), pin());
   assert.equal(token.logins, 1);
+});
+
+test("a clock that was years ahead at logins that never came back keeps none away once it is right", (context) => {
+  const { token, at, stateFolder } = place(context);
+  const ahead = Date.UTC(2062, 0);
+  new LoginKeeper(() => ahead).login(at(), pin());
+  const { salt, ...custody } = readCustody(stateFolder);
+  // What a kill in the middle of the third login leaves there.
+  const fingerprint = scryptSync(pin(), Buffer.from(salt ?? "", "hex"), 32, { N: 2 ** 14, r: 8, p: 1 }).toString("hex");
+  const unfinishedLogin = { fingerprint, times: limits.unfinishedLogins, atMs: ahead };
+  restore(stateFolder, JSON.stringify({ ...custody, salt, unfinishedLogin }));
+  assert.throws(() => new LoginKeeper(() => ahead).login(at(), pin()), reason("DeviceLost"));
+  new LoginKeeper(() => Date.UTC(2026, 0)).login(at(), pin());
+  assert.equal(token.logins, 2);
 });
 
 test("what rests on disk holds no PIN", (context) => {

@@ -81,7 +81,9 @@ function loginOnce({ library, session }: LoginPlace, pin: Buffer): void {
 function begin(before: Custody, fingerprint: string, nowMs: number): Custody {
   const earlier = before.unfinishedLogin?.fingerprint === fingerprint ? before.unfinishedLogin : undefined;
   const nextMs = (earlier?.atMs ?? 0) + limits.unfinishedLoginPauseMs;
-  if (earlier !== undefined && earlier.times >= limits.unfinishedLogins && nowMs < nextMs) {
+  // A clock that was ahead then has been set right since: what it said counts for no longer than a pause.
+  const waits = nowMs < nextMs && nextMs - nowMs <= limits.unfinishedLoginPauseMs;
+  if (earlier !== undefined && earlier.times >= limits.unfinishedLogins && waits) {
     const when = new Date(nextMs).toISOString();
     throw new Trouble(
       "DeviceLost",
