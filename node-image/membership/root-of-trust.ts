@@ -8,6 +8,8 @@ export class RootOfTrust {
   readonly #log: Log;
   #status: HsmStatus = { ready: false, reason: "Starting", message: "asking the HSM sidecar" };
   #joinPublicKey: string | undefined;
+  /** Of which token and key that is. */
+  #joinKeyOf = "";
   #asking = false;
 
   constructor(hsm: Hsm, log: Log) {
@@ -44,11 +46,15 @@ export class RootOfTrust {
     }
   }
 
+  /** Once for each token: on a machine the sidecar alone is started again when the settings name another one. */
   async #makeJoinKey(): Promise<boolean> {
-    if (!this.#status.ready || this.#joinPublicKey !== undefined) return false;
+    const { ready, tokenSerial, keyCheckValue } = this.#status;
+    const token = `${tokenSerial}/${keyCheckValue}`;
+    if (!ready || token === this.#joinKeyOf) return false;
     try {
       const key = createPublicKey({ key: await this.#hsm.makeJoinKey(), format: "der", type: "spki" });
       this.#joinPublicKey = key.export({ type: "spki", format: "pem" }) as string;
+      this.#joinKeyOf = token;
       return true;
     } catch (error) {
       this.#log("warn", "the HSM made no join key", { problem: (error as Error).message });
