@@ -1,5 +1,6 @@
 import { help, readCommand, type VerifySettings } from "./config/command.ts";
 import { readStatusFile } from "./config/file-source.ts";
+import { harden } from "./config/hardening.ts";
 import { connectHsm } from "./hsm/client.ts";
 import { loadKeyring } from "./keys/keyring.ts";
 import { verifyStore } from "./store/verify.ts";
@@ -12,7 +13,9 @@ async function main(parameters: readonly string[]): Promise<number> {
   try {
     const settings = readCommand(parameters, process.env);
     if (settings === "help") return say(help, 0);
-    return settings.command === "request" ? showRequest(settings.file) : await verify(settings);
+    if (settings.command === "request") return showRequest(settings.file);
+    harden(); // It has the master key in its memory, as the key server has.
+    return await verify(settings);
   } catch (error) {
     process.stderr.write(`cannot do that: ${(error as Error).message}\n`);
     return 2;
