@@ -31,13 +31,18 @@ export class Supervised {
   update(program: Program): void {
     const same = JSON.stringify(program) === JSON.stringify(this.#program);
     this.#program = program;
-    if (!same) this.#child?.kill(program.endSignal);
+    if (!same) void this.#endChild();
   }
 
   /** Asks it to end, kills it after 15 s; resolves when it is gone. */
   async end(): Promise<void> {
     this.#ending = true;
     clearTimeout(this.#timer);
+    await this.#endChild();
+  }
+
+  /** A program that hangs may hang at its end too; it must not keep settings that would mend it from being used. */
+  async #endChild(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
