@@ -1,8 +1,8 @@
 import type { Json } from "../objects/types.ts";
-import { effectOf } from "../store/change.ts";
 import type { Importing } from "../store/importing.ts";
 import { join, nothing, type State } from "../store/law.ts";
 import type { Operation, Vector } from "../store/types.ts";
+import type { Effects } from "./effects.ts";
 
 /** The end of a log, also of one whose operations are not there any more. */
 export type Base = Pick<Operation, "seq" | "hlc" | "mac">;
@@ -48,13 +48,16 @@ export class Disk {
   /** No key server has run on it yet. */
   fresh = true;
 
-  constructor(incarnation: string) {
+  readonly #effects: Effects;
+
+  constructor(incarnation: string, effects: Effects) {
     this.incarnation = incarnation;
+    this.#effects = effects;
   }
 
   /** An image of it as it is now. */
   copy(): Disk {
-    const copy = new Disk(this.incarnation);
+    const copy = new Disk(this.incarnation, this.#effects);
     for (const [origin, log] of this.logs) copy.logs.set(origin, [...log]);
     for (const [origin, base] of this.bases) copy.bases.set(origin, base);
     for (const [id, state] of this.objects) copy.objects.set(id, state);
@@ -67,7 +70,9 @@ export class Disk {
   }
 
   log(origin: string): Operation[] {
-    const log = this.logs.get(origin) ?? [];
+    const present = this.logs.get(origin);
+    if (present !== undefined) return present;
+    const log: Operation[] = [];
     this.logs.set(origin, log);
     return log;
   }
@@ -75,9 +80,9 @@ export class Disk {
   /** Appends and merges as a transaction does; that nothing is missing in between is for others to take care of, and for the checks. */
   append(operations: readonly Operation[]): void {
     for (const operation of operations) {
-      this.log(operation.origin).push(operation);
-      const before = this.objects.get(operation.object) ?? nothing;
-      this.objects.set(operation.object, join(before, effectOf(operation).state));
+      const { origin, object } = operation;
+      this.log(origin).push(operation);
+      this.objects.set(object, join(this.objects.get(object) ?? nothing, this.#effects.of(operation)));
     }
   }
 
@@ -132,14 +137,22 @@ export class Disk {
 
   /** As keyfleet.vector reads it: the last sequence there is. */
   vector(): Vector {
-    const origins = new Set([...this.logs.keys(), ...this.bases.keys()]);
-    return new Map([...origins].map((origin) => [origin, this.position(origin)] as const).filter(([, seq]) => seq > 0));
+    const vector = new Map<string, number>();
+    for (const [origin, log] of this.logs) {
+      const seq = log.at(-1)?.seq ?? this.bases.get(origin)?.seq ?? 0;
+      if (seq > 0) vector.set(origin, seq);
+    }
+    for (const [origin, { seq }] of this.bases) if (!vector.has(origin) && seq > 0) vector.set(origin, seq);
+    return vector;
   }
 
   /** Behind a sequence, as mesh.pull gives them. */
   pull(origin: string, after: number, amount: number): readonly Operation[] {
     const log = this.logs.get(origin) ?? [];
-    const first = log.findIndex(({ seq }) => seq > after);
-    return first < 0 ? [] : log.slice(first, first + Math.min(amount, pullMax));
+    const base = this.bases.get(origin)?.seq ?? 0;
+    let first = Math.min(log.length, Math.max(0, after - base));
+    // Unless a bug has left a gap it is there.
+    while (first > 0 && (log[first - 1]?.seq ?? 0) > after) first -= 1;
+    return log.slice(first, first + Math.min(amount, pullMax));
   }
 }

@@ -10,8 +10,8 @@ const retransmitMs = 200;
 /** The network as a link sees it. */
 export interface Wires {
   readonly after: (ms: number, work: () => void) => void;
-  /** Whether packets get from the one to the other now. */
-  readonly open: (from: string, to: string) => boolean;
+  /** Whether packets get through now; a way is "from to". */
+  readonly open: (way: string) => boolean;
   /** How long the next packet takes, ms. */
   readonly packetMs: () => number;
 }
@@ -19,7 +19,7 @@ export interface Wires {
 /** One TCP connection from a key server to a peer's PostgreSQL: in order, late, and dead when packets no longer pass. */
 export class Link implements PeerConnection {
   readonly tlsGroup = "X25519MLKEM768";
-  readonly #near: string;
+  readonly #ways: Readonly<Record<"there" | "back", string>>;
   readonly #far: SimulatedNode;
   readonly #identity: string;
   readonly #wires: Wires;
@@ -42,7 +42,7 @@ export class Link implements PeerConnection {
     notified: (payload: string) => void;
     lost: (error: Error) => void;
   }) {
-    this.#near = parts.near;
+    this.#ways = { there: `${parts.near} ${parts.far.name}`, back: `${parts.far.name} ${parts.near}` };
     this.#far = parts.far;
     this.#identity = parts.identity;
     this.#wires = parts.wires;
@@ -117,10 +117,9 @@ export class Link implements PeerConnection {
   #send(way: "there" | "back", arrive: () => void): void {
     const atMs = Math.max(this.#nowMs() + this.#wires.packetMs(), this.#last[way]);
     this.#last[way] = atMs;
-    const [from, to] = way === "there" ? [this.#near, this.#far.name] : [this.#far.name, this.#near];
     const attempt = () => {
       if (this.#dead) return;
-      if (!this.#wires.open(from, to) || !this.#far.reachable) {
+      if (!this.#wires.open(this.#ways[way]) || !this.#far.reachable) {
         this.#last[way] = Math.max(this.#last[way], this.#nowMs() + retransmitMs);
         this.#wires.after(retransmitMs, attempt);
         return;

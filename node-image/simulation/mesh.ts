@@ -2,6 +2,7 @@ import type { Change } from "../objects/types.ts";
 import type { Durability, MeshMember } from "../replication/types.ts";
 import type { Operation } from "../store/types.ts";
 import { type Random, randomFrom } from "../testing/random-stream.ts";
+import { Effects } from "./effects.ts";
 import { SimulatedNode } from "./node.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -33,12 +34,13 @@ export class SimulatedMesh {
   readonly lostMs = new Map<string, number>();
   /** Sites whose nodes hear of no change of the members. */
   readonly deaf = new Set<string>();
-  /** Origin and sequence → what was written as that: more than one operation where a node was set back. */
-  readonly written = new Map<string, Operation[]>();
+  /** Origin → by sequence what was written as that: more than one operation where a node was set back. */
+  readonly #written = new Map<string, Operation[][]>();
   /** How often what is rare came about. */
   readonly counts = { forked: 0, renewed: 0, snapshots: 0, pruned: 0, departed: 0 };
+  readonly effects = new Effects();
   members: MeshMember[] = [];
-  readonly #cuts = new Map<symbol, ReadonlySet<string>>();
+  readonly #cuts = new Map<string, number>();
   readonly durability: Durability;
   #count = 0;
 
@@ -54,7 +56,8 @@ export class SimulatedMesh {
       random,
       nodes,
       durability: this.durability,
-      open: (from, to) => ![...this.#cuts.values()].some((cut) => cut.has(`${from} ${to}`)),
+      open: (way) => !this.#cuts.has(way),
+      effects: this.effects,
       packetMs: () => 0.2 + random.next() ** 4 * 20,
       appended: (at, operations) => this.#appended(at, operations),
       renewed: (of) => this.#renewed(of),
@@ -98,7 +101,7 @@ export class SimulatedMesh {
 
   /** What was written as that operation of that log. */
   versions(origin: string, seq: number): readonly Operation[] {
-    return this.written.get(`${origin} ${seq}`) ?? [];
+    return this.#written.get(origin)?.[seq] ?? [];
   }
 
   deed(text: string): void {
@@ -107,9 +110,15 @@ export class SimulatedMesh {
 
   /** Takes ways down, each "from to"; what it returns puts them up again. */
   cut(ways: readonly string[]): () => void {
-    const key = Symbol("cut");
-    this.#cuts.set(key, new Set(ways));
-    return () => void this.#cuts.delete(key);
+    const cut = [...new Set(ways)];
+    for (const way of cut) this.#cuts.set(way, (this.#cuts.get(way) ?? 0) + 1);
+    return () => {
+      for (const way of cut.splice(0)) {
+        const left = (this.#cuts.get(way) ?? 1) - 1;
+        if (left > 0) this.#cuts.set(way, left);
+        else this.#cuts.delete(way);
+      }
+    };
   }
 
   /** Every way between these nodes and the others. */
@@ -143,10 +152,11 @@ export class SimulatedMesh {
   }
 
   #appended(node: SimulatedNode, operations: readonly Operation[]): void {
-    for (const operation of operations.filter(({ origin }) => origin === node.disk.incarnation)) {
-      const key = `${operation.origin} ${operation.seq}`;
-      this.written.set(key, [...(this.written.get(key) ?? []), operation]);
-    }
+    const { incarnation } = node.disk;
+    const written = this.#written.get(incarnation) ?? [];
+    this.#written.set(incarnation, written);
+    for (const operation of operations)
+      if (operation.origin === incarnation) written[operation.seq] = [...(written[operation.seq] ?? []), operation];
   }
 
   #renewed(node: SimulatedNode): string {

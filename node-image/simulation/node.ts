@@ -5,6 +5,7 @@ import type { NodeStore, Operation } from "../store/types.ts";
 import { toWire } from "../store/wire.ts";
 import type { Random } from "../testing/random-stream.ts";
 import { Disk } from "./disk.ts";
+import type { Effects } from "./effects.ts";
 import { Link } from "./link.ts";
 import { markOf, pageOf } from "./simulated-intake.ts";
 import { SimulatedStore } from "./simulated-store.ts";
@@ -22,7 +23,8 @@ export interface Common {
   readonly time: VirtualTime;
   readonly random: Random;
   readonly durability: Durability;
-  readonly open: (from: string, to: string) => boolean;
+  readonly open: (way: string) => boolean;
+  readonly effects: Effects;
   readonly nodes: ReadonlyMap<string, SimulatedNode>;
   readonly packetMs: () => number;
   /** Operations are on the disk of the node. */
@@ -61,7 +63,7 @@ export class SimulatedNode {
     this.name = name;
     this.site = name.split("-")[0] ?? name;
     this.identity = `CN=${name},OU=${this.site},O=bank`;
-    this.disk = new Disk(incarnation);
+    this.disk = new Disk(incarnation, common.effects);
     this.#common = common;
   }
 

@@ -1,4 +1,3 @@
-import { effectOf } from "../store/change.ts";
 import { join, nothing, type State } from "../store/law.ts";
 import { encodeState } from "../store/state.ts";
 import type { Operation } from "../store/types.ts";
@@ -192,22 +191,29 @@ function wrongStates(mesh: SimulatedMesh): readonly string[] {
     Array.from({ length: seq }, (_, index) => heldAs(mesh, origin, index + 1)),
   );
   if (operations.some(({ length }) => length === 0)) return ["a node holds an operation that nobody wrote"];
-  const texts = mesh.live.map(({ disk }) => textOf(disk.objects));
+  const known = new Map<State, string>();
+  const texts = mesh.live.map(({ disk }) => textOf(disk.objects, known));
   if (new Set(texts).size > 1) return ["nodes with the same vector have different objects"];
   // Which of two operations of one name it was, nobody can tell any more.
   if (operations.some(({ length }) => length > 1)) return [];
-  return texts[0] === textOf(stateOf(operations.flat()))
+  return texts[0] === textOf(stateOf(mesh, operations.flat()), known)
     ? []
     : ["the nodes have other objects than their operations come to"];
 }
 
-function stateOf(operations: readonly Operation[]): ReadonlyMap<string, State> {
+function stateOf({ effects }: SimulatedMesh, operations: readonly Operation[]): ReadonlyMap<string, State> {
   const states = new Map<string, State>();
   for (const operation of operations)
-    states.set(operation.object, join(states.get(operation.object) ?? nothing, effectOf(operation).state));
+    states.set(operation.object, join(states.get(operation.object) ?? nothing, effects.of(operation)));
   return states;
 }
 
-function textOf(states: ReadonlyMap<string, State>): string {
-  return JSON.stringify([...states].map(([id, state]) => [id, encodeState(state)]).sort());
+/** All objects as text; `texts` are those of states that several nodes share, worked out once. */
+function textOf(states: ReadonlyMap<string, State>, texts: Map<State, string>): string {
+  const entries = [...states].map(([id, state]) => {
+    const text = texts.get(state) ?? encodeState(state);
+    texts.set(state, text);
+    return id + text;
+  });
+  return entries.sort().join();
 }
