@@ -87,19 +87,20 @@ end $$;
 
 -- How far this node holds each log, with the MAC of its last operation and how much of its beginning is not there any more;
 -- own marks this node's log, which is there even when it is empty; hears: any query, an empty one too, is a sign of life here;
--- sign: what mesh.sign_of_life says at this moment.
+-- sign: what mesh.sign_of_life says at this moment; clock_ms: of this machine, milliseconds since 1970.
 drop function if exists mesh.vector();
 create function mesh.vector()
-returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean, sign text)
+returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean, sign text, clock_ms bigint)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   self uuid := (select n.incarnation from keyfleet.node_self n);
   now_held text := mesh.sign_of_life();
+  clock bigint := extract(epoch from clock_timestamp()) * 1000;
 begin
   return query
-    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true, now_held from keyfleet.vector v
+    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true, now_held, clock from keyfleet.vector v
     union all
-    select self, 0::bigint, true, 0::bigint, '', true, now_held where keyfleet.position_of(self) = 0;
+    select self, 0::bigint, true, 0::bigint, '', true, now_held, clock where keyfleet.position_of(self) = 0;
 end $$;
 
 -- Operations of an origin behind after_seq, as JSON texts in order; at most amount of them and at most about 1 MiB.

@@ -246,6 +246,7 @@ export class Peer {
     const heads = new Map(rows.map((row) => [row.origin as string, headOf(row)]));
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
     this.#unchanged = rows[0]?.sign as string | undefined;
+    if (rows[0]?.clock_ms !== undefined) store.clock.hear(this.member.identity, Number(rows[0].clock_ms));
     this.#theirs = heads;
     this.#problem = undefined;
     // Before a snapshot, which would bring what is lacking of the own log as if it had never been lost.

@@ -97,7 +97,8 @@ export class SimulatedNode {
       disk: this.disk,
       after,
       commitMs: () => random.next() * this.commitMaxMs,
-      wallMs: () => epochMs + time.nowMs + this.clockOffMs,
+      wallMs: () => this.#wallMs(),
+      steadyMs: () => time.nowMs,
       appended: (operations) => this.#appended(operations),
       renew: () => {
         this.disk.incarnation = this.#common.renewed(this);
@@ -206,6 +207,7 @@ export class SimulatedNode {
           base: `${disk.bases.get(origin)?.seq ?? 0}`,
           mac: head?.mac.toString("base64") ?? "",
           sign,
+          clock_ms: `${this.#wallMs()}`,
         };
       });
     }
@@ -223,6 +225,10 @@ export class SimulatedNode {
   }
 
   readonly #identities = new Map<Link, string>();
+
+  #wallMs(): number {
+    return epochMs + this.#common.time.nowMs + this.clockOffMs;
+  }
 
   #admits(link: Link): boolean {
     const identity = this.#identities.get(link);

@@ -18,6 +18,7 @@ export interface StoreParts {
   readonly commitMs: () => number;
   /** Wall clock, milliseconds since 1970, as wrong as it is on this node. */
   readonly wallMs: () => number;
+  readonly steadyMs: () => number;
   /** Operations are durable, this node's own and others'. */
   readonly appended: (operations: readonly Operation[]) => void;
   /** Gives the disk's own log a new name. */
@@ -36,9 +37,9 @@ interface Entry {
 
 /** The store of the key server with its drafts, clock and group commit, on a simulated disk. Only what replication uses. */
 export class SimulatedStore {
+  readonly clock: LogicalClock;
   readonly intake: SimulatedIntake;
   readonly #parts: StoreParts;
-  readonly #clock: LogicalClock;
   readonly #vector = new Map<string, number>();
   readonly #listeners: ((channel: string) => void)[] = [];
   readonly #fences: Fences;
@@ -62,7 +63,7 @@ export class SimulatedStore {
       },
     });
     this.#fences.restore(parts.disk.fences);
-    this.#clock = new LogicalClock(parts.wallMs);
+    this.clock = new LogicalClock(parts.wallMs, parts.steadyMs);
     this.#readPosition();
   }
 
@@ -245,7 +246,7 @@ export class SimulatedStore {
     this.#vector.clear();
     for (const [origin, seq] of disk.vector()) {
       this.#vector.set(origin, seq);
-      this.#clock.follow(disk.head(origin)?.hlc ?? 0n);
+      this.clock.follow(disk.head(origin)?.hlc ?? 0n);
     }
   }
 
@@ -301,7 +302,7 @@ export class SimulatedStore {
     return new Draft({
       incarnation: this.incarnation,
       keyring,
-      clock: this.#clock,
+      clock: this.clock,
       fences: this.#fences.ends,
       vector: this.#vector,
     });

@@ -1,20 +1,47 @@
 /** Beyond this a peer's clock is not followed: its operations wait until it is set right. */
 export const aheadMaxMs = 24 * 3_600_000;
+/** By so much this machine's clock may differ from what is known of the others' before that is believed. */
+const wrongMs = 3_600_000;
+/** What a peer said of its clock counts for so long after another has. */
+const keptMs = 900_000;
 
 const counterBits = 16n;
 
-/** Hybrid logical clock: wall milliseconds and a counter; later than everything it has made or followed. */
+/** A peer's clock less this process's steady time, and when it was heard by the latter. */
+interface HeardClock {
+  readonly offsetMs: number;
+  readonly atMs: number;
+}
+
+/**
+ * Hybrid logical clock: wall milliseconds and a counter; later than everything it has made or followed.
+ *
+ * A time too far ahead in a log stops that log at all others until it has come, and nobody can take it back. So a machine's
+ * clock that is an hour wrong, as the greater part of the members' clocks say, is not used: theirs are, run on by the steady
+ * time of this process, which nobody sets. As long as no peer was heard, what is made is not stamped more than an hour
+ * later than the latest time in the database.
+ */
 export class LogicalClock {
-  readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
+  readonly #steadyMs: () => number;
+  readonly #heard = new Map<string, HeardClock>();
+  /** The machine's clock is right between these, each less the steady time. */
+  #bounds: { readonly low: number; readonly high: number } | undefined;
+  /** The latest time in the database before the first tick, less the steady time. */
+  #known: number | undefined;
+  #ticked = false;
   #last = 0n;
 
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
+  /** `steadyMs`: of this process, monotonic. */
+  constructor(wallMs: () => number, steadyMs: () => number = () => performance.now()) {
+    this.#wallMs = wallMs;
+    this.#steadyMs = steadyMs;
   }
 
   /** The next time stamp, strictly later than all before. */
   tick(): bigint {
-    const wall = BigInt(Math.floor(this.#nowMs())) << counterBits;
+    this.#ticked = true;
+    const wall = BigInt(Math.floor(this.#bounded())) << counterBits;
     this.#last = wall > this.#last ? wall : this.#last + 1n;
     return this.#last;
   }
@@ -22,6 +49,7 @@ export class LogicalClock {
   /** Makes every later tick later than `hlc` too. */
   follow(hlc: bigint): void {
     if (hlc > this.#last) this.#last = hlc;
+    if (!this.#ticked) this.#known = Number(this.#last >> counterBits) - this.#steadyMs();
   }
 
   /** Whether `hlc` is so far in the future that following it would do harm. */
@@ -31,6 +59,35 @@ export class LogicalClock {
 
   /** How far the log's time runs ahead of this machine's. */
   aheadMs(): number {
-    return Math.max(0, Number(this.#last >> counterBits) - this.#nowMs());
+    return Math.max(0, Number(this.#last >> counterBits) - this.#wallMs());
+  }
+
+  /** What a peer's clock says at this moment, milliseconds since 1970. */
+  hear(peer: string, clockMs: number): void {
+    if (!Number.isFinite(clockMs)) return;
+    const atMs = this.#steadyMs();
+    this.#heard.set(peer, { offsetMs: clockMs - atMs, atMs });
+    for (const [other, heard] of this.#heard) if (atMs - heard.atMs > keptMs) this.#heard.delete(other);
+    const offsets = [...this.#heard.values()].map(({ offsetMs }) => offsetMs).sort((one, other) => one - other);
+    // Where this machine's own is put among them, it is the middle one between these two; of two clocks the earlier counts.
+    const middle = offsets.length >> 1;
+    const [low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY] = [offsets[middle - 1], offsets[middle]];
+    this.#bounds = { low, high };
+  }
+
+  /** This machine's clock, or that of the others where it is wrong. */
+  #nowMs(): number {
+    const wall = this.#wallMs();
+    if (this.#bounds === undefined) return wall;
+    const steady = this.#steadyMs();
+    const [low, high] = [steady + this.#bounds.low, steady + this.#bounds.high];
+    if (wall > high + wrongMs) return high;
+    return wall < low - wrongMs ? low : wall;
+  }
+
+  #bounded(): number {
+    const now = this.#nowMs();
+    if (this.#bounds !== undefined || this.#known === undefined) return now;
+    return Math.min(now, this.#known + this.#steadyMs() + wrongMs);
   }
 }

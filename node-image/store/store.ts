@@ -71,9 +71,9 @@ async function open(place: Place, pools: ReadPools, options: StoreOptions): Prom
 }
 
 class PostgresStore implements NodeStore {
+  readonly clock: LogicalClock;
   readonly intake: Intake;
   readonly #pools: ReadPools;
-  readonly #clock: LogicalClock;
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
   readonly #searches: Searches;
@@ -95,7 +95,7 @@ class PostgresStore implements NodeStore {
     const { place, pools, options, incarnation } = parts;
     this.#pools = pools;
     this.#nowMs = options.nowMs;
-    this.#clock = new LogicalClock(options.nowMs);
+    this.clock = new LogicalClock(options.nowMs);
     this.#damage = new Damage(options.log, (text) => this.query(text));
     pools.failed = (error) => this.#damage.failed(error);
     this.#ownEnd = new OwnEnd(parts.begins, {
@@ -120,7 +120,7 @@ class PostgresStore implements NodeStore {
     this.#writer = new Writer({
       place,
       incarnation,
-      clock: this.#clock,
+      clock: this.clock,
       log: options.log,
       channels,
       notified,
@@ -351,7 +351,7 @@ class PostgresStore implements NodeStore {
       damagedPages: this.#damage.pages,
       auditedMs: this.#audits.lastMs,
       auditProblem: this.#audits.problem,
-      clockAheadMs: this.#clock.aheadMs(),
+      clockAheadMs: this.clock.aheadMs(),
       writesRefused: this.#writer.room.problem?.message,
       slowestCommitMs: this.#writer.slowestCommit.ms,
     };

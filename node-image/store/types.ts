@@ -1,6 +1,7 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Json, Store } from "../objects/types.ts";
 import type { Audit } from "./audit.ts";
+import type { LogicalClock } from "./clock.ts";
 import type { Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
 
@@ -118,6 +119,8 @@ export interface NodeStore extends Store {
   ping(): Promise<boolean>;
   /** UUID of this node's own log. */
   readonly incarnation: string;
+  /** Stamps what is written; hears those of the peers. */
+  readonly clock: Pick<LogicalClock, "hear">;
   vector(): Vector;
   /** MAC of one operation; undefined when it is not in the log, or not any more. */
   macAt(origin: string, seq: number): Promise<Buffer | undefined>;

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aheadMaxMs, LogicalClock } from "./clock.ts";
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const trueMs = 1_800_000_000_000;
+
+/** A clock on a machine whose own is so wrong, after it has heard the peers', which are so wrong. */
+function aClock(offMs: number, ...peersOffMs: readonly number[]) {
+  const steady = { ms: 500 };
+  const clock = new LogicalClock(
+    () => trueMs + offMs + steady.ms,
+    () => steady.ms,
+  );
+  for (const [at, peerOffMs] of peersOffMs.entries()) clock.hear(`peer ${at}`, trueMs + steady.ms + peerOffMs);
+  const stampedOffMs = () => Number(clock.tick() >> 16n) - trueMs - steady.ms;
+  return { clock, steady, stampedOffMs };
+}
+
+const cases: readonly (readonly [sentence: string, own: number, peers: readonly number[], stamped: number])[] = [
+  ["that has heard nobody is used as it is", 10 * dayMs, [], 10 * dayMs],
+  ["that is right is used", 0, [0, 0], 0],
+  ["that is half an hour ahead of all is used", hourMs / 2, [0, 0], hourMs / 2],
+  ["that is two days ahead of all is not used", 2 * dayMs, [0, 1_000], 1_000],
+  ["that is two days behind all is not used", -2 * dayMs, [-1_000, 0], -1_000],
+  ["that is right is used beside one that is far ahead", 0, [2 * dayMs, 0], 0],
+  ["that is right is used beside one that says the year 1970", 0, [-trueMs, 0], 0],
+  ["that is right is used beside a single one far ahead", 0, [2 * dayMs], 0],
+  ["that is far ahead of a single one is not used", 2 * dayMs, [0], 0],
+  ["that says what two others say, of five, is not used", 2 * dayMs, [2 * dayMs, 0, 0, 0], 0],
+];
+
+for (const [sentence, own, peers, stamped] of cases) {
+  test(`a clock ${sentence}`, () => assert.equal(aClock(own, ...peers).stampedOffMs(), stamped));
+}
+
+test("what is found wrong is run on by the steady time", () => {
+  const { steady, stampedOffMs } = aClock(2 * dayMs, 0, 0);
+  steady.ms += hourMs;
+  assert.equal(stampedOffMs(), 0);
+});
+
+test("a peer that was not heard for a while counts no longer once another is", () => {
+  const { clock, steady, stampedOffMs } = aClock(2 * dayMs, 2 * dayMs);
+  assert.equal(stampedOffMs(), 2 * dayMs);
+  const late = aClock(2 * dayMs, 2 * dayMs);
+  late.steady.ms += hourMs;
+  late.clock.hear("another", trueMs + late.steady.ms);
+  assert.equal(late.stampedOffMs(), 0);
+  clock.hear("another", trueMs + steady.ms);
+  assert.equal(clock.refuses(BigInt(trueMs + 3 * dayMs) << 16n), false, "both count: of three the middle one");
+});
+
+test("after a start, hearing nobody, it stamps nothing more than an hour later than what is in the database, however often", () => {
+  const latest = BigInt(trueMs) << 16n;
+  const { clock } = aClock(10 * dayMs);
+  clock.follow(latest);
+  const [first, second] = [clock.tick(), clock.tick()];
+  assert.ok(second > first && first > latest);
+  clock.follow(second);
+  assert.ok(Number(clock.tick() >> 16n) <= trueMs + hourMs);
+  clock.hear("peer", trueMs);
+  assert.equal(clock.refuses((BigInt(trueMs + aheadMaxMs) << 16n) - 1n), false);
+});
+
+test("time goes on from what was stamped or followed, whatever any clock says then", () => {
+  const { clock, steady } = aClock(0);
+  const before = clock.tick();
+  const followed = before + (BigInt(dayMs) << 16n);
+  clock.follow(followed);
+  clock.hear("peer", trueMs - dayMs);
+  steady.ms -= 100;
+  assert.ok(clock.tick() > followed);
+});
