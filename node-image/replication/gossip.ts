@@ -1,6 +1,9 @@
 /** An origin without progress for this long is fetched from any peer that is ahead: its own node or the way to it is down. */
 export const stalledMs = 1_000;
 
+/** Logs of which nothing is here yet and that are remembered as behind; there are never as many, whatever a peer says. */
+const unknownMax = 10_000;
+
 /** Decides when an origin is to be fetched from others than its own node, and by one peer link at a time. */
 export class Gossip {
   readonly #nowMs: () => number;
@@ -20,6 +23,7 @@ export class Gossip {
     const { mine, theirs } = positions;
     if (mine >= theirs) return;
     const behind = this.#behind.get(origin);
+    if (behind === undefined && mine === 0 && this.#behind.size >= unknownMax) return;
     if (behind === undefined || mine > behind.position) {
       this.#behind.set(origin, { sinceMs: this.#nowMs(), position: mine });
       return;

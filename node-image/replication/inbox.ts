@@ -22,11 +22,11 @@ export class Inbox {
 
   /** A notification of the peer; anything but an operation just says that there is something to ask for. */
   heard(payload: string): void {
-    const operation = parse(payload);
+    const operation = this.#mustAsk ? undefined : parse(payload);
     this.news = true;
     this.#bytes += payload.length;
     if (operation === undefined || this.#operations.length >= operationsMax || this.#bytes > bytesMax) this.ask();
-    else if (!this.#mustAsk) this.#operations.push(operation);
+    else this.#operations.push(operation);
     this.#wake?.();
   }
 

@@ -148,14 +148,21 @@ begin
     order by p.id;
 end $$;
 
--- Operations that this node keeps for later, as mesh.pull gives them.
+-- Operations that this node keeps for later, as mesh.pull gives them; at most 100 and about 1 MiB.
 create or replace function mesh.kept(after_origin uuid, after_seq bigint) returns setof text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
   return query
-    select jsonb_build_array(k.origin, k.seq, k.hlc::text, k.kind, k.object,
-        translate(encode(k.payload, 'base64'), E'\n', ''), translate(encode(k.mac, 'base64'), E'\n', ''))::text
-    from keyfleet.kept k where (k.origin, k.seq) > (after_origin, after_seq) order by k.origin, k.seq limit 100;
+    select jsonb_build_array(p.origin, p.seq, p.hlc::text, p.kind, p.object,
+        translate(encode(p.payload, 'base64'), E'\n', ''), translate(encode(p.mac, 'base64'), E'\n', ''))::text
+    from (
+      select k.*, row_number() over (order by k.origin, k.seq) as place,
+        sum(octet_length(k.payload)) over (order by k.origin, k.seq) as bytes
+      from (select * from keyfleet.kept s where (s.origin, s.seq) > (after_origin, after_seq)
+            order by s.origin, s.seq limit 100) k
+    ) p
+    where p.bytes <= 1048576 or p.place = 1
+    order by p.origin, p.seq;
 end $$;
 
 -- The caller holds this node's own log durably up to a sequence. Who holds more than there is holds another log. Said again

@@ -6,6 +6,10 @@ const connectDeadlineMs = 3_000;
 // Nothing received for so long while an answer is awaited: the peer or the way to it is dead.
 const silenceMaxMs = 2_500;
 const silenceCheckMs = 500;
+/** What is asked for comes in pages of about 1 MiB, and takes seconds over the slowest link that a fleet may have. */
+const answerMaxMs = 60_000;
+/** Nor does a peer that means well send as much before it has answered. */
+const answerMaxBytes = 32 * 1024 * 1024;
 
 /** A connection to a peer's PostgreSQL as role mesh; queries are pipelined. */
 export interface PeerConnection {
@@ -25,7 +29,7 @@ export async function connectPeer(options: {
 }): Promise<PeerConnection> {
   const { peer, tls, notified, lost } = options;
   const pipelined = { pipeline: true };
-  let watch: SilenceWatch | undefined;
+  let watch: AnswerWatch | undefined;
   const client = await connect(
     {
       ...pipelined,
@@ -54,14 +58,17 @@ export async function connectPeer(options: {
     },
   );
   const socket = (client as unknown as { connection: { stream: TLSSocket } }).connection.stream;
-  const silence = new SilenceWatch(socket, () => close(client));
-  watch = silence;
-  client.on("notification", (message) => notified(message.payload ?? ""));
+  const answers = new AnswerWatch(socket, () => close(client));
+  watch = answers;
+  client.on("notification", (message) => {
+    answers.notified();
+    notified(message.payload ?? "");
+  });
   return {
-    query: async (text, values) => (await silence.over(client.query(prepared(text, values)))).rows,
+    query: async (text, values) => (await answers.over(client.query(prepared(text, values)))).rows,
     tlsGroup: tlsGroup(socket),
     close: () => {
-      silence.end();
+      answers.end();
       close(client);
     },
   };
@@ -82,18 +89,28 @@ function distinguishedName(subject: Record<string, unknown>): string {
   return parts.reverse().join(",");
 }
 
-/** Ends a connection on which nothing comes while an answer is awaited; at rest it costs nothing. */
-class SilenceWatch {
+/**
+ * Ends a connection on which nothing comes while an answer is awaited, or no end of it: whoever is at the other side, this
+ * node keeps no more of what it sends than is good for it, and waits no longer. At rest it costs nothing.
+ */
+class AnswerWatch {
   readonly #socket: TLSSocket;
   readonly #dead: () => void;
   #timer: NodeJS.Timeout | undefined;
   #pending = 0;
-  #bytes = 0;
+  #seen = 0;
   #quietMs = 0;
+  #waitedMs = 0;
+  /** Bytes since the last answer, or since the last notification while none is awaited. */
+  #bytes = 0;
 
   constructor(socket: TLSSocket, dead: () => void) {
     this.#socket = socket;
     this.#dead = dead;
+    socket.on("data", (chunk: Buffer) => {
+      this.#bytes += chunk.length;
+      if (this.#bytes > answerMaxBytes) dead();
+    });
   }
 
   async over<Answer>(work: Promise<Answer>): Promise<Answer> {
@@ -103,8 +120,14 @@ class SilenceWatch {
       return await work;
     } finally {
       this.#pending -= 1;
+      this.#bytes = 0;
+      this.#waitedMs = 0;
       if (this.#pending === 0) this.end();
     }
+  }
+
+  notified(): void {
+    if (this.#pending === 0) this.#bytes = 0;
   }
 
   end(): void {
@@ -114,12 +137,14 @@ class SilenceWatch {
 
   #begin(): void {
     this.#quietMs = 0;
-    this.#bytes = this.#socket.bytesRead;
+    this.#waitedMs = 0;
+    this.#seen = this.#socket.bytesRead;
     this.#timer = setInterval(() => {
       const { bytesRead } = this.#socket;
-      this.#quietMs = bytesRead === this.#bytes ? this.#quietMs + silenceCheckMs : 0;
-      this.#bytes = bytesRead;
-      if (this.#quietMs >= silenceMaxMs) this.#dead();
+      this.#quietMs = bytesRead === this.#seen ? this.#quietMs + silenceCheckMs : 0;
+      this.#seen = bytesRead;
+      this.#waitedMs += silenceCheckMs;
+      if (this.#quietMs >= silenceMaxMs || this.#waitedMs >= answerMaxMs) this.#dead();
     }, silenceCheckMs).unref();
   }
 }

@@ -2,17 +2,26 @@ import { StoreError } from "../store/error.ts";
 import type { Operation } from "../store/types.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { askFences } from "./fences.ts";
-import { compareAtPeer, compareHere } from "./forks.ts";
+import { compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
+import { OwnLogAtPeer } from "./own-log-at-peer.ts";
 import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import { headOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, wholeOperations } from "./pulled.ts";
+import {
+  headsOf,
+  isOtherHead,
+  isOtherLog,
+  noHead,
+  nothing,
+  operationsBetween,
+  pullMax,
+  wholeOperations,
+} from "./pulled.ts";
 import { Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
-const pullMax = 1_000;
 const backoffMinMs = 100;
 const backoffMaxMs = 1_000;
 /** Ends of departed logs are asked for at each connection, after a sign of life that is another one, and at every so manieth look. */
@@ -37,7 +46,7 @@ export class Peer {
   #lookedMs = 0;
   /** What the peer's signs of life say as long as it holds what it held at the last look; undefined: it gives none. */
   #unchanged: string | undefined;
-  #ownLogAtPeer = { incarnation: "", seq: 0 };
+  readonly #ownLogAtPeer: OwnLogAtPeer;
   /** The peer's own log may not be the one that is here: nothing of it is taken unseen, nothing acknowledged. */
   #suspect = true;
   /** Nothing that the peer holds has to come by a snapshot. */
@@ -51,6 +60,7 @@ export class Peer {
     this.#inbox = new Inbox(options.surroundings.after);
     this.#pauses = new Pauses(options.surroundings.after);
     this.#refused = new Refusals(options.nowMs);
+    this.#ownLogAtPeer = new OwnLogAtPeer(options.store);
     void this.#run();
   }
 
@@ -243,7 +253,7 @@ export class Peer {
     // Whatever of it is here was durable there before.
     const held = new Map(store.vector());
     const rows = await this.#asked(() => connection.query("select * from mesh.vector()", []));
-    const heads = new Map(rows.map((row) => [row.origin as string, headOf(row)]));
+    const heads = headsOf(rows);
     this.#origin = rows.find((row) => row.own === true)?.origin as string;
     this.#unchanged = rows[0]?.sign as string | undefined;
     if (rows[0]?.clock_ms !== undefined) store.clock.hear(this.member.identity, Number(rows[0].clock_ms));
@@ -284,26 +294,25 @@ export class Peer {
     else if (this.#suspect) this.#problem = "holds less of its own log than this node: its database is an older one";
   }
 
-  /** A peer that held more of this node's own log a look ago than this node holds now: the database is an older one. */
+  /** Whether this node's own log goes on where it ends here, as far as the peer knows. */
   async #watchOwnLog(connection: PeerConnection, theirs: PeerHead = nothing): Promise<void> {
     const { store, log, ownLog, ownLogLost } = this.#options;
-    // What a snapshot has emptied is filled again by its end.
-    if (store.intake.importing !== undefined) return;
     const { incarnation } = store;
-    const known = this.#ownLogAtPeer.incarnation === incarnation ? this.#ownLogAtPeer.seq : 0;
-    this.#ownLogAtPeer = { incarnation, seq: theirs.seq };
-    const mine = store.vector().get(incarnation) ?? 0;
-    // What was durable a moment ago may be known there sooner than here; before the first write of a life nothing is.
-    const before = store.ownEndKnown ? known : theirs.seq;
-    // As long as it takes more, it has found that what it has is the beginning of what is here.
-    if (before < theirs.seq && before <= mine) return;
-    if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked")
-      return ownLog.agreed(this.member.identity, incarnation);
-    const peer = this.member.name;
-    this.#problem = `holds ${theirs.seq} operations of this node, its own database ${mine}: that was restored or has lost writes`;
-    log({ level: "error", event: "ownLogLost", peer, held: theirs.seq, own: mine });
-    const comparison = theirs.seq <= mine ? "forked" : await compareAtPeer(connection, store, incarnation);
-    ownLogLost({ peer, incarnation, mine, theirs: theirs.seq, comparison });
+    const seen = await this.#ownLogAtPeer.look(connection, theirs);
+    if (seen.what === "agrees") return ownLog.agreed(this.member.identity, incarnation);
+    if (seen.what === "goesOn") return;
+    const { name: peer } = this.member;
+    const { mine } = seen;
+    const fields = { peer, held: theirs.seq, own: mine };
+    const says = `holds ${theirs.seq} operations of this node, its own database ${mine}`;
+    if (seen.what === "unproved") {
+      this.#problem = `says that it ${says}, and shows none that a member has made: look at its database`;
+      if (seen.first) log({ level: "error", event: "ownLogDoubted", ...fields });
+      return;
+    }
+    this.#problem = `${says}: that was restored or has lost writes`;
+    log({ level: "error", event: "ownLogLost", ...fields });
+    ownLogLost({ peer, incarnation, mine, theirs: theirs.seq, comparison: seen.comparison });
   }
 
   /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */

@@ -1,6 +1,13 @@
+import { isUuid } from "../store/operation.ts";
 import type { Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
 import type { PeerHead } from "./types.ts";
+
+/** Operations that are asked for at once. */
+export const pullMax = 1_000;
+/** Logs of one fleet: one for each life of a node, and some more after starts without all members. */
+const logsMax = 10_000;
+const macMaxLength = 200;
 
 /** Of a log of which nothing is here. */
 export const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, mac: Buffer.alloc(0) };
@@ -8,9 +15,19 @@ export const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, 
 /** The same as a peer would say it. */
 export const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 
-/** A row of mesh.vector(). */
-export function headOf(row: Record<string, unknown>): PeerHead {
-  return { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) };
+/** Rows of mesh.vector(); throws when they are none. */
+export function headsOf(rows: readonly Record<string, unknown>[]): ReadonlyMap<string, PeerHead> {
+  if (rows.length > logsMax) throw new Error(`it says to hold ${rows.length} logs, and no fleet has as many`);
+  const heads = rows.map((row): [string, PeerHead] => [
+    String(row.origin),
+    { seq: Number(row.seq), base: Number(row.base), mac: String(row.mac) },
+  ]);
+  if (!heads.every(isHead)) throw new Error("what it says of its logs cannot be");
+  return new Map(heads);
+}
+
+function isHead([origin, { seq, base, mac }]: readonly [string, PeerHead]): boolean {
+  return isUuid(origin) && Number.isSafeInteger(seq) && base >= 0 && base <= seq && mac.length <= macMaxLength;
 }
 
 /** Whether what was pulled is not of the log whose last operation is here. */
@@ -21,8 +38,9 @@ export function isOtherLog(
   return operations.some(({ seq, mac }) => seq === mine.seq && !mac.equals(mine.mac));
 }
 
-/** Rows of mesh.pull(); undefined when one of them is no operation. */
+/** Rows of mesh.pull(); undefined when one of them is no operation, or more came than were asked for. */
 export function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
+  if (rows.length > pullMax) return undefined;
   const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
   return operations.every((operation) => operation !== undefined) ? operations : undefined;
 }

@@ -1,4 +1,6 @@
 const refusedForMs = 15_000;
+/** Beyond it all are forgotten, and what is wrong with them is found anew. */
+const refusedMax = 10_000;
 
 /** Logs of which nothing is taken from one peer for a while, and why. */
 export class Refusals {
@@ -20,6 +22,7 @@ export class Refusals {
   }
 
   refuse(origin: string, reason: string): void {
+    if (this.#refused.size >= refusedMax) this.#refused.clear();
     this.#refused.set(origin, { reason, untilMs: this.#nowMs() + refusedForMs });
   }
 

@@ -57,6 +57,11 @@ const lies: readonly (readonly [string, string, RegExp])[] = [
   ],
   ["says to hold more than it does", "update keyfleet.bases set seq = seq + 5 where $1::text <> ''", /root/],
   ["says to hold less than it does", "update keyfleet.bases set seq = seq - 5 where $1::text <> ''", /root/],
+  [
+    "says that its logs end in the far future",
+    "update keyfleet.bases set hlc = hlc + (1::bigint << 50) where $1::text <> ''",
+    /future/,
+  ],
   ["gives a root of its own", "update keyfleet.root set sealed = sha256(sealed) where $1::text <> ''", /root/],
 ];
 

@@ -1,12 +1,14 @@
 import { StoreError } from "../store/error.ts";
 import { headsFrom } from "../store/head.ts";
-import type { Intake, SnapshotRow, StoreMark } from "../store/intake.ts";
+import { type Intake, type SnapshotRow, type StoreMark, vectorOf } from "../store/intake.ts";
 import { isUuid } from "../store/operation.ts";
 import type { NodeStore, Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
 import type { PeerConnection } from "./peer-connection.ts";
+import { pullMax } from "./pulled.ts";
 
-const pullMax = 1_000;
+const keptMax = 10_000;
+const keptMaxBytes = 64 * 1024 * 1024;
 const zero = "00000000-0000-0000-0000-000000000000";
 
 /** One snapshot in the making: reads a peer's objects and the log behind them until this node is where the peer was. */
@@ -17,11 +19,19 @@ export class Snapshot {
   readonly #connection: PeerConnection;
   readonly #store: NodeStore;
   readonly #identity: string;
+  readonly #helps: (vector: Vector) => boolean;
 
-  constructor(parts: { readonly connection: PeerConnection; readonly store: NodeStore; readonly identity: string }) {
+  /** `helps`: whether somebody who stands there has what is lacking here; default: everybody. */
+  constructor(parts: {
+    readonly connection: PeerConnection;
+    readonly store: NodeStore;
+    readonly identity: string;
+    readonly helps?: (vector: Vector) => boolean;
+  }) {
     this.#connection = parts.connection;
     this.#store = parts.store;
     this.#identity = parts.identity;
+    this.#helps = parts.helps ?? (() => true);
   }
 
   /** Goes on where an earlier one with the same peer ended. Rejects with StoreError "invalid" when the peer is not to be believed. */
@@ -29,16 +39,24 @@ export class Snapshot {
     const { intake } = this.#store;
     const mark = await this.#mark();
     const isGoingOn = intake.importing?.identity === this.#identity;
-    if (!isGoingOn) await intake.begin(this.#identity, mark);
+    if (!isGoingOn) await this.#begin(mark);
     const came = await this.#goOn(intake);
     if (came === "all") return;
     // What came of an earlier try may not be all that the peer sent, and is no reason to distrust it.
     if (came === "other" && !isGoingOn) throw invalid("sent other objects than it holds, or not all");
     // Or its logs no longer reach back to the rows that are here: it took a snapshot itself between that try and this one.
-    await intake.begin(this.#identity, await this.#mark());
+    await this.#begin(await this.#mark());
     const again = await this.#goOn(intake);
     if (again === "other") throw invalid("sent other objects than it holds, or not all");
     if (again === "noLog") throw invalid("does not send the log that it says to have");
+  }
+
+  /** What is here is set aside only for who shows that he has what is lacking: anybody can say that he has pruned it. */
+  async #begin(mark: StoreMark): Promise<void> {
+    const { intake } = this.#store;
+    if (intake.isProved(mark) && !this.#helps(vectorOf(mark)))
+      throw new StoreError("unavailable", "the peer does not hold what it said to hold");
+    await intake.begin(this.#identity, mark);
   }
 
   /** Takes what is still to come; "noLog" when the peer does not have the log behind the rows that are here. */
@@ -51,10 +69,10 @@ export class Snapshot {
   }
 
   async #mark(): Promise<StoreMark> {
-    const [row] = await this.#connection.query("select root, heads, objects from mesh.mark()");
-    if (row === undefined) throw new Error("the peer takes in a snapshot itself");
-    this.total = Number(row.objects);
-    return { root: row.root as Buffer, heads: headsFrom(row.heads as never) };
+    const asked = await askMark(this.#connection);
+    if (asked === undefined) throw new Error("the peer takes in a snapshot itself");
+    this.total = asked.objects;
+    return asked.mark;
   }
 
   /** While one page is written the next is checked, and the one after that is on its way. */
@@ -91,15 +109,18 @@ export class Snapshot {
 
   async #kept(): Promise<readonly Operation[]> {
     const kept: Operation[] = [];
-    for (;;) {
+    for (let bytes = 0; ; ) {
       const last = kept.at(-1);
       const rows = await this.#connection.query("select k from mesh.kept($1, $2) k", [
         last?.origin ?? zero,
         last?.seq ?? 0,
       ]);
       if (rows.length === 0) return kept;
-      kept.push(...rows.map((row) => asOperation(JSON.parse(row.k as string))));
-      if (kept.length > 10_000) throw invalid("keeps too many operations that it does not understand");
+      const operations = rows.map((row) => asOperation(JSON.parse(row.k as string)));
+      kept.push(...operations);
+      bytes += operations.reduce((sum, { payload }) => sum + payload.length, 0);
+      if (kept.length > keptMax || bytes > keptMaxBytes)
+        throw invalid("keeps too many operations that it does not understand");
     }
   }
 
@@ -124,6 +145,15 @@ export class Snapshot {
     const vector: Vector = this.#store.vector();
     return vector.get(origin) ?? 0;
   }
+}
+
+/** Where a peer stands, and about how many objects it has; undefined while it takes in a snapshot itself. */
+export async function askMark(
+  connection: PeerConnection,
+): Promise<{ readonly mark: StoreMark; readonly objects: number } | undefined> {
+  const [row] = await connection.query("select root, heads, objects from mesh.mark()");
+  if (row === undefined) return undefined;
+  return { mark: { root: row.root as Buffer, heads: headsFrom(row.heads as never) }, objects: Number(row.objects) };
 }
 
 /** It may fail before its turn to be awaited has come. */

@@ -1,5 +1,5 @@
 import { StoreError } from "../store/error.ts";
-import type { Log, NodeStore } from "../store/types.ts";
+import type { Log, NodeStore, Vector } from "../store/types.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { MeshMember, MeshTls, PeerHead, SnapshotStatus } from "./types.ts";
@@ -9,8 +9,10 @@ const blockedMs = 3_000;
 const retryMs = 2_000;
 /** One that nobody is there to finish with is given up after so long, or up to twice as long. */
 const abandonMs = 5_000;
-/** A peer whose snapshot was not to be believed is not asked again for so long. */
+/** A peer whose snapshot was not to be believed is not asked again for so long, and what it says to hold counts for nothing. */
 const distrustMs = 600_000;
+/** The same of one that did not show what it had said to hold: it may have been set back. Each further time twice as long. */
+const doubtMs = 5_000;
 
 /** Options of `Snapshots`. */
 export interface SnapshotsOptions {
@@ -29,6 +31,7 @@ export interface SnapshotsOptions {
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #distrusted = new Map<string, number>();
+  readonly #doubtedMs = new Map<string, number>();
   #running: { readonly peer: string; snapshot: Snapshot | undefined; close: () => void } | undefined;
   #givingUp = false;
   #problem: string | undefined;
@@ -94,7 +97,8 @@ export class Snapshots {
   #blocked(): readonly string[] {
     const vector = this.#options.store.vector();
     const blocked = new Map<string, boolean>();
-    for (const heads of this.#options.heads().values()) {
+    for (const [identity, heads] of this.#options.heads()) {
+      if (this.#isDistrusted(identity)) continue;
       for (const [origin, { seq, base }] of heads) {
         const mine = vector.get(origin) ?? 0;
         if (seq > mine) blocked.set(origin, base > mine && (blocked.get(origin) ?? true));
@@ -119,7 +123,7 @@ export class Snapshots {
   }
 
   /** Whether the peer has something that is lacking here and cannot be had by the logs. From one that hangs back as well a snapshot would bring nothing. */
-  #helps(theirs: ReadonlyMap<string, PeerHead>): boolean {
+  #helps(theirs: ReadonlyMap<string, Pick<PeerHead, "seq">>): boolean {
     const { store } = this.#options;
     const { importing } = store.intake;
     const held = importing?.floor ?? store.vector();
@@ -197,7 +201,9 @@ export class Snapshots {
       lost: () => undefined,
     });
     try {
-      const snapshot = new Snapshot({ connection, store, identity: member.identity });
+      const { identity } = member;
+      const helps = (vector: Vector) => this.#shows(identity, vector);
+      const snapshot = new Snapshot({ connection, store, identity, helps });
       this.#running = { peer: member.name, snapshot, close: () => connection.close() };
       if (this.#stopped) return 0;
       await snapshot.run();
@@ -205,6 +211,19 @@ export class Snapshots {
     } finally {
       connection.close();
     }
+  }
+
+  /** Whether a peer that is proved to stand there helps; one that does not has said what is not so. */
+  #shows(identity: string, vector: Vector): boolean {
+    const helps = this.#helps(new Map([...vector].map(([origin, seq]) => [origin, { seq }])));
+    if (helps) {
+      this.#doubtedMs.delete(identity);
+      return true;
+    }
+    const forMs = Math.min(distrustMs, 2 * (this.#doubtedMs.get(identity) ?? doubtMs / 2));
+    this.#doubtedMs.set(identity, forMs);
+    this.#distrusted.set(identity, this.#options.nowMs() + forMs);
+    return false;
   }
 
   #failed(member: MeshMember, error: Error): void {

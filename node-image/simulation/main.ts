@@ -5,8 +5,8 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import { type Length, type Simulated, simulate } from "./simulate.ts";
 
 const help = `Runs the real replication code on simulated time, disks and links: writes, crashes, cuts, lost notifications,
-pauses, wrong clocks, disks that are set back, pruned logs and snapshots, nodes that join, leave, die and come back, sites
-that are destroyed; and checks every promise.
+pauses, wrong clocks, disks that are set back, peers that lie, pruned logs and snapshots, nodes that join, leave, die and come
+back, sites that are destroyed; and checks every promise.
 
   npm run simulate-replication -- [--seed S] [--seeds N] [--length mixed|long|short] [--until-broken] [--verbose]
 

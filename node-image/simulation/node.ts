@@ -6,6 +6,7 @@ import { toWire } from "../store/wire.ts";
 import type { Random } from "../testing/random-stream.ts";
 import { Disk } from "./disk.ts";
 import type { Effects } from "./effects.ts";
+import type { Lie } from "./lies.ts";
 import { Link } from "./link.ts";
 import { markOf, pageOf } from "./simulated-intake.ts";
 import { SimulatedStore } from "./simulated-store.ts";
@@ -23,10 +24,11 @@ export interface Common {
   readonly time: VirtualTime;
   readonly random: Random;
   readonly durability: Durability;
+  /** Whether packets get through now; a way is "from to". */
   readonly open: (way: string) => boolean;
-  readonly effects: Effects;
   readonly nodes: ReadonlyMap<string, SimulatedNode>;
   readonly packetMs: () => number;
+  readonly effects: Effects;
   /** Operations are on the disk of the node. */
   readonly appended: (node: SimulatedNode, operations: readonly Operation[]) => void;
   /** A name for a new log of the node. */
@@ -43,6 +45,11 @@ export class SimulatedNode {
   /** How long a transaction takes at most, ms. */
   commitMaxMs = 4;
   clockOffMs = 0;
+  /** What its database answers instead of the truth. */
+  lie: Lie | undefined;
+  #toldBefore: readonly Record<string, unknown>[] = [];
+  /** Its machine stops when the next operations of its own are on the disk, before anybody hears of that. */
+  crashesAtCommit = false;
   disk: Disk;
   store: SimulatedStore | undefined;
   exchange: Replication | undefined;
@@ -190,6 +197,20 @@ export class SimulatedNode {
 
   /** What the functions of schema mesh answer. */
   answer(identity: string, text: string, values: readonly unknown[]): Record<string, unknown>[] {
+    const truth = this.#truth(identity, text, values);
+    if (this.lie === undefined || !text.includes(`mesh.${this.lie.of}(`) || this.#isImporting(identity)) return truth;
+    const told = this.lie.tell(truth, this.#toldBefore, this.#common.random);
+    this.#toldBefore = truth;
+    return [...told];
+  }
+
+  #isImporting(identity: string): boolean {
+    return [...this.#common.nodes.values()].some(
+      (node) => node.identity === identity && node.disk.importing !== undefined,
+    );
+  }
+
+  #truth(identity: string, text: string, values: readonly unknown[]): Record<string, unknown>[] {
     const { disk } = this;
     if (text === "listen ops") return [];
     if (text.includes("mesh.fences()")) return [{ f: disk.fences }];
@@ -268,6 +289,11 @@ export class SimulatedNode {
     this.#common.appended(this, operations);
     const own = operations.filter(({ origin }) => origin === this.disk.incarnation);
     if (own.length === 0) return;
+    if (this.crashesAtCommit) {
+      this.crashesAtCommit = false;
+      this.crash();
+      return;
+    }
     // A full queue of notifications, or a listener that lags: then only the poll tells.
     const news = own.map(toWire);
     for (const link of this.#links) if (!random.chance(0.03)) link.appended(news);

@@ -130,6 +130,8 @@ function verdict(mesh: SimulatedMesh): readonly string[] {
     );
     broken.push(`the nodes are not equal after healing: ${vectors.join("; ")}`);
   }
+  // A node goes on with its log only where that is known to end, so two of one name can only be made up.
+  if (mesh.counts.forked > 0) broken.push(`${mesh.counts.forked} nodes believe that their logs have forked`);
   for (const node of live) broken.push(...holes(mesh, node), ...positions(node));
   if (areEqual(live)) broken.push(...wrongStates(mesh));
   broken.push(...lost(mesh, witness));

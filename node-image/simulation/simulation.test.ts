@@ -124,7 +124,7 @@ const planted: readonly (readonly [
   ],
   [
     "a node that was set back goes on with its log although a peer holds more of it",
-    "/replication/peer.ts",
+    "/replication/own-log-at-peer.ts",
     'if (before <= mine && (await compareHere(store, incarnation, theirs)) !== "forked")',
     'if ((await compareHere(store, incarnation, theirs)) !== "forked")',
     /what it had lost has come back/,
@@ -153,6 +153,27 @@ const planted: readonly (readonly [
     "!agreed.has(identity)",
     /what was written as the second operation/,
     "set-back.test.ts",
+  ],
+  [
+    "a node believes what a peer says of its log, without being shown any of it",
+    "/replication/own-log-at-peer.ts",
+    "if (isShown) {",
+    "if (isShown || theirs > 0) {",
+    /believe that their logs have forked/,
+  ],
+  [
+    "a clock that is far ahead of all others is used",
+    "/store/clock.ts",
+    "if (wall > high + wrongMs) return high;",
+    "",
+    /not equal after healing|is lost/,
+  ],
+  [
+    "a page of another place than was asked for is taken as it is",
+    "/store/draft.ts",
+    "if (operation.origin === origin && operation.seq <= position) continue;",
+    "",
+    /hole in the log|different|not equal after healing|believes to hold/,
   ],
   [
     "a node that was removed acknowledges to who has not heard of it",

@@ -1,4 +1,5 @@
 import { changeMembers } from "./changes.ts";
+import { lies } from "./lies.ts";
 import type { SimulatedMesh } from "./mesh.ts";
 import type { SimulatedNode } from "./node.ts";
 
@@ -8,6 +9,7 @@ type Trouble = (mesh: SimulatedMesh, node: SimulatedNode) => () => void;
 /** Every kind of trouble. */
 const troubles: Readonly<Record<string, Trouble>> = {
   crash,
+  crashAtCommit,
   databaseLost,
   pause,
   slowDisk,
@@ -17,10 +19,13 @@ const troubles: Readonly<Record<string, Trouble>> = {
   isolate,
   isolateSite,
   olderDisk,
+  lie,
 };
 
 const holdMs = 6_000;
 const gapMs = 1_500;
+/** What is stamped by such a clock others refuse. */
+const farMs = 2 * 86_400_000;
 
 /** Troubles one after another, with members that come and go, until the time; all is taken back at the end. */
 export async function makeTrouble(mesh: SimulatedMesh, untilMs: number): Promise<void> {
@@ -48,6 +53,24 @@ function crash(mesh: SimulatedMesh, node: SimulatedNode) {
   if (node.running) node.crash();
   return () => {
     if (!node.running && !mesh.destroyed.has(node.name)) node.start(mesh.members);
+  };
+}
+
+/** What was written is durable and nobody was told so: no answer, no notification. */
+function crashAtCommit(mesh: SimulatedMesh, node: SimulatedNode) {
+  node.crashesAtCommit = true;
+  return () => {
+    node.crashesAtCommit = false;
+    if (!node.running && mesh.nodes.get(node.name) === node && !mesh.destroyed.has(node.name)) node.start(mesh.members);
+  };
+}
+
+function lie(mesh: SimulatedMesh, node: SimulatedNode) {
+  const kind = mesh.random.pick(Object.keys(lies));
+  mesh.deed(`${node.name} tells ${kind}`);
+  node.lie = lies[kind];
+  return () => {
+    node.lie = undefined;
   };
 }
 
@@ -81,8 +104,11 @@ function slowDisk({ random }: SimulatedMesh, node: SimulatedNode) {
   };
 }
 
-function wrongClock({ random }: SimulatedMesh, node: SimulatedNode) {
-  node.clockOffMs = random.pick([-3_600_000, -1_000, 1_000, 3_600_000]);
+/** Far off is one at a time: more of them are the fleet's time. */
+function wrongClock({ random, nodes }: SimulatedMesh, node: SimulatedNode) {
+  const offMs = random.pick([-farMs, -3_600_000, -1_000, 1_000, 3_600_000, farMs]);
+  const isAnyFar = [...nodes.values()].some(({ clockOffMs }) => Math.abs(clockOffMs) === farMs);
+  node.clockOffMs = isAnyFar ? Math.sign(offMs) * 1_000 : offMs;
   return () => {
     node.clockOffMs = 0;
   };

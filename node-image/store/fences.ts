@@ -122,7 +122,7 @@ function authenticated(origin: string, seq: number): Buffer {
 }
 
 function asFences(value: unknown): readonly SaidFence[] {
-  return Array.isArray(value) ? value.filter(isFence) : [];
+  return Array.isArray(value) ? value.slice(0, fencesMax).filter(isFence) : [];
 }
 
 function isFence(value: unknown): value is SaidFence {

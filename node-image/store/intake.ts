@@ -52,6 +52,23 @@ export class Intake {
     this.#room = room;
   }
 
+  /** Whether a member of this fleet has made the operation as it is. Throws StoreError "noMasterKey" or "damaged". */
+  isMade(operation: Operation): boolean {
+    return verified(this.#ledger.keyring, operation);
+  }
+
+  /** Whether a member of this fleet has stood where the mark says. Throws StoreError as `isMade`. */
+  isProved(mark: StoreMark): boolean {
+    const { keyring } = this.#ledger;
+    try {
+      Root.open(keyring, mark.root, vectorOf(mark));
+      return true;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "damaged") return false;
+      throw error;
+    }
+  }
+
   /** What is under way; undefined when nothing is. */
   get importing(): Importing | undefined {
     return this.#ledger.importing;
@@ -65,6 +82,8 @@ export class Intake {
     return this.#alone(async (client) => {
       const ledger = this.#ledger;
       const vector = vectorOf(mark);
+      // The root vouches for the sequences only, and every later write here would be stamped behind these.
+      if (mark.heads.some(({ hlc }) => ledger.refuses(hlc))) throw refused("its logs end too far in the future");
       // What came with an earlier snapshot that was not finished is not this node's.
       const floor = ledger.importing?.floor ?? ledger.vector;
       const lacking = [...floor].find(([origin, seq]) => (vector.get(origin) ?? 0) < seq);

@@ -212,6 +212,11 @@ export class Ledger {
     }
   }
 
+  /** Whether an operation of that time is not to be taken in yet. */
+  refuses(hlc: bigint): boolean {
+    return this.#options.clock.refuses(hlc);
+  }
+
   /** With it rows are checked; throws StoreError "noMasterKey" or the `problem`. */
   get keyring(): Keyring {
     if (this.problem !== undefined) throw this.problem;
