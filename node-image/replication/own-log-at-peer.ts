@@ -14,6 +14,13 @@ export type Seen =
   /** It says so, and shows nothing under a MAC of the fleet; `first`: since it said something else. */
   | { readonly what: "unproved"; readonly mine: number; readonly first: boolean };
 
+/** What is told of the link to a peer that says so. */
+export function problemOf(seen: Exclude<Seen, { readonly what: "goesOn" | "agrees" }>, theirs: number): string {
+  const says = `holds ${theirs} operations of this node, its own database ${seen.mine}`;
+  if (seen.what === "lost") return `${says}: that was restored or has lost writes`;
+  return `says that it ${says}, and shows none that a member has made: look at its database`;
+}
+
 /**
  * What one peer says of this node's own log, look after look. By it a node ends its log or stops serving, so no word is
  * taken for it: a peer whose database was changed, or somebody in its place, could else end every other node.

@@ -4,21 +4,12 @@ import { Acknowledgements } from "./acknowledgements.ts";
 import { askFences } from "./fences.ts";
 import { compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
-import { OwnLogAtPeer } from "./own-log-at-peer.ts";
+import { OwnLogAtPeer, problemOf } from "./own-log-at-peer.ts";
 import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import {
-  headsOf,
-  isOtherHead,
-  isOtherLog,
-  noHead,
-  nothing,
-  operationsBetween,
-  pullMax,
-  wholeOperations,
-} from "./pulled.ts";
+import { headsOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, pullPage } from "./pulled.ts";
 import { Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
@@ -301,16 +292,13 @@ export class Peer {
     const seen = await this.#ownLogAtPeer.look(connection, theirs);
     if (seen.what === "agrees") return ownLog.agreed(this.member.identity, incarnation);
     if (seen.what === "goesOn") return;
-    const { name: peer } = this.member;
-    const { mine } = seen;
+    const [peer, mine] = [this.member.name, seen.mine];
     const fields = { peer, held: theirs.seq, own: mine };
-    const says = `holds ${theirs.seq} operations of this node, its own database ${mine}`;
+    this.#problem = problemOf(seen, theirs.seq);
     if (seen.what === "unproved") {
-      this.#problem = `says that it ${says}, and shows none that a member has made: look at its database`;
       if (seen.first) log({ level: "error", event: "ownLogDoubted", ...fields });
       return;
     }
-    this.#problem = `${says}: that was restored or has lost writes`;
     log({ level: "error", event: "ownLogLost", ...fields });
     ownLogLost({ peer, incarnation, mine, theirs: theirs.seq, comparison: seen.comparison });
   }
@@ -340,8 +328,7 @@ export class Peer {
   }
 
   async #pullPage(connection: PeerConnection, origin: string, mine: typeof noHead, overlap: number): Promise<void> {
-    const values = [origin, mine.seq - overlap, pullMax];
-    const operations = wholeOperations(await connection.query("select p from mesh.pull($1, $2, $3) p", values));
+    const operations = await pullPage(connection, origin, mine.seq - overlap);
     if (operations === undefined) return this.#refuse(origin, "malformed");
     if (isOtherLog(operations, mine)) return this.#refuse(origin, "forked");
     if (operations.length > 0) await this.#ingest(connection, operations);

@@ -1,6 +1,7 @@
 import { isUuid } from "../store/operation.ts";
 import type { Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
+import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerHead } from "./types.ts";
 
 /** Operations that are asked for at once. */
@@ -38,8 +39,17 @@ export function isOtherLog(
   return operations.some(({ seq, mac }) => seq === mine.seq && !mac.equals(mine.mac));
 }
 
+/** The operations of a log behind `after` that the peer has; undefined when what it sends is none. */
+export async function pullPage(
+  connection: PeerConnection,
+  origin: string,
+  after: number,
+): Promise<readonly Operation[] | undefined> {
+  return wholeOperations(await connection.query("select p from mesh.pull($1, $2, $3) p", [origin, after, pullMax]));
+}
+
 /** Rows of mesh.pull(); undefined when one of them is no operation, or more came than were asked for. */
-export function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
+function wholeOperations(rows: readonly Record<string, unknown>[]): readonly Operation[] | undefined {
   if (rows.length > pullMax) return undefined;
   const operations = rows.map((row) => fromWire(JSON.parse(row.p as string)));
   return operations.every((operation) => operation !== undefined) ? operations : undefined;

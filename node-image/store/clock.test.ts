@@ -35,6 +35,27 @@ for (const [sentence, own, peers, stamped] of cases) {
   test(`a clock ${sentence}`, () => assert.equal(aClock(own, ...peers).stampedOffMs(), stamped));
 }
 
+const judged: readonly (readonly [
+  sentence: string,
+  own: number,
+  peers: readonly number[],
+  off: number,
+  refused: boolean,
+])[] = [
+  ["of now, by a right clock beside a single one two years behind", 0, [-730 * dayMs], 0, false],
+  ["of now, by a clock two years behind beside a single right one", -730 * dayMs, [0], 0, false],
+  ["of now, by a right clock beside two that are two years behind", 0, [-730 * dayMs, -730 * dayMs], 0, false],
+  ["of now, by a clock two years behind beside two right ones", -730 * dayMs, [0, 0], 0, false],
+  ["two days ahead, by a right clock beside two right ones", 0, [0, 0], 2 * dayMs, true],
+  ["two days ahead, by a right clock beside one of two that is", 0, [2 * dayMs, 0], 2 * dayMs, true],
+];
+for (const [sentence, own, peers, off, refused] of judged) {
+  test(`a time stamp is ${refused ? "refused" : "taken"} ${sentence}`, () => {
+    const { clock, steady } = aClock(own, ...peers);
+    assert.equal(clock.refuses(BigInt(trueMs + steady.ms + off) << 16n), refused);
+  });
+}
+
 test("what is found wrong is run on by the steady time", () => {
   const { steady, stampedOffMs } = aClock(2 * dayMs, 0, 0);
   steady.ms += hourMs;

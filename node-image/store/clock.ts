@@ -54,7 +54,7 @@ export class LogicalClock {
 
   /** Whether `hlc` is so far in the future that following it would do harm. */
   refuses(hlc: bigint): boolean {
-    return Number(hlc >> counterBits) > this.#nowMs() + aheadMaxMs;
+    return Number(hlc >> counterBits) > this.#latestMs() + aheadMaxMs;
   }
 
   /** How far the log's time runs ahead of this machine's. */
@@ -83,6 +83,16 @@ export class LogicalClock {
     const [low, high] = [steady + this.#bounds.low, steady + this.#bounds.high];
     if (wall > high + wrongMs) return high;
     return wall < low - wrongMs ? low : wall;
+  }
+
+  /**
+   * The latest that it may be. Nobody stamps by a clock that is far ahead, so to judge by one does no harm; to judge by one
+   * far behind stops the logs of all others. Of a single peer nobody knows whose clock is wrong.
+   */
+  #latestMs(): number {
+    const { low, high } = this.#bounds ?? { low: 0, high: 0 };
+    const alone = low === Number.NEGATIVE_INFINITY ? this.#steadyMs() + high : Number.NEGATIVE_INFINITY;
+    return Math.max(this.#wallMs(), this.#nowMs(), alone);
   }
 
   #bounded(): number {
