@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { type Program, Supervised } from "./supervisor.ts";
