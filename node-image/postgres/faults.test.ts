@@ -138,6 +138,15 @@ test("the first process of PostgreSQL is killed: what was in flight is not ackno
   assert.deepEqual(events, ["databaseLost", "databaseBack"]);
 });
 
+test("start.sh is killed, in a folder named by a link: the next one ends the PostgreSQL that is left, and starts its own", async () => {
+  const { postgres, store } = await aStore({ linked: true });
+  await store.write([aCreate()]);
+  postgres.killStartScript();
+  const starts = () => postgres.output().split("ready to accept connections").length - 1;
+  await until("another one is ready", () => starts() === 2, 20_000);
+  await until("it writes again", () => writes(store));
+});
+
 test("connections that are lost, one or all: the store connects again and goes on", async () => {
   const { store, events } = await aStore();
   const create = aCreate();

@@ -52,7 +52,8 @@ runs_in() {
   return 1
 }
 
-cluster=$data/18
+# By its own name, whatever links led here: by that its processes are known.
+cluster=$(readlink -f "$data")/18
 if [ ! -f "$cluster/PG_VERSION" ]; then
   say "making the database"
   rm -rf "$data/making"

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,6 +29,8 @@ export interface TestPostgres {
   pids(): readonly number[];
   /** SIGKILL to the first process of PostgreSQL alone. */
   killPostmaster(): void;
+  /** SIGKILL to the start.sh that runs PostgreSQL, which goes on without it. */
+  killStartScript(): void;
 }
 
 /** What differs from a PostgreSQL with all the room there is. */
@@ -39,6 +41,8 @@ export interface TestPostgresOptions {
   readonly diskMebibytes?: number;
   /** Each flush to the disk waits for as many milliseconds as the file "run/slow" below this folder says. */
   readonly slowDisk?: boolean;
+  /** The folder of the database is named by a symbolic link, as administrators do to put it on another disk. */
+  readonly linked?: boolean;
 }
 
 const START_DEADLINE_MS = 90_000;
@@ -53,6 +57,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   const folder = mkdtempSync(join(options.onDisk ? tmpdir() : roomyFolder(), "kf-pg-"));
   for (const name of ["data", "run"]) mkdirSync(join(folder, name));
   for (const path of [folder, join(folder, "data"), join(folder, "run")]) chownSync(path, USER, USER);
+  if (options.linked) symlinkSync("data", join(folder, "link"));
   const port = await freePort();
   const socketDirectory = join(folder, "run/postgres");
   let child: ChildProcess | undefined;
@@ -91,6 +96,14 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     // In the ids of the namespace, so that nobody else's process can be meant.
     spawnSync("nsenter", ["-t", String(shell), "-p", "-m", "kill", "-9", String(first)]);
   };
+  const killStartScript = () => {
+    // unshare, the shell of root, the start.sh that stays, the one of this PostgreSQL
+    const [shell] = childrenOf(child?.pid ?? 0);
+    const [script] = childrenOf(shell ?? 0);
+    const [once] = childrenOf(script ?? 0);
+    if (once === undefined) throw new Error("PostgreSQL does not run");
+    process.kill(once, "SIGKILL");
+  };
   const dataFolder = () => `/proc/${childrenOf(child?.pid ?? 0)[0]}/root${join(folder, "data")}`;
   if (options.slowDisk) buildSlowDisk(folder);
   try {
@@ -111,6 +124,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     dataFolder,
     pids: () => descendantsOf(child?.pid ?? 0),
     killPostmaster,
+    killStartScript,
   };
 }
 
@@ -164,7 +178,7 @@ const inside = `
   mount --rbind "$2" "$1/$2"
   mount --bind -o ro "$3" "$1/tmp/program"
   chroot --userspec=${USER}:${USER} "$1" /usr/bin/env -i PATH=/usr/bin:/bin $6 \
-    KEYFLEET_POSTGRES_DATA="$2/data" KEYFLEET_RUN="$2/run" KEYFLEET_MESH_PORT="$4" KEYFLEET_LISTEN=127.0.0.1 \
+    KEYFLEET_POSTGRES_DATA="$2/$7" KEYFLEET_RUN="$2/run" KEYFLEET_MESH_PORT="$4" KEYFLEET_LISTEN=127.0.0.1 \
     /tmp/program/start.sh &
   wait "$!"`;
 
@@ -178,7 +192,15 @@ function spawnInside(parts: {
   const program = join(import.meta.dirname, "../postgres");
   const namespaces = ["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--"];
   const slow = options.slowDisk ? `LD_PRELOAD=${folder}/run/slow-fsync.so KEYFLEET_SLOW=${folder}/run/slow` : "";
-  const places = [rootfs, folder, program, String(port), String(options.diskMebibytes ?? 0), slow];
+  const places = [
+    rootfs,
+    folder,
+    program,
+    String(port),
+    String(options.diskMebibytes ?? 0),
+    slow,
+    options.linked ? "link" : "data",
+  ];
   const command = ["sh", "-euc", inside, "sh", ...places];
   return spawn("setpriv", [...namespaces, ...command], { stdio: ["ignore", "pipe", "pipe"] });
 }
