@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
 import { aNode } from "../testing/facts.ts";
 import { readCommand } from "./command.ts";
 import { readDocument, unsupportedSettings } from "./document.ts";
@@ -104,6 +105,30 @@ test("a file is followed, a bad edit keeps the last good document, and the statu
   writeFileSync(path, JSON.stringify(aNode({ membership: { action: "Found" } })));
   assert.equal(await changed, "Found");
   assert.equal(source.problem(), undefined);
+});
+
+test("a file that is still being written is not followed: half a document may be one too, of a smaller fleet", async () => {
+  const path = join(folder, "halves.yaml");
+  const text = stringify(aNode({ durability: "Local" }));
+  writeFileSync(path, stringify(aNode()));
+  const source = openSource({ source: `file:${path}`, node: "", namespace: "", cacheFile: "", log: quiet });
+  after(() => source.close());
+  const fleets: number[] = [];
+  source.onChange(({ spec }) => fleets.push(spec.members.length));
+  let seen = false;
+  // Told of a change after the source is: one file has one watch.
+  const told = () => {
+    seen = true;
+  };
+  watchFile(path, { interval: 500 }, told);
+  await until(() => {
+    writeFileSync(path, text.slice(0, text.lastIndexOf("- name:")));
+    return seen;
+  });
+  unwatchFile(path, told);
+  writeFileSync(path, text);
+  await until(() => fleets.includes(2));
+  assert.deepEqual(fleets, [2]);
 });
 
 test("flags win over the environment, and nonsense is refused in words", () => {

@@ -7,8 +7,10 @@ import type { Log, NodeSource } from "./source.ts";
 
 const maxFileBytes = 1024 * 1024;
 const pollMs = 500;
+/** So long a changed file must stay as it is: longer than a poll, so that one more change would have been seen. */
+const settleMs = 1_000;
 
-/** The KmsNode of a YAML file, read again whenever the file changes; a bad edit keeps the last good document. */
+/** The KmsNode of a YAML file, read again when the file has changed and is still for a second; a bad edit keeps the last good document. */
 export function fileSource(path: string, log: Log): NodeSource {
   const callbacks: ((node: KmsNode) => void)[] = [];
   let node: KmsNode | undefined;
@@ -24,14 +26,23 @@ export function fileSource(path: string, log: Log): NodeSource {
     }
   };
   load();
+  let settling: NodeJS.Timeout | undefined;
+  // Who writes it in pieces is not done yet: half a document may be one too, of a fleet with fewer members.
+  const changed = () => {
+    clearTimeout(settling);
+    settling = setTimeout(load, settleMs);
+  };
   // Polling, because a watch on a file is lost when an editor replaces it.
-  watchFile(path, { interval: pollMs }, load);
+  watchFile(path, { interval: pollMs }, changed);
   return {
     current: () => node,
     onChange: (callback) => void callbacks.push(callback),
     report: async (status) => writeStatus(path, node, status),
     problem: () => problem,
-    close: () => unwatchFile(path, load),
+    close: () => {
+      clearTimeout(settling);
+      unwatchFile(path, changed);
+    },
   };
 }
 
