@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { serveHealth } from "./health-server.ts";
 import { operatorMetrics } from "./metrics.ts";
@@ -38,6 +40,21 @@ test("livez and readyz tell what is wrong and who leads, metrics show leading, s
     }
     assert.equal((await ask("/elsewhere")).status, 404);
   } finally {
+    await server.stop();
+  }
+});
+
+test("connections that say nothing do not keep a probe out, or the operator would be killed for them", async () => {
+  const { registry } = operatorMetrics({ leads: () => true, queueDepth: () => 0, sites: () => [], locks: () => [] });
+  const well = { live: () => undefined, ready: () => ({ ok: true, text: "leads" }), registry };
+  const server = await serveHealth(0, well);
+  const silent = Array.from({ length: 50 }, () => connect(server.port, "127.0.0.1").on("error", () => undefined));
+  try {
+    await Promise.all(silent.map((socket) => once(socket, "connect")));
+    const answer = await fetch(`http://127.0.0.1:${server.port}/livez`, { signal: AbortSignal.timeout(2_000) });
+    assert.equal(await answer.text(), "ok");
+  } finally {
+    for (const socket of silent) socket.destroy();
     await server.stop();
   }
 });

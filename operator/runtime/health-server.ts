@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import express from "express";
 import type { Registry } from "prom-client";
 
@@ -13,7 +13,10 @@ export interface Health {
   readonly registry: Registry;
 }
 
-/** Connections at a time: two probes, a scraper, and some to spare. */
+/**
+ * Connections at a time: two probes, a scraper, and some to spare. One more ends the oldest: were it turned away instead, a
+ * stranger who says nothing could have the operator killed, for no probe would be answered.
+ */
 const maxConnections = 32;
 const requestTimeoutMs = 5_000;
 
@@ -41,7 +44,13 @@ export async function serveHealth(
     response.type(health.registry.contentType).send(await health.registry.metrics());
   });
   const server: Server = application.listen(port);
-  server.maxConnections = maxConnections;
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > maxConnections) oldest?.destroy();
+  });
   server.requestTimeout = requestTimeoutMs;
   await once(server, "listening");
   return { port: (server.address() as AddressInfo).port, stop: () => stop(server) };
