@@ -67,6 +67,7 @@ function blockDecryption({ name, key, iv, blockBytes }: BlockRequest, padding: B
   const decipher = createDecipheriv(name, key, iv).setAutoPadding(false);
   let held: Buffer = Buffer.alloc(0);
   return {
+    gathered: { bytes: () => held.length, forget: () => void held.fill(0) },
     update: (data) => {
       const all = joinAndClear([held, decipher.update(data)]);
       const at = Math.max(0, all.length - blockBytes);

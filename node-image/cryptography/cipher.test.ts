@@ -361,3 +361,13 @@ test("the counter of a Random IV in CTR does not run into the nonce, which would
   const given = { ...setting, iv: "f".repeat(32), parameters: { blockCipherMode: mode.ctr } };
   startCipher(request("encrypt", given)).stream.update(Buffer.alloc(64));
 });
+
+test("the block that a decryption holds back until the last part comes is wiped when none comes", () => {
+  const setting = { key: sp80038a.key, iv: counting, parameters: { blockCipherMode: mode.cbc } };
+  const [kept, forgotten] = [startCipher(request("decrypt", setting)), startCipher(request("decrypt", setting))];
+  for (const { stream } of [kept, forgotten]) stream.update(hex("7649abac8119b246cee98e9b12e9197d"));
+  assert.equal(forgotten.stream.gathered?.bytes(), 16);
+  forgotten.stream.gathered?.forget();
+  assert.equal(kept.stream.final().data.toString("hex"), sp80038a.plain.slice(0, 32));
+  assert.deepEqual(forgotten.stream.final().data, Buffer.alloc(16));
+});

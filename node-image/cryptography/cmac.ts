@@ -24,6 +24,7 @@ function cmac(key: KeyObject, block: Block): DigestStream {
   const chain = createCipheriv(block.cbc, key, zero).setAutoPadding(false);
   let last: Buffer = Buffer.alloc(0);
   return {
+    gathered: { bytes: () => last.length, forget: () => void last.fill(0) },
     update: (data) => {
       const all = Buffer.alloc(last.length + data.length);
       all.set(last);

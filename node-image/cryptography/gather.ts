@@ -4,20 +4,24 @@ import { joinAndClear, ownCopy } from "./bytes.ts";
 /** Bytes that one operation may keep until its last part has come. */
 export const gatheredMaxBytes = 1_048_576;
 
-/** Parts kept in order for algorithms that need all data at once. */
-export interface Gathered {
-  add(part: Buffer): void;
-  /** All parts in one buffer of its own, the caller's to zero. */
-  take(): Buffer;
+/** Data that a computation keeps between its parts. */
+export interface KeptData {
   /** How many are kept now. */
   bytes(): number;
   /** Zeroes what is kept: no further part comes. */
   forget(): void;
 }
 
+/** Parts kept in order for algorithms that need all data at once. */
+export interface Gathered extends KeptData {
+  add(part: Buffer): void;
+  /** All parts in one buffer of its own, the caller's to zero. */
+  take(): Buffer;
+}
+
 /** A computation in parts, with what it keeps of its data; absent where each part is done with when it has come. */
 export interface Gathering {
-  readonly gathered?: Gathered;
+  readonly gathered?: KeptData;
 }
 
 /** An empty gathering, bounded. */

@@ -7,7 +7,7 @@ import { checkPolicy, type KeyUse } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import type { VerifyResponse } from "./sign.ts";
 import { type PartRequest, resume } from "./streams.ts";
-import { consume, consumption } from "./usage-limits.ts";
+import { consumePart } from "./usage-limits.ts";
 import { keyFor } from "./use-key.ts";
 
 /** KMIP MAC (4.33). */
@@ -45,7 +45,7 @@ export interface HashResponse {
 export async function mac(request: MacRequest, context: Context): Promise<MacResponse> {
   const { object, parts } = await begin(request, { usage: usage.macGenerate, purpose: "protect" }, context);
   const { id: uniqueIdentifier } = object;
-  await consume(object, consumption(request), context);
+  await consumePart(request, { state: parts.state, object, context });
   if (!parts.last) return { uniqueIdentifier, correlationValue: parts.keep() };
   return { uniqueIdentifier, macData: parts.state.final() };
 }
