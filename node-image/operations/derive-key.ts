@@ -50,10 +50,11 @@ export async function deriveKey(request: DeriveKeyRequest, context: Context): Pr
     );
   }
   const { bytes: length, algorithm, lengthBits } = wantedOf(request, context);
+  // It may take seconds, in which the bases' owner must be able to revoke them.
+  const bytes = await derived(request, { bases: await basesOf(request, context), length, context });
+  if (algorithm === cryptographicAlgorithm.tripleDes) withOddParity(bytes);
   return serially(ids, context, async () => {
     const bases = await basesOf(request, context);
-    const bytes = await derived(request, { bases, length, context });
-    if (algorithm === cryptographicAlgorithm.tripleDes) withOddParity(bytes);
     const id = context.newId();
     const links = bases.map(({ object }) => ({ linkType: linkType.derivationBase, linkedObjectIdentifier: object.id }));
     const isKey = request.objectType === objectType.symmetricKey;
@@ -74,7 +75,7 @@ export async function deriveKey(request: DeriveKeyRequest, context: Context): Pr
       bases.map(({ object }) => linked(object, { linkType: linkType.derivedKey, linkedObjectIdentifier: id }, context)),
     );
     return { uniqueIdentifier: id };
-  });
+  }).finally(() => bytes.fill(0));
 }
 
 interface Wanted {

@@ -225,11 +225,15 @@ test("derivations that take seconds take turns: no more than two threads have th
   for (let times = 0; times < 20; times += 1) await app.call(operation.getAttributes, part.id(slow[0]?.key ?? ""));
   const begun = () => held.length;
   assert.equal(begun(), 2);
+  // The base's owner does not wait for it, and what was derived meanwhile is not kept.
+  const [first, ...others] = slow;
+  await app.revoke(first?.key ?? "", 2);
+  const refused = fails(first?.answer ?? Promise.resolve(), reason.field, /compromised/);
   for (const _ of slow) {
     while (begun() === 0) await new Promise((turn) => setImmediate(turn));
     held.shift()?.();
   }
-  await Promise.all(slow.map(({ answer }) => answer));
+  await Promise.all([refused, ...others.map(({ answer }) => answer)]);
 });
 
 test("Re-key makes a successor with the names and the ways of the old key, once", async () => {

@@ -124,7 +124,7 @@ export function change<Result>(
   context: Context,
   work: (object: ManagedObject) => Promise<Result>,
 ): Promise<Result> {
-  return context.serial(id, async () => work(await find(id, context)));
+  return context.serial(id, async () => work(await find(id, context)), context.caller.identity);
 }
 
 /** Client text fit to be repeated in an answer. */

@@ -69,5 +69,5 @@ export function serially<Result>(
 ): Promise<Result> {
   const [id, ...others] = [...new Set(ids)].sort();
   if (id === undefined) return work();
-  return context.serial(id, () => serially(others, context, work));
+  return context.serial(id, () => serially(others, context, work), context.caller.identity);
 }

@@ -68,3 +68,14 @@ test("more than 64 changes of one object are refused at once, and others go on",
   await end("again");
   assert.equal(await again, "again");
 });
+
+test("one caller leaves places in the line to others: who may revoke finds one", async () => {
+  const { work, end } = someWorks();
+  const serial = serialQueue();
+  const all = Array.from({ length: 48 }, (_, at) => serial("one", work(String(at)), "flood"));
+  await assert.rejects(serial("one", work("late"), "flood"), { code: "PermissionDenied", message: /Too many changes/ });
+  all.push(serial("one", work("revoke"), "owner"));
+  for (let at = 0; at < 48; at += 1) await end(String(at));
+  await end("revoke");
+  assert.equal((await Promise.all(all)).at(-1), "revoke");
+});
