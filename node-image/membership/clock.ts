@@ -18,6 +18,8 @@ export class Clock {
   #asking = false;
   #facts: TimeFacts = { servers: undefined };
   #problem: string | undefined;
+  /** Whether chrony is to be told once more although the servers are the same. */
+  #again = false;
 
   constructor(options: { readonly runFolder: string; readonly log: Log; readonly nowMs: () => number }) {
     this.#options = options;
@@ -59,16 +61,25 @@ export class Clock {
   }
 
   #configure(servers: readonly string[], nowMs: number): void {
-    if (this.#configured?.join() === servers.join()) return;
+    if (this.#configured?.join() === servers.join() && !this.#again) return;
     try {
       writeTimeConfiguration(this.#options.runFolder, servers);
       this.#problem = undefined;
+      this.#again = false;
       this.#configuredAtMs = nowMs;
       this.#askedAtMs = Number.NEGATIVE_INFINITY;
     } catch (error) {
-      this.#problem = `ntp.servers: ${(error as Error).message}`;
-      this.#options.log("error", "cannot tell chrony its servers", { problem: (error as Error).message });
+      this.#failed(error as Error);
     }
     this.#configured = servers;
+  }
+
+  /** An address that is none stays so until the settings change; a folder without room may have some at the next look. */
+  #failed(error: Error): void {
+    const problem = `ntp.servers: ${error.message}`;
+    this.#again = !(error instanceof TypeError);
+    if (problem !== this.#problem)
+      this.#options.log("error", "cannot tell chrony its servers", { problem: error.message });
+    this.#problem = problem;
   }
 }

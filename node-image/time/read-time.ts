@@ -42,10 +42,23 @@ export async function readTime(runFolder: string, servers: readonly string[]): P
  */
 export function parseSources(csv: string, servers: readonly string[]): TimeReading {
   const rows = new Map(csv.split("\n").map((line) => [line.split(",")[2] ?? "", line.split(",")]));
-  const readings = servers.map((address) => reading(address, rows.get(parseTimeServer(address).host)));
+  const rowOf = (address: string) => {
+    const host = hostOf(address);
+    return host === undefined ? undefined : rows.get(host);
+  };
+  const readings = servers.map((address) => reading(address, rowOf(address)));
   const offsets = readings.flatMap((server) => (server.offsetMs === undefined ? [] : [Math.abs(server.offsetMs)]));
   const synchronised = offsets.length > 0;
   return { synchronised, ...(synchronised ? { worstOffsetMs: Math.max(...offsets) } : {}), servers: readings };
+}
+
+/** Undefined where the settings name no server at all: one that nobody can reach. */
+function hostOf(address: string): string | undefined {
+  try {
+    return parseTimeServer(address).host;
+  } catch {
+    return undefined;
+  }
 }
 
 function reading(address: string, row: readonly string[] | undefined): TimeServerReading {
