@@ -33,6 +33,16 @@ const bad = [
     aNode({ members: [{ name: "x", site: "y" } as never] }),
     /spec.members\[0\].identity/,
   ],
+  [
+    "names one time server where a list belongs",
+    aNode({ settings: { ntp: { servers: "ntp1" as never } } }),
+    /spec.settings.ntp.servers must be a list/,
+  ],
+  [
+    "has a time server without a name",
+    aNode({ settings: { ntp: { servers: ["ntp1", 7 as never] } } }),
+    /spec.settings.ntp.servers\[1\] must be a text/,
+  ],
 ] as const;
 for (const [sentence, document, message] of bad) {
   test(`a document is refused that ${sentence}`, () => assert.throws(() => readDocument(document), message));

@@ -27,12 +27,20 @@ function readSpec(spec: Record<string, unknown>): KmsNodeSpec {
   return {
     featureLevel: spec.version,
     ...spec,
-    settings: asRecord(spec.settings ?? {}, "spec.settings"),
+    settings: readSettings(asRecord(spec.settings ?? {}, "spec.settings")),
     clients: { caBundle: "", administrators: [], ...asRecord(spec.clients ?? {}, "spec.clients") },
     members: readMembers(spec.members ?? []),
     membership,
     durability,
   } as unknown as KmsNodeSpec;
+}
+
+/** What would end a node here and now if it were of another form; an API server has seen to all of it, a file's writer may not. */
+function readSettings(settings: Record<string, unknown>): Record<string, unknown> {
+  const { servers = [] } = asRecord(settings.ntp ?? {}, "spec.settings.ntp");
+  if (!Array.isArray(servers)) throw new DocumentError("spec.settings.ntp.servers must be a list");
+  for (const [index, server] of servers.entries()) asText(server, `spec.settings.ntp.servers[${index}]`);
+  return settings;
 }
 
 function readMembers(value: unknown): unknown[] {
