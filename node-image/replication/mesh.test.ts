@@ -236,3 +236,24 @@ test("who is no member is not let in, and who is one no longer is thrown out", a
   await nodes[0].join(membersFor(nodes[0]));
   await until("dc3-a is back", allConnected);
 });
+
+test("a machine's clock that is set back puts nobody out of step", async () => {
+  const [{ store }] = nodes;
+  // As if it had been set back since the sessions of the others began.
+  await store.query(
+    `create function public.back() returns trigger language plpgsql as
+      $$ begin new.acknowledged := new.acknowledged - interval '1 hour'; return new; end $$`,
+  );
+  const each = "before insert or update on mesh.positions for each row execute function public.back()";
+  await store.query(`create trigger back ${each}`);
+  const seen = new Set<string>();
+  const look = () => {
+    for (const { site, inStep } of exchanges[0]?.status().sites ?? []) if (!inStep) seen.add(site);
+    return false;
+  };
+  await until("both are in step", () => exchanges[0]?.status().sites.every(({ inStep }) => inStep) === true);
+  await store.write([aCreate()]);
+  await until("it was looked at", look, 6_000).catch(() => undefined);
+  assert.deepEqual([...seen], []);
+  await store.query("drop trigger back on mesh.positions");
+});
