@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gates } from "@keyfleet/crds/reasons.ts";
+import { mutants } from "./testing/mutant-list.ts";
 import { misfits, runMutant, soonNoticed } from "./testing/mutants.ts";
 import { foundedFleet, runSchedule, settingOf } from "./testing/schedule.ts";
 
@@ -18,6 +20,15 @@ for (let seed = 1; seed <= seeds; seed++)
 
 test("each mutant of npm run simulate -- --mutants still changes one place of the code", () => {
   assert.deepEqual(misfits(join(import.meta.dirname, "..")), []);
+});
+
+test("each gate is taken out by a mutant, but for those that only tell of something for which nothing waits", () => {
+  const told = ["memberServes", "apiAccepts", "siteKnown"];
+  const opens = (gate: string) => mutants.some(({ what, find }) => `${what} ${find}`.includes(gate));
+  assert.deepEqual(
+    Object.keys(gates).filter((gate) => !opens(gate)),
+    told,
+  );
 });
 
 for (const mutant of soonNoticed())

@@ -288,6 +288,11 @@ const joining: readonly Case[] = [
   ["joins the 20th node", { cluster: manyNodes(20), nodes: { "dc1-19": "waiting" } }, ["lock for join of dc1-19"]],
 ];
 
+/** A node that waits, of which its own operator has not written that yet. */
+function withoutSpec(field: "clientAddress" | "certificateChain"): NodeInTest {
+  return { stage: "waiting", spec: { [field]: undefined } };
+}
+
 const gatesOfNodes: readonly Case[] = [
   [
     "passes over a node with a wrong PIN",
@@ -386,6 +391,24 @@ const gatesOfNodes: readonly Case[] = [
     },
     [],
     ["belongsToNoOtherFleet dc1-b"],
+  ],
+  [
+    "passes over a node that the operator of its site has not made",
+    { nodes: { "dc2-b": "absent" } },
+    [],
+    ["siteHasOperator dc2-b"],
+  ],
+  [
+    "passes over a node whose Services have no address",
+    { others: "waiting", nodes: { "dc1-a": "member", "dc1-b": withoutSpec("clientAddress") } },
+    [],
+    ["addressKnown dc1-b"],
+  ],
+  [
+    "passes over a node whose certificate is not signed",
+    { others: "waiting", nodes: { "dc1-a": "member", "dc1-b": withoutSpec("certificateChain") } },
+    [],
+    ["certificateIssued dc1-b"],
   ],
   [
     "passes over a node that measured that it does not reach a member",

@@ -14,6 +14,8 @@ export interface Mutant extends Change {
   readonly and?: Change;
   /** The schedules in which it does harm; all kinds when absent. */
   readonly theme?: keyof typeof themes;
+  /** The test that notices it instead of schedules, which never or hardly ever come to where it does harm. */
+  readonly test?: string;
   /** It is noticed so soon that each run of the unit tests can look. */
   readonly soon?: true;
   /** The first schedule, where it seldom does harm: one that is known to come to it; 1 when absent. */
@@ -258,6 +260,57 @@ export const mutants: readonly Mutant[] = [
     find: "  finishRemoval, //",
     replace: "  // finishRemoval,",
   },
+  ...untried(["plan/node-gates.ts", "plan/mesh-reachable.test.ts"], {
+    meshReachable: "function meshReachable(view: View, { node, name }: NodeFacts): Blocked | undefined {",
+  }),
+  ...untried(["plan/node-gates.ts", "plan/plan.test.ts"], {
+    addressKnown: "function addressKnown(view: View, { node, name, site }: NodeFacts): Blocked | undefined {",
+    siteHasOperator:
+      "function siteHasOperator(view: View, { node, site, name, local, siteReachable }: NodeFacts): Blocked | undefined {",
+    "gates that another site tells of its nodes":
+      "function reportedByItsSite(view: View, node: NodeFacts): Blocked | undefined {",
+    nodeConfigured: "function nodeConfigured(view: View, node: NodeFacts): Blocked | undefined {",
+    "imagePresent, storageBound: a node joins with a pod that runs":
+      "function podRuns(view: View, node: NodeFacts): Blocked | undefined {",
+    nodeStarted: "function nodeStarted(view: View, facts: NodeFacts): Blocked | undefined {",
+    certificateIssued: "function certificateIssued(view: View, { node, name, site }: NodeFacts): Blocked | undefined {",
+  }),
+  ...untried(["plan/fleet-gates.ts", "plan/plan.test.ts"], { oneFleet: "function oneFleet(view: View): Blocked[] {" }),
+  ...untried(["plan/complaints.ts", "plan/plan.test.ts"], {
+    storageUnchanged: "function storageUnchanged(view: View): Blocked[] {",
+    "referencesPresent (certificates of clients)": "function missingBundles({ observed }: View): Blocked[] {",
+  }),
+  ...untried(["plan/roll-gates.ts", "plan/waiting.test.ts"], {
+    settingsWaitElsewhere: "export function settingsWaitElsewhere(view: View, candidate: NodeFacts): Blocked[] {",
+  }),
+  ...untried(["plan/ending.ts", "plan/ending.test.ts"], {
+    deletionConfirmed: "export function deletionComplaints(view: View): Blocked[] {",
+    sitesEnd: "function othersEnd(view: View): Blocked[] {",
+  }),
+  ...untried(["plan/kept-volumes.ts", "plan/erasure.test.ts"], {
+    keyDestroyed: "export function unerased(view: View): Blocked[] {",
+  }),
+  ...untried(["plan/secrets.ts", "plan/plan.test.ts"], {
+    "referencesPresent (PIN)": "export function missingPin(view: View, node: NodeFacts): Blocked | undefined {",
+  }),
+  ...untried(["plan/secrets.ts", "plan/roll.test.ts"], {
+    "referencesPresent (own certificates)":
+      "export function missingCertificates(view: View, node: NodeFacts): Blocked[] {",
+  }),
+  {
+    what: "noFleetYet",
+    file: "plan/found.ts",
+    find: "  if (fleet.clusterIds.length > 0) return fleetIsGone(view);\n",
+    replace: "",
+    test: "plan/plan.test.ts",
+  },
+  {
+    what: "sponsorServes",
+    file: "plan/join.ts",
+    find: "...(sponsor === undefined ? [noSponsor(view)] : []),",
+    replace: "",
+    test: "plan/plan.test.ts",
+  },
 ];
 
 /** A gate of one node that is always open. */
@@ -273,6 +326,17 @@ function nodeGate(what: string, theme: string): Mutant {
 }
 
 /** A gate that is always open. */
+/** Gates that a test tries and no schedule. */
+function untried(
+  [file, test]: readonly [file: string, test: string],
+  signatures: Readonly<Record<string, string>>,
+): readonly Mutant[] {
+  return Object.entries(signatures).map(([what, find]) => {
+    const open = find.endsWith("undefined {") ? "return undefined;\n" : nothing;
+    return { what, file, test, find, replace: `${find}\n  ${open}` };
+  });
+}
+
 function gate(what: string, place: readonly [file: string, theme: string], signature: string): Mutant {
   const [file, theme] = place;
   return { what, file, theme, find: signature, replace: `${signature}\n  ${nothing}` };

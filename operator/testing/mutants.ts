@@ -50,18 +50,30 @@ export function runMutant(root: string, mutant: Mutant, seeds: number): string |
       cpSync(join(root, part), join(copy, part), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
     for (const change of changesOf(mutant)) apply(change, copy);
-    const { theme = "", from = 1 } = mutant;
-    const range = ["--seeds", String(seeds), "--from", String(from), "--bail", "--theme", theme];
-    const words = [join(copy, "operator/simulate.ts"), ...range];
-    const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
-    if (status === 0) return undefined;
-    const found = /^seed \d+: .*$/m.exec(stdout)?.[0];
-    if (found === undefined)
-      throw new Error(`the mutant does not run: ${stderr.slice(0, 1000)}${stdout.slice(0, 1000)}`);
-    return found.slice(0, 160);
+    return mutant.test === undefined ? bySchedules(mutant, copy, seeds) : byTest(join(copy, "operator", mutant.test));
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
+}
+
+function bySchedules({ theme = "", from = 1 }: Mutant, copy: string, seeds: number): string | undefined {
+  const range = ["--seeds", String(seeds), "--from", String(from), "--bail", "--theme", theme];
+  return firstLine(/^seed \d+: .*$/m, [join(copy, "operator/simulate.ts"), ...range]);
+}
+
+function byTest(path: string): string | undefined {
+  return firstLine(/^✖ .*$/m, ["--test", "--test-reporter=spec", path]);
+}
+
+/** What the program printed of what it found; undefined when it ended well. */
+function firstLine(wanted: RegExp, words: readonly string[]): string | undefined {
+  // Else a runner that runs this would take the tests of the copy for its own.
+  const { NODE_TEST_CONTEXT: _none, ...env } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", env });
+  if (status === 0) return undefined;
+  const found = wanted.exec(stdout)?.[0];
+  if (found === undefined) throw new Error(`the mutant does not run: ${stderr.slice(0, 1000)}${stdout.slice(0, 1000)}`);
+  return found.slice(0, 160);
 }
 
 function apply({ file, find, replace }: Change, root: string): void {
