@@ -37,17 +37,23 @@ const onItsWay: ReadonlySet<string> = new Set(["Starting", "Ending", "Joining", 
 
 /**
  * Whether a node that does not serve has not shown that it cannot: its pod is away, or has been ready just now, or the node
- * says that it serves and others have a link to it, whatever was heard of its pod.
+ * says that it serves and others have a link to it, whatever was heard of its pod; or its KmsNode was made anew, and it has
+ * not said anything since.
  */
 function comesUp(observed: Observed, facts: NodeFacts): boolean {
   const { name, node, external } = facts;
   const serving = conditionOf(node, "Serving");
   const saysWhy = serving?.status === "False" && !onItsWay.has(serving.reason);
+  if (!external && serving === undefined && observed.nowMs - madeAtMs(node) < startPatienceMs) return true;
   // The operator sees nothing of the machine of an External node.
   if (external || isRolling(facts) || saysWhy) return false;
   if (serving?.status === "True" && isReached(observed, name)) return true;
   const pod = objectOf(observed, "Pod", `${name}-0`);
   return pod === undefined || observed.nowMs - changedAtMs(pod) < startPatienceMs;
+}
+
+function madeAtMs(node: NodeFacts["node"]): number {
+  return Date.parse(node?.metadata.creationTimestamp ?? "") || 0;
 }
 
 /** It was given another version or settings, and has not yet served with them: nobody else's turn begins before. */

@@ -350,6 +350,16 @@ const withOldSettings: readonly (readonly [string, WorldInTest, readonly string[
     ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
   ],
   [
+    "reach a node under a step whose KmsNode was just made anew, and says nothing yet, as a step",
+    { nodes: { "dc1-b": { ...begunFor("0.1.0"), status: { conditions: [] }, createdAt: justNow } } },
+    ["lock for settings of dc1-b"],
+  ],
+  [
+    "reach it at once when it says nothing for long",
+    { nodes: { "dc1-b": { ...begunFor("0.1.0"), status: { conditions: [] } } } },
+    ["lock for settings of dc1-b", "apply KmsNode dc1-b", "apply StatefulSet dc1-b"],
+  ],
+  [
     "wait while this site's own API is away, so that nobody knows that the node does not serve",
     { nodes: { "dc1-b": { stage: "member", serving: false } }, unreachable: ["dc1"] },
     [],

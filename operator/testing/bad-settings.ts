@@ -1,3 +1,5 @@
+import type { KmsNode } from "../ports/types.ts";
+import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 import { textOf } from "./text-of.ts";
 import type { Truth } from "./truth.ts";
@@ -12,6 +14,8 @@ export class BadSettings {
   readonly #world: Simulation;
   readonly #tools: Tools;
   readonly #badSets = new WeakMap<object, boolean>();
+  /** Whoever names a site lost goes on without what was begun there, which is there still when that name is taken back. */
+  readonly #passedOver = new Set<string>();
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -20,23 +24,21 @@ export class BadSettings {
 
   /** Called after each step: new settings that do not work are tried on one node; those that serve could not even come up with them by accident. */
   check(): void {
-    const threatened = this.#world.sites.flatMap((site) =>
-      [...site.nodes.values()].filter(({ metadata, spec }) => {
-        // One that the document dropped is on its way out: nobody counts on its coming up again.
-        if (!this.#tools.truth.wanted(site).has(metadata.name)) return false;
-        const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
-        return (
-          set !== undefined &&
-          this.#isBad(set) &&
-          spec.membership.action === "Member" &&
-          this.#tools.truth.serves(metadata.name)
-        );
-      }),
+    const given = this.#world.sites.flatMap((site) =>
+      [...site.nodes.values()].filter((node) => this.#waitIn(site, node)),
     );
-    // Whoever names a site lost goes on without what was begun there.
-    const counted = threatened.filter(({ spec }) => !this.#isNamedLost(spec.site));
-    const names = counted.map(({ metadata }) => metadata.name);
-    this.#tools.hold(names.length <= 1, `settings that do not work wait in the pods of ${names}`);
+    const names = new Set(given.map(({ metadata }) => metadata.name));
+    for (const name of this.#passedOver) if (!names.has(name)) this.#passedOver.delete(name);
+    for (const { metadata, spec } of given) if (this.#isNamedLost(spec.site)) this.#passedOver.add(metadata.name);
+    const counted = [...names].filter((name) => !this.#passedOver.has(name) && this.#tools.truth.serves(name));
+    this.#tools.hold(counted.length <= 1, `settings that do not work wait in the pods of ${counted}`);
+  }
+
+  #waitIn(site: SimulatedSite, { metadata, spec }: KmsNode): boolean {
+    // One that the document dropped is on its way out: nobody counts on its coming up again.
+    if (!this.#tools.truth.wanted(site).has(metadata.name)) return false;
+    const set = site.objects.get(`StatefulSet/${metadata.name}`)?.spec as object | undefined;
+    return set !== undefined && this.#isBad(set) && spec.membership.action === "Member";
   }
 
   #isNamedLost(name: string): boolean {
