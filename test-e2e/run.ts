@@ -26,6 +26,7 @@ const longTests = [
   "node-image/postgres/faults.test.ts",
   "node-image/postgres/mesh-configuration.test.ts",
   "node-image/replication/forks.test.ts",
+  "node-image/replication/hostile-peer.test.ts",
   "node-image/replication/mesh.test.ts",
   "node-image/replication/snapshot.test.ts",
   "node-image/replication/snapshot-lies.test.ts",
