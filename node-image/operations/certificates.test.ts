@@ -16,8 +16,9 @@ import {
   part,
   textOf,
 } from "../testing/cryptography-requests.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, childrenOf, item, template } from "../testing/items.ts";
-import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
+import type { KmipClient } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
 
@@ -78,15 +79,6 @@ const pkcs10 = (bytes: Buffer, type = 2) => [
   item.enumeration(tag.CertificateRequestType, type),
   item.bytes(tag.CertificateRequest, bytes),
 ];
-
-async function fails(promise: Promise<unknown>, expected: number, message: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
-}
 
 test("a root signs itself, and signs what a request asks for; the openssl command verifies both", async () => {
   const app = await caller();

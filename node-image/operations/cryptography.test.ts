@@ -21,8 +21,9 @@ import {
   part,
   registerKey,
 } from "../testing/cryptography-requests.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, findItem, item } from "../testing/items.ts";
-import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
+import type { KmipClient } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -51,15 +52,6 @@ const reason = {
   encodingOption: 18,
   sensitive: 22,
 };
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
-}
 
 const all = usage.encrypt | usage.decrypt | usage.macGenerate | usage.macVerify | usage.wrapKey | usage.unwrapKey;
 const text = Buffer.from("sixteen bytes of data and some more");

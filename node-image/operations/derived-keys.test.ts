@@ -17,8 +17,9 @@ import {
   registerKey,
   textOf,
 } from "../testing/cryptography-requests.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, item, template } from "../testing/items.ts";
-import { type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
+import type { KmipClient } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
 
@@ -32,15 +33,6 @@ before(async () => {
 after(() => site.close());
 
 const reason = { field: 7, crypto: 10, illegal: 11, denied: 12, sensitive: 22, notExtractable: 23 };
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
-}
 
 const all = usage.encrypt | usage.decrypt | usage.macGenerate | usage.macVerify | usage.wrapKey | usage.unwrapKey;
 const text = Buffer.from("sixteen bytes of data and some more");

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, findItem, item, payload } from "../testing/items.ts";
-import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
+import { type KmipClient, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
 
@@ -29,15 +30,6 @@ const limits = (total: number, unit: number): Json => ({ usageLimitsTotal: total
 
 async function active(attributes: Readonly<Record<string, Json>> = {}): Promise<string> {
   return app.create({ "Activation Date": clock - 1, ...attributes });
-}
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
 }
 
 test("an archived object is found in the archive only, and nothing is done with it until it is recovered", async () => {

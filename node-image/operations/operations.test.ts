@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { after, before, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, childrenOf, findItem, item, payload, template } from "../testing/items.ts";
 import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
@@ -64,15 +65,6 @@ function keyBlock(bytes: Buffer, options: { readonly format?: number; readonly a
           item.integer(tag.CryptographicLength, bytes.length * 8),
         ]),
   );
-}
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
 }
 
 for (const version of versions) {

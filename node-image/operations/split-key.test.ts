@@ -3,8 +3,9 @@ import { after, before, test } from "node:test";
 import { keyWrappingData } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
 import type { Json } from "../objects/types.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
-import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
+import { type KmipClient, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import type { Item } from "../ttlv/types.ts";
@@ -62,15 +63,6 @@ async function joined(parts: readonly string[], type = 2, client = app, more: It
   const ids = parts.map((each) => item.text(tag.UniqueIdentifier, each));
   const response = await client.call(joinSplitKey, item.enumeration(tag.ObjectType, type), ...ids, ...more);
   return String(findItem(response, tag.UniqueIdentifier)?.value);
-}
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
 }
 
 for (const [name, method] of Object.entries(methods)) {

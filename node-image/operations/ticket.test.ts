@@ -123,6 +123,19 @@ test("a ticket ends when it says, or with Logout", async () => {
   await refused(get("friend", key, ended), reason.badTicket);
 });
 
+/** A New Attribute that lets somebody Get. */
+function grantOfGet(name: string): Item {
+  return item.structure(
+    tag.NewAttribute,
+    item.structure(
+      tag.Attribute,
+      item.text(tag.VendorIdentification, "x"),
+      item.text(tag.AttributeName, name),
+      item.text(tag.AttributeValue, "Get"),
+    ),
+  );
+}
+
 test("a ticket makes no ticket, gives no rights, and carries no role of its bearer", async () => {
   const everything = [operation.get, operation.locate, operation.addAttribute, code.login, code.delegated];
   const ticket = await delegated([right(everything)]);
@@ -130,15 +143,7 @@ test("a ticket makes no ticket, gives no rights, and carries no role of its bear
     call("friend", code.delegated, [item.structure(tag.Rights, right([operation.get]))], ticket),
     reason.denied,
   );
-  const grant = item.structure(
-    tag.NewAttribute,
-    item.structure(
-      tag.Attribute,
-      item.text(tag.VendorIdentification, "x"),
-      item.text(tag.AttributeName, "keyfleet-grant-user:CN=friend,issuer(CN=ca)"),
-      item.text(tag.AttributeValue, "Get"),
-    ),
-  );
+  const grant = grantOfGet("keyfleet-grant-user:CN=friend,issuer(CN=ca)");
   await refused(call("friend", operation.addAttribute, [id(key), grant], ticket), reason.denied);
   await call("admin", operation.getAttributes, [id(key)]);
   await refused(call("admin", operation.getAttributes, [id(key)], ticket), reason.denied);
@@ -165,15 +170,7 @@ test("limits that a ticket cannot keep are refused, not ignored", async () => {
 
 test("by a ticket nobody reads whose groups the giver is in, nor what the giver grants", async () => {
   const record = [id("keyfleet:user:CN=owner,issuer(CN=ca)")];
-  const grant = item.structure(
-    tag.NewAttribute,
-    item.structure(
-      tag.Attribute,
-      item.text(tag.VendorIdentification, "x"),
-      item.text(tag.AttributeName, "keyfleet-grant-user:CN=backup,issuer(CN=ca)"),
-      item.text(tag.AttributeValue, "Get"),
-    ),
-  );
+  const grant = grantOfGet("keyfleet-grant-user:CN=backup,issuer(CN=ca)");
   await call("owner", operation.addAttribute, [...record, grant]);
   await call("owner", operation.getAttributes, record);
   for (const number of [operation.getAttributes, operation.getAttributeList])

@@ -12,8 +12,9 @@ import {
   part,
   registerKey,
 } from "../testing/cryptography-requests.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, findItem, item } from "../testing/items.ts";
-import { operation as basic, type KmipClient, KmipFailure } from "../testing/kmip-client.ts";
+import { operation as basic, type KmipClient } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import type { Item } from "../ttlv/types.ts";
 
@@ -28,15 +29,6 @@ before(async () => {
 after(() => site.close());
 
 const reason = { feature: 8, notFound: 1 };
-
-async function fails(promise: Promise<unknown>, expected: number, message?: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof KmipFailure, String(error));
-    assert.equal(error.reason, expected, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
-}
 
 const grant = (id: string, rights: string) =>
   app.call(
