@@ -4,6 +4,8 @@ import type { KmsNode, NodeImage } from "../ports/types.ts";
 import { insidePort, standardPorts } from "./exposure.ts";
 import type { ResolvedSettings } from "./settings.ts";
 
+const startedWith = "KEYFLEET_STARTED_WITH";
+
 /** One container, as far as the operator fills it in. */
 export type Container = { readonly name: string } & Readonly<Record<string, unknown>>;
 
@@ -89,7 +91,7 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
       { name: "KEYFLEET_NODE", value: node.metadata.name },
       { name: "KEYFLEET_NAMESPACE", value: node.metadata.namespace ?? "default" },
       // By this the node knows what of its document waits for the next pod.
-      { name: "KEYFLEET_STARTED_WITH", value: restartDigest(settings) },
+      { name: startedWith, value: restartDigest(settings) },
     ],
     ports: [
       { name: "kmip", containerPort: kmip, protocol: "TCP" },
@@ -168,4 +170,14 @@ interface Timing {
 
 function probe(path: string, timing: Timing) {
   return { httpGet: { path, port: "health", scheme: "HTTP" }, ...timing };
+}
+
+/** The digest of the settings that pods of such a specification are made with; undefined when they are of no node. */
+export function madeWith(spec: PodSpec | undefined): string | undefined {
+  return spec?.containers?.flatMap(({ env = [] }) => env).find(({ name }) => name === startedWith)?.value;
+}
+
+/** What is looked at of a pod's specification. */
+export interface PodSpec {
+  readonly containers?: readonly { readonly env?: readonly { readonly name: string; readonly value?: string }[] }[];
 }

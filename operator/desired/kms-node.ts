@@ -82,7 +82,7 @@ export function desiredKmsNode(observed: Observed, node: NodeFacts, shared: Shar
       labels: nodeLabels(name, node.name),
       ...annotationsOf(node, {
         ...(isGiven(node, settings) ? { [rollingAnnotation]: version } : {}),
-        ...settingsBeforeMark(node, settings),
+        ...settingsBeforeMark(observed, node, settings),
       }),
     },
     spec,

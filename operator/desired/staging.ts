@@ -5,6 +5,7 @@ import type { KmsCluster, KubernetesObject, Observed } from "../ports/types.ts";
 import { rollingAnnotation, settingsBeforeAnnotation } from "./consent.ts";
 import { isReached } from "./contradiction.ts";
 import { conditionOf, type FleetFacts, type NodeFacts, objectOf } from "./facts.ts";
+import { settingsAreInPod } from "./revision.ts";
 import { type ResolvedSettings, resolvedSettings } from "./settings.ts";
 
 /** A pod that has not been ready for longer than this does not come up by itself. */
@@ -72,22 +73,29 @@ export function isGiven({ node, standing, external }: NodeFacts, settings: Resol
 }
 
 /** The annotation of a node that gets these settings: what it had before the first that have not reached its pod. */
-export function settingsBeforeMark(facts: NodeFacts, settings: ResolvedSettings): Record<string, string> {
+export function settingsBeforeMark(
+  observed: Observed,
+  facts: NodeFacts,
+  settings: ResolvedSettings,
+): Record<string, string> {
   const { node } = facts;
   if (node === undefined || !isGiven(facts, settings)) return {};
-  const known = node.metadata.annotations?.[settingsBeforeAnnotation];
+  const known = settingsAreInPod(observed, node) ? undefined : node.metadata.annotations?.[settingsBeforeAnnotation];
   return { [settingsBeforeAnnotation]: known ?? JSON.stringify(partOf(node.spec.settings)) };
 }
 
-/** Whether settings that a node was given wait for its next pod, as far as its own site has told. */
+/**
+ * Whether settings that a node was given wait for its next pod, as far as its own site has told: also such as were taken
+ * back, until its StatefulSet has let go of them.
+ */
 export function settingsWait(facts: NodeFacts): boolean {
-  const before = settingsBefore(facts);
-  return before !== undefined && facts.node !== undefined && !sameParts(before, facts.node.spec.settings);
+  return settingsBefore(facts) !== undefined;
 }
 
 /** The settings of a node without those that wait for its next pod; undefined when none do. */
 export function withoutWaiting(facts: NodeFacts): NodeSettings | undefined {
-  return settingsWait(facts) ? { ...facts.node?.spec.settings, ...partOf(settingsBefore(facts) ?? {}) } : undefined;
+  const before = settingsBefore(facts);
+  return before === undefined ? undefined : { ...facts.node?.spec.settings, ...partOf(before) };
 }
 
 /** What somebody made unreadable is none: then the settings go on to the pod. */

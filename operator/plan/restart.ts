@@ -1,10 +1,10 @@
 import { type NodeFacts, objectOf } from "../desired/facts.ts";
+import { podIsOld } from "../desired/revision.ts";
 import { isPaused } from "../desired/staging.ts";
 import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
 import { closedFleetGates } from "./fleet-gates.ts";
 import { releaseLock, takeLock, waitUnlocked } from "./lock-steps.ts";
-import { podIsOld } from "./pod-revision.ts";
 import { lags, nextToRoll } from "./roll.ts";
 import { othersKeepServing } from "./serving-gates.ts";
 import type { Blocked, FleetPolicy, LocalPolicy, View } from "./types.ts";
@@ -74,7 +74,7 @@ export function restartDue(view: View, facts: NodeFacts): boolean {
 function restartPending(view: View, facts: NodeFacts): boolean {
   const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
   if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
-  return podIsOld(view, facts, pod) || hasDeadToken(view, facts);
+  return podIsOld(view.observed, facts.name, pod) || hasDeadToken(view, facts);
 }
 
 /**

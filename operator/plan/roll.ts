@@ -177,7 +177,11 @@ function rollStep(view: View, node: NodeFacts, doing: string): FleetStep {
   const settings = resolvedSettings(cluster, node);
   const version = view.desired.fleet.target;
   const now = new Date(nowMs).toISOString();
-  const mark = { [rollingAnnotation]: version, [rolledAnnotation]: now, ...settingsBeforeMark(node, settings) };
+  const mark = {
+    [rollingAnnotation]: version,
+    [rolledAnnotation]: now,
+    ...settingsBeforeMark(view.observed, node, settings),
+  };
   if (!isRebuilt(view, node))
     return { kind: "node", node: node.name, change: { version, settings, annotations: mark }, doing };
   const annotations = { [leavingAnnotation]: now, [rebuildAnnotation]: version };

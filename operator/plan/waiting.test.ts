@@ -17,11 +17,10 @@ import { planNext } from "./plan.ts";
 const before = { hsm: { ...aCluster().spec.defaults?.hsm, library: "/before.so" } };
 const [longAgo, justNow] = ["2026-03-01T11:50:00Z", "2026-03-01T11:59:30Z"];
 
+const marks = { [rollingAnnotation]: "0.1.0", [settingsBeforeAnnotation]: JSON.stringify(before) };
+
 /** It was given settings, and its pod is older. */
-const given: NodeInTest = {
-  stage: "member",
-  annotations: { [rollingAnnotation]: "0.1.0", [settingsBeforeAnnotation]: JSON.stringify(before) },
-};
+const given: NodeInTest = { stage: "member", annotations: marks };
 
 function down(since: string): NodeInTest {
   const serving = { ...aCondition("Serving", "False", "RootOfTrustUnavailable"), lastTransitionTime: since };
@@ -84,6 +83,12 @@ for (const [sentence, cluster, world, does] of [
     [],
   ],
   [
+    "of another site and were taken back keep new ones from others until its StatefulSet has let go of them",
+    ofAll,
+    { nodes: { "dc2-a": { ...given, spec: { settings: before } }, "dc1-b": down(longAgo) } },
+    [],
+  ],
+  [
     "of another site that have not reached a pod keep new ones from a node that says why it does not serve",
     ofAll,
     { nodes: { "dc2-a": { ...given, serving: false }, "dc1-b": down(longAgo) } },
@@ -121,9 +126,10 @@ function applied(actions: readonly Action[], name: string): KmsNode {
   return action.object as unknown as KmsNode;
 }
 
-test("a node from which settings are taken back has those of its pod, and no step of it is under way", () => {
+test("a node from which settings are taken back has those of its pod, which stay noted, and no step of it is under way", () => {
   const { spec, metadata } = applied(planOf(ofB, waits(longAgo)), "dc1-a");
-  assert.deepEqual([spec.settings.hsm, metadata.annotations], [before.hsm, undefined]);
+  const noted = { [settingsBeforeAnnotation]: JSON.stringify(before) };
+  assert.deepEqual([spec.settings.hsm, metadata.annotations], [before.hsm, noted]);
 });
 
 test("settings that have reached the pod stay, and its step is not over", () => {
@@ -132,13 +138,29 @@ test("settings that have reached the pod stay, and its step is not over", () => 
   assert.deepEqual([spec.settings.hsm?.library, metadata.annotations], [library, { [rollingAnnotation]: "0.1.0" }]);
 });
 
-for (const [sentence, annotations, library] of [
-  ["what it had before is kept beside them", undefined, aCluster().spec.defaults?.hsm?.library],
-  ["and which did not get them either, what it had before the first is kept", given.annotations, "/before.so"],
+for (const [sentence, annotations, world, library] of [
+  [
+    "what it had before is kept beside them",
+    {},
+    { objects: withOldPod("dc1-b") },
+    aCluster().spec.defaults?.hsm?.library,
+  ],
+  [
+    "and which did not get them either, what it had before the first is kept",
+    marks,
+    { objects: withOldPod("dc1-b") },
+    "/before.so",
+  ],
+  [
+    "and whose pod has those that it was given before, these are kept",
+    marks,
+    {},
+    aCluster().spec.defaults?.hsm?.library,
+  ],
 ] as const)
   test(`when a node is given settings, ${sentence}`, () => {
-    const node = { ...down(longAgo), ...(annotations && { annotations }) };
-    const { metadata } = applied(planOf(ofB, { nodes: { "dc1-b": node }, objects: withOldPod("dc1-b") }), "dc1-b");
+    const node = { ...down(longAgo), annotations };
+    const { metadata } = applied(planOf(ofB, { nodes: { "dc1-b": node }, ...world }), "dc1-b");
     const kept = JSON.parse(metadata.annotations?.[settingsBeforeAnnotation] ?? "{}");
     assert.equal(kept.hsm.library, library);
   });

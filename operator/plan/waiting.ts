@@ -9,7 +9,8 @@ import type { View } from "./types.ts";
 /**
  * The KmsNode without settings that wait for its pod: when they have reached it, or when they are in the way of another
  * node that does not serve. Then they are taken back, so that never two nodes could come up with them by accident; its turn
- * comes again. Nobody is taken down by that, so it needs no lock.
+ * comes again. Nobody is taken down by that, so it needs no lock. What it had before stays noted until its StatefulSet has
+ * that again: the next pod would still be made with what is in there.
  */
 export function settleWaiting(view: View, { kmsNode, facts }: DesiredNode): KmsNode {
   if (facts.node?.metadata.annotations?.[settingsBeforeAnnotation] === undefined) return kmsNode;
@@ -18,7 +19,7 @@ export function settleWaiting(view: View, { kmsNode, facts }: DesiredNode): KmsN
   if (settings === undefined) return kmsNode;
   const isOver = facts.node.status?.version === facts.node.spec.version;
   const back = { ...kmsNode, spec: { ...kmsNode.spec, settings } };
-  return without(back, settingsBeforeAnnotation, ...(isOver ? [rollingAnnotation] : []));
+  return isOver ? without(back, rollingAnnotation) : back;
 }
 
 function without(kmsNode: KmsNode, ...names: readonly string[]): KmsNode {
