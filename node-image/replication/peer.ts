@@ -9,8 +9,8 @@ import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import { headsOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, pullPage } from "./pulled.ts";
-import { Refusals } from "./refusals.ts";
+import { hasNext, headsOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, pullPage } from "./pulled.ts";
+import { notShown, Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
 const backoffMinMs = 100;
@@ -77,9 +77,9 @@ export class Peer {
     return this.#options.nowMs() - (this.#askedMs ?? Number.POSITIVE_INFINITY) >= overdueMs;
   }
 
-  /** What the peer said last of each log; undefined while it is not reachable. */
+  /** What the peer said last of each log, without what it did not show; undefined while it is not reachable. */
   get heads(): ReadonlyMap<string, PeerHead> | undefined {
-    return this.#connection === undefined ? undefined : this.#theirs;
+    return this.#connection === undefined ? undefined : this.#theirs && this.#refused.shown(this.#theirs);
   }
 
   /** Operations that the peer held at the last look and this node does not hold now. It is a second old at most unless all rest. */
@@ -322,8 +322,11 @@ export class Peer {
       if (mine.seq >= until) return;
       if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
       await this.#pullPage(connection, origin, mine, overlap);
-      if ((this.#options.store.vector().get(origin) ?? 0) === mine.seq) return;
       overlap = 0;
+      if ((this.#options.store.vector().get(origin) ?? 0) > mine.seq) continue;
+      // By its word alone nobody waits for a peer to bring what others can no longer give but in a snapshot.
+      if (hasNext(this.#theirs?.get(origin), mine.seq) && !this.#refused.has(origin)) this.#refuse(origin, notShown);
+      return;
     }
   }
 

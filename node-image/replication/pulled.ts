@@ -31,6 +31,11 @@ function isHead([origin, { seq, base, mac }]: readonly [string, PeerHead]): bool
   return isUuid(origin) && Number.isSafeInteger(seq) && base >= 0 && base <= seq && mac.length <= macMaxLength;
 }
 
+/** Whether a peer says to have the operation behind that one. */
+export function hasNext({ seq, base }: PeerHead = nothing, mine: number): boolean {
+  return base <= mine && mine < seq;
+}
+
 /** Whether what was pulled is not of the log whose last operation is here. */
 export function isOtherLog(
   operations: readonly Operation[],

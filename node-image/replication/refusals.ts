@@ -1,3 +1,5 @@
+/** The reason where a peer says to have of a log what it does not give. */
+export const notShown = "notShown";
 const refusedForMs = 15_000;
 /** Beyond it all are forgotten, and what is wrong with them is found anew. */
 const refusedMax = 10_000;
@@ -19,6 +21,14 @@ export class Refusals {
   /** By origin. */
   reasons(): Readonly<Record<string, string>> {
     return Object.fromEntries([...this.#refused].map(([origin, { reason }]) => [origin, reason]));
+  }
+
+  /** What the peer says of its logs, without what it did not show. */
+  shown<Head>(heads: ReadonlyMap<string, Head>): ReadonlyMap<string, Head> {
+    if (this.none) return heads;
+    return new Map(
+      [...heads].filter(([origin]) => this.#refused.get(origin)?.reason !== notShown || !this.has(origin)),
+    );
   }
 
   refuse(origin: string, reason: string): void {

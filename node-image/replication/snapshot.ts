@@ -4,6 +4,7 @@ import { type Intake, type SnapshotRow, type StoreMark, vectorOf } from "../stor
 import { isUuid } from "../store/operation.ts";
 import type { NodeStore, Operation, Vector } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
+import type { Patience } from "./patience.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import { pullMax } from "./pulled.ts";
 
@@ -20,18 +21,21 @@ export class Snapshot {
   readonly #store: NodeStore;
   readonly #identity: string;
   readonly #helps: (vector: Vector) => boolean;
+  readonly #patience: Patience | undefined;
 
-  /** `helps`: whether somebody who stands there has what is lacking here; default: everybody. */
+  /** `helps`: whether somebody who stands there has what is lacking here; default: everybody. `patience`: default: endless. */
   constructor(parts: {
     readonly connection: PeerConnection;
     readonly store: NodeStore;
     readonly identity: string;
     readonly helps?: (vector: Vector) => boolean;
+    readonly patience?: Patience;
   }) {
     this.#connection = parts.connection;
     this.#store = parts.store;
     this.#identity = parts.identity;
     this.#helps = parts.helps ?? (() => true);
+    this.#patience = parts.patience;
   }
 
   /** Goes on where an earlier one with the same peer ended. Rejects with StoreError "invalid" when the peer is not to be believed. */
@@ -69,7 +73,7 @@ export class Snapshot {
   }
 
   async #mark(): Promise<StoreMark> {
-    const asked = await askMark(this.#connection);
+    const asked = await this.#within(askMark(this.#connection));
     if (asked === undefined) throw new Error("the peer takes in a snapshot itself");
     this.total = asked.objects;
     return asked.mark;
@@ -98,25 +102,40 @@ export class Snapshot {
   }
 
   async #page(after: string): Promise<readonly SnapshotRow[]> {
-    const rows = await this.#connection.query("select s from mesh.snapshot($1) s", [after]);
+    const rows = await this.#asked("select s from mesh.snapshot($1) s", [after]);
     let before = after;
     return rows.map((row) => {
       const parsed = asRow(JSON.parse(row.s as string), before);
       before = parsed.id;
+      this.#patience?.came(parsed.state.length + (parsed.sealed?.length ?? 0));
       return parsed;
     });
+  }
+
+  async #asked(text: string, values: unknown[]): Promise<Record<string, unknown>[]> {
+    return this.#within(this.#connection.query(text, values));
+  }
+
+  /** Each answer is in time by itself; the sum of them must be, too. */
+  async #within<Answer>(asked: Promise<Answer>): Promise<Answer> {
+    const answer = await (this.#patience?.over(asked) ?? asked);
+    if (this.#patience?.isOver) throw new StoreError("unavailable", "the peer sends its snapshot too slowly");
+    return answer;
+  }
+
+  #operations(rows: readonly Record<string, unknown>[], column: string): readonly Operation[] {
+    const operations = rows.map((row) => asOperation(JSON.parse(row[column] as string)));
+    for (const { payload } of operations) this.#patience?.came(payload.length);
+    return operations;
   }
 
   async #kept(): Promise<readonly Operation[]> {
     const kept: Operation[] = [];
     for (let bytes = 0; ; ) {
       const last = kept.at(-1);
-      const rows = await this.#connection.query("select k from mesh.kept($1, $2) k", [
-        last?.origin ?? zero,
-        last?.seq ?? 0,
-      ]);
+      const rows = await this.#asked("select k from mesh.kept($1, $2) k", [last?.origin ?? zero, last?.seq ?? 0]);
       if (rows.length === 0) return kept;
-      const operations = rows.map((row) => asOperation(JSON.parse(row.k as string)));
+      const operations = this.#operations(rows, "k");
       kept.push(...operations);
       bytes += operations.reduce((sum, { payload }) => sum + payload.length, 0);
       if (kept.length > keptMax || bytes > keptMaxBytes)
@@ -129,8 +148,8 @@ export class Snapshot {
     for (const { origin, seq } of mark.heads) {
       for (let mine = this.#position(origin); mine < seq; mine = this.#position(origin)) {
         const amount = Math.min(pullMax, seq - mine);
-        const rows = await this.#connection.query("select p from mesh.pull($1, $2, $3) p", [origin, mine, amount]);
-        const operations = rows.map((row) => asOperation(JSON.parse(row.p as string)));
+        const rows = await this.#asked("select p from mesh.pull($1, $2, $3) p", [origin, mine, amount]);
+        const operations = this.#operations(rows, "p");
         if (operations.some((operation) => operation.origin !== origin))
           throw invalid("sends another log than was asked for");
         const ingested = await this.#store.ingest(operations, { importing: true });

@@ -1,5 +1,6 @@
 import { StoreError } from "../store/error.ts";
 import type { Log, NodeStore, Vector } from "../store/types.ts";
+import { Patience } from "./patience.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { MeshMember, MeshTls, PeerHead, SnapshotStatus } from "./types.ts";
@@ -11,7 +12,10 @@ const retryMs = 2_000;
 const abandonMs = 5_000;
 /** A peer whose snapshot was not to be believed is not asked again for so long, and what it says to hold counts for nothing. */
 const distrustMs = 600_000;
-/** The same of one that did not show what it had said to hold: it may have been set back. Each further time twice as long. */
+/**
+ * The same of one that did not show what it had said to hold, as it may have been set back, or was too slow. Each further
+ * time twice as long.
+ */
 const doubtMs = 5_000;
 
 /** Options of `Snapshots`. */
@@ -32,6 +36,7 @@ export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #distrusted = new Map<string, number>();
   readonly #doubtedMs = new Map<string, number>();
+  readonly #patience = new Map<string, Patience>();
   #running: { readonly peer: string; snapshot: Snapshot | undefined; close: () => void } | undefined;
   #givingUp = false;
   #problem: string | undefined;
@@ -177,6 +182,7 @@ export class Snapshots {
         (objects) => {
           this.#problem = undefined;
           this.#distrusted.clear();
+          this.#patience.clear();
           log({
             level: "info",
             event: "snapshotTaken",
@@ -203,7 +209,8 @@ export class Snapshots {
     try {
       const { identity } = member;
       const helps = (vector: Vector) => this.#shows(identity, vector);
-      const snapshot = new Snapshot({ connection, store, identity, helps });
+      const patience = this.#patienceWith(identity);
+      const snapshot = new Snapshot({ connection, store, identity, helps, patience });
       this.#running = { peer: member.name, snapshot, close: () => connection.close() };
       if (this.#stopped) return 0;
       await snapshot.run();
@@ -220,10 +227,29 @@ export class Snapshots {
       this.#doubtedMs.delete(identity);
       return true;
     }
+    this.#doubt(identity);
+    return false;
+  }
+
+  #doubt(identity: string): void {
     const forMs = Math.min(distrustMs, 2 * (this.#doubtedMs.get(identity) ?? doubtMs / 2));
     this.#doubtedMs.set(identity, forMs);
     this.#distrusted.set(identity, this.#options.nowMs() + forMs);
-    return false;
+  }
+
+  #patienceWith(identity: string): Patience {
+    const patience = this.#patience.get(identity) ?? new Patience(this.#options.nowMs);
+    this.#patience.set(identity, patience);
+    return patience;
+  }
+
+  /** A peer that fails again and again holds this node up as one does that is slow. */
+  #lose(identity: string): void {
+    const patience = this.#patienceWith(identity);
+    patience.lost(retryMs);
+    if (!patience.isOver) return;
+    patience.renew();
+    this.#doubt(identity);
   }
 
   #failed(member: MeshMember, error: Error): void {
@@ -233,6 +259,7 @@ export class Snapshots {
     this.#notBeforeMs = nowMs() + retryMs;
     if (error instanceof StoreError && error.code === "invalid")
       this.#distrusted.set(member.identity, nowMs() + distrustMs);
+    else this.#lose(member.identity);
     log({ level: "warn", event: "snapshotFailed", peer: member.name, problem: error.message });
   }
 }

@@ -12,7 +12,7 @@ const tooLongMs = 12_000;
 function aMesh() {
   const mesh = new SimulatedMesh(1, "Local");
   const nodes = mesh.begin(["dc1-a", "dc2-a", "dc3-a"]);
-  const [writer, , away] = nodes as [SimulatedNode, SimulatedNode, SimulatedNode];
+  const [writer, other, away] = nodes as [SimulatedNode, SimulatedNode, SimulatedNode];
   const write = async (node: SimulatedNode, count: number, overMs: number) => {
     for (let written = 0; written < count; written += 1) {
       void mesh.write(node, [mesh.newObject()]);
@@ -29,7 +29,7 @@ function aMesh() {
   const end = () => {
     for (const node of nodes) node.crash();
   };
-  return { writer, away, write, goAway, end };
+  return { writer, other, away, write, goAway, end };
 }
 
 test("logs are kept for a member that is away, which needs no snapshot when it is back", async () => {
@@ -50,5 +50,17 @@ test("a member that was given up takes a snapshot although it writes all the tim
   const { incarnation } = writer.disk;
   assert.equal(away.disk.position(incarnation), writer.disk.position(incarnation), "it holds what was pruned");
   assert.ok(away.snapshots > 0, "by a snapshot");
+  end();
+});
+
+test("a peer that says to have what it has pruned, and gives nothing, keeps nobody from another's snapshot", async () => {
+  const { writer, other, away, write, goAway, end } = aMesh();
+  other.lie = { of: "vector", tell: (truth) => truth.map((row) => ({ ...row, base: "0" })) };
+  await goAway(tooLongMs);
+  await write(writer, 10, 15_000);
+  const { incarnation } = writer.disk;
+  assert.ok((writer.disk.bases.get(incarnation)?.seq ?? 0) > 0, "the log that it lacks is pruned");
+  assert.equal(away.disk.position(incarnation), writer.disk.position(incarnation));
+  assert.equal(away.snapshots, 1);
   end();
 });

@@ -65,7 +65,8 @@ export class Link implements PeerConnection {
 
   query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
     if (this.#dead) return Promise.reject(new Error("connection closed"));
-    return this.#ask(() => this.#far.answer(this.#identity, text, values)).then((rows) => {
+    const lateMs = this.#far.answerMs(text);
+    return this.#ask(() => this.#far.answer(this.#identity, text, values), lateMs).then((rows) => {
       if (text.startsWith("listen")) this.#listening = true;
       return rows;
     });
@@ -88,7 +89,7 @@ export class Link implements PeerConnection {
     for (const text of texts) this.#send("back", () => this.#notified(text.length > notificationMaxBytes ? "" : text));
   }
 
-  #ask<Answer>(question: () => Answer): Promise<Answer> {
+  #ask<Answer>(question: () => Answer, lateMs = 0): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
         this.#pending.delete(fail);
@@ -105,10 +106,13 @@ export class Link implements PeerConnection {
           this.#send("back", () => fail(error as Error));
           return;
         }
-        this.#send("back", () => {
-          this.#pending.delete(fail);
-          resolve(answer);
-        });
+        const back = () =>
+          this.#send("back", () => {
+            this.#pending.delete(fail);
+            resolve(answer);
+          });
+        if (lateMs === 0) back();
+        else this.#wires.after(lateMs, back);
       });
     });
   }

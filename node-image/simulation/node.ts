@@ -47,6 +47,8 @@ export class SimulatedNode {
   clockOffMs = 0;
   /** What its database answers instead of the truth. */
   lie: Lie | undefined;
+  /** Of a snapshot it sends one object at a time, each so late that the connection just lives; 0: all there is, at once. */
+  trickleMs = 0;
   #toldBefore: readonly Record<string, unknown>[] = [];
   /** Its machine stops when the next operations of its own are on the disk, before anybody hears of that. */
   crashesAtCommit = false;
@@ -197,11 +199,16 @@ export class SimulatedNode {
 
   /** What the functions of schema mesh answer. */
   answer(identity: string, text: string, values: readonly unknown[]): Record<string, unknown>[] {
-    const truth = this.#truth(identity, text, values);
+    const truth = this.#truth(identity, text, values).slice(0, this.answerMs(text) > 0 ? 1 : undefined);
     if (this.lie === undefined || !text.includes(`mesh.${this.lie.of}(`) || this.#isImporting(identity)) return truth;
     const told = this.lie.tell(truth, this.#toldBefore, this.#common.random);
     this.#toldBefore = truth;
     return [...told];
+  }
+
+  /** How late its answer is. */
+  answerMs(text: string): number {
+    return text.includes("mesh.snapshot(") ? this.trickleMs : 0;
   }
 
   #isImporting(identity: string): boolean {
