@@ -5,6 +5,7 @@ import type { Change } from "../objects/types.ts";
 import { type CuttableLink, cuttableLink } from "../testing/cuttable-link.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { stepDeadlineMs } from "./durability.ts";
 import { requestMasterKey } from "./handover.ts";
 import type { HandoverAnswer, MeshMember, Replication, SiteStep } from "./types.ts";
 
@@ -13,7 +14,7 @@ let fleet: MeshFleet;
 let nodes: [MeshNode, MeshNode, MeshNode];
 let exchanges: Replication[];
 let links: [CuttableLink, CuttableLink];
-const steps: SiteStep[] = [];
+const steps: (SiteStep & { readonly seenBy: MeshNode })[] = [];
 const wrapped = randomBytes(256);
 
 before(async () => {
@@ -21,7 +22,10 @@ before(async () => {
   nodes = await Promise.all([fleet.start("dc1-a", "dc1"), fleet.start("dc2-a", "dc2"), fleet.start("dc3-a", "dc3")]);
   links = await Promise.all([cuttableLink(nodes[0].postgres.port), cuttableLink(nodes[1].postgres.port)]);
   exchanges = await Promise.all(
-    nodes.map((node) => node.join(membersFor(node), { onSiteStep: (step) => steps.push(step), wrapFor })),
+    nodes.map((node) => {
+      const onSiteStep = (step: SiteStep) => void steps.push({ ...step, seenBy: node });
+      return node.join(membersFor(node), { onSiteStep, wrapFor });
+    }),
   );
   await until("all are connected with all", allConnected, 8_000);
 });
@@ -128,11 +132,12 @@ test("kill -9 of a node's PostgreSQL: others write on after one slow answer, and
     await first.store.write([aCreate()]);
     times.push(performance.now() - sent);
   }
-  assert.ok(times.filter((time) => time > 500).length <= 1, `answers took ${times.map(Math.round)} ms`);
-  assert.ok(
-    steps.some(({ site, inStep }) => site === "dc3" && !inStep),
-    "the site out of step is reported",
-  );
+  // A write that waits for a site which does not answer takes as long as that site's deadline, and ends with its being out of
+  // step. On a machine that others use, the other site may be late as well, and no bound of time could tell one from the other.
+  const left = steps.filter(({ seenBy, inStep }) => seenBy === first && !inStep).map(({ site }) => site);
+  assert.equal(left.filter((site) => site === "dc3").length, 1, `it is told of once, not ${left}`);
+  const slow = times.filter((time) => time >= stepDeadlineMs);
+  assert.ok(slow.length <= left.length, `answers took ${times.map(Math.round)} ms; out of step were ${left}`);
   await third.postgres.start();
   await until("all are connected again", allConnected);
   await until("dc3 is in step again", () => steps.some(({ site, inStep }) => site === "dc3" && inStep));
