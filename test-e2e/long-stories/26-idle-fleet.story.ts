@@ -28,7 +28,7 @@ test("while nobody changes anything, the operators write nothing but their Lease
     const [was, is] = [before.get(site), after.get(site)];
     assert.ok(was !== undefined && is !== undefined);
     assert.equal(is.leader, was.leader, "one operator led all the time, so its counts can be compared");
-    assert.equal(is.document, was.document, `the KmsCluster in ${site} was not written`);
+    assert.deepEqual(is.document, was.document, `the KmsCluster in ${site} was not written`);
     assert.deepEqual(is.nodes, was.nodes, `no KmsNode in ${site} was told anything`);
     const calls = hourly(was.calls, is.calls);
     t.diagnostic(`${site}: ${[...calls].map(([verb, count]) => `${verb} ${count}`).join(", ")} an hour of its leader`);
@@ -40,19 +40,22 @@ test("while nobody changes anything, the operators write nothing but their Lease
 async function look() {
   const sites = place.sites.names.map(async (site) => {
     const leader = await leaderAt(place, site);
-    const { metadata } = await objectAt<{ metadata: { resourceVersion: string } }>(place, site, "kmsclusters", cluster);
+    const { metadata, status } = await objectAt<Written>(place, site, "kmsclusters", cluster);
     const nodes = (await nodesAt(place, site)).map((node) => [node.metadata.name, node.metadata.generation]);
-    return [
-      site,
-      { leader: leader.uid, document: metadata.resourceVersion, nodes, calls: await callsOf(place, leader) },
-    ];
+    return [site, { leader: leader.uid, document: { metadata, status }, nodes, calls: await callsOf(place, leader) }];
   });
   return new Map((await Promise.all(sites)) as [string, Seen][]);
 }
 
+/** Of a KmsCluster what tells that it was written, and what. */
+interface Written {
+  readonly metadata: { readonly resourceVersion: string };
+  readonly status?: unknown;
+}
+
 interface Seen {
   readonly leader: string;
-  readonly document: string;
+  readonly document: Written;
   readonly nodes: readonly unknown[];
   readonly calls: CallCounts;
 }
