@@ -1,4 +1,7 @@
-import type { Call, History, Step } from "./record.ts";
+import { endIsWhole } from "./check-end.ts";
+import { type Call, type History, lifeOf, state } from "./record.ts";
+import { describe } from "./story.ts";
+import { survives } from "./survival.ts";
 
 /** One promise that was broken. */
 export interface Violation {
@@ -6,20 +9,6 @@ export interface Violation {
   readonly object: string;
   readonly detail: string;
 }
-
-/** KMIP states (9.1.3.2.18): the later in this order, the worse the news; bad news is never taken back. */
-const state = {
-  preActive: 1,
-  active: 2,
-  deactivated: 3,
-  compromised: 4,
-  destroyed: 5,
-  destroyedCompromised: 6,
-} as const;
-// An answer may overtake the line that tells of a site's loss by so much.
-const settleMs = 1_000;
-/** The client that reads everything once the fleet is whole again. */
-export const finalReader = "final";
 
 /** Checks a history that ends with the final reader's calls; no violation is an empty list. */
 export function check(history: History): readonly Violation[] {
@@ -30,7 +19,8 @@ export function check(history: History): readonly Violation[] {
     const ordered = calls.toSorted((one, other) => one.answeredMs - other.answeredMs);
     const found = [
       ...keyNeverChanges(ordered),
-      ...nothingIsLost(ordered, history),
+      ...unitsAreUsedOnce(ordered, history),
+      ...endIsWhole(ordered, history),
       ...readsGoForward(ordered, history.lives),
       ...nothingFromNowhere(ordered, attempts),
     ];
@@ -38,61 +28,20 @@ export function check(history: History): readonly Violation[] {
   });
 }
 
-type Found = readonly [rule: string, detail: string];
+/** A rule that was broken, and how. */
+export type Found = readonly [rule: string, detail: string];
 
 function keyNeverChanges(calls: readonly Call[]): readonly Found[] {
   const keys = new Set(calls.flatMap(({ key }) => key ?? []));
   return keys.size > 1 ? [["a key's value never changes", `read as ${[...keys].join(", ")}`]] : [];
 }
 
-/** What was acknowledged, and not only by disks that were destroyed, is there at the end. */
-function nothingIsLost(calls: readonly Call[], history: History): readonly Found[] {
-  const final = calls.filter(({ client }) => client === finalReader);
-  const [end] = final.filter(({ verb }) => verb === "state");
-  if (end === undefined) return [];
-  const kept = calls.filter((call) => call.client !== finalReader && call.outcome === "ok" && survives(call, history));
-  if (end.outcome !== "ok")
-    return kept.length === 0
-      ? []
-      : [["an acknowledged write is never lost", `${describe(kept[0])}, at the end: ${end.problem}`]];
-  const missing = kept.filter(({ verb }) => !holds(verb, end.state ?? 0));
-  const facts = missing.map(
-    (call): Found => ["an acknowledged write is never lost", `${describe(call)}, state at the end ${end.state}`],
-  );
-  return [...facts, ...noteIsNotOlder(calls, end.note, history)];
-}
-
-/** Whether the state shows that the operation was done. */
-function holds(verb: Call["verb"], found: number): boolean {
-  if (verb === "activate") return found >= state.active;
-  if (verb === "deactivate") return found >= state.deactivated;
-  if (verb === "compromise") return found === state.compromised || found === state.destroyedCompromised;
-  if (verb === "destroy") return found >= state.destroyed;
-  return true;
-}
-
-/** The last note may be any but one that its own node knew to be older than an acknowledged one that survives. */
-function noteIsNotOlder(calls: readonly Call[], final: string | undefined, history: History): readonly Found[] {
-  const writes = calls.filter(({ verb }) => verb === "writeNote" || verb === "create");
-  const winner = writes.find(({ note }) => note === final);
-  if (winner === undefined) return [];
-  const later = writes.find(
-    (call) =>
-      call.outcome === "ok" && call.node === winner.node && call.sentMs > winner.answeredMs && survives(call, history),
-  );
-  if (later === undefined || winner.outcome === "unknown") return [];
-  return [
-    ["an acknowledged write is never lost", `${describe(later)}, at the end the note is ${final}, written before`],
-  ];
-}
-
 /** On one node a read that was sent after another was answered never shows less than that one did. */
 function readsGoForward(calls: readonly Call[], lives: History["lives"]): readonly Found[] {
-  const life = ({ node, answeredMs }: Call) =>
-    lives.filter((each) => each.node === node && each.atMs < answeredMs).length;
-  return [...Map.groupBy(calls, (call) => `${call.node} ${life(call)}`).values()].flatMap((here) => [
+  return [...Map.groupBy(calls, (call) => lifeOf(call, lives)).values()].flatMap((here) => [
     ...stateGoesForward(here),
     ...notesGoForward(here),
+    ...ownNotesStay(here),
   ]);
 }
 
@@ -100,7 +49,9 @@ function readsGoForward(calls: readonly Call[], lives: History["lives"]): readon
 function leastState(call: Call): number {
   if (call.outcome !== "ok") return 0;
   if (call.verb === "state") return call.state ?? 0;
-  return { create: 1, activate: 2, deactivate: 3, compromise: 4, destroy: 5, get: 1, writeNote: 1 }[call.verb] ?? 0;
+  return (
+    { create: 1, activate: 2, deactivate: 3, compromise: 4, destroy: 5, get: 1, writeNote: 1, use: 2 }[call.verb] ?? 0
+  );
 }
 
 function stateGoesForward(calls: readonly Call[]): readonly Found[] {
@@ -117,9 +68,10 @@ function stateGoesForward(calls: readonly Call[]): readonly Found[] {
 function takenBack(call: Call, least: number, compromised: boolean): string | undefined {
   if (call.problem === "notFound" && least > 0) return "what a node has shown it goes on to show";
   if (call.outcome !== "ok") return undefined;
-  if (call.verb === "get" && least >= state.destroyed) return "destroyed stays destroyed";
+  const isServed = call.verb === "get" || call.verb === "use";
+  if (isServed && least >= state.destroyed) return "destroyed stays destroyed";
   // Unless the fleet's owner allows it, which no history does.
-  if (call.verb === "get" && compromised) return "a compromised key is not served";
+  if (isServed && compromised) return "a compromised key is not served";
   if (call.verb !== "state" || call.state === undefined) return undefined;
   const back = call.state < least || (compromised && call.state === state.destroyed);
   return back ? "bad news is never taken back" : undefined;
@@ -150,8 +102,34 @@ function notesGoForward(calls: readonly Call[]): readonly Found[] {
   return [];
 }
 
+/** A note that this node knew when it took another one is not shown by it any more. */
+function ownNotesStay(calls: readonly Call[]): readonly Found[] {
+  const shown = calls.filter(({ outcome, note }) => outcome === "ok" && note !== undefined);
+  const writes = shown.filter(({ verb }) => verb === "writeNote");
+  return shown.flatMap((read): Found[] => {
+    if (read.verb !== "state") return [];
+    const older = (write: Call) =>
+      write.answeredMs < read.sentMs &&
+      write.note !== read.note &&
+      shown.some(({ note, answeredMs }) => note === read.note && answeredMs < write.sentMs);
+    const taken = writes.find(older);
+    return taken === undefined ? [] : [["reads of one node go forward", `${describe(taken)}, then ${describe(read)}`]];
+  });
+}
+
+/** What is used is durable in every site in step: of a limit no unit is used again by who did not hear of it. */
+function unitsAreUsedOnce(calls: readonly Call[], history: History): readonly Found[] {
+  const limit = calls.find(({ units }) => units !== undefined)?.units;
+  const uses = calls.filter((call) => call.verb === "use" && call.outcome === "ok" && survives(call, history));
+  if (limit === undefined || uses.length <= limit) return [];
+  return [["no unit is used twice", `${uses.length} uses of ${limit} units, the last: ${describe(uses.at(-1))}`]];
+}
+
 function nothingFromNowhere(calls: readonly Call[], attempts: ReadonlyMap<string, string>): readonly Found[] {
-  const tried = new Set(calls.map(({ verb }) => verb));
+  // One with a limit is active from the beginning.
+  const tried = new Set(
+    calls.flatMap(({ verb, units }) => (units === undefined ? [verb] : [verb, "activate" as const])),
+  );
   const reads = calls.filter(({ verb, outcome }) => verb === "state" && outcome === "ok");
   const rule = "nothing comes from nowhere";
   return reads.flatMap((call): Found[] => {
@@ -175,66 +153,4 @@ function hasCause(seen: number, tried: ReadonlySet<Call["verb"]>): boolean {
 function attemptedNotes(calls: readonly Call[]): ReadonlyMap<string, string> {
   const writes = calls.filter(({ verb }) => verb === "writeNote" || verb === "create");
   return new Map(writes.map(({ note = "", object }) => [note, object]));
-}
-
-/** Whether an answered write must outlive what was destroyed: its own disk is left, or that of a site that was in step. */
-export function survives(call: Call, { lost, steps }: Pick<History, "lost" | "steps">): boolean {
-  const isLost = (node: string) => (lost.get(node) ?? Number.NEGATIVE_INFINITY) >= call.sentMs;
-  if (!isLost(call.node)) return true;
-  const own = siteOf(call.node);
-  const whole = (site: string) =>
-    site !== own && ![...lost.keys()].some((node) => siteOf(node) === site && isLost(node));
-  return sitesSeen(steps, call.node).some((site) => whole(site) && inStep(steps, call, site));
-}
-
-function sitesSeen(steps: readonly Step[], node: string): readonly string[] {
-  const all = new Set(["dc1", "dc2", "dc3"]);
-  all.delete(siteOf(node));
-  for (const { site } of steps) if (site !== undefined && site !== siteOf(node)) all.add(site);
-  return [...all];
-}
-
-/** Whether the node held the site for in step during all of the call. */
-function inStep(steps: readonly Step[], call: Call, site: string): boolean {
-  const mine = steps.filter((step) => step.node === call.node && (step.site ?? site) === site);
-  const before = mine.findLast(({ atMs }) => atMs <= call.sentMs);
-  const during = mine.filter(({ atMs }) => atMs > call.sentMs && atMs <= call.answeredMs + settleMs);
-  return (before?.inStep ?? true) && during.every((step) => step.inStep && step.site !== undefined);
-}
-
-function siteOf(node: string): string {
-  return node.split("-")[0] ?? node;
-}
-
-/** A call as a line of a history. */
-export function describe(call: Call | undefined): string {
-  if (call === undefined) return "nothing";
-  const { client, verb, outcome, note, state: seen, key, problem, sentMs, answeredMs } = call;
-  const said = [note && `note ${note}`, seen && `state ${seen}`, key && `key ${key}`, problem]
-    .filter(Boolean)
-    .join(", ");
-  return `${client}: ${verb} ${outcome}${said === "" ? "" : ` (${said})`} ${sentMs.toFixed(0)}–${answeredMs.toFixed(0)} ms`;
-}
-
-/** What happened around an object: its calls, and what was done to the fleet between them. */
-export function story(history: History, object: string): readonly string[] {
-  const calls = history.calls.filter((call) => call.object === object);
-  const from = Math.min(...calls.map(({ sentMs }) => sentMs)) - 500;
-  const until =
-    Math.max(...calls.filter(({ client }) => client !== finalReader).map(({ answeredMs }) => answeredMs)) + 2_000;
-  const lines = [
-    ...calls.map((call) => [call.sentMs, `${call.node} ${describe(call)}`] as const),
-    ...history.deeds.map(({ atMs, what, nodes }) => [atMs, `** ${what} ${nodes.join(", ")}`] as const),
-    ...history.steps.map(
-      ({ atMs, node, site, inStep: step }) =>
-        [
-          atMs,
-          `-- ${node}: ${site === undefined ? "key server started" : `${site} ${step ? "in" : "out of"} step`}`,
-        ] as const,
-    ),
-  ];
-  return lines
-    .filter(([atMs], index) => index < calls.length || (atMs >= from && atMs <= until))
-    .toSorted(([one], [other]) => one - other)
-    .map(([atMs, text]) => `${atMs.toFixed(0).padStart(8)} ${text}`);
 }

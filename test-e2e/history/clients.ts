@@ -16,17 +16,32 @@ const notFound = 0x01;
 const refusals: readonly (number | undefined)[] = [notFound, 0x0b, 0x0c, 0x07];
 // Most recent objects are used most, so that several clients meet at one object.
 const recentObjects = 40;
+const recentLimited = 2;
 const noteName = "x-note";
+/** So often a key is made with Usage Limits, of so many units: few enough that several nodes come to the last one. */
+const limitedShare = 0.06;
+const limitUnits = [1, 5] as const;
+const getUsageAllocation = 0x11;
+const unitOfObjects = 2;
 
 /** Objects that any client has made. */
 export class Objects {
   readonly all: string[] = [];
+  /** Those with Usage Limits. */
+  readonly limited: string[] = [];
   #notes = 0;
 
   pick(random: Random): string | undefined {
     if (this.all.length === 0) return undefined;
     if (random.chance(0.15)) return random.pick(this.all);
     return random.pick(this.all.slice(-recentObjects));
+  }
+
+  /** What a verb is tried on. */
+  for(verb: Verb, random: Random): string | undefined {
+    if (verb === "create") return "";
+    if (verb !== "use") return this.pick(random);
+    return this.limited.length === 0 ? undefined : random.pick(this.limited.slice(-recentLimited));
   }
 
   /** A note that nobody has written before. */
@@ -41,6 +56,7 @@ const verbs: readonly Verb[] = [
   ...Array<Verb>(6).fill("get"),
   ...Array<Verb>(3).fill("state"),
   ...Array<Verb>(4).fill("writeNote"),
+  ...Array<Verb>(4).fill("use"),
   "activate",
   "activate",
   "deactivate",
@@ -74,7 +90,7 @@ export class HistoryClient {
   }
 
   /** One call, recorded. */
-  async call(verb: Verb, object: string, note?: string): Promise<Call> {
+  async call(verb: Verb, object: string, more: Pick<Call, "note" | "units"> = {}): Promise<Call> {
     const sentMs = performance.now();
     const parts = {
       client: this.#name,
@@ -82,9 +98,9 @@ export class HistoryClient {
       verb,
       object,
       sentMs,
-      ...(note === undefined ? {} : { note }),
+      ...more,
     };
-    const ended = await this.#attempt(verb, object, note);
+    const ended = await this.#attempt({ verb, object, ...more });
     const call: Call = { ...parts, ...ended, answeredMs: performance.now() };
     this.#recorder.calls.push(call);
     return call;
@@ -97,18 +113,21 @@ export class HistoryClient {
 
   async #turn(objects: Objects, random: Random): Promise<void> {
     const verb = random.pick(verbs);
-    const object = verb === "create" ? "" : objects.pick(random);
+    const object = objects.for(verb, random);
     if (object === undefined) return;
-    const note = verb === "writeNote" || verb === "create" ? objects.newNote() : undefined;
-    const call = await this.call(verb, object, note);
+    const call = await this.call(verb, object, {
+      ...(verb === "writeNote" || verb === "create" ? { note: objects.newNote() } : {}),
+      ...(verb === "create" && random.chance(limitedShare) ? { units: random.between(...limitUnits) } : {}),
+    });
     if (verb === "create" && call.outcome === "ok") objects.all.push(call.object);
+    if (call.units !== undefined && call.outcome === "ok") objects.limited.push(call.object);
     if (call.outcome === "unknown") await pause(retryMs);
   }
 
-  async #attempt(verb: Verb, object: string, note: string | undefined): Promise<Pick<Call, "outcome"> & Partial<Call>> {
+  async #attempt(asked: Asked): Promise<Pick<Call, "outcome"> & Partial<Call>> {
     try {
       this.#client ??= await this.#fleet.connect(this.#node, "app", this.#timeoutMs);
-      return { outcome: "ok", ...(await perform(this.#client, { verb, object, note })) };
+      return { outcome: "ok", ...(await perform(this.#client, asked)) };
     } catch (error) {
       return this.#failed(error as Error);
     }
@@ -124,13 +143,12 @@ export class HistoryClient {
   }
 }
 
-async function perform(
-  client: KmipClient,
-  { verb, object, note = "" }: { verb: Verb; object: string; note: string | undefined },
-): Promise<Partial<Call>> {
+type Asked = Pick<Call, "verb" | "object" | "note" | "units">;
+
+async function perform(client: KmipClient, { verb, object, note = "", units }: Asked): Promise<Partial<Call>> {
   switch (verb) {
     case "create":
-      return { object: await client.create({ [noteName]: ownText(note) }) };
+      return { object: await client.create({ [noteName]: ownText(note), ...limitOf(units) }) };
     case "get":
       return { key: digest(await client.get(object)) };
     case "state": {
@@ -144,6 +162,13 @@ async function perform(
         attributeItem(noteName, ownText(note)),
       );
       return {};
+    case "use":
+      await client.call(
+        getUsageAllocation,
+        item.text(tag.UniqueIdentifier, object),
+        item.longInteger(tag.UsageLimitsCount, 1n),
+      );
+      return {};
     case "activate":
       return client.activate(object).then(() => ({}));
     case "deactivate":
@@ -153,6 +178,12 @@ async function perform(
     case "destroy":
       return client.destroy(object).then(() => ({}));
   }
+}
+
+/** A key with a limit is active from the beginning: else it would hardly ever be used up. */
+function limitOf(units: number | undefined): Readonly<Record<string, Json>> {
+  if (units === undefined) return {};
+  return { "Activation Date": 1, "Usage Limits": { usageLimitsTotal: units, usageLimitsUnit: unitOfObjects } };
 }
 
 /** A client's own attribute as the server keeps it: text. */

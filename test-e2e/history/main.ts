@@ -59,7 +59,7 @@ function enter(): number {
     "--",
   ];
   const script =
-    'mount --make-rprivate /; mount -t proc proc /proc; mount -t tmpfs -o mode=755 tmpfs /run; mount -t tmpfs tmpfs /mnt; exec "$@"';
+    'mount --make-rprivate /; mount -t proc proc /proc; mount -t tmpfs -o mode=755 tmpfs /run; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /dev/shm; exec "$@"';
   const command = [process.execPath, ...process.argv.slice(1)];
   const { status } = spawnSync("setpriv", [...namespaces, "sh", "-euc", script, "sh", ...command], {
     stdio: "inherit",
@@ -109,6 +109,7 @@ function line(outcome: Outcome, readyMs: number): string {
     deeds,
     longestStallMs,
     longestStallElsewhereMs,
+    longestOutageElsewhereMs,
     equalAfterMs,
     violations,
   } = outcome;
@@ -119,7 +120,7 @@ function line(outcome: Outcome, readyMs: number): string {
     `${acknowledgedWrites} writes acknowledged, ${unknownWrites} unknown`,
     `${deeds} deeds${outcome.membersChanged ? ", members changed" : ""}${outcome.sitesDestroyed ? ", sites destroyed" : ""}`,
     `${outcome.forked} forked`,
-    `longest stall ${(longestStallMs / 1000).toFixed(1)} s, ${(longestStallElsewhereMs / 1000).toFixed(1)} s where nothing was done`,
+    `longest stall ${(longestStallMs / 1000).toFixed(1)} s, ${(longestStallElsewhereMs / 1000).toFixed(1)} s where nothing was done, longest outage there ${(longestOutageElsewhereMs / 1000).toFixed(1)} s`,
     `spent ${Object.entries(outcome.spentMs)
       .map(([what, ms]) => `${what} ${(ms / 1000).toFixed(1)} s`)
       .join(" ")}`,

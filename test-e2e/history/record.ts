@@ -1,5 +1,27 @@
 /** What a client asks for. */
-export type Verb = "create" | "get" | "state" | "writeNote" | "activate" | "deactivate" | "compromise" | "destroy";
+export type Verb =
+  | "create"
+  | "get"
+  | "state"
+  | "writeNote"
+  | "use"
+  | "activate"
+  | "deactivate"
+  | "compromise"
+  | "destroy";
+
+/** KMIP states (9.1.3.2.18): the later in this order, the worse the news; bad news is never taken back. */
+export const state = {
+  preActive: 1,
+  active: 2,
+  deactivated: 3,
+  compromised: 4,
+  destroyed: 5,
+  destroyedCompromised: 6,
+} as const;
+
+/** The client that reads everything once the fleet is whole again. */
+export const finalReader = "final";
 
 /**
  * How a call ended: `ok`; `refused`, the answer says that it cannot be (and nothing was done); `unknown`, no answer or one
@@ -18,6 +40,8 @@ export interface Call {
   readonly outcome: Outcome;
   /** Note that was written or read. */
   readonly note?: string;
+  /** Units of its Usage Limits, where a key was made with such. */
+  readonly units?: number;
   /** KMIP state that was read. */
   readonly state?: number;
   /** Digest of the key bytes that were read. */
@@ -51,6 +75,11 @@ export interface History {
   readonly lost: ReadonlyMap<string, number>;
   /** When nodes were started with another disk than they had: what they show from then on is another node's. */
   readonly lives: readonly { readonly node: string; readonly atMs: number }[];
+}
+
+/** The life of a node's disk that a call fell into: before a disk was exchanged, or after. */
+export function lifeOf({ node, answeredMs }: Call, lives: History["lives"]): string {
+  return `${node} ${lives.filter((each) => each.node === node && each.atMs < answeredMs).length}`;
 }
 
 /** How often a fault was tried, and how often it was seen to do harm. */

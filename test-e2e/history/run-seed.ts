@@ -1,11 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { type Random, randomFrom } from "../../node-image/testing/random-stream.ts";
-import { check, finalReader, story, type Violation } from "./check.ts";
+import { check, type Violation } from "./check.ts";
 import { HistoryClient, Objects } from "./clients.ts";
+import { atEnd, count } from "./counts.ts";
 import { changeMembers, replace } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
-import type { Call, Deed, FaultCount, Recorder } from "./record.ts";
+import { type FaultCount, finalReader, type Recorder } from "./record.ts";
+import { story } from "./story.ts";
 import type { World } from "./world.ts";
 
 const clientsPerNode = 2;
@@ -19,7 +21,8 @@ const calmMs = 2_000;
 const readersAtOnce = 4;
 // Nothing is hurt any more: an answer may be late on a machine that does much else, but must come.
 const finalTimeoutMs = 60_000;
-const recoveryMs = 6_000;
+// Twice what a client waits for an answer: longer nobody stays unserved where nothing was done.
+const outageMaxMs = 10_000;
 
 /** What came of one seed. */
 export interface Outcome {
@@ -33,6 +36,8 @@ export interface Outcome {
   readonly longestStallMs: number;
   /** The longest answered write at a node to which nothing had been done for some seconds: what others' troubles cost. */
   readonly longestStallElsewhereMs: number;
+  /** The longest time without any answer to a client at such a node: calls that failed are in it. */
+  readonly longestOutageElsewhereMs: number;
   /** From the end of all faults until all nodes were equal, ms. */
   readonly equalAfterMs: number;
   readonly sitesDestroyed: boolean;
@@ -81,11 +86,16 @@ export async function runSeed(parts: {
   }
   const { found, forked, equalAfterMs } = await timed("heal", () => heal(world, recorder));
   violations.push(...found);
+  violations.push(...(await timed("write", () => writeEverywhere(world, recorder, objects))));
   await timed("read", () => readEverything(world, recorder, objects));
   violations.push(...(await timed("check", async () => check(recorder))));
   const counts = count(recorder);
   if (counts.acknowledgedWrites === 0)
     violations.push({ rule: "clients are served", object: "", detail: recorder.calls.at(-1)?.problem ?? "no call" });
+  if (counts.longestOutageElsewhereMs > outageMaxMs) {
+    const detail = `nobody for ${counts.longestOutageElsewhereMs.toFixed(0)} ms`;
+    violations.push({ rule: "clients are served where nothing is done", object: "", detail });
+  }
   return {
     ...counts,
     seed,
@@ -255,17 +265,29 @@ async function asked(world: World, name: string, query: string): Promise<readonl
   }
 }
 
+/** A node that serves after healing takes writes too, which being ready to read does not tell. */
+async function writeEverywhere(world: World, recorder: Recorder, objects: Objects): Promise<readonly Violation[]> {
+  const write = async (node: string): Promise<Violation[]> => {
+    const client = new HistoryClient({ ...reader(world, recorder, node), name: `${node}${atEnd}` });
+    const { object, outcome, problem } = await client.call("create", "", { note: objects.newNote() });
+    client.close();
+    if (outcome !== "ok")
+      return [{ rule: "every node takes writes after healing", object: "", detail: `${node}: ${problem}` }];
+    objects.all.push(object);
+    return [];
+  };
+  return (await Promise.all(world.members.map(write))).flat();
+}
+
+function reader(world: World, recorder: Recorder, node: string) {
+  return { fleet: world.fleet, recorder, name: finalReader, node, timeoutMs: finalTimeoutMs };
+}
+
 /** Every object on one node of those that are left, which are equal, and some of them on each. */
 async function readEverything(world: World, recorder: Recorder, objects: Objects): Promise<void> {
   const names = world.members;
   const read = async (node: string, share: readonly string[]) => {
-    const client = new HistoryClient({
-      fleet: world.fleet,
-      recorder,
-      name: finalReader,
-      node,
-      timeoutMs: finalTimeoutMs,
-    });
+    const client = new HistoryClient(reader(world, recorder, node));
     for (const object of share) for (const verb of ["state", "get"] as const) await client.call(verb, object);
     client.close();
   };
@@ -275,25 +297,4 @@ async function readEverything(world: World, recorder: Recorder, objects: Objects
     ...Array.from({ length: readersAtOnce }, (_, rest) => read(first, some(rest, readersAtOnce))),
     ...others.map((node, index) => read(node, some(index + 1, 10))),
   ]);
-}
-
-function count({ calls, deeds }: Recorder) {
-  const writes = calls.filter(({ verb, client }) => verb !== "get" && verb !== "state" && client !== finalReader);
-  const answered = writes.filter(({ outcome }) => outcome === "ok");
-  return {
-    calls: calls.length,
-    acknowledgedWrites: answered.length,
-    unknownWrites: writes.filter(({ outcome }) => outcome === "unknown").length,
-    longestStallMs: longest(answered),
-    longestStallElsewhereMs: longest(answered.filter((call) => !deeds.some((deed) => concerns(deed, call)))),
-  };
-}
-
-function longest(calls: readonly Call[]): number {
-  return Math.max(0, ...calls.map(({ sentMs, answeredMs }) => answeredMs - sentMs));
-}
-
-/** Whether something was done to the call's node while it was answered, or shortly before. */
-function concerns({ atMs, nodes }: Deed, { node, sentMs, answeredMs }: Call): boolean {
-  return nodes.includes(node) && atMs > sentMs - recoveryMs && atMs < answeredMs;
 }
