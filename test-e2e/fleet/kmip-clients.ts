@@ -17,6 +17,8 @@ export interface Answer {
   /** Bytes of a key; only the command `material` of PyKMIP says them. */
   readonly hex?: string;
   readonly attributes?: readonly string[];
+  /** When the line came, monotonic; only of writers. */
+  readonly atMs?: number;
 }
 
 /** Clients that nobody here wrote. */
@@ -113,11 +115,20 @@ export function startWriter(place: Place, call: Call, bounds: WriterBounds): Wri
   const failures: Answer[] = [];
   const retries: Answer[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
-    const answer: Answer = JSON.parse(line);
+    const answer: Answer = { ...JSON.parse(line), atMs: performance.now() };
     if (answer.retried !== undefined) retries.push(answer);
     else (answer.error === undefined ? acknowledged : failures).push(answer);
   });
-  return { acknowledged, failures, retries, stop: () => ended(child) };
+  let stopping = false;
+  // One that broke down asks for nothing any more, and so nothing would fail.
+  child.once("exit", (code, signal) => {
+    if (code !== 0 && !stopping) failures.push({ error: `the client has ended by itself: ${code ?? signal}` });
+  });
+  const stop = () => {
+    stopping = true;
+    return ended(child);
+  };
+  return { acknowledged, failures, retries, stop };
 }
 
 function ended(child: ChildProcess): Promise<void> {

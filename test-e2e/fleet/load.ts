@@ -7,6 +7,10 @@ import { readEverywhere } from "./read-back.ts";
 import { startWriters, type Writers } from "./writers.ts";
 
 const mostRead = 400;
+/** Longer than the three endpoints of a request may take to fail: that nobody was answered meanwhile is an outage of the fleet. */
+const mostQuietMs = 10_000;
+/** A client that nobody answered any more when the others had been. */
+const silentMs = 60_000;
 
 /** Clients that write to a fleet while something is done to it, and a look each second at who serves. */
 export interface Load {
@@ -15,7 +19,7 @@ export interface Load {
   /** A site is lost now: its nodes may be away, and nobody may take another one meanwhile. */
   lost(site: string): void;
   /**
-   * Waits until all serve; asserts that no request failed, never more nodes were away than may be, all logs are equal, and
+   * Waits until all serve; asserts that no request failed, no client fell silent, never more nodes were away than may be, all logs are equal, and
    * reads back. Answers with the keys that it read.
    */
   end(tell: (line: string) => void): Promise<readonly Answer[]>;
@@ -72,15 +76,18 @@ async function judge(
 ): Promise<readonly Answer[]> {
   await waitForAllServing(place, { deadlineMs: 600_000 });
   await writers.more(30, 300_000);
+  const silent = writers.silentFor(silentMs);
   const keys = await writers.stop();
   const { looks, outages: seen } = await outages.stop();
   const taken = ({ nodes: away, lost }: Outage) => away.length - lost.length;
   const most = Math.max(0, ...seen.map(taken));
   tell(
     `${keys.length} requests answered, ${writers.failures().length} failed, ${writers.retries().length} tries went on at ` +
-      `another endpoint, slowest ${writers.slowestMs()} ms; at most ${most} of ${nodes.length} nodes not serving in ${looks} looks`,
+      `another endpoint, slowest ${writers.slowestMs()} ms, nobody answered for ${writers.quietMs()} ms at most; at most ${most} of ${nodes.length} nodes not serving in ${looks} looks`,
   );
   assert.deepEqual(writers.failures(), []);
+  assert.deepEqual(silent, [], "each client was answered to the end");
+  assert.ok(writers.quietMs() <= mostQuietMs, `nobody was answered for ${writers.quietMs()} ms`);
   const tooMany = seen.filter((outage) => taken(outage) > mostAway);
   assert.equal(tooMany.length, 0, `not serving together: ${JSON.stringify(tooMany)}`);
   assert.deepEqual(takenMeanwhile(seen), []);

@@ -16,6 +16,10 @@ export interface Writers {
   retries(): readonly Answer[];
   /** The slowest acknowledged request, in milliseconds. */
   slowestMs(): number;
+  /** The longest time in which nobody was answered, from the first answer to the last, in milliseconds. */
+  quietMs(): number;
+  /** Writers to which no answer came for so long. */
+  silentFor(ms: number): readonly string[];
 }
 
 /** Who writes, where, under which names, and for how long at most. */
@@ -39,6 +43,7 @@ const everyMs = 400;
 /** Starts one writer a site (or a place to start at). */
 export function startWriters(place: Place, options: WritersOptions): Writers {
   const { endpoints, call, name, seconds = 120, startAt = place.sites.names, client = call.client, tries } = options;
+  const begunMs = performance.now();
   const writers = startAt.map((start) => {
     const order = [...endpoints].sort(
       ([a], [b]) => Number(b.startsWith(start)) - Number(a.startsWith(start)) || a.localeCompare(b),
@@ -68,5 +73,14 @@ export function startWriters(place: Place, options: WritersOptions): Writers {
       return acknowledged();
     },
     slowestMs: () => Math.max(0, ...acknowledged().map(({ ms }) => ms ?? 0)),
+    quietMs: () => longestPause(acknowledged().map(({ atMs = 0 }) => atMs)),
+    silentFor: (ms) =>
+      startAt.filter((_, at) => performance.now() - (writers[at]?.acknowledged.at(-1)?.atMs ?? begunMs) > ms),
   };
+}
+
+/** The longest time between two of these. */
+export function longestPause(timesMs: readonly number[]): number {
+  const ordered = timesMs.toSorted((one, other) => one - other);
+  return Math.round(Math.max(0, ...ordered.slice(1).map((atMs, at) => atMs - (ordered[at] ?? atMs))));
 }

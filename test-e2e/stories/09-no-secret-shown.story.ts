@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { ask } from "../fleet/kmip-clients.ts";
 import { namespace } from "../fleet/places.ts";
 import { containerLogs, disksOf, foundIn, publicObjects, type Secret } from "../fleet/traces.ts";
-import { aRunningFleet, type Fleet, first, place } from "./world.ts";
+import { aRunningFleet, type Fleet, place } from "./world.ts";
 
 /** Words of a program that met what it was not made for. */
 const accidents = /unhandled|uncaught|TypeError|ReferenceError|RangeError|AssertionError|FATAL ERROR|panic:|PANIC:/;
@@ -80,8 +80,14 @@ test("no log tells of an accident", (t) => {
   );
 });
 
+/** The PIN of each site. */
 async function pins(): Promise<Secret[]> {
-  const words = ["-n", namespace, "get", "secret", `${first}-hsm-pin`, "-o", "jsonpath={.data.pin}"];
-  const { stdout } = await place.sites.kubectl(first, words);
-  return [{ name: `the PIN of ${first}`, bytes: Buffer.from(stdout, "base64") }];
+  return Promise.all(
+    place.sites.names.map(async (site) => {
+      const words = ["-n", namespace, "get", "secret", `${site}-hsm-pin`, "-o", "jsonpath={.data.pin}"];
+      const bytes = Buffer.from((await place.sites.kubectl(site, words)).stdout, "base64");
+      assert.ok(bytes.length > 0, `${site} has a PIN`);
+      return { name: `the PIN of ${site}`, bytes };
+    }),
+  );
 }
