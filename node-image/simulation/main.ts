@@ -11,7 +11,8 @@ back, sites that are destroyed; and checks every promise.
   npm run simulate-replication -- [--seed S] [--seeds N] [--length mixed|long|short] [--until-broken] [--verbose]
 
 The same seed and length are the same schedule, so a failing one is a test case; --verbose tells what was done. Of mixed
-ones, the default, every fourth seed is long. One thread for each core; --until-broken ends all of them. Exit 1: broken.
+ones, the default, every fourth seed is long. One thread for each core; --until-broken ends all of them. Exit 1: broken, or
+one came to no end.
 `;
 /** Of mixed schedules. */
 const longEvery = 4;
@@ -29,7 +30,10 @@ const { values } = parseArgs({
 });
 if (!isMainThread) for await (const one of schedules(workerData)) parentPort?.postMessage(one);
 else if (values.help) process.stdout.write(help);
-else process.exitCode = await run(Number(values.seed), Number(values.seeds));
+else if (!Number.isInteger(Number(values.seed)) || !(Number(values.seeds) >= 1)) {
+  process.stderr.write(help);
+  process.exitCode = 2;
+} else process.exitCode = await run(Number(values.seed), Number(values.seeds));
 
 interface Part {
   readonly first: number;
@@ -65,7 +69,11 @@ async function run(first: number, count: number): Promise<number> {
   console.log(
     `${summary(all, first)}, ${seconds.toFixed(1)} s (${Math.round((60 * all.length) / seconds)} schedules a minute)`,
   );
-  return all.some((one) => one.broken.length > 0) ? 1 : 0;
+  const broken = all.some((one) => one.broken.length > 0);
+  // A thread whose schedule waits for ever ends without a word.
+  const isShort = all.length < count && !(values["until-broken"] && broken);
+  if (isShort) console.log(`${count - all.length} schedules came to no end`);
+  return broken || isShort ? 1 : 0;
 }
 
 /** Resolves when the thread has ended, by itself or because it was told to; rejects with what it threw. */
