@@ -57,7 +57,9 @@ export async function startApiServer(): Promise<ApiServer> {
   };
   const output: string[] = [];
   const start = (program: string, flags: readonly string[]) => {
-    const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
+    // It ends with this process, however that ends.
+    const words = ["--pdeathsig", "KILL", "--", program, ...flags];
+    const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
     child.stderr?.on("data", (data: Buffer) => keepLast(output, data.toString()));
     processes.push(child);
   };
@@ -206,6 +208,7 @@ function send(target: Target, method: string, path: string, body?: unknown): Pro
         reject(error);
       }
     });
+    outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer to ${method} ${path}`)));
     outgoing.on("error", reject).end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
   });
 }

@@ -6,6 +6,7 @@ import { audit } from "../store/audit.ts";
 import { close, connect, localConnection } from "../store/connection.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { seeded } from "../testing/random.ts";
 import type { MeshMember, Replication, ReplicationLimits } from "./types.ts";
 
 const keyring = testKeyring();
@@ -78,10 +79,11 @@ test("a joiner takes a snapshot under load and through kill -9, serves nothing b
   const ids = await write(first, 4_000);
   await pruned([first, second]);
   let stop = false;
+  const random = seeded(1);
   const writers = [first, second].map(async ({ store }) => {
     for (; !stop; await delay(5)) {
-      const id = ids[Math.floor(Math.random() * ids.length)] ?? "";
-      await store.write([aCreate(), { kind: "change", id, facts: 1, attributes: { "x-note": [Math.random()] } }]);
+      const id = ids[random(ids.length)] ?? "";
+      await store.write([aCreate(), { kind: "change", id, facts: 1, attributes: { "x-note": [random(1_000_000)] } }]);
     }
   });
   await together(nodes, { standing: "Joining" });
