@@ -55,7 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "node-image/objects",
     "node-image/testing",
   ],
-  "node-image/postgres": ["crds", "pg"],
+  "node-image/postgres": ["crds", "node-image/store"],
   "node-image/keys": ["node-image/hsm"],
   "node-image/hsm": ["node-image/hsm-wire"],
   "node-image/hsm-wire": [],

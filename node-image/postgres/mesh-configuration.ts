@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { chownSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
+import { close, connectHere } from "../store/connection.ts";
 import type { MeshConfiguration, ServerCertificate } from "./types.ts";
 
 const activationDeadlineMs = 5_000;
@@ -135,19 +135,11 @@ async function query(
   text: string,
   values: unknown[] = [],
 ): Promise<readonly Record<string, unknown>[]> {
-  const client = new pg.Client({
-    host: configuration.socketDirectory,
-    port: configuration.port,
-    user: "keyfleet",
-    database: "postgres",
-    connectionTimeoutMillis: activationDeadlineMs,
-    query_timeout: activationDeadlineMs,
-  });
-  client.on("error", () => undefined);
-  await client.connect();
+  const { socketDirectory, port } = configuration;
+  const client = await connectHere({ socketDirectory, port, database: "postgres" }, () => undefined);
   try {
     return (await client.query(text, values)).rows;
   } finally {
-    await client.end();
+    close(client);
   }
 }

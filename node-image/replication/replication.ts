@@ -66,6 +66,7 @@ class Exchange implements Replication {
   #doorsOpen = false;
   #open: ReadonlySet<string> = new Set();
   #resting: (() => void) | undefined;
+  #callOffPruning: () => void = () => undefined;
   #lookedMs = 0;
   #forked: string | undefined;
   /** The log that acknowledgements were read of. */
@@ -158,6 +159,7 @@ class Exchange implements Replication {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#callOffPruning();
     this.#snapshots.stop();
     this.#options.store.setGate(undefined);
     this.#options.store.setOpening(async () => undefined);
@@ -232,12 +234,12 @@ class Exchange implements Replication {
   #pruneLater(afterMs = this.#limits.pruneEveryMs): void {
     const { pruneEveryMs, keepMs } = this.#limits;
     const restMs = Math.max(pruneEveryMs, Math.min(pruneRestMs, keepMs));
-    this.#surroundings.after(afterMs, () => {
+    this.#callOffPruning = this.#surroundings.after(afterMs, () => {
       if (this.#stopped) return;
       // What failed is tried again in the next turn.
       void this.#prune()
         .catch(() => 0)
-        .then((operations) => this.#pruneLater(operations > 0 ? pruneEveryMs : restMs));
+        .then((operations) => this.#stopped || this.#pruneLater(operations > 0 ? pruneEveryMs : restMs));
     });
   }
 

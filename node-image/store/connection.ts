@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { StoreError } from "./error.ts";
 
@@ -9,6 +10,13 @@ export interface Place {
 }
 
 const connectDeadlineMs = 3_000;
+/**
+ * Strangers at the mesh port have a session's place each until `authentication_timeout` is over (postgresql.conf). A place
+ * that is given back goes to whoever comes next, and PostgreSQL takes callers at the socket and at the port by turns: who
+ * asks often has one soon.
+ */
+const fullDeadlineMs = 4_000;
+const fullPauseMs = 10;
 // Longer than any transaction of ours takes; beyond it PostgreSQL hangs and the connection is given up.
 const queryDeadlineMs = 15_000;
 // One statement over a whole table of millions.
@@ -57,6 +65,23 @@ export async function connect(config: pg.ClientConfig, lost: (error: Error) => v
   return client;
 }
 
+/** Connects as the key server; as `connect`, but waits up to 4 s for room among PostgreSQL's sessions. */
+export function connectHere(place: Place, lost: (error: Error) => void): Promise<pg.Client> {
+  return whenThereIsRoom(() => connect(localConnection(place), lost));
+}
+
+/** Tries again while PostgreSQL has no room for another session: then nothing of the attempt was carried out. */
+export async function whenThereIsRoom<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  for (let untilMs: number | undefined; ; await delay(fullPauseMs)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      untilMs ??= performance.now() + fullDeadlineMs;
+      if (!isFull(error) || performance.now() >= untilMs) throw error;
+    }
+  }
+}
+
 /** Ends a connection without waiting for the other side. */
 export function close(client: pg.Client): void {
   client.end().catch(() => undefined);
@@ -92,6 +117,11 @@ export function lasting(text: string, values: unknown[] = []): pg.QueryConfig {
 export function isStatementError(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return typeof code === "string" && /^(22|23|42|54|P0|KF)/.test(code);
+}
+
+/** Whether PostgreSQL has as many sessions as it may have: too_many_connections. */
+function isFull(error: unknown): boolean {
+  return (error as { code?: unknown }).code === "53300";
 }
 
 /** Whether PostgreSQL found its own files damaged: a wrong checksum, a torn index. */

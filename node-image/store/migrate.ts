@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
-import { close, connect, localConnection, type Place } from "./connection.ts";
+import { close, connectHere, type Place } from "./connection.ts";
 import { StoreError } from "./error.ts";
 import { compareVersions } from "./version.ts";
 
@@ -59,7 +59,7 @@ export async function migrate(place: Place, softwareVersion = "0.0.0"): Promise<
 }
 
 async function within(place: Place, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = await connect(localConnection(place), () => undefined);
+  const client = await connectHere(place, () => undefined);
   try {
     await work(client);
   } finally {

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { asStoreError, type Place, readers } from "./connection.ts";
+import { asStoreError, type Place, readers, whenThereIsRoom } from "./connection.ts";
 
 /** Connections for reading: for clients, and for the rooms that own the tables of the mesh, whom no search keeps waiting. */
 const readersMax = { clients: 4, own: 2 } as const;
@@ -18,21 +18,21 @@ export class ReadPools {
 
   /** Rows of a query for clients. Rejects with StoreError. */
   async forClients(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
-    return this.#rowsOf(this.#clients.query(query));
+    return this.#rowsOf(this.#clients, query);
   }
 
   /** Rows of a query of our own. Rejects with StoreError. */
   async forUs(query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
-    return this.#rowsOf(this.#own.query(query));
+    return this.#rowsOf(this.#own, query);
   }
 
   async end(): Promise<void> {
     await Promise.all([this.#clients.end(), this.#own.end()]);
   }
 
-  async #rowsOf(asked: Promise<pg.QueryResult>): Promise<readonly Record<string, unknown>[]> {
+  async #rowsOf(pool: pg.Pool, query: pg.QueryConfig): Promise<readonly Record<string, unknown>[]> {
     try {
-      return (await asked).rows;
+      return (await whenThereIsRoom(() => pool.query(query))).rows;
     } catch (error) {
       this.failed(error);
       throw asStoreError(error);

@@ -1,6 +1,6 @@
 import type { Keyring } from "../keys/types.ts";
 import { type Audit, audit } from "./audit.ts";
-import { close, connect, localConnection, type Place } from "./connection.ts";
+import { close, connectHere, type Place } from "./connection.ts";
 import { StoreError } from "./error.ts";
 import type { SealedMasterKey } from "./types.ts";
 
@@ -12,7 +12,7 @@ export interface StoredKeys {
 
 /** Checks a whole database, written by a key server that may run meanwhile or not; changes nothing. */
 export async function verifyStore(place: Place, open: (stored: StoredKeys) => Promise<Keyring>): Promise<Audit> {
-  const client = await connect(localConnection(place), () => undefined);
+  const client = await connectHere(place, () => undefined);
   try {
     const { rows: settings } = await client.query("select value from keyfleet.settings where key = 'clusterId'");
     const { rows: masterKeys } = await client.query(

@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Change } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
-import { asStoreError, close, connect, isStatementError, localConnection, type Place } from "./connection.ts";
+import { asStoreError, close, connectHere, isStatementError, type Place } from "./connection.ts";
 import type { DiskRoom } from "./disk-room.ts";
 import { type Draft, encode } from "./draft.ts";
 import { StoreError } from "./error.ts";
@@ -169,7 +169,7 @@ export class Writer {
   /** Connects, and from then on again after each loss. Rejects only when the first attempt fails. */
   async open(): Promise<void> {
     const { place, channels, notified } = this.#options;
-    const client = await connect(localConnection(place), () => this.#lost(client));
+    const client = await connectHere(place, () => this.#lost(client));
     try {
       const { rows } = await client.query("select pg_try_advisory_lock($1) as held", [writerLock]);
       if (rows[0].held !== true) throw new StoreError("unavailable", "another key server writes to this database");

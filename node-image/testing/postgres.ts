@@ -144,8 +144,15 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Sessions come and go meanwhile: one that has ended has no children. */
 function descendantsOf(pid: number): number[] {
-  return childrenOf(pid).flatMap((each) => [each, ...descendantsOf(each)]);
+  let children: readonly number[];
+  try {
+    children = childrenOf(pid);
+  } catch {
+    return [];
+  }
+  return children.flatMap((each) => [each, ...descendantsOf(each)]);
 }
 
 function childrenOf(pid: number): number[] {
