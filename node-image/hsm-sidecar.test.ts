@@ -57,6 +57,43 @@ describe("the HSM sidecar", { concurrency: true }, () => {
       await assert.rejects(sidecar.hsm.unseal(blob, aad), /sealed by key .*; this node has key/);
     });
 
+    test("nodes that share a token never share a key, so that none loses its own when another departs", async (context) => {
+      const first = softHsm(context);
+      await first.reached("Ready");
+      const second = softHsm(context, { node: "bank/dc1-b", tokenOf: first, initialise: false });
+      assert.match(
+        (await second.reached("KeyMissing")).message,
+        /^the key 'keyfleet' in token 'dc1' was made by the node 'bank\/dc1-a'; each node needs a key of its own: take keyLabel out/,
+      );
+      await second.stop();
+      second.start("keyfleet-b");
+      await second.reached("Ready");
+      const blob = await second.hsm.seal(secret, aad);
+      await first.stop();
+      assert.equal(await first.erase(), 0);
+      assert.deepEqual(await second.hsm.unseal(blob, aad), secret);
+    });
+
+    test("a node whose volume is gone finds the key that it made, and not the one that another made", async (context) => {
+      const sidecar = softHsm(context);
+      const { keyCheckValue } = await sidecar.reached("Ready");
+      await sidecar.stop();
+      rmSync(join(sidecar.folder, "state/custody.json"));
+      sidecar.start();
+      assert.equal((await sidecar.reached("Ready")).keyCheckValue, keyCheckValue);
+    });
+
+    test("a key that was made by hand is taken, and never destroyed: others may have taken it too", async (context) => {
+      const sidecar = softHsm(context, { node: "" });
+      const { keyCheckValue } = await sidecar.reached("Ready");
+      const other = softHsm(context, { tokenOf: sidecar, initialise: false });
+      assert.equal((await other.reached("Ready")).keyCheckValue, keyCheckValue);
+      await other.stop();
+      assert.notEqual(await other.erase(), 0);
+      assert.match(other.output(), /was not made by this node, so others may need it; nothing was destroyed/);
+      assert.equal((await sidecar.reached("Ready")).keyCheckValue, keyCheckValue);
+    });
+
     test("what cannot be destroyed is told, and another node's key of that label is left alone", async (context) => {
       const sidecar = softHsm(context);
       await sidecar.reached("Ready");

@@ -22,6 +22,8 @@ node hsm-sidecar.ts --library PATH --token-label LABEL --key-label LABEL --pin-f
   --erase                  destroys this node's keys in the token for good, and ends: for a node that has departed; no socket
   --workers N              most threads, each with a session of its own (default ${limits.workers})
   --help
+
+KEYFLEET_KEY_OWNER in the environment, CLUSTER/NAME, is written into the keys that this node makes: no other takes them for its own.
 `;
 
 /** Settings, socket, token: the sidecar stays up whatever the token does and says in its status what is wrong. */
@@ -88,6 +90,7 @@ function settingsFrom(args: string[]): Started {
     keyLabel: needed("key-label", values["key-label"]),
     pinFile: needed("pin-file", values["pin-file"]),
     stateFolder: needed("state", values.state),
+    node: process.env.KEYFLEET_KEY_OWNER ?? "",
     softTokenInitialise: values["soft-token-initialise"] === true,
     ...(label === undefined ? {} : { tokenLabel: label }),
     ...(serial === undefined ? {} : { tokenSerial: serial }),

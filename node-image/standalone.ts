@@ -117,7 +117,10 @@ function hsmProgram(local: LocalNode, node: KmsNode): Omit<Program, "name"> {
   const initialise = softToken?.initialise ? ["--soft-token-initialise"] : [];
   return {
     command: [process.execPath, join(import.meta.dirname, "hsm-sidecar.ts"), ...flags, ...initialise],
-    environment: Object.fromEntries((environment ?? []).map(({ name, value }) => [name, value])),
+    environment: {
+      ...Object.fromEntries((environment ?? []).map(({ name, value }) => [name, value])),
+      KEYFLEET_KEY_OWNER: `${node.spec.cluster}/${node.metadata.name}`,
+    },
     endSignal: "SIGTERM",
   };
 }

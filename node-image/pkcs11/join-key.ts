@@ -3,6 +3,7 @@ import pkcs11js from "pkcs11js";
 import { HsmError } from "../hsm/hsm-error.ts";
 import { findObjects } from "./library.ts";
 import { calling, TokenFailure } from "./return-values.ts";
+import type { CustodySettings } from "./thread-messages.ts";
 import type { OpenToken } from "./wrapping-key.ts";
 
 const p = pkcs11js;
@@ -14,8 +15,8 @@ export function joinKeyLabel(keyLabel: string): string {
 }
 
 /** The join key pair's public half as DER SPKI; makes the pair inside the token when there is none. Needs a writing session. */
-export function makeJoinKey(open: OpenToken, keyLabel: string): Buffer {
-  return publicHalf(open, findJoinKey(open, keyLabel) ?? generate(open, joinKeyLabel(keyLabel)));
+export function makeJoinKey(open: OpenToken, { keyLabel, node }: Pick<CustodySettings, "keyLabel" | "node">): Buffer {
+  return publicHalf(open, findJoinKey(open, keyLabel) ?? generate(open, joinKeyLabel(keyLabel), node));
 }
 
 /** RSA-OAEP (SHA-1) by the private half, which never leaves the token. Throws HsmError "tampered" or "refused". */
@@ -57,10 +58,11 @@ function findJoinKey({ library, session }: OpenToken, keyLabel: string): Buffer 
   return findObjects(library, session, { template, most: 1 })[0];
 }
 
-function generate({ library, session }: OpenToken, label: string): Buffer {
+function generate({ library, session }: OpenToken, label: string, node: string): Buffer {
   const publicTemplate = [
     { type: p.CKA_TOKEN, value: true },
     { type: p.CKA_LABEL, value: label },
+    { type: p.CKA_ID, value: Buffer.from(node) },
     { type: p.CKA_ENCRYPT, value: true },
     { type: p.CKA_MODULUS_BITS, value: modulusBits },
     { type: p.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
@@ -68,6 +70,7 @@ function generate({ library, session }: OpenToken, label: string): Buffer {
   const privateTemplate = [
     { type: p.CKA_TOKEN, value: true },
     { type: p.CKA_LABEL, value: label },
+    { type: p.CKA_ID, value: Buffer.from(node) },
     { type: p.CKA_PRIVATE, value: true },
     { type: p.CKA_SENSITIVE, value: true },
     { type: p.CKA_EXTRACTABLE, value: false },

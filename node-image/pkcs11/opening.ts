@@ -57,11 +57,11 @@ export class TokenKeeper {
   }
 
   #openToken(library: Library, token: Token): OpenToken & { readonly key: WrappingKey } {
-    const { keyLabel, pinFile, stateFolder } = this.#settings;
+    const { pinFile, stateFolder } = this.#settings;
     const session = openSession(library, token.slot, "write");
     const place = { library, session, token, choice: choiceOf(this.#settings), stateFolder };
     withPin(pinFile, (pin) => this.#logins.login(place, pin));
-    const key = openWrappingKey({ library, session, token }, keyLabel, stateFolder);
+    const key = openWrappingKey({ library, session, token }, this.#settings);
     const open = { library, session, token, key };
     selfTest(open);
     return open;

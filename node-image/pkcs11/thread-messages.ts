@@ -7,6 +7,8 @@ export interface CustodySettings {
   readonly tokenLabel?: string;
   readonly tokenSerial?: string;
   readonly keyLabel: string;
+  /** Cluster and name of this node; the keys that it makes carry it, so that none that shares the token takes them for its own. */
+  readonly node: string;
   readonly pinFile: string;
   readonly stateFolder: string;
   /** Make a SoftHSM token of that label when there is none. */

@@ -65,7 +65,7 @@ function carriedOut(order: ThreadOrder): Uint8Array<ArrayBuffer> {
     case "unwrapJoin":
       return movable(unwrapJoin(session(), settings.keyLabel, first));
     case "makeJoinKey":
-      return movable(makeJoinKey(keeper.opened(), settings.keyLabel));
+      return movable(makeJoinKey(keeper.opened(), settings));
     default:
       throw new HsmError("refused", "an order that this thread does not know");
   }

@@ -2,6 +2,7 @@ import pkcs11js from "pkcs11js";
 import { type Custody, readCustody, writeCustody } from "./custody.ts";
 import { findObjects, type Library } from "./library.ts";
 import { calling } from "./return-values.ts";
+import type { CustodySettings } from "./thread-messages.ts";
 import type { Token } from "./token.ts";
 import { Trouble } from "./trouble.ts";
 
@@ -10,6 +11,8 @@ export interface WrappingKey {
   readonly handle: Buffer;
   /** First three bytes of the encryption of a zero block, hex. */
   readonly checkValue: string;
+  /** The node that made it (its CKA_ID); empty for one that was made by hand. */
+  readonly madeFor: string;
 }
 
 /** A session that is logged in on a token. */
@@ -26,13 +29,19 @@ type RememberedKey = Pick<NonNullable<Custody["wrappingKey"]>, "label" | "checkV
 
 /**
  * This node's wrapping key. Made only when this node never had one: a token that lost it must not be given another,
- * because what the lost one sealed would look like garbage. Throws Trouble "KeyMissing".
+ * because what the lost one sealed would look like garbage. Never another node's: it is destroyed when that one departs.
+ * Throws Trouble "KeyMissing".
  */
-export function openWrappingKey(open: OpenToken, label: string, stateFolder: string): WrappingKey {
+export function openWrappingKey(
+  open: OpenToken,
+  { keyLabel: label, node, stateFolder }: Pick<CustodySettings, "keyLabel" | "node" | "stateFolder">,
+): WrappingKey {
   const known = readCustody(stateFolder).wrappingKey;
   const found = findWrappingKey(open, label);
   if (found === undefined && known !== undefined) throw missing(open, label, known);
-  const key = found ?? makeWrappingKey(open, label);
+  if (found !== undefined && known === undefined && found.madeFor !== "" && found.madeFor !== node)
+    throw anothers(open.token, label, found.madeFor);
+  const key = found ?? makeWrappingKey(open, label, node);
   if (known !== undefined && known.checkValue !== key.checkValue)
     throw different(open.token, label, [key.checkValue, known]);
   if (known === undefined) remember(open.token, { label, checkValue: key.checkValue }, stateFolder);
@@ -67,16 +76,17 @@ export function findWrappingKey(open: OpenToken, label: string): WrappingKey | u
   const [handle] = found;
   if (handle === undefined) return undefined;
   refuseExtractable(open, handle, label);
-  return { handle, checkValue: checkValueOf(open, handle) };
+  return { handle, checkValue: checkValueOf(open, handle), madeFor: madeForOf(open, handle) };
 }
 
-function makeWrappingKey(open: OpenToken, label: string): WrappingKey {
+function makeWrappingKey(open: OpenToken, label: string, node: string): WrappingKey {
   const { library, session } = open;
   const template = [
     { type: p.CKA_CLASS, value: p.CKO_SECRET_KEY },
     { type: p.CKA_KEY_TYPE, value: p.CKK_AES },
     { type: p.CKA_VALUE_LEN, value: 32 },
     { type: p.CKA_LABEL, value: label },
+    { type: p.CKA_ID, value: Buffer.from(node) },
     { type: p.CKA_TOKEN, value: true },
     { type: p.CKA_PRIVATE, value: true },
     { type: p.CKA_SENSITIVE, value: true },
@@ -88,7 +98,12 @@ function makeWrappingKey(open: OpenToken, label: string): WrappingKey {
     { type: p.CKA_UNWRAP, value: true },
   ];
   const handle = calling(() => library.C_GenerateKey(session, { mechanism: p.CKM_AES_KEY_GEN }, template));
-  return { handle, checkValue: checkValueOf(open, handle) };
+  return { handle, checkValue: checkValueOf(open, handle), madeFor: node };
+}
+
+function madeForOf({ library, session }: OpenToken, handle: Buffer): string {
+  const [id] = calling(() => library.C_GetAttributeValue(session, handle, [{ type: p.CKA_ID }]));
+  return Buffer.isBuffer(id?.value) ? id.value.toString("utf8") : "";
 }
 
 function refuseExtractable({ library, session, token }: OpenToken, handle: Buffer, label: string): void {
@@ -128,6 +143,15 @@ function lost(token: Token, { label, checkValue }: RememberedKey): Trouble {
   return new Trouble(
     "KeyMissing",
     `token '${token.label}' no longer holds the wrapping key '${label}' (check value ${checkValue}); ${advice}`,
+  );
+}
+
+function anothers(token: Token, label: string, madeFor: string): Trouble {
+  const advice =
+    "each node needs a key of its own: take keyLabel out of the hsm settings that several nodes have in common, or give each another";
+  return new Trouble(
+    "KeyMissing",
+    `the key '${label}' in token '${token.label}' was made by the node '${madeFor}'; ${advice}`,
   );
 }
 

@@ -24,6 +24,10 @@ export interface SoftHsmOptions {
   /** False: no process yet; call start. */
   readonly started?: boolean;
   readonly library?: string;
+  /** Cluster and name of the node; "bank/dc1-a" by itself. */
+  readonly node?: string;
+  /** Uses the token of another sidecar, as nodes do that share a partition of a network HSM. */
+  readonly tokenOf?: SoftHsm;
   /** True: SoftHSM behind a library that fails when told to, see fail. */
   readonly faulty?: boolean;
 }
@@ -91,9 +95,12 @@ class Fixture implements SoftHsm {
     const environment: NodeJS.ProcessEnv = {
       ...process.env,
       KEYFLEET_FAULT: join(this.folder, "fault"),
+      KEYFLEET_KEY_OWNER: this.#options.node ?? "bank/dc1-a",
       NODE_COMPILE_CACHE: compileCache,
     };
     delete environment.SOFTHSM2_CONF;
+    const { tokenOf } = this.#options;
+    if (tokenOf !== undefined) environment.SOFTHSM2_CONF = join(tokenOf.folder, "state", "softhsm2.conf");
     const child = spawn(process.execPath, [sidecar, ...flags], {
       env: environment,
       stdio: ["ignore", "pipe", "pipe"],

@@ -53,19 +53,33 @@ export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image:
   const meshPort = insidePort(settings, "mesh");
   const complete = (container: Container) => ({ ...shared, ...container, securityContext: locked });
   return {
-    initContainers: [chrony(), postgres(meshPort), hsm(settings)].map((each) => ({
-      ...complete(each),
-      restartPolicy: "Always",
-    })),
+    initContainers: [chrony(), postgres(meshPort), hsm(settings, keyOwner(node.spec.cluster, node.metadata.name))].map(
+      (each) => ({
+        ...complete(each),
+        restartPolicy: "Always",
+      }),
+    ),
     containers: [complete(keyServer(node, settings))],
   };
 }
 
+/** What is still known of a node that has departed. */
+export interface ErasedNode {
+  readonly cluster: string;
+  readonly node: string;
+  readonly version: string;
+}
+
+/** By this a node knows the keys that it made from those of others in the same token; the same in all its lives. */
+function keyOwner(cluster: string, node: string): string {
+  return `${cluster}/${node}`;
+}
+
 /** The HSM container once more, which destroys the key of a node that has departed, and ends. */
-export function eraseContainer(settings: ResolvedSettings, image: NodeImage, version: string): Container {
-  const container = hsm(settings);
+export function eraseContainer(settings: ResolvedSettings, image: NodeImage, of: ErasedNode): Container {
+  const container = hsm(settings, keyOwner(of.cluster, of.node));
   const command = [...(container.command as string[]), "--erase"];
-  const pulled = { image: `${image.repository}:${version}`, imagePullPolicy: image.pullPolicy };
+  const pulled = { image: `${image.repository}:${of.version}`, imagePullPolicy: image.pullPolicy };
   return {
     ...container,
     ...pulled,
@@ -113,7 +127,7 @@ function keyServer(node: KmsNode, settings: ResolvedSettings): Container {
 }
 
 /** The only container with the PIN and the vendor's library. */
-function hsm(settings: ResolvedSettings): Container {
+function hsm(settings: ResolvedSettings, owner: string): Container {
   const { library = "", token = {}, keyLabel, environment = [], softToken } = settings.hsm;
   return {
     name: "hsm",
@@ -125,7 +139,7 @@ function hsm(settings: ResolvedSettings): Container {
       ...["--state", `${state}/hsm`, "--socket", "/run/keyfleet/hsm/hsm.sock"],
       ...(softToken?.initialise ? ["--soft-token-initialise"] : []),
     ],
-    ...(environment.length === 0 ? {} : { env: environment }),
+    env: [...environment, { name: "KEYFLEET_KEY_OWNER", value: owner }],
     resources: { requests: { cpu: "25m", memory: "64Mi" } },
     volumeMounts: [
       { name: "data", mountPath: `${state}/hsm`, subPath: "hsm" },

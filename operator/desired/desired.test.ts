@@ -411,7 +411,10 @@ test("the HSM sidecar gets its token, key and options by flags, never the PIN", 
     command,
     /--state \/var\/lib\/keyfleet\/hsm --socket \/run\/keyfleet\/hsm\/hsm\.sock --soft-token-initialise$/,
   );
-  assert.deepEqual(container.env, [{ name: "A", value: "b" }]);
+  assert.deepEqual(container.env, [
+    { name: "A", value: "b" },
+    { name: "KEYFLEET_KEY_OWNER", value: "bank/dc1-a" },
+  ]);
   const secret = pod.volumes.find((v: Pod) => v.name === "pin").secret;
   assert.deepEqual([secret.secretName, secret.items], ["s", [{ key: "k", path: "pin" }]]);
 });

@@ -46,7 +46,7 @@ export function erasePod(claim: KubernetesObject, image: NodeImage): KubernetesO
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: podSecurity,
-      containers: [eraseContainer(settings, image, erasure.version)],
+      containers: [eraseContainer(settings, image, { cluster, node, version: erasure.version })],
       volumes: [
         { name: "run", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
         { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },

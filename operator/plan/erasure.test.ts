@@ -85,6 +85,7 @@ test("the pod runs the node's own sidecar with its volume and PIN, without any a
   assert.equal(container.image, "localhost/keyfleet-node:0.1.0");
   assert.deepEqual(container.command.slice(-1), ["--erase"]);
   assert.ok(container.command.join(" ").includes("--key-label bank-dc1-c"));
+  assert.deepEqual(container.env, [{ name: "KEYFLEET_KEY_OWNER", value: "bank/dc1-c" }]);
   assert.equal(container.securityContext.runAsNonRoot, true);
   assert.deepEqual([pod.spec.restartPolicy, pod.spec.automountServiceAccountToken], ["OnFailure", false]);
   const [pin] = pod.spec.volumes.filter((volume: Pod) => volume.name === "pin");
