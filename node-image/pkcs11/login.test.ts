@@ -17,11 +17,11 @@ const reason = (wanted: string) => (error: unknown) => (error as { reason?: stri
 function place(context: TestContext) {
   const stateFolder = mkdtempSync(join(tmpdir(), "keyfleet-login-"));
   context.after(() => rmSync(stateFolder, { recursive: true }));
-  const token = { flags: pkcs11js.CKF_TOKEN_INITIALIZED, answer: 0, logins: 0 };
+  const token = { flags: pkcs11js.CKF_TOKEN_INITIALIZED, label: "dc1", answer: 0, logins: 0 };
   const slot = Buffer.alloc(8);
   const library = {
     C_GetSlotList: () => [slot],
-    C_GetTokenInfo: () => ({ label: "dc1", serialNumber: "1", flags: token.flags }),
+    C_GetTokenInfo: () => ({ label: token.label, serialNumber: "1", flags: token.flags }),
     C_Login() {
       token.logins += 1;
       if (token.answer < 0) throw new Error("killed in the middle");
@@ -84,6 +84,39 @@ test("a device that fails is no refusal: the same PIN is tried again", (context)
   keeper.login(at(), pin());
   assert.equal(token.logins, 3);
   assert.equal(readCustody(stateFolder).unfinishedLogin, undefined);
+});
+
+test("a failure that may stand for a wrong PIN is not tried until the token locks, over restarts too", (context) => {
+  const vendorDefined = 0x80000123;
+  for (const code of [pkcs11js.CKR_GENERAL_ERROR, pkcs11js.CKR_FUNCTION_FAILED, vendorDefined]) {
+    const { token, at } = place(context);
+    token.answer = code;
+    for (let time = 0; time < 30; time += 1) assert.throws(() => new LoginKeeper(() => 1e12).login(at(), pin()));
+    assert.equal(token.logins, limits.unfinishedLogins, String(code));
+    token.answer = 0;
+    new LoginKeeper(() => 1e12 + limits.unfinishedLoginPauseMs).login(at(), pin());
+  }
+});
+
+test("a refusal is remembered though the token is gone when it is asked for its lock", (context) => {
+  const { token, at } = place(context);
+  token.answer = pkcs11js.CKR_PIN_INCORRECT;
+  token.label = "another";
+  for (let time = 0; time < 5; time += 1) assert.throws(() => new LoginKeeper().login(at(), pin()));
+  assert.equal(token.logins, 1);
+});
+
+test("the last try before the lock is left to people, but for the PIN that the token took last", (context) => {
+  const { token, at } = place(context);
+  const keeper = new LoginKeeper();
+  keeper.login(at(), pin());
+  token.flags |= pkcs11js.CKF_USER_PIN_FINAL_TRY;
+  keeper.login(at(), pin());
+  assert.throws(() => keeper.login(at(), Buffer.from("another-1")), /locks at the next wrong PIN, so none is tried/);
+  assert.throws(() => new LoginKeeper().login(at(), pin()), reason("PinRefused"));
+  assert.equal(token.logins, 2);
+  token.flags &= ~pkcs11js.CKF_USER_PIN_FINAL_TRY;
+  new LoginKeeper().login(at(), pin());
 });
 
 test("a token without a user PIN says so and takes the same PIN once it is set", (context) => {

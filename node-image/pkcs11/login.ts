@@ -24,6 +24,8 @@ export class LoginKeeper {
   /** Spares the scrypt of every re-check while the same refused PIN is still mounted; the key never leaves this process. */
   readonly #memoryKey = randomBytes(32);
   #standing: { readonly pinTag: string; readonly refusal: RefusedPin } | undefined;
+  /** The PIN value that the token took last. */
+  #taken: string | undefined;
 
   readonly #now: () => number;
 
@@ -37,6 +39,7 @@ export class LoginKeeper {
     if (this.#standing?.pinTag === tag && !lockLifted(this.#standing.refusal, place.token))
       throw refused(this.#standing.refusal, place.token);
     this.#standing = undefined;
+    if ((place.token.flags & pkcs11js.CKF_USER_PIN_FINAL_TRY) !== 0 && tag !== this.#taken) throw lastTry(place.token);
     const before = withSalt(readCustody(place.stateFolder));
     const fingerprint = fingerprintOf(pin, before.salt);
     const refusal = before.refusedPins.find(
@@ -50,12 +53,14 @@ export class LoginKeeper {
     writeCustody(place.stateFolder, attempt.begun);
     try {
       calling(() => loginOnce(place, attempt.pin));
+      this.#taken = attempt.tag;
       writeCustody(place.stateFolder, { ...finished(attempt.begun), refusedPins: [] });
     } catch (error) {
       const refusal = refusalOf(error, place, attempt.fingerprint);
       const after = finished(attempt.begun);
       if (refusal === undefined) {
-        writeCustody(place.stateFolder, after);
+        // What was written before the try stays otherwise: it may have been counted.
+        if (pinWasNotSeen(error)) writeCustody(place.stateFolder, after);
         throw withoutUserPin(error, place.token) ?? error;
       }
       const others = after.refusedPins.filter((entry) => entry.fingerprint !== attempt.fingerprint);
@@ -77,7 +82,7 @@ function loginOnce({ library, session }: LoginPlace, pin: Buffer): void {
   );
 }
 
-/** A login that never came back may or may not have been counted by the token; after a few, they are made rarely. */
+/** A login that never came back, or failed without a reason, may have been counted by the token; after a few, they are made rarely. */
 function begin(before: Custody, fingerprint: string, nowMs: number): Custody {
   const earlier = before.unfinishedLogin?.fingerprint === fingerprint ? before.unfinishedLogin : undefined;
   const nextMs = (earlier?.atMs ?? 0) + limits.unfinishedLoginPauseMs;
@@ -87,7 +92,7 @@ function begin(before: Custody, fingerprint: string, nowMs: number): Custody {
     const when = new Date(nextMs).toISOString();
     throw new Trouble(
       "DeviceLost",
-      `${earlier.times} logins got no answer from the token; the next is made at ${when}: check the device and its network`,
+      `${earlier.times} logins got no answer from the token that says whether the PIN is right; the next is made at ${when}: check the device and its network`,
     );
   }
   const unfinishedLogin = { fingerprint, times: (earlier?.times ?? 0) + 1, atMs: nowMs };
@@ -99,13 +104,44 @@ function finished(custody: Custody): Custody {
   return rest;
 }
 
+/** Return values that tell that no PIN was compared; any other, a vendor's above all, may stand for a wrong one. */
+const pinNotSeen: ReadonlySet<number> = new Set([
+  pkcs11js.CKR_HOST_MEMORY,
+  pkcs11js.CKR_DEVICE_ERROR,
+  pkcs11js.CKR_DEVICE_MEMORY,
+  pkcs11js.CKR_DEVICE_REMOVED,
+  pkcs11js.CKR_TOKEN_NOT_PRESENT,
+  pkcs11js.CKR_TOKEN_NOT_RECOGNIZED,
+  pkcs11js.CKR_SESSION_CLOSED,
+  pkcs11js.CKR_SESSION_HANDLE_INVALID,
+  pkcs11js.CKR_CRYPTOKI_NOT_INITIALIZED,
+  pkcs11js.CKR_USER_PIN_NOT_INITIALIZED,
+]);
+
+function pinWasNotSeen(error: unknown): boolean {
+  return error instanceof TokenFailure && pinNotSeen.has(error.code);
+}
+
 function refusalOf(error: unknown, place: LoginPlace, fingerprint: string): RefusedPin | undefined {
   if (!(error instanceof TokenFailure) || error.remedy !== "pin") return undefined;
-  return {
-    fingerprint,
-    cause: error.message,
-    lockShown: (findToken(place.library, place.choice).flags & pkcs11js.CKF_USER_PIN_LOCKED) !== 0,
-  };
+  return { fingerprint, cause: error.message, lockShown: showsLock(place) };
+}
+
+/** A token that goes away after a refusal must not keep it from being remembered. */
+function showsLock({ library, choice }: LoginPlace): boolean {
+  try {
+    return (findToken(library, choice).flags & pkcs11js.CKF_USER_PIN_LOCKED) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Others may have used up the tries: of a token that nodes share, or before this PIN was given. */
+function lastTry(token: Token): Trouble {
+  return new Trouble(
+    "PinRefused",
+    `token '${token.label}' locks at the next wrong PIN, so none is tried: log in once by hand with the right one, which gives it all its tries back`,
+  );
 }
 
 /** No refusal of this PIN: it may be the one that will be set. */
