@@ -109,3 +109,29 @@ test("what cannot be sent is refused here", async (context) => {
   await assert.rejects(hsm.seal(Buffer.alloc(70_000), some), code("refused"));
   for (const length of [0, -1, 1.5, 1e9]) await assert.rejects(hsm.random(length), code("refused"), String(length));
 });
+
+const noStatus: readonly (readonly [string, string])[] = [
+  ["nothing", "null"],
+  ["a text", '"Ready"'],
+  ["a list", "[]"],
+  ["no JSON", "{"],
+  ["ready without a reason", '{"ready":true,"message":""}'],
+  ["ready by another word", '{"ready":"yes","reason":"Ready","message":""}'],
+  ["a reason that there is not", '{"ready":true,"reason":"Fine","message":""}'],
+  ["a token that is no text", '{"ready":true,"reason":"Ready","message":"","tokenSerial":{}}'],
+  ["more than a status says", JSON.stringify({ ready: true, reason: "Ready", message: "x".repeat(10_000) })],
+];
+for (const [what, text] of noStatus) {
+  test(`a sidecar whose status is ${what} is not ready`, async (context) => {
+    const { hsm, listen } = link(context);
+    await listen((frame, socket) => answer(frame, socket, [outcomes.done, text]));
+    const message = "the HSM sidecar's status cannot be read";
+    assert.deepEqual(await hsm.status(), { ready: false, reason: "Starting", message });
+  });
+}
+
+test("a refusal is told in so many words at most", async (context) => {
+  const { hsm, listen } = link(context);
+  await listen((frame, socket) => answer(frame, socket, [outcomes.refused, "x".repeat(60_000)]));
+  await assert.rejects(hsm.seal(some, some), { code: "refused", message: "x".repeat(2_000) });
+});

@@ -2,7 +2,7 @@ import { createConnection, type Socket } from "node:net";
 import { encodeFrame, type Frame, FrameReader } from "../hsm-wire/frames.ts";
 import { maxRandomBytes, type OperationName, operations, outcomeOf, packFields } from "../hsm-wire/messages.ts";
 import { HsmError } from "./hsm-error.ts";
-import type { Hsm, HsmStatus } from "./types.ts";
+import { type Hsm, type HsmStatus, reasons } from "./types.ts";
 
 /** Where the sidecar listens and how long an answer may take. */
 export interface HsmClientOptions {
@@ -18,6 +18,9 @@ export interface HsmClient extends Hsm {
   /** Ends the connection and rejects what is still waiting. */
   close(): void;
 }
+
+/** Characters of what the sidecar says; the rest of a refusal is cut off, and what is longer is no status. */
+const textMax = 2_000;
 
 /** Requests that may wait for an answer at one time; one more is refused at once. */
 const maxInFlight = 256;
@@ -57,11 +60,27 @@ function lengthField(length: number): Buffer {
 /** A sidecar that cannot be reached is a status too, not an error: whoever asks wants to show it. */
 async function statusOrReason(answer: Promise<Buffer>): Promise<HsmStatus> {
   try {
-    return JSON.parse((await answer).toString("utf8")) as HsmStatus;
+    return statusOf(JSON.parse((await answer).toString("utf8")));
   } catch (error) {
     const message = error instanceof HsmError ? error.message : "the HSM sidecar's status cannot be read";
     return { ready: false, reason: "Starting", message };
   }
+}
+
+/** Only what is a status: it decides whether the node serves, and goes into documents that have their own limits. */
+function statusOf(given: unknown): HsmStatus {
+  const { ready, reason, message, ...token } = given as Record<keyof HsmStatus, unknown>;
+  const known = reasons.find((each) => each === reason);
+  const texts = [message, ...tokenFields.map((name) => token[name] ?? "")];
+  if (typeof ready !== "boolean" || known === undefined || !texts.every(isShort)) throw new TypeError("no status");
+  const named = tokenFields.flatMap((name) => (token[name] === undefined ? [] : [[name, token[name]]]));
+  return { ready, reason: known, message: message as string, ...Object.fromEntries(named) };
+}
+
+const tokenFields = ["tokenLabel", "tokenSerial", "keyCheckValue"] as const;
+
+function isShort(text: unknown): boolean {
+  return typeof text === "string" && text.length <= textMax;
 }
 
 /** One connection at a time, many requests on it, matched by id. */
@@ -149,7 +168,7 @@ class Link {
     clearTimeout(waiting.timer);
     const outcome = outcomeOf(frame.kind);
     if (outcome === "done") waiting.resolve(frame.payload);
-    else waiting.reject(new HsmError(outcome ?? "refused", frame.payload.toString("utf8")));
+    else waiting.reject(new HsmError(outcome ?? "refused", frame.payload.toString("utf8", 0, textMax)));
   }
 
   #rejectAll(error: HsmError): void {

@@ -1,21 +1,24 @@
 /** Why the root of trust does or does not work; the message says what to do about it. */
 export interface HsmStatus {
   readonly ready: boolean;
-  readonly reason:
-    | "Ready"
-    | "Starting"
-    | "LibraryMissing"
-    | "TokenNotFound"
-    | "PinMissing"
-    | "PinRefused"
-    | "KeyMissing"
-    | "DeviceLost";
+  readonly reason: (typeof reasons)[number];
   readonly message: string;
   readonly tokenLabel?: string;
   readonly tokenSerial?: string;
   /** First bytes of the key check value of the wrapping key, hex. */
   readonly keyCheckValue?: string;
 }
+
+export const reasons = [
+  "Ready",
+  "Starting",
+  "LibraryMissing",
+  "TokenNotFound",
+  "PinMissing",
+  "PinRefused",
+  "KeyMissing",
+  "DeviceLost",
+] as const;
 
 /** The node's own hardware security module, behind the sidecar's socket. Every call rejects with HsmError after its deadline at the latest. */
 export interface Hsm {

@@ -9,9 +9,10 @@ const [first, second] = [memoryHsm("first"), memoryHsm("second")];
 
 /** The sidecar, started with one token and then with another. */
 function sidecar() {
-  const now = { hsm: first };
+  const now: { hsm: Hsm } = { hsm: first };
+  const lines: string[] = [];
   const hsm = new Proxy({} as Hsm, { get: (_, name) => Reflect.get(now.hsm, name) });
-  return { now, rootOfTrust: new RootOfTrust(hsm, () => undefined) };
+  return { now, lines, rootOfTrust: new RootOfTrust(hsm, (_level, message) => void lines.push(message)) };
 }
 
 const pemOf = async (hsm: Hsm) =>
@@ -36,5 +37,15 @@ test("a token that is away for a while keeps its join key in the status: others 
   await rootOfTrust.look();
   assert.equal(rootOfTrust.status.ready, false);
   first.restore();
+  assert.equal(rootOfTrust.joinPublicKey, await pemOf(first));
+});
+
+test("a token that makes no join key is asked again and again, and that is told once", async () => {
+  const { now, lines, rootOfTrust } = sidecar();
+  now.hsm = { ...first, makeJoinKey: () => Promise.reject(new Error("it is full")), status: () => first.status() };
+  for (let turn = 0; turn < 3; turn += 1) await rootOfTrust.look();
+  assert.deepEqual(lines, ["root of trust", "the HSM made no join key"]);
+  now.hsm = first;
+  await rootOfTrust.look();
   assert.equal(rootOfTrust.joinPublicKey, await pemOf(first));
 });

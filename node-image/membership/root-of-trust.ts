@@ -10,6 +10,8 @@ export class RootOfTrust {
   #joinPublicKey: string | undefined;
   /** Of which token and key that is. */
   #joinKeyOf = "";
+  /** Why the token made none; asked again at each look, told once. */
+  #joinProblem: string | undefined;
   #asking = false;
 
   constructor(hsm: Hsm, log: Log) {
@@ -55,9 +57,12 @@ export class RootOfTrust {
       const key = createPublicKey({ key: await this.#hsm.makeJoinKey(), format: "der", type: "spki" });
       this.#joinPublicKey = key.export({ type: "spki", format: "pem" }) as string;
       this.#joinKeyOf = token;
+      this.#joinProblem = undefined;
       return true;
     } catch (error) {
-      this.#log("warn", "the HSM made no join key", { problem: (error as Error).message });
+      const problem = (error as Error).message;
+      if (problem !== this.#joinProblem) this.#log("warn", "the HSM made no join key", { problem });
+      this.#joinProblem = problem;
       return false;
     }
   }
