@@ -13,7 +13,9 @@ import { type SoftHsmOptions, startSoftHsm } from "./testing/softhsm.ts";
 const secret = Buffer.from("a master key of thirty-two bytes");
 const aad = Buffer.from("cluster | 1");
 /** Return values of PKCS#11 v2.40, section 5.1. */
-const ckr = { deviceRemoved: 0x32, sessionHandleInvalid: 0xb3, userNotLoggedIn: 0x101 } as const;
+const ckr = { deviceMemory: 0x31, deviceRemoved: 0x32, sessionHandleInvalid: 0xb3, userNotLoggedIn: 0x101 } as const;
+/** What the faulty library of testing/faulty-pkcs11.c never comes back from. */
+const hangs = 0xffffffff;
 const code = (wanted: string) => (error: unknown) => (error as { code?: string }).code === wanted;
 const pem = (der: Buffer) =>
   createPublicKey({ key: der, format: "der", type: "spki" }).export({ type: "spki", format: "pem" }).toString();
@@ -303,12 +305,35 @@ describe("the HSM sidecar", { concurrency: true }, () => {
       assert.equal(sidecar.custody().loginAttempts, 3);
     });
 
+    test("a token that is full makes no key pair, and is not opened anew for that: what is sealed stays open", async () => {
+      const { loginAttempts } = sidecar.custody();
+      sidecar.fail(ckr.deviceMemory, 2, "pair");
+      const refused = sidecar.hsm.makeJoinKey();
+      await assert.rejects(refused, {
+        code: "refused",
+        message: /'keyfleet-join' \(CKR_DEVICE_MEMORY\): give it room/,
+      });
+      await sealsAndOpens();
+      assert.equal(sidecar.custody().loginAttempts, loginAttempts);
+      sidecar.fail(0, 0, "pair");
+      assert.match(pem(await sidecar.hsm.makeJoinKey()), /BEGIN PUBLIC KEY/);
+    });
+
     test("a device that stays away makes the root of trust unavailable until it is back", async () => {
       sidecar.fail(ckr.deviceRemoved, 3);
       await assert.rejects(sidecar.hsm.seal(secret, aad), code("unavailable"));
       assert.match((await sidecar.reached("DeviceLost")).message, /CKR_DEVICE_REMOVED.*check the device/);
       await sidecar.reached("Ready");
       await sealsAndOpens();
+    });
+
+    test("a sidecar ends when it is told to, though a thread of it hangs in the library", async () => {
+      sidecar.fail(hangs, 1);
+      const hanging = assert.rejects(sidecar.hsm.seal(secret, aad), code("unavailable"));
+      await sidecar.faultTaken();
+      await sidecar.stop();
+      await hanging;
+      assert.match(sidecar.output(), /"message":"hopeless","detail":"SIGTERM, but a thread hangs/);
     });
   });
 });

@@ -40,10 +40,21 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       server.close();
-      log("info", "ended", { signal });
-      process.exit(0);
+      void end(custodian, signal);
     });
   }
+}
+
+/** process.exit waits for a thread that hangs in the library for as long as it hangs: then it ends as endForRestart does. */
+async function end(custodian: Custodian, signal: NodeJS.Signals): Promise<void> {
+  const patience = setTimeout(
+    () => endForRestart(`${signal}, but a thread hangs inside the PKCS#11 library`),
+    limits.endMs,
+  );
+  await custodian.end();
+  clearTimeout(patience);
+  log("info", "ended", { signal });
+  process.exit(0);
 }
 
 /** Loaded when it is needed only: the main thread of a sidecar that stays never comes near the vendor's library. */

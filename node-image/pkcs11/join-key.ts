@@ -3,6 +3,7 @@ import pkcs11js from "pkcs11js";
 import { HsmError } from "../hsm/hsm-error.ts";
 import { findObjects } from "./library.ts";
 import { calling, TokenFailure } from "./return-values.ts";
+import { type SealingToken, selfTest } from "./sealing.ts";
 import type { CustodySettings } from "./thread-messages.ts";
 import type { OpenToken } from "./wrapping-key.ts";
 
@@ -15,8 +16,26 @@ export function joinKeyLabel(keyLabel: string): string {
 }
 
 /** The join key pair's public half as DER SPKI; makes the pair inside the token when there is none. Needs a writing session. */
-export function makeJoinKey(open: OpenToken, { keyLabel, node }: Pick<CustodySettings, "keyLabel" | "node">): Buffer {
-  return publicHalf(open, findJoinKey(open, keyLabel) ?? generate(open, joinKeyLabel(keyLabel), node));
+export function makeJoinKey(
+  open: SealingToken,
+  { keyLabel, node }: Pick<CustodySettings, "keyLabel" | "node">,
+): Buffer {
+  return publicHalf(open, findJoinKey(open, keyLabel) ?? generated(open, joinKeyLabel(keyLabel), node));
+}
+
+/**
+ * A token that seals is not lost: it is full, or this user makes no keys. Were it opened anew for that, a node that has its
+ * master key would lose it each time somebody asks. Throws HsmError "refused" then.
+ */
+function generated(open: SealingToken, label: string, node: string): Buffer {
+  try {
+    return generate(open, label, node);
+  } catch (error) {
+    if (!(error instanceof TokenFailure)) throw error;
+    selfTest(open);
+    const where = `token '${open.token.label}' makes no key pair '${label}' (${error.message})`;
+    throw new HsmError("refused", `${where}: give it room, or its user the right to make keys`);
+  }
 }
 
 /** RSA-OAEP (SHA-1) by the private half, which never leaves the token. Throws HsmError "tampered" or "refused". */

@@ -13,6 +13,8 @@ export const limits = {
   recheckMs: 2_000,
   /** First pause after a loss; doubles up to recheckMs. */
   firstReopenPauseMs: 250,
+  /** What threads have to come back from the library when the sidecar ends. */
+  endMs: 1_000,
   connections: 16,
   /** Requests of one connection that may wait at one time. */
   inFlightPerConnection: 64,

@@ -72,6 +72,7 @@ async function answer(frame: Frame, answering: Answering, overloaded: boolean): 
     const payload = await answering.carryOut(operation, frame.payload as Buffer<ArrayBuffer>);
     return done(frame.id, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
   } catch (error) {
+    if (frame.payload.length > 0) frame.payload.fill(0); // not taken by a thread, and it may be a secret
     const refusal = error instanceof HsmError ? error : new HsmError("refused", "the HSM sidecar failed");
     return { id: frame.id, kind: outcomes[refusal.code], payload: Buffer.from(refusal.message) };
   }
@@ -99,7 +100,7 @@ function done(id: number, payload: Buffer): Frame {
 function send(socket: Socket, reply: Frame): void {
   const bytes = encodeFrame(fitting(reply));
   reply.payload.fill(0);
-  if (socket.destroyed) return;
+  if (socket.destroyed) return void bytes.fill(0);
   socket.write(bytes, () => bytes.fill(0));
   if (socket.writableLength > limits.unreadBytes) socket.destroy();
 }

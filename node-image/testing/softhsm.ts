@@ -49,10 +49,12 @@ export interface SoftHsm {
   start(keyLabel?: string): void;
   /** Runs the sidecar once to destroy the node's keys; answers with its exit code. */
   erase(): Promise<number | null>;
-  /** Ends the process by its id and waits until it is gone. */
+  /** Ends the process by its id and waits until it is gone; rejects when it is not within 20 s, and kills it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** A faulty token answers the next sealings with this CKR, so many times. */
-  fail(returnValue: number, times: number): void;
+  /** A faulty token answers the next sealings (or makings of a key pair) with this CKR, so many times. */
+  fail(returnValue: number, times: number, call?: "seal" | "pair"): void;
+  /** Resolves when the token has begun to answer as it was told to. */
+  faultTaken(): Promise<void>;
   /** Resolves with the first status of this reason; rejects after 20 s. */
   reached(reason: HsmStatus["reason"]): Promise<HsmStatus>;
   /** Ends the process and removes the folder. */
@@ -119,7 +121,10 @@ class Fixture implements SoftHsm {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
+    const killed = setTimeout(() => child.kill("SIGKILL"), 20_000);
     await gone;
+    clearTimeout(killed);
+    if (child.signalCode === "SIGKILL" && signal !== "SIGKILL") throw new Error(`the sidecar did not end by ${signal}`);
   }
 
   async reached(reason: HsmStatus["reason"]): Promise<HsmStatus> {
@@ -147,8 +152,12 @@ class Fixture implements SoftHsm {
     return JSON.parse(readFileSync(join(this.#state, "custody.json"), "utf8"));
   }
 
-  fail(returnValue: number, times: number): void {
-    writeFileSync(join(this.folder, "fault"), `${returnValue} ${times}`);
+  fail(returnValue: number, times: number, call: "seal" | "pair" = "seal"): void {
+    writeFileSync(join(this.folder, call === "seal" ? "fault" : "fault.pair"), `${returnValue} ${times}`);
+  }
+
+  async faultTaken(): Promise<void> {
+    while (!readFileSync(join(this.folder, "fault"), "utf8").endsWith(" 0")) await pause(10);
   }
 
   setPin(pin: string): void {
