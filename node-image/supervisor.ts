@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 
 const pauseMs = { first: 500, most: 10_000, forgivenAfter: 30_000 } as const;
 const endGraceMs = 15_000;
@@ -52,22 +53,41 @@ export class Supervised {
     clearTimeout(timer);
   }
 
+  /** A machine that is out of processes, files or memory for a moment is no reason to give up, nor to end the others. */
   #start(): void {
-    const { name, command, environment } = this.#program;
     const startedMs = performance.now();
+    let over = false;
+    const ended = (how: number | string | null) => {
+      if (over) return;
+      over = true;
+      this.#ended(how, performance.now() - startedMs);
+    };
+    try {
+      const child = this.#spawn();
+      child.once("error", (error) => child.pid === undefined && ended(error.message));
+      child.once("exit", (code, signal) => ended(code ?? signal));
+      if (child.pid === undefined) return;
+      this.#child = child;
+      this.#say(`started, pid ${child.pid}`);
+    } catch (error) {
+      ended((error as Error).message);
+    }
+  }
+
+  #spawn(): ChildProcess {
+    const { name, command, environment } = this.#program;
     // No core file may ever hold a key; the limit goes over to whatever the shell becomes.
     const parameters = ["-c", 'ulimit -c 0; exec "$0" "$@"', ...command];
     const child = spawn("/bin/sh", parameters, {
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#child = child;
-    this.#say(`started, pid ${child.pid}`);
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on("line", (line) => this.#write(`[${name}] ${line}`));
+    // A process that could not be started may have no pipes.
+    for (const stream of [child.stdout, child.stderr] as (Readable | undefined)[]) {
+      if (stream !== undefined)
+        createInterface({ input: stream }).on("line", (line) => this.#write(`[${name}] ${line}`));
     }
-    child.once("error", (error) => this.#say(`cannot start: ${error.message}`));
-    child.once("exit", (code, signal) => this.#ended(code ?? signal, performance.now() - startedMs));
+    return child;
   }
 
   #ended(how: number | string | null, livedMs: number): void {
