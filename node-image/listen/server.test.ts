@@ -151,20 +151,26 @@ test("ten thousand half-open connections push out only each other", async () => 
   for (const socket of sockets) socket.destroy();
 });
 
-test("a new certificate and new authorities serve new connections, old ones go on", async (context) => {
+test("a new certificate and new authorities serve new connections, old ones go on while theirs is among them", async (context) => {
   const own = await kmipSite();
   context.after(() => own.close());
   const old = await own.connect("O=bank, CN=app");
   const clients = await testAuthority("O=bank, CN=new clients");
   const server = await own.serverAuthority.issue("O=bank, OU=dc1, CN=dc1-b", { usage: "server" });
+  const both = own.clients.certificate + clients.certificate;
+  own.server.updateTls({ ...server, clientAuthorities: both });
+  assert.equal(findItem(await old.exchange(query()), tag.ResultStatus)?.value, 0);
   own.server.updateTls({ ...server, clientAuthorities: clients.certificate });
+  await assert.rejects(old.exchange(query()), /closed|EPIPE|ECONNRESET/);
+  assert.ok(own.log.some(({ reason }) => reason === "its authority is not trusted any more"));
   assert.throws(() => own.server.updateTls({ certificate: "x", key: "y", clientAuthorities: clients.certificate }));
   assert.throws(() => own.server.updateTls({ ...server, clientAuthorities: "" }), /holds no certificate/);
   const renewed = await own.connect("", { identity: await clients.issue("O=bank, CN=app") });
   assert.equal(renewed.socket.getPeerCertificate().subject.CN, "dc1-b");
   assert.equal(findItem(await renewed.exchange(query()), tag.ResultStatus)?.value, 0);
   await assert.rejects(own.connect("O=bank, CN=app").then((client) => client.exchange(query())));
-  assert.equal(findItem(await old.exchange(query()), tag.ResultStatus)?.value, 0);
+  own.server.updateTls({ ...server, clientAuthorities: both });
+  assert.equal(findItem(await renewed.exchange(query()), tag.ResultStatus)?.value, 0);
 });
 
 test("drain answers what is in work and what comes once more, then closes; nothing new is let in", async (context) => {

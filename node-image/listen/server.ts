@@ -1,6 +1,7 @@
 import { constants } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { callerOf } from "../access/identity.ts";
 import type { KmipHandler } from "../kmip/handler.ts";
 import { type Connection, type ConnectionParts, serveConnection } from "./connection.ts";
 import { type Front, handshakeFront } from "./front.ts";
@@ -10,6 +11,7 @@ import { type LogFields, logBudget } from "./log-budget.ts";
 import { type MessageRoom, messageRoom } from "./message-room.ts";
 import { peerOf } from "./peer.ts";
 import { permits } from "./permits.ts";
+import { distrust } from "./still-trusted.ts";
 import { type UnreadAnswers, unreadAnswers } from "./unread.ts";
 
 /** PEM of the server's certificate chain and key, and of the authorities whose clients are let in. */
@@ -57,7 +59,11 @@ export interface KmipServer {
   listen(port: number, host?: string): Promise<number>;
   /** 0 before listening. */
   readonly port: number;
-  /** New handshakes use the new certificate and authorities; open connections go on. Throws on unusable PEM and keeps the old. */
+  /**
+   * New handshakes use the new certificate and authorities; open connections go on, but for those that an authority which was
+   * taken away let in: a client that asks often enough would never need another handshake. Throws on unusable PEM and keeps
+   * the old.
+   */
   updateTls(tls: TlsParts): void;
   /** Takes no more connections and ends the open ones, each after its next answer. Resolves when all are closed. */
   drain(): Promise<void>;
@@ -90,7 +96,8 @@ export function kmipServer(parts: KmipServerParts): KmipServer {
     socket.end();
     socket.destroySoon();
   });
-  return controls(server, { connections, front, drainTimeoutMs: limits.drainTimeoutMs });
+  const open = { connections, front, drainTimeoutMs: limits.drainTimeoutMs, log };
+  return controls(server, open, parts.tls.clientAuthorities);
 }
 
 /** Connections that the kernel keeps while this process is busy: beyond it a client waits a second and tries again. */
@@ -150,10 +157,12 @@ interface Open {
   readonly connections: ReadonlyMap<TLSSocket, Connection>;
   readonly front: Front;
   readonly drainTimeoutMs: number;
+  readonly log: (fields: LogFields) => void;
 }
 
-function controls(server: Server, open: Open): KmipServer {
+function controls(server: Server, open: Open, clientAuthorities: string): KmipServer {
   const { connections, front } = open;
+  let trusted = clientAuthorities;
   const portOf = () => (front.server.address() as AddressInfo | null)?.port ?? 0;
   const stop = () => {
     const stopped = new Promise<void>((resolve) => front.server.close(() => resolve()));
@@ -171,7 +180,12 @@ function controls(server: Server, open: Open): KmipServer {
           resolve(portOf()),
         );
       }),
-    updateTls: (tls) => server.setSecureContext(contextOf(tls)),
+    updateTls: (tls) => {
+      const isDistrusted = distrust(trusted, tls.clientAuthorities);
+      server.setSecureContext(contextOf(tls));
+      cutDistrusted(open, isDistrusted);
+      trusted = tls.clientAuthorities;
+    },
     drain: async () => {
       const stopped = stop();
       for (const connection of connections.values()) connection.drain();
@@ -185,6 +199,22 @@ function controls(server: Server, open: Open): KmipServer {
       await stopped;
     },
   };
+}
+
+function cutDistrusted({ connections, log }: Open, isDistrusted: ReturnType<typeof distrust>): void {
+  if (isDistrusted === undefined) return;
+  for (const [socket, connection] of connections) {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined || !isDistrusted(certificate)) continue;
+    const { subject } = callerOf(certificate.subject, certificate.issuer);
+    log({
+      level: "warn",
+      event: "connection-closed",
+      caller: subject,
+      reason: "its authority is not trusted any more",
+    });
+    connection.destroy();
+  }
 }
 
 function destroyAll(connections: ReadonlyMap<TLSSocket, Connection>): void {

@@ -308,7 +308,7 @@ export class Machine {
 
   #settingsProblems(): string[] {
     const own = [this.#ownCertificate, this.#restCertificate].map((each) => each.look(Date.now()).problem);
-    const problems = [this.#clock.problem, ...own, this.#service.problem];
+    const problems = [this.#clock.problem, ...own, ...this.#service.problems];
     return problems.filter((problem) => problem !== undefined);
   }
 

@@ -108,10 +108,57 @@ test("a port of HTTPS that another program has is named, and KMIP is served", as
   const door = await aDoor({});
   const settings = { interfaces: { kmip: { port: 0 }, rest: { port } } };
   await second.start({ ...door, node: aNode({ clients: door.node.spec.clients, settings }) });
-  assert.match(second.problem ?? "", new RegExp(`^interfaces\\.rest\\.port: ${port} cannot be opened`));
+  assert.match(second.problems.join(), new RegExp(`^interfaces\\.rest\\.port: ${port} cannot be opened`));
   assert.deepEqual([second.serving, second.interfaces.map(({ name }) => name)], [true, ["kmip"]]);
   second.stop("cut");
-  assert.equal(second.problem, undefined);
+  assert.deepEqual(second.problems, []);
   await second.ended();
   taken.close();
+});
+
+const garbage = "-----BEGIN CERTIFICATE-----\nMIIBnot a certificate\n-----END CERTIFICATE-----\n";
+const cut = (pem: string) => pem.slice(0, pem.length / 2);
+const unusable: readonly (readonly [string, (good: string) => string])[] = [
+  ["one that begins with garbage", (good) => garbage + good],
+  ["one with garbage in the middle", (good) => good + garbage + good],
+  ["one that ends in the middle", (good) => good + cut(good)],
+  ["one that is garbage", () => garbage],
+  ["one that is no PEM at all", () => "no PEM"],
+];
+for (const [what, of] of unusable) {
+  test(`${what} is named, and the clients' CAs of before go on`, async () => {
+    const identity = await clients.issue("O=bank, CN=app");
+    const isLetIn = async () => {
+      const client = await connectKmip({ host: address, port: portOf("kmip"), authority: site.certificate, identity });
+      await client.locate();
+      client.close();
+    };
+    await isLetIn();
+    const stranger = await testAuthority("O=stranger, CN=clients");
+    service.update(await aDoor({ caBundle: of(stranger.certificate) }));
+    assert.match(
+      service.problems.join(),
+      /^clients\.caBundle: a certificate in it cannot be read, the CAs of before are/,
+    );
+    await isLetIn();
+    service.update(await aDoor({}));
+    assert.deepEqual(service.problems, []);
+    await isLetIn();
+  });
+}
+
+test("a node that starts with a bundle that cannot be read as a whole trusts what can be read, and says so", async () => {
+  const second = new Service(options());
+  const identity = await clients.issue("O=bank, CN=app");
+  await second.start(await aDoor({ caBundle: garbage + clients.certificate }));
+  const port = second.interfaces.find(({ name }) => name === "kmip")?.port ?? 0;
+  const client = await connectKmip({ host: address, port, authority: site.certificate, identity });
+  await client.locate();
+  client.close();
+  assert.match(
+    second.problems.join(),
+    /^clients\.caBundle: a certificate in it cannot be read, the others are trusted/,
+  );
+  second.stop("cut");
+  await second.ended();
 });

@@ -11,6 +11,7 @@ import type { Store } from "../objects/types.ts";
 import type { CryptographyPolicy } from "../operations/cryptography.ts";
 import { type KeyCache, keyCache } from "../operations/key-cache.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
+import { ClientAuthorities } from "./client-authorities.ts";
 import { fieldsLog } from "./database.ts";
 
 const defaultKmipPort = 5696;
@@ -56,6 +57,7 @@ export class Service {
   /** One for each store: it outlives the port, and answers other nodes while this one serves no clients. */
   #usage: { readonly store: Store; readonly keeper: UsageKeeper } | undefined;
   #clients: KmsNode["spec"]["clients"] | undefined;
+  readonly #authorities = new ClientAuthorities();
   /** What was asked for when they were opened, and what is asked for now. */
   #openPorts: Ports | undefined;
   #wantedPorts: Ports | undefined;
@@ -91,9 +93,9 @@ export class Service {
       .map((name) => `interfaces.${name}.port`);
   }
 
-  /** Which port could not be opened, beginning with its field. */
-  get problem(): string | undefined {
-    return this.#problem;
+  /** What of the document cannot be used, each beginning with its field: a port, CAs of clients. */
+  get problems(): readonly string[] {
+    return [this.#problem, this.#authorities.problem].filter((problem) => problem !== undefined);
   }
 
   get connections(): number {
@@ -107,10 +109,10 @@ export class Service {
   /** Opens the port; rejects when it cannot be had or the certificate cannot be used. */
   async start(door: Door): Promise<void> {
     this.#clients = door.node.spec.clients;
-    this.#tls = tlsOf(door);
+    this.#tls = this.#tlsOf(door);
     // Without a CA for clients nobody could be let in, so nothing listens; an empty list must never mean "any CA".
     if (hasAuthorities(this.#tls.kmip)) await this.#listen(door, this.#tls);
-    else this.#options.log("warn", "spec.clients.caBundle is empty: no client is let in");
+    else this.#options.log("warn", "spec.clients.caBundle holds no CA: no client is let in");
     this.#serving = true;
     this.#options.log("info", "serving", { interfaces: this.interfaces });
   }
@@ -119,7 +121,7 @@ export class Service {
   update(door: Door): void {
     this.#clients = door.node.spec.clients;
     this.#wantedPorts = this.#portsOf(door.node);
-    const tls = tlsOf(door);
+    const tls = this.#tlsOf(door);
     if (JSON.stringify(tls) === JSON.stringify(this.#tls)) return;
     if (this.#open.length === 0 || !hasAuthorities(tls.kmip)) {
       this.stop("drain"); // The next turn opens what is to be open.
@@ -215,6 +217,13 @@ export class Service {
     };
   }
 
+  #tlsOf({ node, chainPem, privateKeyPem, rest }: Door): DoorTls {
+    const clientAuthorities = this.#authorities.of(node.spec.clients.caBundle);
+    const kmip = { certificate: chainPem, key: privateKeyPem, clientAuthorities };
+    if (rest === undefined) return { kmip, rest: kmip };
+    return { kmip, rest: { certificate: rest.chainPem, key: rest.privateKeyPem, clientAuthorities } };
+  }
+
   async #openPort(
     wanted: { readonly name: Interface["name"]; readonly protocol: "ttlv" | "https"; readonly port: number },
     parts: DoorParts,
@@ -241,13 +250,6 @@ function limitsOf({ connectionsMax, connectionsPerAddressMax }: Settings): Parti
 }
 
 type DoorTls = Readonly<Record<Interface["name"], TlsParts>>;
-
-function tlsOf({ node, chainPem, privateKeyPem, rest }: Door): DoorTls {
-  const clientAuthorities = node.spec.clients.caBundle;
-  const kmip = { certificate: chainPem, key: privateKeyPem, clientAuthorities };
-  if (rest === undefined) return { kmip, rest: kmip };
-  return { kmip, rest: { certificate: rest.chainPem, key: rest.privateKeyPem, clientAuthorities } };
-}
 
 function hasAuthorities(tls: TlsParts): boolean {
   return tls.clientAuthorities.includes("-----BEGIN CERTIFICATE-----");
