@@ -37,7 +37,8 @@ async function main(): Promise<void> {
   const nowMs = () => performance.now();
   const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations, activity });
   const notReady = () => (machine.facts.ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
-  await startHealth({ host: settings.listenAddress, port: settings.healthPort, notReady, metrics: metrics.registry });
+  const place = { host: settings.listenAddress, port: settings.healthPort };
+  await startHealth({ ...place, notReady, metrics: metrics.registry, log });
   machine.start();
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

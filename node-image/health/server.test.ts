@@ -6,9 +6,12 @@ import { Registry } from "prom-client";
 import { startHealth } from "./server.ts";
 
 const held: Socket[] = [];
+const lines: unknown[] = [];
+const log = (...line: unknown[]) => void lines.push(line);
+let notReady: () => string | undefined = () => undefined;
 let server: Server;
 before(async () => {
-  server = await startHealth({ host: "127.0.0.1", port: 0, notReady: () => undefined, metrics: new Registry() });
+  server = await startHealth({ host: "127.0.0.1", port: 0, notReady: () => notReady(), metrics: new Registry(), log });
 });
 after(() => {
   for (const socket of held) socket.destroy();
@@ -37,3 +40,13 @@ for (const [who, addressOf] of stalling) {
     assert.equal(await answer.text(), "ok\n");
   });
 }
+
+test("what goes wrong inside is told to the log, and to nobody who asks", async () => {
+  notReady = () => {
+    throw new Error("statfs of /var/lib/keyfleet failed");
+  };
+  const { port } = server.address() as AddressInfo;
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  assert.deepEqual([answer.status, await answer.text()], [500, "it cannot be said now; see the node's log\n"]);
+  assert.deepEqual(lines, [["error", "health was asked in vain", { problem: "statfs of /var/lib/keyfleet failed" }]]);
+});

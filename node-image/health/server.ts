@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
-import express from "express";
+import express, { type NextFunction, type Request, type Response } from "express";
 import type { Registry } from "prom-client";
+import type { Log } from "../config/source.ts";
 import { halfOpen } from "../listen/half-open.ts";
 
 const limits = { connections: 64, headersMs: 5_000, requestMs: 5_000, keepAliveMs: 10_000 } as const;
@@ -12,6 +13,7 @@ export interface HealthOptions {
   /** Undefined when the node serves, otherwise why it does not. */
   readonly notReady: () => string | undefined;
   readonly metrics: Registry;
+  readonly log: Log;
 }
 
 /** Plain HTTP for probes and Prometheus: no secret, no name of an object or a client; resolves when it listens. */
@@ -28,6 +30,11 @@ export async function startHealth(options: HealthOptions): Promise<Server> {
   });
   app.get("/metrics", async (_request, response) => {
     response.type(options.metrics.contentType).send(await options.metrics.metrics());
+  });
+  // Express would show strangers where in the code it was; it knows this handler by its four parameters.
+  app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
+    options.log("error", "health was asked in vain", { problem: error.message });
+    response.status(500).type("text").send("it cannot be said now; see the node's log\n");
   });
   const server = options.host === "::" ? app.listen(options.port) : app.listen(options.port, options.host);
   // Nobody here proves who he is: whoever keeps connections open loses his own. Were new ones turned away instead, a stranger
