@@ -36,7 +36,7 @@ export function completeRsa(given: GivenRsa): RsaNumbers {
   function primes(modulus: bigint, read: typeof known): [bigint, bigint] {
     const one = read(given.p) ?? read(given.q);
     if (one !== undefined) {
-      if (one <= 1n || modulus % one !== 0n) throw incomplete();
+      if (one <= 1n || one >= modulus || modulus % one !== 0n) throw incomplete();
       return ordered(one, modulus / one);
     }
     const [e, d] = [read(given.publicExponent), read(given.privateExponent)];

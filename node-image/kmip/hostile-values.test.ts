@@ -99,6 +99,23 @@ const transparentRsa = (modulus: bigint, exponent = 65_537n) =>
     ),
   );
 
+/** A private key of the numbers that are given. */
+const privateRsa = (numbers: Readonly<Record<"Modulus" | "P" | "PublicExponent", bigint>>) =>
+  register(
+    4,
+    item.structure(
+      tag.PrivateKey,
+      block(
+        keyFormatType.transparentRsaPrivateKey,
+        item.structure(
+          tag.KeyMaterial,
+          ...Object.entries(numbers).map(([name, value]) => bigInteger(tag[name as keyof typeof numbers], value)),
+        ),
+        4,
+      ),
+    ),
+  );
+
 /** Counts an attribute of the object down by one; KMIP 2.1. */
 const countDown =
   (number: number) =>
@@ -248,6 +265,13 @@ const cases: readonly Case[] = [
   ["a modulus is even", 14, [transparentRsa(2n ** 2047n + 2n)], reason.field, /modulus is even/],
   ["a public exponent is 1", 14, [transparentRsa(odd, 1n)], reason.field, /exponent is even or 1/],
   ["a public exponent is the modulus", 14, [transparentRsa(odd, odd)], reason.field, /not smaller than its modulus/],
+  [
+    "a prime is the modulus itself",
+    14,
+    [privateRsa({ Modulus: odd, P: odd, PublicExponent: 65_537n })],
+    reason.field,
+    /do not belong together/,
+  ],
   ["a modulus has 2 bits", 14, [transparentRsa(3n, 2n)], reason.field, /modulus has 2 bits/],
   ...encryptions.map(
     ([what, parameters]): Case => [
