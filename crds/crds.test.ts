@@ -47,6 +47,23 @@ function aBank(): KmsCluster {
 // biome-ignore lint/suspicious/noExplicitAny: the cases put wrong things into the document on purpose.
 type Change = (spec: any) => void;
 
+/** Ports that there are not, addresses that are half there, and what would be a line of chrony's configuration. */
+const badTimeServers = [
+  "ntp1:0",
+  "ntp1:65536",
+  "ntp1:99999",
+  "ntp1:ntp",
+  "ntp1:",
+  "[fd00::1]:70000",
+  "[fd00::1",
+  "fd00::1]",
+  "ntp 1",
+  "a\nmakestep",
+];
+
+/** What a certificate's subject never is as a node compares it. */
+const badAdministrators = ["kms-admin", "CN=kms-admin, O=bank", "/CN=kms-admin/O=bank", "CN=a\nCN=b"];
+
 const refused: readonly (readonly [string, Change, RegExp])[] = [
   ["a 21st node", (s) => s.sites[0].nodes.push(...names(17)), /at most 20 nodes.*every node keeps a link/],
   [
@@ -57,13 +74,36 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   ["a node name used in two sites", (s) => s.sites[1].nodes.push({ name: "dc1-a" }), /used in one site only; rename/],
   ["a node name used twice in a site", (s) => s.sites[0].nodes.push({ name: "dc1-a" }), /Duplicate value/],
   ["a site name used twice", (s) => (s.sites[1].name = "dc1"), /Duplicate value/],
-  ["a node name that is no DNS label", (s) => (s.sites[0].nodes[0].name = "DC1_A"), /nodes\[0\]\.name.*should match/],
+  [
+    "a node name that is no DNS label",
+    (s) => (s.sites[0].nodes[0].name = "DC1_A"),
+    /nodes\[0\]\.name.*lower case letters, digits and dashes/,
+  ],
   ["a node name that is too long", (s) => (s.sites[0].nodes[0].name = "n".repeat(41)), /may not be more than 40/],
-  ["a site name that is no DNS label", (s) => (s.sites[0].name = "dc 1"), /sites\[0\]\.name.*should match/],
+  [
+    "a site name that is no DNS label",
+    (s) => (s.sites[0].name = "dc 1"),
+    /sites\[0\]\.name.*lower case letters, digits and dashes/,
+  ],
   ["an eighth site", (s) => s.sites.push(...sites(5)), /must have at most 7 items/],
-  ["a version that is none", (s) => (s.version = "latest"), /spec\.version.*should match/],
+  ...["default", "keyfleet-operator", "keyfleet-peer"].map((name): (typeof refused)[number] => [
+    `a node whose account would be ${name} of the namespace or the operator`,
+    (s) => (s.sites[0].nodes[0].name = name),
+    /nodes\[0\]\.name.*no node is called default or keyfleet-something.*choose another name/,
+  ]),
+  ["a version that is none", (s) => (s.version = "latest"), /spec\.version.*three numbers, for example 0\.1\.0/],
+  ["a version with a v", (s) => (s.version = "v0.1.0"), /spec\.version.*without a v/],
   ["a setting nobody knows", (s) => (s.defaults.ntp.server = "x"), /unknown field "spec\.defaults\.ntp\.server"/],
-  ["a time server with a line break", (s) => (s.defaults.ntp.servers = ["a\nmakestep"]), /servers\[0\].*should match/],
+  ...badTimeServers.map((server): (typeof refused)[number] => [
+    `the time server ${JSON.stringify(server)}`,
+    (s) => (s.defaults.ntp.servers = [server]),
+    /ntp\.servers\[0\].*a host name or an address, with its port when that is not 123/,
+  ]),
+  ...badAdministrators.map((name): (typeof refused)[number] => [
+    `the administrator ${JSON.stringify(name)}, who would never be one`,
+    (s) => (s.clients.administrators = [name]),
+    /administrators\[0\].*RFC 2253.*no space between parts/,
+  ]),
   [
     "an External node without address",
     (s) => (s.sites[0].nodes[0] = { name: "x", management: "External" }),
@@ -79,11 +119,11 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     (s) => (s.sites[0].nodes[0].statusPort = 8444),
     /writes its status itself; remove nodes\[\]\.statusPort/,
   ],
-  [
-    "an address with a path",
-    (s) => (s.sites[0].nodes[0] = { ...external(), address: "k470/status" }),
-    /address.*should match/,
-  ],
+  ...["k470/status", "k470.dc1:5696", "[fd00::1]", "10.0.0.1:5432"].map((address): (typeof refused)[number] => [
+    `the address ${address} of an External node`,
+    (s) => (s.sites[0].nodes[0] = { ...external(), address }),
+    /nodes\[0\]\.address.*without port or brackets/,
+  ]),
   ["an address of a Managed node", (s) => (s.sites[0].nodes[0].address = "x"), /gets its address from its Service/],
   [
     "an upgrade strategy that is none",
@@ -93,15 +133,41 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
   [
     "a window of more than a week",
     (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6", duration: "169h" }]),
-    /duration.*match/,
+    /windows\[0\]\.duration.*whole minutes or hours long, a week \(168h\) at most/,
   ],
-  ["a window that is no time", (s) => (s.upgrade.windows = [{ cron: "every day", duration: "4h" }]), /cron.*match/],
+  ...["every day", "0 2 * * sun", "99 2 * * 6", "0 2 * *", ", , , , ,", "0 2 * * 6 *"].map(
+    (cron): (typeof refused)[number] => [
+      `a window that begins at ${cron}`,
+      (s) => (s.upgrade.windows = [{ cron, duration: "4h" }]),
+      /windows\[0\]\.cron/,
+    ],
+  ),
   [
     "a window without duration",
     (s) => (s.upgrade.windows = [{ cron: "0 2 * * 6" }]),
     /windows\[0\]\.duration: Required/,
   ],
   ["a lost site that is not configured", (s) => (s.recovery.lostSites = ["dc9"]), /names sites of spec\.sites only/],
+  [
+    "the loss of all sites",
+    (s) => (s.recovery.lostSites = ["dc1", "dc2", "dc3"]),
+    /lostSites leaves at least one site.*take out the site that is left/,
+  ],
+  [
+    "a volume without unit",
+    (s) => (s.defaults.storage = { size: "10" }),
+    /storage\.size.*whole number with Mi, Gi.*for example 10Gi/,
+  ],
+  [
+    "a time in days for a volume",
+    (s) => (s.defaults.storage = { retainAfterRemoval: "7d" }),
+    /retainAfterRemoval.*whole minutes or hours, for example 168h/,
+  ],
+  [
+    "a library without its folder",
+    (s) => (s.defaults.hsm = { library: "libsofthsm2.so" }),
+    /hsm\.library.*an absolute path/,
+  ],
   [
     "a licence",
     (s) => (s.defaults.licence = { secretRef: { name: "l" } }),
@@ -204,6 +270,34 @@ test("takes the whole of a good specification, and keeps a node in its site", as
   const answer = await api.request("PUT", `${clusters}/bank`, moved);
   assert.equal(answer.status, 422);
   assert.match(answer.body.message, /cannot move to another site.*add a node with a new name/);
+});
+
+test("takes every form that a time server, an administrator, an address and a window have", async () => {
+  const cases: readonly (readonly [string, Change])[] = [
+    ...["ntp1", "ntp1.bank.example:1123", "10.0.0.1", "10.0.0.1:65535", "fd00::1", "::1", "[fd00::1]:123", "[::1]"].map(
+      (server) => [`time server ${server}`, (s: Parameters<Change>[0]) => (s.defaults.ntp.servers = [server])] as const,
+    ),
+    ...[
+      "CN=kms-admin",
+      "CN=kms-admin,OU=keys,O=bank",
+      "CN=kms-admin,issuer(CN=clients,O=bank)",
+      "CN=Bank\\, the,O=a\\+b",
+      "CN=Jürgen Groß,emailAddress=j@bank.example",
+      "1.2.3.4=#0C01,CN=a+OU=b",
+    ].map((name) => [name, (s: Parameters<Change>[0]) => (s.clients.administrators = [name])] as const),
+    ...["k470", "k470.dc1.bank.example", "10.0.0.1", "fd00::470"].map(
+      (address) => [address, (s: Parameters<Change>[0]) => (s.sites[0].nodes[0] = { ...external(), address })] as const,
+    ),
+    ...["0 2 * * 6", "*/15 0-6,22-23 1,15 */2 1-5", "59 23 31 12 7", "5/10 * * * *"].map(
+      (cron) => [cron, (s: Parameters<Change>[0]) => (s.upgrade.windows = [{ cron, duration: "90m" }])] as const,
+    ),
+  ];
+  for (const [what, change] of cases) {
+    const document = { ...structuredClone(aBank()), metadata: { name: "forms" } };
+    change(document.spec);
+    const answer = await api.request("POST", `${clusters}?fieldValidation=Strict&dryRun=All`, document);
+    assert.equal(answer.status, 201, `${what}: ${answer.body.message}`);
+  }
 });
 
 test("takes an External node, which stays External", async () => {

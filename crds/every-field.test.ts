@@ -12,6 +12,7 @@ interface Schema {
   readonly type?: string;
   readonly enum?: readonly string[];
   readonly pattern?: string;
+  readonly "x-kubernetes-validations"?: readonly { readonly rule: string }[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly maxLength?: number;
@@ -43,13 +44,15 @@ function badValue(schema: Schema): unknown {
   if (schema.type === "boolean") return "perhaps";
   if (schema.maximum !== undefined) return schema.maximum + 1;
   if (schema.minimum !== undefined) return schema.minimum - 1;
-  if (schema.pattern !== undefined) return "no\ngood";
+  if (schema.pattern !== undefined || schema["x-kubernetes-validations"] !== undefined) return "no\ngood";
   return schema.maxLength === undefined ? 7 : "x".repeat(schema.maxLength + 1);
 }
 
 /** A document with that value at that place; what is above it is made. */
 function withValue(path: string, value: unknown): object {
-  const spec = { version: "0.1.0", sites: [{ name: "dc1", environment: "Cloud", nodes: [{ name: "dc1-a" }] }] };
+  const sites = [{ name: "dc1", environment: "Cloud", nodes: [{ name: "dc1-a" }] }];
+  // A rule is asked only when nothing that is required is missing.
+  const spec = { version: "0.1.0", sites, upgrade: { windows: [{ cron: "0 2 * * 6", duration: "4h" }] } };
   const document = { apiVersion: "keyfleet.io/v1alpha1", kind: "KmsCluster", metadata: { name: "bank" }, spec };
   const steps = path.replaceAll("[0]", ".0").split(".");
   let at = document as unknown as Record<string, unknown>;

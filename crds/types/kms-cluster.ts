@@ -55,7 +55,7 @@ export interface KmsClusterSpec {
       /** Key in the ConfigMap. Default ca.crt. */
       key?: string;
     }[];
-    /** Subjects of the first administrators' certificates, for example CN=kms-admin. */
+    /** Subjects of the first administrators' certificates by RFC 2253, the most particular part first and no space between parts: CN=kms-admin,OU=keys,O=bank (openssl x509 -noout -subject -nameopt RFC2253,-esc_msb). Where several authorities of clients could certify one subject, with the issuer: CN=kms-admin,issuer(CN=clients,O=bank). */
     administrators?: string[];
     /** Whether 3DES is made and used, for clients that know nothing better. Acts at once. Default false. */
     legacyCiphers?: boolean;
@@ -91,7 +91,7 @@ export interface NodeEntry {
   name: string;
   /** Managed (default) runs in this Kubernetes; External is an appliance or a virtual machine. */
   management?: "Managed" | "External";
-  /** Host name or address of an External node, at which clients, peers and the operator of its site reach it. */
+  /** Host name or address of an External node, at which clients, peers and the operator of its site reach it; without a port. */
   address?: string;
   /** Port at which an External node shows its status to the operator of its site. Default 8444. */
   statusPort?: number;

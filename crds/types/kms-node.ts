@@ -83,7 +83,7 @@ export interface KmsNodeSpec {
 export interface NodeSettings {
   /** The node's own time servers. All nodes need the same time. */
   ntp?: {
-    /** Host names or addresses of NTP servers. */
+    /** Host names or addresses of NTP servers, with a port when it is not 123: ntp1.bank.example, 10.0.0.1:1123, fd00::1, [fd00::1]:1123. */
     servers?: string[];
     /** A node whose clock is further off than this (milliseconds) does not join. Default 250. */
     maxOffsetMs?: number;
