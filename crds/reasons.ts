@@ -162,7 +162,7 @@ export type Gate = keyof typeof gates;
 export const eventReasons = {
   FleetFounding: "The first node was told to make the fleet.",
   NodeCreated: "The objects of a node were made.",
-  NodeRepaired: "An object of a node was missing or changed and was put right.",
+  NodeRepaired: "An object of a node was missing and was made.",
   NodeJoining: "A node began to join.",
   NodeJoined: "A node has joined and is a member.",
   NodeLeaving: "A node was told to leave the fleet.",

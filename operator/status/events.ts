@@ -41,10 +41,19 @@ function newsOfDeletion(
   { kind, metadata }: KubernetesObject,
   normal: (reason: EventReason, verb: string) => News[],
 ): News[] {
-  if (kind === "KmsNode") return normal("NodeDeleted", "Delete");
-  if (kind === "PersistentVolumeClaim") return normal("VolumeDeleted", "Delete");
-  // A pod that has destroyed a key is done; the deletion of its volume is the news.
-  return metadata.labels?.["keyfleet.io/erases"] === undefined ? normal("NodeRestarted", "Restart") : [];
+  switch (kind) {
+    case "KmsNode":
+      return normal("NodeDeleted", "Delete");
+    case "PersistentVolumeClaim":
+      return normal("VolumeDeleted", "Delete");
+    case "KmsCluster":
+      return normal("FleetEnding", "Delete");
+    case "Pod":
+      // One that has destroyed a key is done; the deletion of its volume is the news.
+      return metadata.labels?.["keyfleet.io/erases"] === undefined ? normal("NodeRestarted", "Restart") : [];
+    default:
+      return [];
+  }
 }
 
 function newsOfStep({ news }: Extract<Action, { kind: "apply" | "signCertificate" }>): News[] {

@@ -550,6 +550,24 @@ for (const [what, world, reason, note] of steps)
     assert.ok(Object.hasOwn(eventReasons, reason));
   });
 
+const deleted: readonly (readonly [kind: string, labels: Record<string, string>, reasons: readonly string[]])[] = [
+  ["KmsNode", {}, ["NodeDeleted"]],
+  ["PersistentVolumeClaim", {}, ["VolumeDeleted"]],
+  ["KmsCluster", {}, ["FleetEnding"]],
+  ["Pod", {}, ["NodeRestarted"]],
+  ["Pod", { "keyfleet.io/erases": "dc1-c" }, []],
+  ["PodDisruptionBudget", {}, []],
+];
+
+test("what was deleted is told as what it was: only a pod of a node is a restart", () => {
+  for (const [kind, labels, reasons] of deleted) {
+    const object = { apiVersion: "v1", kind, metadata: { name: "x", labels } };
+    const told = eventsOf(aCluster(), statusOf({}), [{ kind: "delete", object, because: "it goes" }]);
+    const seen = told.map(({ reason }) => reason).filter((reason) => reason !== "Blocked");
+    assert.deepEqual(seen, reasons, `${kind} ${JSON.stringify(labels)}`);
+  }
+});
+
 function withPeer(roundTripMs: number): NodeInTest {
   return { stage: "member", status: { peers: [{ name: "dc1-a", connected: true, roundTripMs }] } };
 }
