@@ -58,10 +58,10 @@ export const followEnd: LocalPolicy = (view) => {
 /** What keeps a deletion from ending the fleet, and what to do about it. */
 export function deletionComplaints(view: View): Blocked[] {
   const { cluster, spec } = view.observed;
-  const { name } = cluster.metadata;
+  const { name, namespace = "default" } = cluster.metadata;
   if (cluster.metadata.deletionTimestamp !== undefined && !isEnding(cluster)) {
     const message = "its deletion is not confirmed and waits; all nodes go on serving and are looked after";
-    const keep = `kubectl patch kms ${name} --type=merge -p '{"metadata":{"finalizers":null}}'`;
+    const keep = `kubectl -n ${namespace} patch kms ${name} --type=merge -p '{"metadata":{"finalizers":null}}'`;
     const remedy = `to end the fleet in all sites set ${fleetEnding} to ${name}; to keep it: ${keep}, and this copy is made again from another site's (with one site only: apply it again)`;
     return [{ gate: "deletionConfirmed", subject: name, message, remedy }];
   }

@@ -35,7 +35,7 @@ export function unerased(view: View): Blocked[] {
     if (pod === undefined || phaseOf(pod) === "Succeeded" || !(view.observed.nowMs - since > erasePatienceMs))
       return [];
     const node = claim.metadata.labels?.["keyfleet.io/node"] ?? claim.metadata.name;
-    const remedy = `see kubectl describe pod ${pod.metadata.name} and its log; if the HSM is gone for good, let the volume go without: kubectl annotate pvc ${claim.metadata.name} ${eraseAnnotation}-`;
+    const remedy = `see kubectl describe pod ${pod.metadata.name} and its log; if the HSM is gone for good, let the volume go without: kubectl -n ${claim.metadata.namespace ?? "default"} annotate pvc ${claim.metadata.name} ${eraseAnnotation}-`;
     const message = `the key of ${node}, which was removed, is not destroyed in its HSM yet, so its volume stays`;
     return [{ gate: "keyDestroyed", subject: node, message, remedy }];
   });

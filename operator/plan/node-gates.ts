@@ -92,7 +92,7 @@ function podIsMadeAnew(view: View, node: NodeFacts): Blocked | undefined {
 }
 
 function nodeStarted(view: View, facts: NodeFacts): Blocked | undefined {
-  if (facts.external) return externalReports(facts);
+  if (facts.external) return externalReports(facts, view.observed.cluster.metadata.namespace);
   const { node, name, site } = facts;
   const { certificateRequest, joinPublicKey, conditions } = node?.status ?? {};
   const serving = conditionOf(node, "Serving");
@@ -111,7 +111,7 @@ function nodeStarted(view: View, facts: NodeFacts): Blocked | undefined {
 }
 
 /** An External node: its administrator brings the request of its machine, then the document with the certificate to it. */
-function externalReports({ node, name }: NodeFacts): Blocked | undefined {
+function externalReports({ node, name }: NodeFacts, namespace = "default"): Blocked | undefined {
   const closed = { gate: "nodeStarted", subject: name } as const;
   if (node?.status?.certificateRequest === undefined) {
     const brought = node?.metadata.annotations?.[requestAnnotation] !== undefined;
@@ -119,7 +119,7 @@ function externalReports({ node, name }: NodeFacts): Blocked | undefined {
       ? `its annotation ${requestAnnotation} holds no certificate request (PEM)`
       : "is external and waits for the certificate request of its machine";
     const show = `"$(node keyfleet-node.ts request node.yaml)"`;
-    const remedy = `start the node there with its document (kubectl get kmsnode ${name} -o jsonpath={.status.document}), then: kubectl annotate kmsnode ${name} ${requestAnnotation}=${show}`;
+    const remedy = `start the node there with its document (kubectl get kmsnode ${name} -o jsonpath={.status.document}), then: kubectl -n ${namespace} annotate --overwrite kmsnode ${name} ${requestAnnotation}=${show}`;
     return { ...closed, message, remedy };
   }
   const again = "if this stays, make the request anew on its machine and bring that one";

@@ -57,7 +57,7 @@ function endingProblem(observed: Observed, node: string, { metadata }: Kubernete
     gate: "nodeStarted",
     subject: node,
     message: `its pod should have ended at ${due} and is still there: its machine does not answer`,
-    remedy: `bring its machine back (kubectl get nodes); only if it is off for good: kubectl delete pod ${node}-0 --force`,
+    remedy: `bring its machine back (kubectl get nodes); only if it is off for good: kubectl -n ${metadata.namespace ?? "default"} delete pod ${node}-0 --force`,
   };
 }
 

@@ -33,12 +33,13 @@ export function isKnownToHaveDeparted(view: View, { name }: NodeFacts): boolean 
 
 /** Nodes that have departed and are named again: their old volume is wiped by consent only. */
 export function returnedMembers(view: View): Blocked[] {
+  const { name: fleet, namespace = "default" } = view.observed.cluster.metadata;
   return view.desired.fleet.nodes
     .filter((node) => node.entry !== undefined && node.standing === "Departed" && !hasConsent(view.observed, node))
     .map(({ name }) => ({
       gate: "rejoinConsent",
       subject: name,
       message: `${name} has left the fleet and still has its old volume, which it must not use`,
-      remedy: `to wipe the volume and let it join as a new node: kubectl annotate kms ${view.observed.cluster.metadata.name} ${rejoinAnnotation}=${name}`,
+      remedy: `to wipe the volume and let it join as a new node: kubectl -n ${namespace} annotate --overwrite kms ${fleet} ${rejoinAnnotation}=${name}`,
     }));
 }

@@ -37,7 +37,7 @@ test("an appliance joins: its request is brought to the operator, its document t
   });
   await waitUntilTold(place, first, {
     status: /waits for the certificate request of its machine/,
-    remedy: new RegExp(`kubectl annotate kmsnode ${name} keyfleet.io/certificate-request=`),
+    remedy: new RegExp(`annotate --overwrite kmsnode ${name} keyfleet.io/certificate-request=`),
   });
   machine.follow();
   await until(document, (text) => text !== "", { what: "the operator shows its document", deadlineMs: 30_000 });
