@@ -9,6 +9,7 @@ test("flags win over the environment, the environment over defaults", () => {
     KEYFLEET_IDENTITY: "8c1f2c1e-0b53-4f1e-9a0f-2f6f6d1f7b10",
     KEYFLEET_NODE_IMAGE: "registry.example:5000/kms/node",
     KEYFLEET_NODE_IMAGE_PULL_POLICY: "Never",
+    KEYFLEET_NODE_IMAGE_PULL_SECRETS: "registry,mirror.bank.example",
     KEYFLEET_NODE_PRIORITY_CLASS: "keyfleet-node",
   });
   assert.deepEqual(settings, {
@@ -21,6 +22,7 @@ test("flags win over the environment, the environment over defaults", () => {
       repository: "registry.example:5000/kms/node",
       pullPolicy: "Never",
       priorityClassName: "keyfleet-node",
+      pullSecrets: ["registry", "mirror.bank.example"],
     },
   });
 });
@@ -28,18 +30,25 @@ test("flags win over the environment, the environment over defaults", () => {
 test("help is help, whatever else is wrong", () => {
   assert.equal(readSettings(["--help"], {}), "help");
   const names = ["SITE", "NAMESPACE", "IDENTITY", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"];
-  for (const name of [...names, "NODE_PRIORITY_CLASS"]) {
+  for (const name of [...names, "NODE_IMAGE_PULL_SECRETS", "NODE_PRIORITY_CLASS"]) {
     assert.ok(usage.includes(`KEYFLEET_${name}`), name);
   }
 });
 
 const refusals: readonly [string, readonly string[], RegExp][] = [
-  ["no site", [], /--site must be a name/],
-  ["a site in capitals", ["--site", "DC1"], /--site must be a name/],
+  ["no site", [], /--site must be the name of a site/],
+  ["a site in capitals", ["--site", "DC1"], /--site must be the name of a site/],
+  ["a site that no document can name", ["--site", "1dc"], /a letter first, at most 32/],
+  ["a site that is too long for a document", ["--site", "d".repeat(33)], /at most 32/],
   ["an unknown flag", ["--site", "dc1", "--cluster", "x"], /Unknown option '--cluster'.*see --help/],
   ["a port that is none", ["--site", "dc1", "--health-port", "http"], /--health-port must be a port/],
   ["an unknown level", ["--site", "dc1", "--log-level", "loud"], /one of debug, info, warn, error/],
   ["a tag in the nodes' image", ["--site", "dc1", "--node-image", "a/b:1"], /without tag/],
+  [
+    "Secrets with a space between",
+    ["--site", "dc1", "--node-image-pull-secrets", "one, two"],
+    /names of Secrets with commas between, " two" is none/,
+  ],
   ["an unknown pull policy", ["--site", "dc1", "--node-image-pull-policy", "Sometimes"], /one of Always/],
 ];
 for (const [what, flags, message] of refusals) {

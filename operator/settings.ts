@@ -29,6 +29,7 @@ const options = {
   "log-level": { type: "string", default: "info" },
   "node-image": { type: "string", default: "localhost/keyfleet-node" },
   "node-image-pull-policy": { type: "string", default: "IfNotPresent" },
+  "node-image-pull-secrets": { type: "string" },
   "node-priority-class": { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
@@ -45,6 +46,7 @@ export const usage = `keyfleet operator: runs the key management servers of one 
   --log-level LEVEL              debug, info (default), warn, error                       KEYFLEET_LOG_LEVEL
   --node-image REPOSITORY        image of the nodes, without tag                          KEYFLEET_NODE_IMAGE
   --node-image-pull-policy P     Always, IfNotPresent (default), Never                    KEYFLEET_NODE_IMAGE_PULL_POLICY
+  --node-image-pull-secrets N,N  Secrets for the registry of that image (default: none)   KEYFLEET_NODE_IMAGE_PULL_SECRETS
   --node-priority-class NAME     PriorityClass of the nodes (default: none)               KEYFLEET_NODE_PRIORITY_CLASS
 
 The API server is found as kubectl finds it (KUBECONFIG), or by the account of the pod. Flags win over the environment.
@@ -67,8 +69,9 @@ export function readSettings(
     return text === undefined ? undefined : name(text, `--${flag}`);
   };
   const priorityClassName = optional("node-priority-class");
+  const pullSecrets = value("node-image-pull-secrets")?.split(",").map(secretName);
   return {
-    site: name(value("site"), "--site"),
+    site: siteName(value("site")),
     namespace: optional("namespace"),
     identity: optional("identity") ?? randomUUID(),
     healthPort: port(value("health-port")),
@@ -81,6 +84,7 @@ export function readSettings(
         "Never",
       ]),
       ...(priorityClassName === undefined ? {} : { priorityClassName }),
+      ...(pullSecrets === undefined ? {} : { pullSecrets }),
     },
   };
 }
@@ -97,6 +101,19 @@ function parsedFlags(flags: readonly string[]) {
 function name(value: string | undefined, flag: string): string {
   if (value !== undefined && /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value)) return value;
   throw new SettingsError(`${flag} must be a name of lower case letters, digits and dashes, at most 63; see --help`);
+}
+
+/** As a KmsCluster may name it: under another name this operator would have no site. */
+function siteName(value: string | undefined): string {
+  if (value !== undefined && /^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$/.test(value)) return value;
+  throw new SettingsError(
+    "--site must be the name of a site in KmsCluster spec.sites: lower case letters, digits and dashes, a letter first, at most 32; see --help",
+  );
+}
+
+function secretName(value: string): string {
+  if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(value)) return value;
+  throw new SettingsError(`--node-image-pull-secrets must be names of Secrets with commas between, "${value}" is none`);
 }
 
 function port(value: string | undefined): number {

@@ -47,6 +47,11 @@ export interface NodeContainers {
   readonly containers: readonly Container[];
 }
 
+/** The part of a pod by which its machine may fetch the image. */
+export function pullSecrets({ pullSecrets: names = [] }: NodeImage) {
+  return names.length === 0 ? {} : { imagePullSecrets: names.map((name) => ({ name })) };
+}
+
 /** The four containers of a node pod. */
 export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): NodeContainers {
   const shared = { image: `${image.repository}:${node.spec.version}`, imagePullPolicy: image.pullPolicy };

@@ -259,6 +259,14 @@ test("a class of priority is set when the operator was given one", () => {
   assert.equal(podSpec().priorityClassName, undefined);
 });
 
+test("the machine shows the registry the Secrets that the operator was given", () => {
+  const image = { repository: "r", pullPolicy: "Always", pullSecrets: ["one", "two"] } as const;
+  const { nodes } = desiredObjects(anObserved({}), { image, isCaOfSite: () => true });
+  const set = nodes[0]?.objects.find(({ kind }) => kind === "StatefulSet")?.spec as Pod;
+  assert.deepEqual(set.template.spec.imagePullSecrets, [{ name: "one" }, { name: "two" }]);
+  assert.equal("imagePullSecrets" in podSpec(), false);
+});
+
 test("every container is locked down", () => {
   const pod = podSpec();
   for (const { name, securityContext, image } of containersOf(pod)) {

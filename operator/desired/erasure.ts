@@ -1,6 +1,6 @@
 import type { HsmSettings, NodeSettings } from "@keyfleet/crds/kms-node.ts";
 import type { KmsNode, KubernetesObject, NodeImage } from "../ports/types.ts";
-import { eraseContainer } from "./containers.ts";
+import { eraseContainer, pullSecrets } from "./containers.ts";
 import { missingSettings, type ResolvedSettings } from "./settings.ts";
 import { podSecurity } from "./stateful-set.ts";
 
@@ -46,6 +46,7 @@ export function erasePod(claim: KubernetesObject, image: NodeImage): KubernetesO
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: podSecurity,
+      ...pullSecrets(image),
       containers: [eraseContainer(settings, image, { cluster, node, version: erasure.version })],
       volumes: [
         { name: "run", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },

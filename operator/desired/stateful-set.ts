@@ -1,5 +1,5 @@
 import type { KmsNode, KubernetesObject, NodeImage } from "../ports/types.ts";
-import { certificateDoors, certificateSecret, nodeContainers } from "./containers.ts";
+import { certificateDoors, certificateSecret, nodeContainers, pullSecrets } from "./containers.ts";
 import { exposureType } from "./exposure.ts";
 import { nodeLabels, ownedMetadata } from "./labels.ts";
 import type { ResolvedSettings } from "./settings.ts";
@@ -107,6 +107,7 @@ function podSpec(node: KmsNode, settings: ResolvedSettings, image: NodeImage): R
     ...(nodeSelector === undefined ? {} : { nodeSelector }),
     ...(tolerations === undefined ? {} : { tolerations }),
     ...(image.priorityClassName === undefined ? {} : { priorityClassName: image.priorityClassName }),
+    ...pullSecrets(image),
     ...nodeContainers(node, settings, image),
     volumes: volumes(settings),
   };

@@ -80,7 +80,8 @@ checkCases({ "the key of a removed node in its HSM": cases });
 type Pod = any;
 
 test("the pod runs the node's own sidecar with its volume and PIN, without any account, until it has succeeded", () => {
-  const pod: Pod = erasePod(aClaim(), image);
+  const pod: Pod = erasePod(aClaim(), { ...image, pullSecrets: ["registry"] });
+  assert.deepEqual(pod.spec.imagePullSecrets, [{ name: "registry" }], "its machine may not have the image");
   const [container] = pod.spec.containers;
   assert.equal(container.image, "localhost/keyfleet-node:0.1.0");
   assert.deepEqual(container.command.slice(-1), ["--erase"]);

@@ -203,6 +203,8 @@ export interface NodeImage {
   readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
   /** A PriorityClass of the site's Kubernetes: a node is not put aside for pods of less weight. */
   readonly priorityClassName?: string;
+  /** Secrets with which machines fetch it from a registry that asks who they are. */
+  readonly pullSecrets?: readonly string[];
 }
 
 /** How a pass ended. */
