@@ -1,26 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
+import { helmProgram } from "./helm-program.ts";
 
 const chart = import.meta.dirname;
 const read = (...path: string[]) => readFileSync(join(chart, ...path), "utf8");
 
-/** Path of helm in the cache of tools; fails with what to do when it is missing. */
-function helm(): string {
-  const base = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const tools = join(process.env.KEYFLEET_CACHE ?? join(base, "keyfleet"), "tools");
-  const folders = existsSync(tools) ? readdirSync(tools).filter((name) => name.startsWith("helm-")) : [];
-  const found = folders.map((name) => join(tools, name, "helm")).find((path) => existsSync(path));
-  assert.ok(found, `helm is not in ${tools}; run test-e2e/sites/build-tools.sh helm`);
-  return found;
-}
-
 function render(...flags: string[]): string {
-  return execFileSync(helm(), ["template", "keyfleet", chart, "-n", "keyfleet", ...flags], {
+  return execFileSync(helmProgram(), ["template", "keyfleet", chart, "-n", "keyfleet", ...flags], {
     encoding: "utf8",
     stdio: "pipe",
   });
@@ -34,6 +24,24 @@ function refusal(...flags: string[]): string {
   }
   throw new assert.AssertionError({ message: `helm took ${flags.join(" ")}` });
 }
+
+/** By these words neither Helm nor Argo CD takes away what a whole cluster rests on, whether asked to delete or to prune. */
+const kept = {
+  "helm.sh/resource-policy": "keep",
+  "argocd.argoproj.io/sync-options": "Delete=false,Prune=false",
+};
+
+test("the example for Argo CD is a release of this chart", () => {
+  const text = readFileSync(join(chart, "../docs/argocd/application.yaml"), "utf8");
+  const { spec } = parse(text);
+  assert.equal(join(chart, "..", spec.source.path), chart);
+  const values = JSON.stringify(spec.source.helm.valuesObject);
+  const flags = Object.entries(JSON.parse(values)).flatMap(([name, value]) => [
+    "--set-json",
+    `${name}=${JSON.stringify(value)}`,
+  ]);
+  assert.match(render(...flags), new RegExp(`KEYFLEET_SITE, value: "${spec.source.helm.valuesObject.site}"`));
+});
 
 test("the default render is the golden one", () => {
   const how = "when the change is meant: helm template keyfleet helm -n keyfleet --set site=dc1 > helm/golden/dc1.yaml";
@@ -51,7 +59,7 @@ test("the CRDs are those of the contract, and rendering changes nothing of their
     const manifest = parse(text);
     const found = rendered.find(({ metadata }) => metadata.name === manifest.metadata.name);
     assert.deepEqual(found?.spec, manifest.spec);
-    assert.equal(found?.metadata.annotations?.["helm.sh/resource-policy"], "keep");
+    assert.deepEqual(found?.metadata.annotations, kept);
   }
 });
 
@@ -74,7 +82,7 @@ test("the class of the nodes stays after the release, and can be another one or 
     documents(render("--set", "site=dc1", ...flags)).filter(({ kind }) => kind === "PriorityClass");
   const passed = (...flags: string[]) =>
     /KEYFLEET_NODE_PRIORITY_CLASS, value: "(.*)"/.exec(render("--set", "site=dc1", ...flags))?.[1];
-  assert.equal(classes()[0]?.metadata.annotations?.["helm.sh/resource-policy"], "keep");
+  assert.deepEqual(classes()[0]?.metadata.annotations, kept);
   const own = ["--set", "priorityClass.create=false", "--set", "priorityClass.name=mine"];
   assert.deepEqual([classes(...own).length, passed(...own)], [0, "mine"]);
   const none = ["--set", "priorityClass.name="];
@@ -106,7 +114,20 @@ test("a single operator has no budget, which would hold up every drain", () => {
 });
 
 const refusals: readonly [string, RegExp, readonly string[]][] = [
-  ["a missing site", /at '\/site'/, []],
+  ["a missing site", /site is missing: give the name that this site has in KmsCluster spec\.sites/, []],
+  ["a site that no document can name", /at '\/site': '1dc' does not match/, ["--set", "site=1dc"]],
+  ["a digest that is none", /at '\/image\/digest'/, ["--set", "site=dc1", "--set", "image.digest=latest"]],
+  [
+    "a label by which the Deployment finds its pod",
+    /podLabels: app\.kubernetes\.io\/name is the chart's own label; take it out/,
+    ["--set", "site=dc1", "--set", "podLabels.app\\.kubernetes\\.io/name=mine"],
+  ],
+  [
+    "the Lease of the leading operator for peers",
+    /peers\.fleets: no fleet is called operator.*take it out/,
+    ["--set", "site=dc1", "--set", "peers.fleets={bank,operator}"],
+  ],
+  ["an amount that is none", /requests\/memory/, ["--set", "site=dc1", "--set", "resources.requests.memory=1.2.3"]],
   ["an unknown value", /additional properties 'sites' not allowed/, ["--set", "site=dc1", "--set", "sites=dc1"]],
   [
     "an unknown value deeper down",
@@ -124,6 +145,34 @@ const refusals: readonly [string, RegExp, readonly string[]][] = [
 for (const [what, message, flags] of refusals) {
   test(`${what} is refused with its place`, () => assert.match(refusal(...flags), message));
 }
+
+test("each value reaches what it is for", () => {
+  const digest = `sha256:${"0a".repeat(32)}`;
+  const spec = (...flags: string[]) => {
+    const found = documents(render("--set", "site=dc1", ...flags)).find(({ kind }) => kind === "Deployment")?.spec;
+    return JSON.stringify(found);
+  };
+  const usual = spec();
+  const cases: readonly (readonly [string, string])[] = [
+    ["replicas=3", '"replicas":3'],
+    [`image.repository=reg.example:5000/op,image.tag=1.2.3,image.digest=${digest}`, `op:1.2.3@${digest}"`],
+    ["image.pullPolicy=Always", '"imagePullPolicy":"Always"'],
+    ["nodeImage.repository=reg.example/node", '"KEYFLEET_NODE_IMAGE","value":"reg.example/node"'],
+    ["nodeImage.pullPolicy=Never", '"KEYFLEET_NODE_IMAGE_PULL_POLICY","value":"Never"'],
+    ["imagePullSecrets={a,b.c}", '"imagePullSecrets":[{"name":"a"},{"name":"b.c"}]'],
+    ["imagePullSecrets={a,b.c}", '"KEYFLEET_NODE_IMAGE_PULL_SECRETS","value":"a,b.c"'],
+    ["logLevel=debug", '"KEYFLEET_LOG_LEVEL","value":"debug"'],
+    ["resources.limits.cpu=0.5", '"cpu":"0.5"'],
+    ["nodeSelector.disk=fast", '"nodeSelector":{"disk":"fast"}'],
+    ["tolerations[0].key=a,tolerations[0].operator=Exists", '{"key":"a","operator":"Exists"}'],
+    ["podLabels.team=keys", '"team":"keys"'],
+    ["podAnnotations.scrape=yes", '"annotations":{"scrape":"yes"}'],
+  ];
+  for (const [flag, wanted] of cases) {
+    assert.ok(!usual.includes(wanted), `${wanted} is there anyway`);
+    assert.ok(spec("--set", flag).includes(wanted), `${flag} → ${wanted}`);
+  }
+});
 
 test("every object of the schema is closed", () => {
   const open = closedness(JSON.parse(read("values.schema.json")), "values");

@@ -17,6 +17,7 @@ interface Phase {
 /** Tests that run whole servers, API servers, tokens, foreign clients or many random inputs: too long for the loop of a programmer. */
 const longTests = [
   "crds/every-field.test.ts",
+  "helm/release.test.ts",
   "helm/rights.test.ts",
   "node-image/fleet.test.ts",
   "node-image/fuzzing/fuzz.test.ts",

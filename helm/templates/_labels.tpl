@@ -11,3 +11,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/name: keyfleet-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+
+{{/* What belongs to the whole cluster is never taken away with a release, nor when a later one leaves it out: Argo CD knows
+Helm's word only for the first. With the CRDs all nodes would go. */}}
+{{- define "keyfleet.kept" -}}
+helm.sh/resource-policy: keep
+argocd.argoproj.io/sync-options: Delete=false,Prune=false
+{{- end }}
+
+{{/* Labels of the administrator's for the operator's pod. One of ours changed would leave the Deployment without its pods. */}}
+{{- define "keyfleet.podLabels" -}}
+{{- range $name, $_ := . }}
+{{- if has $name (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by") }}
+{{- fail (printf "podLabels: %s is the chart's own label; take it out" $name) }}
+{{- end }}
+{{- end }}
+{{- toYaml . }}
+{{- end }}
+
+{{/* The operator's image: by tag, and by digest too when one is given, which wins. */}}
+{{- define "keyfleet.image" -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- with .Values.image.digest }}@{{ . }}{{ end -}}
+{{- end }}
