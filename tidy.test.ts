@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
+import * as words from "./crds/reasons.ts";
 
 /**
  * Who may import whom: each room and the rooms it may import, besides itself and node's own modules.
@@ -216,12 +217,13 @@ test("every dependency has its reason in docs/dependencies.md, pinned exactly", 
   assert.deepEqual(missing, []);
 });
 
+const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], {
+  encoding: "utf8",
+})
+  .trim()
+  .split("\n");
+
 test("documents name only files that exist", () => {
-  const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], {
-    encoding: "utf8",
-  })
-    .trim()
-    .split("\n");
   const broken = documents.flatMap((document) =>
     [...text(document).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]
       .map((match) => join(dirname(document), match[1] ?? ""))
@@ -229,4 +231,86 @@ test("documents name only files that exist", () => {
       .map((path) => `${document}: ${path}`),
   );
   assert.deepEqual(broken, []);
+});
+
+/** Folders from which documents name files, besides their own: the top, and the workspace or room that they are about. */
+const roots = ["", "operator", "node-image", "test-e2e", "docs"];
+
+test("paths in backticks in documents are files that exist", () => {
+  const broken = documents.flatMap((document) =>
+    [...text(document).matchAll(/`([a-z0-9-]+(?:\/[a-z0-9_.-]+)+\.(?:ts|sh|ya?ml|md|lua|go|py|json))`/g)]
+      .map((match) => match[1] ?? "")
+      .filter((path) => ![dirname(document), ...roots].some((root) => existsSync(join(root, path))))
+      .map((path) => `${document}: ${path}`),
+  );
+  assert.deepEqual(broken, []);
+});
+
+test("links to a heading find it", () => {
+  const broken = documents.flatMap((document) =>
+    [...text(document).matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)]
+      .filter(
+        ([, path = "", anchor = ""]) =>
+          !anchorsOf(join(dirname(document), path || document.split("/").at(-1) || "")).includes(anchor),
+      )
+      .map(([link]) => `${document}: ${link}`),
+  );
+  assert.deepEqual(broken, []);
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(file: string): string[] {
+  return [...text(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{Letter}\p{Number} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+test("a command that changes something says in which namespace, in documents and in remedies", () => {
+  const sources = files.filter((file) => file.startsWith("operator/") && !isTest(file) && !file.includes("/testing/"));
+  const vague = [...documents, ...sources].flatMap((file) =>
+    [...text(file).matchAll(/\bkubectl (?:edit|delete|patch|annotate|create|scale|rollout)\b[^\n`]*/g)]
+      .map(([command]) => command)
+      .filter((command) => !/ (crd|priorityclass|namespace) /.test(command))
+      .map((command) => `${file}: ${command}`),
+  );
+  assert.deepEqual(vague, []);
+});
+
+test("every metric is in docs/metrics.md, and every metric that a document names is one", () => {
+  const named = (pattern: RegExp, from: string) => [...text(from).matchAll(pattern)].map((match) => match[1] ?? "");
+  const own = named(/\bname: "(keyfleet_\w+)"/g, "operator/runtime/metrics.ts");
+  const node = named(/\bname: "(keyfleet_\w+)"/g, "node-image/health/metrics.ts");
+  const gauges = named(/\bgauge\(\s*"(\w+)"/g, "node-image/health/metrics.ts").map((name) => `keyfleet_${name}`);
+  const made = [...own, ...node, ...gauges].sort();
+  assert.ok(own.length > 5 && gauges.length > 20);
+  assert.deepEqual(named(/^\| `(keyfleet_\w+)`/gm, "docs/metrics.md").sort(), made);
+  const unknown = documents.flatMap((document) =>
+    named(/\b(keyfleet_\w+)/g, document)
+      .filter((name) => !made.includes(name))
+      .map((name) => `${document}: ${name}`),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("every condition, reason, gate and event of the catalogue is said by the operator or a node", () => {
+  const code = files.filter(
+    (file) => /^(operator|node-image)\//.test(file) && !isTest(file) && !file.includes("/testing/"),
+  );
+  const said = code.map(text).join("\n");
+  const { clusterConditions, clusterReasons, nodeConditions, nodeReasons, gates, eventReasons } = words;
+  const catalogue = [
+    clusterConditions,
+    clusterReasons,
+    nodeConditions,
+    gates,
+    eventReasons,
+    ...Object.values(nodeReasons),
+  ];
+  const unsaid = catalogue
+    .flatMap(Object.keys)
+    .filter((word) => !new RegExp(`"${word}"|^\\s+${word}(,|: )`, "m").test(said));
+  assert.deepEqual(unsaid, []);
 });
