@@ -21,25 +21,48 @@ SIGTERM ends all of them, the key server first.
 await main();
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
-  const [file, localFile = file] = positionals;
-  if (values.help || file === undefined || localFile === undefined)
-    return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
+  const { file, localFile } = filesOrExit();
   const write = (line: string) => void process.stdout.write(`${line}\n`);
-  const { local, node: first } = readLocalFile(file, localFile);
+  const { local, node: first } = readOrExit(file, localFile);
   makeFolders(local);
   const startedWith = othersStartedWith(local, first);
   const wanted = () => programsOf({ file, local, node: readLocalFile(file, localFile).node, startedWith });
   const running = new Map([...wanted()].map(([name, program]) => [name, new Supervised(program, write)]));
-  const source = fileSource(
-    file,
-    jsonLog(() => "warn", write),
-  );
-  source.onChange(() => {
-    for (const [name, program] of wanted()) running.get(name)?.update(program);
+  const log = jsonLog(() => "warn", write);
+  fileSource(file, log).onChange(() => {
+    try {
+      for (const [name, program] of wanted()) running.get(name)?.update(program);
+    } catch (error) {
+      // LOCAL-FILE was edited meanwhile and is none any more: all goes on as it was.
+      log("error", "cannot use the new document", { problem: `${localFile}: ${(error as Error).message}` });
+    }
   });
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => void end(running).then(() => process.exit(0)));
+}
+
+function filesOrExit(): { readonly file: string; readonly localFile: string } {
+  try {
+    const { values, positionals } = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
+    const [file, localFile = file, more] = positionals;
+    if (!values.help && more === undefined && file !== undefined && localFile !== undefined) return { file, localFile };
+    return process.exit(process.stdout.write(help) && values.help ? 0 : 2);
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+function readOrExit(file: string, localFile: string): ReturnType<typeof readLocalFile> {
+  try {
+    return readLocalFile(file, localFile);
+  } catch (error) {
+    return refuse(`${[...new Set([file, localFile])].join(", ")}: ${(error as Error).message}`);
+  }
+}
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}; see --help\n`);
+  return process.exit(2);
 }
 
 /** The key server drains while the others still work; PostgreSQL is last, because the others use it. */

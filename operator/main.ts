@@ -17,13 +17,23 @@ const log = jsonLog({
   nowMs: systemClock.nowMs,
   fields: { site: settings.site },
 });
-const operator = new KeyfleetOperator({ settings, reconcile, clock: systemClock, log });
+const operator = operatorOrExit();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
 await operator.start();
 
 function stop(): void {
   operator.stop();
   setTimeout(() => process.exit(0), stopWithinMs).unref();
+}
+
+/** Where the API server is is read while it is made. */
+function operatorOrExit(): InstanceType<typeof KeyfleetOperator> {
+  try {
+    return new KeyfleetOperator({ settings, reconcile, clock: systemClock, log });
+  } catch (error) {
+    process.stderr.write(`the kubeconfig cannot be used: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
 }
 
 function settingsOrExit(): Settings {

@@ -49,6 +49,8 @@ const refusals: readonly [string, readonly string[], RegExp][] = [
     ["--site", "dc1", "--node-image-pull-secrets", "one, two"],
     /names of Secrets with commas between, " two" is none/,
   ],
+  ["an image that is none", ["--site", "dc1", "--node-image", "Foo Bar"], /must be a repository/],
+  ["a digest in the nodes' image", ["--site", "dc1", "--node-image", "a/b@sha256:00"], /without tag or digest/],
   ["an unknown pull policy", ["--site", "dc1", "--node-image-pull-policy", "Sometimes"], /one of Always/],
 ];
 for (const [what, flags, message] of refusals) {

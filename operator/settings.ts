@@ -123,8 +123,7 @@ function port(value: string | undefined): number {
 }
 
 function repository(value: string | undefined): string {
-  const last = value?.split("/").at(-1) ?? "";
-  if (value !== undefined && last !== "" && !last.includes(":") && !value.includes("@")) return value;
+  if (value !== undefined && /^[a-z0-9]([a-z0-9._-]*(:[0-9]+)?\/)?[a-z0-9._/-]*[a-z0-9]$/.test(value)) return value;
   throw new SettingsError("--node-image must be a repository without tag or digest: the version of a node is the tag");
 }
 

@@ -19,6 +19,7 @@ const longTests = [
   "crds/every-field.test.ts",
   "helm/release.test.ts",
   "helm/rights.test.ts",
+  "node-image/command-lines.test.ts",
   "node-image/fleet.test.ts",
   "node-image/fuzzing/fuzz.test.ts",
   "node-image/hsm-sidecar.test.ts",

@@ -149,13 +149,15 @@ test("flags win over the environment, and nonsense is refused in words", () => {
   assert.ok(settings !== "help");
   assert.deepEqual([settings.node, settings.namespace, settings.healthPort], ["b", "n", 8080]);
   assert.throws(
-    () => readSettings(["--source", "kubernetes", "--health-port", "x"], {}),
+    () => readSettings(["--source", "file:node.yaml", "--health-port", "x"], {}),
     /--health-port x is not a port/,
   );
   assert.throws(() => readSettings([], {}), /--source is missing/);
+  for (const source of ["s3", "file:", "node.yaml"])
+    assert.throws(() => readSettings(["--source", source], {}), /write "kubernetes" or "file:PATH"/);
   assert.throws(
-    () => openSource({ source: "s3", node: "", namespace: "", cacheFile: "", log: quiet }),
-    /write "kubernetes" or "file:PATH"/,
+    () => readSettings(["--source", "kubernetes"], { KEYFLEET_NODE: "" }),
+    /KEYFLEET_NODE, names the KmsNode/,
   );
 });
 

@@ -11,6 +11,7 @@ export class DocumentError extends Error {
 
 /** Checks what came from outside and fills what may be left out; throws DocumentError. */
 export function readDocument(value: unknown): KmsNode {
+  if (value === undefined) throw new DocumentError("there is no document of kind KmsNode");
   const document = asRecord(value, "the document");
   if (document.kind !== "KmsNode") throw new DocumentError(`kind is ${String(document.kind)}, must be KmsNode`);
   const metadata = asRecord(document.metadata, "metadata");

@@ -97,10 +97,10 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     },
   });
   if (values.help) return "help";
-  if (values.source === undefined) throw new Error("--source is missing; --help shows the options");
+  const node = values.node ?? environment.KEYFLEET_NODE ?? "";
   return Object.freeze({
-    source: values.source,
-    node: values.node ?? environment.KEYFLEET_NODE ?? "",
+    source: sourceOf(values.source, node),
+    node,
     namespace: values.namespace ?? environment.KEYFLEET_NAMESPACE ?? "default",
     dataFolder: values.data ?? environment.KEYFLEET_DATA ?? "/var/lib/keyfleet/node",
     runFolder: values.run ?? environment.KEYFLEET_RUN ?? "/run/keyfleet",
@@ -131,6 +131,14 @@ export function readSettings(parameters: readonly string[], environment: NodeJS.
     startedWith: environment.KEYFLEET_STARTED_WITH,
     version: ownVersion(),
   });
+}
+
+function sourceOf(value: string | undefined, node: string): string {
+  if (value === undefined) throw new Error("--source is missing; --help shows the options");
+  if (value === "kubernetes" && node === "")
+    throw new Error("--node, or KEYFLEET_NODE, names the KmsNode; it is missing");
+  if (value === "kubernetes" || /^file:./.test(value)) return value;
+  throw new Error(`--source ${value}: write "kubernetes" or "file:PATH"`);
 }
 
 function port(flag: string, value: string): number {
