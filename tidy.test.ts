@@ -314,3 +314,20 @@ test("every condition, reason, gate and event of the catalogue is said by the op
     .filter((word) => !new RegExp(`"${word}"|^\\s+${word}(,|: )`, "m").test(said));
   assert.deepEqual(unsaid, []);
 });
+
+test("every make target, npm script and variable that a document names is there", () => {
+  const { scripts } = JSON.parse(text("package.json"));
+  const targets = [...text("Makefile").matchAll(/^([a-z-]+):/gm)].map((match) => match[1] ?? "");
+  const everything = execFileSync("git", ["grep", "-hoE", "KEYFLEET_[A-Z_]+", "--", ":!*.md"], { encoding: "utf8" });
+  const variables = new Set(everything.split("\n"));
+  const unknown = documents.flatMap((document) => {
+    const page = text(document);
+    const named = (pattern: RegExp) => [...page.matchAll(pattern)].map((match) => match[1] ?? "");
+    return [
+      ...named(/(?:^|`)make ([a-z-]+)/gm).filter((name) => !targets.includes(name)),
+      ...named(/\bnpm run (?:--silent )?([a-z-]+)/g).filter((name) => scripts[name] === undefined),
+      ...named(/\b(KEYFLEET_[A-Z_]+)/g).filter((name) => !variables.has(name)),
+    ].map((name) => `${document}: ${name}`);
+  });
+  assert.deepEqual(unknown, []);
+});

@@ -53,6 +53,42 @@ for (const account of ["keyfleet-operator", "keyfleet-peer"]) {
   });
 }
 
+test("the operator's pod may run where Kubernetes takes only what may do next to nothing", async () => {
+  const strict = { "pod-security.kubernetes.io/enforce": "restricted" };
+  const made = await api.request("POST", "/api/v1/namespaces", {
+    ...{ apiVersion: "v1", kind: "Namespace" },
+    metadata: { name: "strict", labels: strict },
+  });
+  assert.equal(made.status, 201, made.body.message);
+  const deployment = rendered().find(({ kind }) => kind === "Deployment") as unknown as Deployment;
+  const { spec } = deployment.spec.template;
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "tried" }, spec };
+  const path = "/api/v1/namespaces/strict/pods?dryRun=All&fieldValidation=Strict";
+  const answer = await api.request("POST", path, pod);
+  assert.equal(answer.status, 201, answer.body.message);
+  const loose = { ...spec, securityContext: {} };
+  assert.match((await api.request("POST", path, { ...pod, spec: loose })).body.message, /violates PodSecurity/);
+});
+
+test("the example of policies for the network is taken, and names the ports that pods have", async () => {
+  const example = documentsOf("../examples/network-policy.yaml") as unknown as Policy[];
+  for (const policy of example) {
+    const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies?fieldValidation=Strict&dryRun=All`;
+    const answer = await api.request("POST", path, policy);
+    assert.equal(answer.status, 201, answer.body.message);
+  }
+  const ports = example.map(({ spec }) => spec.ingress.flatMap((rule) => rule.ports.map(({ port }) => port)));
+  assert.deepEqual(ports, [[5696, 8443, 5432, 8080], [8081]]);
+});
+
+interface Deployment {
+  readonly spec: { readonly template: { readonly spec: object } };
+}
+
+interface Policy {
+  readonly spec: { readonly ingress: readonly { readonly ports: readonly { readonly port: number }[] }[] };
+}
+
 interface Question {
   readonly resource: string;
   readonly verb: string;
@@ -101,6 +137,11 @@ interface Rendered {
 }
 
 function rendered(): Rendered[] {
-  const golden = readFileSync(join(import.meta.dirname, "golden/dc1.yaml"), "utf8");
-  return parseAllDocuments(golden).flatMap((document) => (document.toJS() as Rendered | null) ?? []);
+  return documentsOf("golden/dc1.yaml");
+}
+
+function documentsOf(path: string): Rendered[] {
+  return parseAllDocuments(readFileSync(join(import.meta.dirname, path), "utf8")).flatMap(
+    (document) => (document.toJS() as Rendered | null) ?? [],
+  );
 }

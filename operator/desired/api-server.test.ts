@@ -5,8 +5,11 @@ import { planNext } from "../plan/plan.ts";
 import { kindOf, pathOf } from "../ports/kinds.ts";
 import type { KmsNode, KubernetesObject, Observed } from "../ports/types.ts";
 import { aCluster, anObserved, aView, desiredInTest, inWords, replaced } from "../testing/builders.ts";
+import { eraseAnnotation, erasePod } from "./erasure.ts";
 
 const namespace = "keyfleet";
+/** A namespace in which Kubernetes takes only pods that may do next to nothing (Pod Security Standards). */
+const strict = "restricted";
 let api: ApiServer;
 
 before(async () => {
@@ -16,6 +19,10 @@ before(async () => {
     apiVersion: "v1",
     kind: "Namespace",
     metadata: { name: namespace },
+  });
+  await api.request("POST", "/api/v1/namespaces", {
+    ...{ apiVersion: "v1", kind: "Namespace" },
+    metadata: { name: strict, labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
   });
 });
 after(() => api?.stop());
@@ -72,6 +79,48 @@ for (const type of ["NodePort", "HostNetwork"] as const)
       for (const object of objects) await apply(object);
     }
   });
+
+for (const [type, refused] of [
+  ["LoadBalancer", undefined],
+  ["NodePort", undefined],
+  ["HostNetwork", /violates PodSecurity.*host namespaces/],
+] as const)
+  test(`a namespace that enforces the level restricted ${refused ? "refuses" : "takes"} a node reached by ${type}`, async () => {
+    const cluster = structuredClone(full);
+    cluster.spec.defaults = { ...cluster.spec.defaults, exposure: { type } };
+    const [node] = desiredInTest(anObserved({ cluster, others: "new", settled: false })).nodes;
+    const set = node?.objects.find(({ kind }) => kind === "StatefulSet")?.spec as { template: { spec: PodSpec } };
+    const { spec } = set.template;
+    const data = { name: "data", persistentVolumeClaim: { claimName: "data-dc1-a-0" } };
+    const answer = await inStrict({ ...spec, volumes: [...spec.volumes, data] });
+    if (refused === undefined) assert.equal(answer.status, 201, answer.body.message);
+    else assert.match(answer.body.message, refused);
+  });
+
+test("a namespace that enforces the level restricted takes the pod that destroys a key", async () => {
+  const pinSecretRef = { name: "dc1-hsm-pin" };
+  const hsm = { library: "/usr/lib/hsm.so", token: { label: "dc1" }, keyLabel: "k", pinSecretRef };
+  const claim = {
+    ...{ apiVersion: "v1", kind: "PersistentVolumeClaim" },
+    metadata: {
+      name: "data-dc1-a-0",
+      labels: { "keyfleet.io/node": "dc1-a", "keyfleet.io/cluster": "bank" },
+      annotations: { [eraseAnnotation]: JSON.stringify({ version: "0.1.0", hsm }) },
+    },
+  };
+  const image = { repository: "localhost/keyfleet-node", pullPolicy: "Never" } as const;
+  const answer = await inStrict(erasePod(claim, image)?.spec);
+  assert.equal(answer.status, 201, answer.body.message);
+});
+
+interface PodSpec {
+  readonly volumes: readonly object[];
+}
+
+function inStrict(spec: unknown) {
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "tried" }, spec };
+  return api.request("POST", `/api/v1/namespaces/${strict}/pods?dryRun=All&fieldValidation=Strict`, pod);
+}
 
 for (const [what, allowVolumeExpansion, expected] of [
   ["grows a volume whose class allows it", true, /^$/],
