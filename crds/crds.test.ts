@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type ApiServer, startApiServer } from "./testing/api-server.ts";
 import type { KmsCluster } from "./types/kms-cluster.ts";
@@ -297,6 +298,21 @@ test("takes every form that a time server, an administrator, an address and a wi
     change(document.spec);
     const answer = await api.request("POST", `${clusters}?fieldValidation=Strict&dryRun=All`, document);
     assert.equal(answer.status, 201, `${what}: ${answer.body.message}`);
+  }
+});
+
+test("takes the documents that the examples show, as they are written", async () => {
+  const keyfleet = { apiVersion: "v1", kind: "Namespace", metadata: { name: "keyfleet" } };
+  assert.equal((await api.request("POST", "/api/v1/namespaces", keyfleet)).status, 201);
+  const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
+  const [node = ""] = read("../node-image/examples/node.yaml").split(/^---$/m);
+  for (const [kind, namespace, text] of [
+    ["kmsclusters", "keyfleet", read("../examples/kmscluster.yaml")],
+    ["kmsnodes", "default", node],
+  ] as const) {
+    const path = `/apis/keyfleet.io/v1alpha1/namespaces/${namespace}/${kind}?fieldValidation=Strict&dryRun=All`;
+    const answer = await api.request("POST", path, text);
+    assert.equal(answer.status, 201, `${kind}: ${answer.body.message}`);
   }
 });
 
