@@ -331,3 +331,20 @@ test("every make target, npm script and variable that a document names is there"
   });
   assert.deepEqual(unknown, []);
 });
+
+test("both Containerfiles copy what is there, all workspaces for npm, and leave tests out", () => {
+  const { workspaces } = JSON.parse(text("package.json"));
+  for (const room of ["operator", "node-image"]) {
+    const recipe = text(join(room, "Containerfile"));
+    const copied = [...recipe.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, words = ""]) => words.split(" "));
+    assert.deepEqual(
+      copied.filter((path) => !existsSync(path)),
+      [],
+      room,
+    );
+    for (const workspace of workspaces)
+      assert.ok(copied.includes(`${workspace}/package.json`), `${room}: ${workspace}`);
+    const tests = copied.map((path) => join(path, "testing")).filter((path) => existsSync(path));
+    for (const path of tests) assert.match(recipe, new RegExp(`rm -rf [a-z/ -]*${path}\\b`), room);
+  }
+});
