@@ -116,6 +116,11 @@ test("a single operator has no budget, which would hold up every drain", () => {
 const refusals: readonly [string, RegExp, readonly string[]][] = [
   ["a missing site", /site is missing: give the name that this site has in KmsCluster spec\.sites/, []],
   ["a site that no document can name", /at '\/site': '1dc' does not match/, ["--set", "site=1dc"]],
+  [
+    "a digest of a tag that is no version",
+    /nodeImage\/digests/,
+    ["--set", "site=dc1", "--set", `nodeImage.digests.latest=sha256:${"0a".repeat(32)}`],
+  ],
   ["a digest that is none", /at '\/image\/digest'/, ["--set", "site=dc1", "--set", "image.digest=latest"]],
   [
     "a label by which the Deployment finds its pod",
@@ -158,6 +163,10 @@ test("each value reaches what it is for", () => {
     [`image.repository=reg.example:5000/op,image.tag=1.2.3,image.digest=${digest}`, `op:1.2.3@${digest}"`],
     ["image.pullPolicy=Always", '"imagePullPolicy":"Always"'],
     ["nodeImage.repository=reg.example/node", '"KEYFLEET_NODE_IMAGE","value":"reg.example/node"'],
+    [
+      `nodeImage.digests.0\\.1\\.0=${digest},nodeImage.digests.0\\.2\\.0=${digest}`,
+      `"KEYFLEET_NODE_IMAGE_DIGESTS","value":"0.1.0=${digest},0.2.0=${digest}"`,
+    ],
     ["nodeImage.pullPolicy=Never", '"KEYFLEET_NODE_IMAGE_PULL_POLICY","value":"Never"'],
     ["imagePullSecrets={a,b.c}", '"imagePullSecrets":[{"name":"a"},{"name":"b.c"}]'],
     ["imagePullSecrets={a,b.c}", '"KEYFLEET_NODE_IMAGE_PULL_SECRETS","value":"a,b.c"'],

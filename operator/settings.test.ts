@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings, usage } from "./settings.ts";
 
+const digest = `sha256:${"0a".repeat(32)}`;
+
 test("flags win over the environment, the environment over defaults", () => {
   const settings = readSettings(["--site", "dc1", "--log-level=debug"], {
     KEYFLEET_SITE: "dc9",
@@ -9,6 +11,7 @@ test("flags win over the environment, the environment over defaults", () => {
     KEYFLEET_IDENTITY: "8c1f2c1e-0b53-4f1e-9a0f-2f6f6d1f7b10",
     KEYFLEET_NODE_IMAGE: "registry.example:5000/kms/node",
     KEYFLEET_NODE_IMAGE_PULL_POLICY: "Never",
+    KEYFLEET_NODE_IMAGE_DIGESTS: `0.1.0=${digest},0.2.0-rc.1=${digest}`,
     KEYFLEET_NODE_IMAGE_PULL_SECRETS: "registry,mirror.bank.example",
     KEYFLEET_NODE_PRIORITY_CLASS: "keyfleet-node",
   });
@@ -22,6 +25,7 @@ test("flags win over the environment, the environment over defaults", () => {
       repository: "registry.example:5000/kms/node",
       pullPolicy: "Never",
       priorityClassName: "keyfleet-node",
+      digests: { "0.1.0": digest, "0.2.0-rc.1": digest },
       pullSecrets: ["registry", "mirror.bank.example"],
     },
   });
@@ -30,7 +34,7 @@ test("flags win over the environment, the environment over defaults", () => {
 test("help is help, whatever else is wrong", () => {
   assert.equal(readSettings(["--help"], {}), "help");
   const names = ["SITE", "NAMESPACE", "IDENTITY", "HEALTH_PORT", "LOG_LEVEL", "NODE_IMAGE", "NODE_IMAGE_PULL_POLICY"];
-  for (const name of [...names, "NODE_IMAGE_PULL_SECRETS", "NODE_PRIORITY_CLASS"]) {
+  for (const name of [...names, "NODE_IMAGE_DIGESTS", "NODE_IMAGE_PULL_SECRETS", "NODE_PRIORITY_CLASS"]) {
     assert.ok(usage.includes(`KEYFLEET_${name}`), name);
   }
 });
@@ -44,6 +48,8 @@ const refusals: readonly [string, readonly string[], RegExp][] = [
   ["a port that is none", ["--site", "dc1", "--health-port", "http"], /--health-port must be a port/],
   ["an unknown level", ["--site", "dc1", "--log-level", "loud"], /one of debug, info, warn, error/],
   ["a tag in the nodes' image", ["--site", "dc1", "--node-image", "a/b:1"], /without tag/],
+  ["a digest of no version", ["--site", "dc1", "--node-image-digests", digest], /VERSION=sha256:/],
+  ["half a digest", ["--site", "dc1", "--node-image-digests", "0.1.0=sha256:0a"], /VERSION=sha256:/],
   [
     "Secrets with a space between",
     ["--site", "dc1", "--node-image-pull-secrets", "one, two"],

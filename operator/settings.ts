@@ -28,6 +28,7 @@ const options = {
   "health-port": { type: "string", default: "8081" },
   "log-level": { type: "string", default: "info" },
   "node-image": { type: "string", default: "localhost/keyfleet-node" },
+  "node-image-digests": { type: "string" },
   "node-image-pull-policy": { type: "string", default: "IfNotPresent" },
   "node-image-pull-secrets": { type: "string" },
   "node-priority-class": { type: "string" },
@@ -45,6 +46,7 @@ export const usage = `keyfleet operator: runs the key management servers of one 
   --health-port N                /livez, /readyz, /metrics (default 8081)                 KEYFLEET_HEALTH_PORT
   --log-level LEVEL              debug, info (default), warn, error                       KEYFLEET_LOG_LEVEL
   --node-image REPOSITORY        image of the nodes, without tag                          KEYFLEET_NODE_IMAGE
+  --node-image-digests V=D,V=D   digest of that image for versions that have to be pinned  KEYFLEET_NODE_IMAGE_DIGESTS
   --node-image-pull-policy P     Always, IfNotPresent (default), Never                    KEYFLEET_NODE_IMAGE_PULL_POLICY
   --node-image-pull-secrets N,N  Secrets for the registry of that image (default: none)   KEYFLEET_NODE_IMAGE_PULL_SECRETS
   --node-priority-class NAME     PriorityClass of the nodes (default: none)               KEYFLEET_NODE_PRIORITY_CLASS
@@ -69,6 +71,7 @@ export function readSettings(
     return text === undefined ? undefined : name(text, `--${flag}`);
   };
   const priorityClassName = optional("node-priority-class");
+  const digests = value("node-image-digests")?.split(",").map(digest);
   const pullSecrets = value("node-image-pull-secrets")?.split(",").map(secretName);
   return {
     site: siteName(value("site")),
@@ -84,6 +87,7 @@ export function readSettings(
         "Never",
       ]),
       ...(priorityClassName === undefined ? {} : { priorityClassName }),
+      ...(digests === undefined ? {} : { digests: Object.fromEntries(digests) }),
       ...(pullSecrets === undefined ? {} : { pullSecrets }),
     },
   };
@@ -109,6 +113,12 @@ function siteName(value: string | undefined): string {
   throw new SettingsError(
     "--site must be the name of a site in KmsCluster spec.sites: lower case letters, digits and dashes, a letter first, at most 32; see --help",
   );
+}
+
+function digest(value: string): readonly [version: string, digest: string] {
+  const [, version, found] = /^([0-9]+(?:\.[0-9]+){2}(?:-[0-9A-Za-z.-]+)?)=(sha256:[0-9a-f]{64})$/.exec(value) ?? [];
+  if (version !== undefined && found !== undefined) return [version, found];
+  throw new SettingsError(`--node-image-digests must be VERSION=sha256:... with commas between, "${value}" is not`);
 }
 
 function secretName(value: string): string {

@@ -34,3 +34,10 @@ argocd.argoproj.io/sync-options: Delete=false,Prune=false
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end }}
+
+{{/* VERSION=DIGEST of the nodes' images, with commas between. */}}
+{{- define "keyfleet.digests" -}}
+{{- $pairs := list }}
+{{- range $version, $digest := . }}{{ $pairs = append $pairs (printf "%s=%s" $version $digest) }}{{ end }}
+{{- join "," $pairs }}
+{{- end }}

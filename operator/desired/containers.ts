@@ -47,6 +47,12 @@ export interface NodeContainers {
   readonly containers: readonly Container[];
 }
 
+/** The image of a version, by tag, and by digest where that is known. */
+function reference({ repository, digests = {} }: NodeImage, version: string): string {
+  const digest = digests[version];
+  return digest === undefined ? `${repository}:${version}` : `${repository}:${version}@${digest}`;
+}
+
 /** The part of a pod by which its machine may fetch the image. */
 export function pullSecrets({ pullSecrets: names = [] }: NodeImage) {
   return names.length === 0 ? {} : { imagePullSecrets: names.map((name) => ({ name })) };
@@ -54,7 +60,7 @@ export function pullSecrets({ pullSecrets: names = [] }: NodeImage) {
 
 /** The four containers of a node pod. */
 export function nodeContainers(node: KmsNode, settings: ResolvedSettings, image: NodeImage): NodeContainers {
-  const shared = { image: `${image.repository}:${node.spec.version}`, imagePullPolicy: image.pullPolicy };
+  const shared = { image: reference(image, node.spec.version), imagePullPolicy: image.pullPolicy };
   const meshPort = insidePort(settings, "mesh");
   const complete = (container: Container) => ({ ...shared, ...container, securityContext: locked });
   return {
@@ -84,7 +90,7 @@ function keyOwner(cluster: string, node: string): string {
 export function eraseContainer(settings: ResolvedSettings, image: NodeImage, of: ErasedNode): Container {
   const container = hsm(settings, keyOwner(of.cluster, of.node));
   const command = [...(container.command as string[]), "--erase"];
-  const pulled = { image: `${image.repository}:${of.version}`, imagePullPolicy: image.pullPolicy };
+  const pulled = { image: reference(image, of.version), imagePullPolicy: image.pullPolicy };
   return {
     ...container,
     ...pulled,

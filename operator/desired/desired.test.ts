@@ -267,6 +267,18 @@ test("the machine shows the registry the Secrets that the operator was given", (
   assert.equal("imagePullSecrets" in podSpec(), false);
 });
 
+test("a version whose digest is known is that very image", () => {
+  const image = (digests: Record<string, string>) => {
+    const options = { image: { repository: "r", pullPolicy: "Always", digests } as const, isCaOfSite: () => true };
+    const { nodes } = desiredObjects(anObserved({}), options);
+    const set = nodes[0]?.objects.find(({ kind }) => kind === "StatefulSet")?.spec as Pod;
+    const { containers, initContainers } = set.template.spec;
+    return [...new Set([...containers, ...initContainers].map((container) => container.image))];
+  };
+  assert.deepEqual(image({ "0.1.0": "sha256:0a", "0.2.0": "sha256:0b" }), ["r:0.1.0@sha256:0a"]);
+  assert.deepEqual(image({ "0.2.0": "sha256:0b" }), ["r:0.1.0"]);
+});
+
 test("every container is locked down", () => {
   const pod = podSpec();
   for (const { name, securityContext, image } of containersOf(pod)) {

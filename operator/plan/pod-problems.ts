@@ -111,8 +111,16 @@ function unboundStorage(node: string, claim: KubernetesObject, why: string | und
 /** Reasons of waiting containers: the gate that they close, what is so, and what to do. */
 const waitingReasons: Readonly<Record<string, readonly [Gate, string, string]>> = {
   ErrImageNeverPull: ["imagePresent", "image missing on the machine", "load it on every machine of the site"],
-  ErrImagePull: ["imagePresent", "image missing", "push it to the registry, or correct spec.version"],
-  ImagePullBackOff: ["imagePresent", "image missing", "push it to the registry, or correct spec.version"],
+  ErrImagePull: [
+    "imagePresent",
+    "image missing",
+    "push it to the registry, or correct spec.version; a registry that asks who comes needs imagePullSecrets of the chart",
+  ],
+  ImagePullBackOff: [
+    "imagePresent",
+    "image missing",
+    "push it to the registry, or correct spec.version; a registry that asks who comes needs imagePullSecrets of the chart",
+  ],
   InvalidImageName: ["imagePresent", "image name invalid", "correct the image in the operator's Helm values"],
   CreateContainerConfigError: ["nodeStarted", "container cannot be made", "make the Secret or ConfigMap that it names"],
   CreateContainerError: ["nodeStarted", "container cannot be made", "see kubectl describe pod"],

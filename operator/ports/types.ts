@@ -201,6 +201,8 @@ export interface NodeImage {
   /** Without tag: the version of the node becomes the tag. */
   readonly repository: string;
   readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+  /** Digest that the image of a version must have, by version; of one that is not named the tag alone decides. */
+  readonly digests?: Readonly<Record<string, string>>;
   /** A PriorityClass of the site's Kubernetes: a node is not put aside for pods of less weight. */
   readonly priorityClassName?: string;
   /** Secrets with which machines fetch it from a registry that asks who they are. */
