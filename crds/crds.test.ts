@@ -236,6 +236,13 @@ const refused: readonly (readonly [string, Change, RegExp])[] = [
     (s) => (s.sites[0].defaults.hsm.environment = [{ name: "TOKEN_PIN", value: "1234" }]),
     /PIN never stands in a specification; put it in a Secret/,
   ],
+  ...["NODE_OPTIONS", "NODE_PATH", "LD_PRELOAD", "LD_AUDIT", "OPENSSL_CONF", "PATH", "KEYFLEET_RUN"].map(
+    (name): (typeof refused)[number] => [
+      `${name}, by which other code would run beside the PIN`,
+      (s) => (s.sites[0].defaults.hsm.environment = [{ name, value: "--import=data:text/javascript,0" }]),
+      /hsm\.environment.*is for the vendor's library.*take them out/,
+    ],
+  ),
 ];
 
 for (const [what, change, expected] of refused) {
@@ -288,6 +295,13 @@ test("takes every form that a time server, an administrator, an address and a wi
     ].map((name) => [name, (s: Parameters<Change>[0]) => (s.clients.administrators = [name])] as const),
     ...["k470", "k470.dc1.bank.example", "10.0.0.1", "fd00::470"].map(
       (address) => [address, (s: Parameters<Change>[0]) => (s.sites[0].nodes[0] = { ...external(), address })] as const,
+    ),
+    ...["ChrystokiConfigurationPath", "LD_LIBRARY_PATH", "SOFTHSM2_CONF", "NFAST_HOME", "CS_PKCS11_R3_CFG"].map(
+      (name) =>
+        [
+          name,
+          (s: Parameters<Change>[0]) => (s.defaults.hsm = { environment: [{ name, value: "/etc/luna" }] }),
+        ] as const,
     ),
     ...["0 2 * * 6", "*/15 0-6,22-23 1,15 */2 1-5", "59 23 31 12 7", "5/10 * * * *"].map(
       (cron) => [cron, (s: Parameters<Change>[0]) => (s.upgrade.windows = [{ cron, duration: "90m" }])] as const,
