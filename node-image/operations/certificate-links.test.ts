@@ -11,6 +11,7 @@ import {
   part,
   textOf,
 } from "../testing/cryptography-requests.ts";
+import { fails } from "../testing/fails.ts";
 import { attributeItem, payload, template } from "../testing/items.ts";
 import { operation as basic, type KmipClient } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
@@ -82,6 +83,32 @@ for (const [what, to, from] of guesses) {
     assert.deepEqual(theirs, await asked(absent));
     assert.equal(theirs.reason, 6);
     assert.match(theirs.message ?? "", /0 certificates of CAs/);
+  });
+}
+
+/** What a wrong link of an own key pair leads to a signature by. */
+const misled: readonly (readonly [string, (app: KmipClient) => Promise<unknown>])[] = [
+  [
+    "a certificate that signs itself, by another pair's private key",
+    async (app) => {
+      const [pair, other] = [await createPair(app, p256, signing), await createPair(app, p256, signing)];
+      await link(app, pair.publicKey, linkType.privateKey, other.privateKey);
+      return certify(app, pair.publicKey, "root");
+    },
+  ],
+  [
+    "a certificate by a CA, by a private key that is not the CA's",
+    async (app) => {
+      const [pair, other] = [await createPair(app, p256, signing), await createPair(app, p256, signing)];
+      await link(app, await certify(app, pair.publicKey, "root"), linkType.privateKey, other.privateKey);
+      return certify(app, (await createPair(app, p256, [usage.sign, usage.verify])).publicKey, "leaf");
+    },
+  ],
+];
+
+for (const [what, make] of misled) {
+  test(`refused: ${what}`, async () => {
+    await fails(make(await stranger()), 7, /is not that of/);
   });
 }
 

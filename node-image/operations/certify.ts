@@ -1,4 +1,4 @@
-import type { KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { type CertificateContents, isIssuedBy, makeCertificate, readCertificate } from "../cryptography/certificate.ts";
 import { chainMax, chainValidity } from "../cryptography/certificate-chain.ts";
 import { type CertificateRequest, readCertificateRequest } from "../cryptography/certificate-request.ts";
@@ -283,6 +283,7 @@ interface Made {
 
 async function store(made: Made, attributes: readonly AttributeInstance[], context: Context): Promise<CertifyResponse> {
   const { contents, issuer, object, old, offset } = made;
+  checkOwnKey(issuer, contents.publicKey);
   const bytes = await makeCertificate(contents, issuer);
   const id = context.newId();
   const links: Link[] = [
@@ -317,6 +318,14 @@ async function store(made: Made, attributes: readonly AttributeInstance[], conte
   ];
   await storeAll([created], context, also, () => consume(issuer.signer, { bytes: bytes.length }, context));
   return { uniqueIdentifier: id };
+}
+
+/** What is signed by a key that is not its issuer's verifies nowhere; links, which lead to the key, are the client's to write. Throws Refusal. */
+function checkOwnKey({ certificate, privateKey }: ChosenIssuer, subjectKey: KeyObject): void {
+  const issuerKey = certificate === undefined ? subjectKey : readCertificate(certificate).publicKey;
+  if (createPublicKey(privateKey).equals(issuerKey)) return;
+  const whose = certificate === undefined ? "public key" : "issuer's certificate";
+  throw new Refusal("InvalidField", `The private key that is linked is not that of the ${whose}: correct the Link`);
 }
 
 function usageOf(
