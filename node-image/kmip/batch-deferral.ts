@@ -78,8 +78,12 @@ export function defer(request: Request, { route, context, deferral }: Around, do
     const result = await madeTrue((staged) => doing.run(own, staged), proceed, { ...context, ...effects });
     doing.tell(own, result);
     const judge = async () => {
-      const { identifiers, secrets } = result.answer ?? nothing;
-      await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, await doing.contextOf(own, effects));
+      const { answer } = result;
+      if (answer === undefined) return;
+      const { identifiers, secrets } = answer;
+      const now = await doing.contextOf(own, effects);
+      await mustBeHandedOut({ identifiers, secret: secrets.length > 0 }, now);
+      await answer.judge?.(now);
     };
     return { ...result, judge };
   };
@@ -94,8 +98,6 @@ export function defer(request: Request, { route, context, deferral }: Around, do
   started.push(correlation);
   return pendingAnswer({ operation, status: resultStatus.pending, correlation });
 }
-
-const nothing = { identifiers: [], secrets: [] } as const;
 
 const neverBegun: PendingResult = {
   operation: undefined,

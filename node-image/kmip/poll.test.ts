@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Caller, callerOf } from "../access/identity.ts";
+import { usage } from "../objects/enumerations.ts";
+import { part } from "../testing/cryptography-requests.ts";
 import { childrenOf, findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
@@ -60,11 +62,11 @@ function aServer() {
 type Server = ReturnType<typeof aServer>;
 
 /** A key of the owner's that the reader may fetch and look at. */
-async function aSharedKey({ done }: Server): Promise<string> {
+async function aSharedKey({ done }: Server, mask = 12): Promise<string> {
   const attributes = [
     item.enumeration(tag.CryptographicAlgorithm, 3),
     item.integer(tag.CryptographicLength, 256),
-    item.integer(tag.CryptographicUsageMask, 12),
+    item.integer(tag.CryptographicUsageMask, mask),
   ];
   const made = await done(
     owner,
@@ -77,7 +79,7 @@ async function aSharedKey({ done }: Server): Promise<string> {
     owner,
     operation.addAttribute,
     id(key),
-    named(`x-keyfleet-grant-user:${reader.identity}`, "Get GetAttributes Decrypt"),
+    named(`x-keyfleet-grant-user:${reader.identity}`, "Get Export GetAttributes Decrypt"),
   );
   return key;
 }
@@ -92,6 +94,20 @@ function named(name: string, value: string): Item {
   return item.structure(tag.NewAttribute, item.structure(tag.Attribute, ...parts));
 }
 
+const wrapUnwrap = usage.wrapKey | usage.unwrapKey;
+const wrappedBy = (uniqueIdentifier: string) =>
+  part.wrapping({
+    wrappingMethod: 1,
+    encryptionKey: { uniqueIdentifier, cryptographicParameters: {} },
+    attributeNames: [],
+    encodingOption: 1,
+  });
+/** Brings a Key Block as a symmetric key. */
+const registering = (block: Item) => [
+  item.enumeration(tag.ObjectType, 2),
+  item.structure(tag.Attributes, item.integer(tag.CryptographicUsageMask, 12)),
+  item.structure(tag.SymmetricKey, block),
+];
 const revoke = (code: number) => item.structure(tag.RevocationReason, item.enumeration(tag.RevocationReasonCode, code));
 const withdraw = (name: string) =>
   item.structure(
@@ -108,12 +124,30 @@ const meanwhile: Readonly<Record<string, (server: Server, key: string) => Promis
   "an administrator suspended the caller": ({ done }) =>
     done(admin, operation.addAttribute, id(`keyfleet:user:${reader.identity}`), named("x-keyfleet-suspended", "yes")),
   "its owner archived it": ({ done }, key) => done(owner, 0x15, id(key)),
+  "its owner set Sensitive": ({ done }, key) =>
+    done(
+      owner,
+      operation.modifyAttribute,
+      id(key),
+      item.structure(tag.NewAttribute, item.boolean(tag.Sensitive, true)),
+    ),
+  "its owner set it not to be Extractable": ({ done }, key) =>
+    done(
+      owner,
+      operation.modifyAttribute,
+      id(key),
+      item.structure(tag.NewAttribute, item.boolean(tag.Extractable, false)),
+    ),
 };
+const exportOf = 0x2b;
 const refusals: readonly (readonly [string, keyof typeof meanwhile, number])[] = [
   ["Get", "its owner destroyed it", operation.get],
   ["Get", "its owner told that it is compromised", operation.get],
   ["Get", "its owner withdrew the right", operation.get],
   ["Get", "its owner archived it", operation.get],
+  ["Get", "its owner set Sensitive", operation.get],
+  ["Get", "its owner set it not to be Extractable", operation.get],
+  ["Export", "its owner set Sensitive", exportOf],
   ["Get Attributes", "its owner withdrew the right", operation.getAttributes],
 ];
 for (const [name, event, number] of refusals) {
@@ -150,6 +184,43 @@ test("a pending Get of a key gives its bytes while nothing has changed, also of 
   await server.done(owner, operation.revoke, id(key), revoke(5));
   const polled = await server.done(reader, 0x1a, correlation);
   assert.deepEqual(findItem(polled, tag.KeyMaterial)?.value, plain);
+});
+
+/** What becomes of the key that a pending Get wraps with, or unwraps with. */
+const wrapping: readonly (readonly [string, (server: Server, wrapper: string) => Promise<unknown>])[] = [
+  ["is revoked", ({ done }, wrapper) => done(owner, operation.revoke, id(wrapper), revoke(2))],
+  ["is archived", ({ done }, wrapper) => done(owner, 0x15, id(wrapper))],
+];
+for (const [what, happens] of wrapping) {
+  test(`a pending Get of a wrapped key, and of what is kept wrapped in clear, is answered as Get would be now: the wrapping key ${what}`, async () => {
+    const server = aServer();
+    const [key, wrapper] = [await aSharedKey(server), await aSharedKey(server, wrapUnwrap)];
+    await server.done(owner, operation.activate, id(wrapper));
+    const wrapped = () => [id(key), wrappedBy(wrapper)];
+    const block = findItem(await server.done(owner, operation.get, ...wrapped()), tag.KeyBlock) as Item;
+    const made = await server.done(owner, operation.register, ...registering(block));
+    const inClear = [id(String(findItem(made, tag.UniqueIdentifier)?.value)), item.enumeration(tag.KeyWrapType, 1)];
+    for (const asked of [wrapped(), inClear]) await server.done(owner, operation.get, ...asked);
+    const waiting = [
+      { asked: wrapped(), correlation: await server.waiting(owner, operation.get, ...wrapped()) },
+      { asked: inClear, correlation: await server.waiting(owner, operation.get, ...inClear) },
+    ];
+    await happens(server, wrapper);
+    for (const { asked, correlation } of waiting) {
+      const now = await server.call(owner, operation.get, ...asked);
+      assert.equal(now.success, false);
+      assert.deepEqual(await server.call(owner, 0x1a, correlation), now);
+    }
+  });
+}
+
+test("a pending Get of a key that became Sensitive gives it wrapped", async () => {
+  const server = aServer();
+  const [key, wrapper] = [await aSharedKey(server), await aSharedKey(server, wrapUnwrap)];
+  await server.done(owner, operation.activate, id(wrapper));
+  const correlation = await server.waiting(owner, operation.get, id(key), wrappedBy(wrapper));
+  await meanwhile["its owner set Sensitive"]?.(server, key);
+  assert.ok(findItem(await server.done(owner, 0x1a, correlation), tag.KeyWrappingData));
 });
 
 test("what is told of a change stays true: a pending Destroy is answered as done", async () => {

@@ -28,6 +28,8 @@ export interface Answer {
   readonly secrets: readonly Buffer[];
   /** Takes the place of the whole answer item: a poll is answered as the operation that was polled. */
   readonly instead?: { readonly response: ResponseItem; readonly outcome: string };
+  /** Judges anew whether the answer may be given, when that is done later. Rejects with Refusal. */
+  readonly judge?: (context: Context) => Promise<void>;
   /** Takes the answer back, where it could not be given and must not be lost; without it its secrets are zeroed. */
   readonly giveBack?: () => void;
 }
@@ -46,13 +48,15 @@ export interface RouteRow<Request, Response extends object> {
   /** What the response holds that must be zeroed; `material.bytes` and `materials` are known without it. */
   readonly secrets?: (response: Response) => readonly Buffer[];
   readonly setsPlaceholder?: true;
+  /** Refuses a response that was made earlier and must not be given now, beyond what concerns all that name its objects. */
+  readonly judge?: (response: Response, request: Request, context: Context) => Promise<void>;
   /** The object that the answer is about; the one that it names unless said. */
   readonly placeholder?: (response: Response, request: Request) => string | undefined;
 }
 
 /** Makes the route of one operation. */
 export function route<Request, Response extends object>(row: RouteRow<Request, Response>): Route {
-  const { operation, name, since, request, response } = row;
+  const { operation, name, since, request, response, judge } = row;
   const secrets = row.secrets ?? secretsOf;
   return {
     operation,
@@ -69,6 +73,7 @@ export function route<Request, Response extends object>(row: RouteRow<Request, R
         placeholder: row.placeholder === undefined ? theOnly(identifiers) : row.placeholder(done, asked),
         identifiers,
         secrets: secrets(done),
+        ...(judge === undefined ? {} : { judge: (later) => judge(done, asked, later) }),
       };
     },
   };

@@ -2,6 +2,7 @@ import { create } from "../operations/create.ts";
 import { createKeyPair } from "../operations/create-key-pair.ts";
 import { exportObject } from "../operations/export.ts";
 import { get } from "../operations/get.ts";
+import { objectMustBeHandedOut } from "../operations/handed-out.ts";
 import { importObject } from "../operations/import.ts";
 import { reKey, reKeyKeyPair } from "../operations/re-key.ts";
 import { register } from "../operations/register.ts";
@@ -48,6 +49,7 @@ export const objectRoutes: readonly Route[] = [
     since: 10,
     request: payload.getRequest,
     run: get,
+    judge: objectMustBeHandedOut,
     response: payload.getResponse,
   }),
   route({
@@ -66,6 +68,7 @@ export const objectRoutes: readonly Route[] = [
     request: payload.getRequest,
     setsPlaceholder: true,
     run: exportObject,
+    judge: objectMustBeHandedOut,
     response: payload.exportResponse,
   }),
 ];

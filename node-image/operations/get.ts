@@ -36,7 +36,7 @@ export async function get(request: GetRequest, context: Context): Promise<GetRes
 }
 
 /** KMIP Key Wrap Type (1.4, 9.1.3.2.48). */
-const notWrapped = 1;
+export const notWrapped = 1;
 const asRegistered = 2;
 
 /** The object as it was asked for, the caller's to zero. Rejects with Refusal. */

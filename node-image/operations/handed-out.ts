@@ -1,7 +1,9 @@
 import { rightOf, rights } from "../access/rights.ts";
 import type { Context } from "./context.ts";
 import { callerStanding, find } from "./find.ts";
-import { mustBeServed } from "./open-material.ts";
+import { checkHandedOut, type GetRequest, type GetResponse, notWrapped } from "./get.ts";
+import { mustBeServed, recalledMaterial } from "./open-material.ts";
+import { wrappingKey } from "./wrapping.ts";
 
 /** An answer that was made earlier and is given now. */
 export interface EarlierAnswer {
@@ -24,4 +26,22 @@ export async function mustBeHandedOut({ identifiers, secret }: EarlierAnswer, co
     const object = await find(id, context, right);
     if (secret) mustBeServed(object, context);
   }
+}
+
+/**
+ * Judges again what Get and Export gave: the object may have become Sensitive since, or the key that wrapped or unwrapped it be
+ * out of use. Rejects with Refusal, as the operation would now.
+ */
+export async function objectMustBeHandedOut(
+  { uniqueIdentifier, material }: GetResponse,
+  { wrapping, keyWrapType }: GetRequest,
+  context: Context,
+): Promise<void> {
+  const object = await find(uniqueIdentifier, context);
+  checkHandedOut(object, material.wrapping !== undefined);
+  if (wrapping !== undefined) await wrappingKey(wrapping, "wrap", context);
+  if (keyWrapType !== notWrapped) return;
+  const kept = recalledMaterial(object, context);
+  kept.bytes.fill(0);
+  if (kept.wrapping !== undefined) await wrappingKey(kept.wrapping, "unwrap", context);
 }

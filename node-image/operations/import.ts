@@ -4,6 +4,7 @@ import { state } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { fact, type Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import { notWrapped } from "./get.ts";
 import { storeNew } from "./new-object.ts";
 import { brought, type RegisterRequest, type RegisterResponse } from "./register.ts";
 import { unwrapMaterial } from "./wrapping.ts";
@@ -15,8 +16,6 @@ export interface ImportRequest extends RegisterRequest {
   /** KMIP Key Wrap Type: Not Wrapped asks for the key to be unwrapped here. */
   readonly keyWrapType?: number;
 }
-
-const notWrapped = 1;
 
 /**
  * Stores the object under an identifier of the server's: two nodes that cannot hear each other must never make two objects

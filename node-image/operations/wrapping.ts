@@ -99,7 +99,8 @@ function clearBytes(
   return context.keyValues.encode(material, attributes, context.version);
 }
 
-async function wrappingKey(
+/** The key that wraps or unwraps, after all checks of it. Rejects with Refusal. */
+export async function wrappingKey(
   specification: Pick<WrappingSpecification, "wrappingMethod" | "encryptionKey" | "macSignatureKey">,
   direction: "wrap" | "unwrap",
   context: Context,
