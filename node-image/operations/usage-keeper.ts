@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type FinerCode, Refusal } from "../objects/refusal.ts";
 import type { Json, ManagedObject, Store } from "../objects/types.ts";
 import * as ledgers from "../objects/usage-ledger.ts";
+import { type AbsentHolders, absentHolders, type SeenLedger } from "./absent-holders.ts";
 import { serialQueue } from "./serial.ts";
 
 /** How long a client waits for other nodes to hand over what is left there. */
@@ -14,6 +15,8 @@ export interface KeeperParts {
   readonly store: Store;
   /** Resolves after that many milliseconds. */
   readonly delay?: (milliseconds: number) => Promise<unknown>;
+  /** A clock that only goes forward. */
+  readonly nowMs?: () => number;
   readonly log: (fields: Readonly<Record<string, string | number | boolean>>) => void;
 }
 
@@ -61,9 +64,11 @@ export class UsageKeeper implements UsageCounter {
   readonly #serial = serialQueue(takesMax);
   readonly #takes = new Map<string, Takes>();
   readonly #arrivals = new Map<string, PromiseWithResolvers<void>>();
+  readonly #absent: AbsentHolders;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
+    this.#absent = absentHolders(parts.nowMs ?? (() => performance.now()));
     parts.store.onRemote(".usage ", (ids) => {
       for (const id of ids) this.#arrived(id);
     });
@@ -92,19 +97,45 @@ export class UsageKeeper implements UsageCounter {
   }
 
   async #fromOthers(id: string, units: number): Promise<Outcome> {
-    const wait = this.#parts.delay ?? delay;
-    const deadline = wait(waitMs).then(() => "late" as const);
-    // Listening begins before asking, and again before each look: what arrives in between is not missed.
-    let arrival = this.#arrival(id);
-    await this.update(id, (object) => this.#entry(object, (ledger, own) => ledgers.ask(ledger, own, units)));
+    const waiting = await this.#ask(id, units);
+    if (waiting === undefined) return "elsewhere";
+    let { arrival } = waiting;
+    const { deadline } = waiting;
     for (;;) {
       const first = await Promise.race([arrival.then(() => "arrived" as const), deadline]);
       arrival = this.#arrival(id);
       const outcome = await this.#try(id, units);
       if (outcome === "elsewhere" && first !== "late") continue;
       this.#wake(id); // Whoever else waits looks again and listens anew; nothing is left behind.
+      if (outcome === "elsewhere") await this.#look(id, (seen) => this.#absent.waitedFor(seen));
       return outcome;
     }
+  }
+
+  /** Asks the others for units; what is waited for then, if somebody may answer. */
+  async #ask(id: string, units: number) {
+    const waits: { readonly deadline: Promise<"late">; readonly arrival: Promise<void> }[] = [];
+    const ask = (ledger: ledgers.UsageLedger, own: string) => {
+      const asked = ledgers.ask(ledger, own, units);
+      if (this.#absent.mayHave(units, { ledger, own })) {
+        // Listening begins before asking, and again before each look: what arrives in between is not missed.
+        const deadline = (this.#parts.delay ?? delay)(waitMs).then(() => "late" as const);
+        waits.push({ deadline, arrival: this.#arrival(id) });
+        return asked;
+      }
+      // Who is away hears of it on its return.
+      return asked.wanted > ledgers.entryOf(ledger, own).wanted ? asked : undefined;
+    };
+    await this.update(id, (object) => this.#entry(object, ask));
+    return waits[0];
+  }
+
+  /** Shows somebody the object's ledger as it is now, if it has one. */
+  async #look(id: string, see: (seen: SeenLedger) => void): Promise<void> {
+    const object = await this.#parts.store.object(id);
+    const limits = object === undefined ? undefined : ledgers.usageLimitsOf(object);
+    if (object === undefined || limits === undefined) return;
+    see({ object: id, ledger: ledgers.ledgerOf(object.attributes, limits.epoch), own: this.#parts.store.holder });
   }
 
   #wake(id: string): void {
@@ -121,7 +152,11 @@ export class UsageKeeper implements UsageCounter {
   /** Another node changed its entry: whoever waits tries again, and what it wants it is given. */
   #arrived(id: string): void {
     this.#wake(id);
-    this.update(id, (object) => this.#entry(object, ledgers.give)).catch((error: Error) => {
+    const give = (ledger: ledgers.UsageLedger, own: string) => {
+      this.#absent.heard({ object: id, ledger });
+      return ledgers.give(ledger, own);
+    };
+    this.update(id, (object) => this.#entry(object, give)).catch((error: Error) => {
       this.#parts.log({ level: "warn", event: "usage-not-shared", object: id, error: error.name });
     });
   }
