@@ -165,6 +165,22 @@ for (const [date, right] of [
   });
 }
 
+for (const [name, keeping] of [
+  ["Sensitive", true],
+  ["Extractable", false],
+] as const) {
+  test(`who may change attributes and Get may set ${name}, and does not get a key so that it keeps inside`, async () => {
+    await add("owner", key, grantTo("reader"), "Get ModifyAttribute");
+    const set = async (who: string, value: boolean) =>
+      (await as(who)).call(operation.modifyAttribute, id(key), attributeItem(name, value));
+    await set("reader", keeping);
+    await refused(set("reader", !keeping), reason.denied, /owner alone/);
+    await assert.rejects(async () => (await as("reader")).get(key));
+    await set("owner", !keeping);
+    await (await as("reader")).get(key);
+  });
+}
+
 test("a grant ends when it says so", async () => {
   await add("owner", key, grantTo("guest"), `Get until ${new Date((clock + 60) * 1000).toISOString().slice(0, 19)}Z`);
   const guest = await as("guest");

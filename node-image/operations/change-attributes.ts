@@ -78,6 +78,7 @@ async function modify(
   const { attribute } = request;
   if (attribute.name === usageLimits) return changeUsageLimits("modify", object, attribute, context);
   await mayMoveOn(object, attribute.name, context);
+  refuseLifting(object, attribute, context);
   const index = instanceMeant(object, request, context.version);
   const instances = afterModifying(object, { ...attribute, index }, context.now(), context.version);
   await write(object, attribute, instances, context);
@@ -94,6 +95,23 @@ async function mayMoveOn({ id }: ManagedObject, name: string, context: Context):
   const right = movers.get(name);
   if (right !== undefined) await find(id, context, right);
 }
+
+/** What keeps a key inside the server is lifted by its owner alone: else who may change attributes and Get would have it in clear. */
+function refuseLifting(
+  { owner, attributes }: ManagedObject,
+  { name, value }: AttributeInstance,
+  context: Context,
+): void {
+  const keeping = keepingInside.get(name);
+  if (keeping === undefined || value === keeping || attributes.get(name)?.[0] !== keeping) return;
+  if (owner === context.caller.identity && context.delegation === undefined) return;
+  throw new Refusal("PermissionDenied", `"${name}" is lifted by the object's owner alone, and by no ticket`);
+}
+
+const keepingInside: ReadonlyMap<string, boolean> = new Map([
+  ["Sensitive", true],
+  ["Extractable", false],
+]);
 
 /** Gives an attribute that has one value at most the one that follows from the object as it is, alone among its changes. */
 export function setOnly(

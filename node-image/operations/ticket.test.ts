@@ -192,3 +192,11 @@ test("by a ticket that does not give a password nobody gets its digest, by which
   const shown = await call("friend", operation.getAttributes, [id(password)], ticket);
   assert.equal(findItem(shown, tag.Digest), undefined);
 });
+
+test("by no ticket a key is made one that leaves the server in clear", async () => {
+  const sensitive = (value: boolean) => [id(key), item.structure(tag.NewAttribute, item.boolean(tag.Sensitive, value))];
+  const ticket = await delegated([right([operation.get, operation.modifyAttribute], key)]);
+  await call("friend", operation.modifyAttribute, sensitive(true), ticket);
+  await refused(call("friend", operation.modifyAttribute, sensitive(false), ticket), reason.denied);
+  await call("owner", operation.modifyAttribute, sensitive(false));
+});
