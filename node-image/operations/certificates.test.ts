@@ -178,6 +178,34 @@ test("a root is renewed by itself, and stays a CA", async () => {
   assert.deepEqual([renewed.ca, renewed.verify(renewed.publicKey)], [true, true]);
 });
 
+const compromise = 2;
+for (const [what, revoked, reason] of [
+  ["a certificate that was revoked because its key is compromised", "certificate", compromise],
+  ["a certificate of a public key that is compromised", "publicKey", compromise],
+] as const) {
+  test(`refused, also where the fleet's owner lets old data be read: the renewal of ${what}`, async (t) => {
+    const lenient = await kmipSite({ cryptography: { servesCompromised: true } });
+    t.after(() => lenient.close());
+    const app = await lenient.connect("O=bank, CN=app");
+    await root(app);
+    const { publicKey } = await createPair(app, p256, [usage.sign, usage.verify]);
+    const certificate = await certify(app, { "x-subject": text("CN=web") }, part.id(publicKey));
+    await app.revoke({ certificate, publicKey }[revoked], reason);
+    await fails(app.call(operation.reCertify, part.id(certificate)), 12, /compromised/);
+  });
+}
+
+test("refused: a certificate of a public key that is compromised; one that only ended is renewed", async () => {
+  const app = await caller();
+  await root(app);
+  const { publicKey } = await createPair(app, p256, [usage.sign, usage.verify]);
+  const certificate = await certify(app, { "x-subject": text("CN=web"), "Activation Date": start }, part.id(publicKey));
+  await app.revoke(certificate, 5);
+  await app.call(operation.reCertify, part.id(certificate));
+  await app.revoke(publicKey, compromise);
+  await fails(certify(app, { "x-subject": text("CN=web") }, part.id(publicKey)), 12, /compromised/);
+});
+
 test("Validate tells good chains from bad, ended, revoked and rootless ones", async () => {
   const app = await caller();
   const authority = await root(app);

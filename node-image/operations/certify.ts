@@ -17,7 +17,7 @@ import { numberOf } from "./create.ts";
 import { find } from "./find.ts";
 import { type Link, linkedInstead, linkedTo, replacing, serially } from "./links.ts";
 import { type NewObject, storeAll } from "./new-object.ts";
-import { openMaterial } from "./open-material.ts";
+import { openMaterial, refuseCompromised } from "./open-material.ts";
 import { checkOffset, checkReplaceable, inherited, lifetime as lifetimeDates, replacedLink } from "./re-key.ts";
 import { factsOfCertificate } from "./register.ts";
 import { consume } from "./usage-limits.ts";
@@ -83,6 +83,7 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
       throw new Refusal("PermissionDenied", "Re-certify renews a Certificate", "InvalidObjectType");
     }
     checkReplaceable(old, context);
+    refuseCompromised(old, context);
     checkOffset(request, lifetimeDates);
     const { bytes } = openMaterial(old, context);
     const before = readCertificate(bytes);
@@ -92,6 +93,7 @@ export function reCertify(request: ReCertifyRequest, context: Context): Promise<
     }
     const publicId = linkedTo(old, linkType.publicKey);
     const object = publicId === undefined ? undefined : await visible(publicId, context);
+    if (object !== undefined) refuseCompromised(object, context);
     const issuer = await issuerAgain(old, object, { request, context });
     if (before.isAuthority && !isIssuedBy(bytes, issuer.privateKey)) throw notItsIssuer();
     const lifetime = (before.notAfter.getTime() - before.notBefore.getTime()) / 1000;
@@ -165,6 +167,7 @@ async function subjectKey(
   if (isDestroyed(object, context)) {
     throw new Refusal("PermissionDenied", "The public key has been destroyed: certify another", "ObjectDestroyed");
   }
+  refuseCompromised(object, context);
   const key = parsed(object, await openClear(object, context));
   if (csr !== undefined && !csr.publicKey.equals(key)) {
     throw new Refusal(

@@ -14,7 +14,7 @@ const block = item.bytes(tag.Data, Buffer.alloc(16, 1));
 const split = [
   item.enumeration(tag.ObjectType, 5),
   item.integer(tag.SplitKeyParts, 3),
-  item.integer(tag.SplitKeyThreshold, 2),
+  item.integer(tag.SplitKeyThreshold, 3),
   item.enumeration(tag.SplitKeyMethod, 1),
   item.structure(tag.TemplateAttribute),
 ];

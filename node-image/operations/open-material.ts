@@ -43,6 +43,13 @@ export function mustBeServed(object: ManagedObject, { now, cryptography }: Conte
   }
 }
 
+/** Of what others know nothing new is made, whatever may still be read by it: no certificate, no parts. Throws Refusal. */
+export function refuseCompromised(object: ManagedObject, { now }: Context): void {
+  if (stateOf(object, now()) !== state.compromised) return;
+  const text = "The object is compromised: nothing new is made of it, make a new one";
+  throw new Refusal("PermissionDenied", text, "WrongKeyLifecycleState");
+}
+
 function destroyed(): Refusal {
   return new Refusal(
     "IllegalOperation",

@@ -19,7 +19,7 @@ import type { Context } from "./context.ts";
 import { madeHere, requiredNumber, withoutOrigin } from "./create.ts";
 import { find } from "./find.ts";
 import { type NewObject, storeAll, storeNew } from "./new-object.ts";
-import { mustBeServed, openMaterial } from "./open-material.ts";
+import { mustBeServed, openMaterial, refuseCompromised } from "./open-material.ts";
 import { makeSymmetricKey } from "./symmetric-keys.ts";
 
 /** KMIP Create Split Key (1.4, 4.38); `primeFieldSize` in decimal digits. */
@@ -112,7 +112,7 @@ async function sourceOf({ uniqueIdentifier, attributes }: CreateSplitKeyRequest,
     );
   }
   refuseKept(object);
-  mustBeServed(object, context);
+  refuseCompromised(object, context);
   const material = openMaterial(object, context);
   if (material.wrapping === undefined) return { material, attributes: object.attributes };
   material.bytes.fill(0);
