@@ -246,8 +246,8 @@ function isClients(name: string): boolean {
   return !name.startsWith(".");
 }
 
-/** All attributes of an object must fit an answer, which has the name with each instance, and nobody may fill the disk with them. */
-function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
+/** All attributes of an object must fit an answer, which has the name with each instance, and nobody may fill the disk with them. Throws Refusal. */
+export function checkSize(attributes: readonly (readonly [string, Instances])[]): void {
   const own = [...new Map(attributes)].filter(([name]) => isClients(name));
   const again = own.reduce((sum, [name, instances]) => sum + name.length * Math.max(0, instances.length - 1), 0);
   if (JSON.stringify(own).length + again > attributeLimits.characters) {

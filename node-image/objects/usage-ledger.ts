@@ -118,9 +118,9 @@ export function visibleUsageLimits({ attributes }: { readonly attributes: UsageR
   return { usageLimitsTotal: total, usageLimitsCount: left, usageLimitsUnit: limits.usageLimitsUnit };
 }
 
-/** The entry of the node that makes a counter. */
-export function firstEntry(total: number): UsageEntry {
-  return { ...untouched, minted: total };
+/** The entry of the node that makes a counter, of which so much is left. */
+export function firstEntry(total: number, left = total): UsageEntry {
+  return { ...untouched, minted: total, used: total - left };
 }
 
 const prefix = ".usage ";

@@ -75,3 +75,40 @@ test("what an object has once comes once with its past, too", async () => {
   const twice = [...parts.slice(0, 2), attributeItem("Initial Date", 5), ...parts.slice(2)];
   await assert.rejects(other.call(importOperation, ...twice), /"Initial Date" is given too often/);
 });
+
+test("what was used up of a key's Usage Limits stays used up where it is imported", async () => {
+  const limits = (count: number) => ({ usageLimitsTotal: 5, usageLimitsCount: count, usageLimitsUnit: 2 });
+  const key = await app.create({ "Usage Limits": limits(5), "Activation Date": 1 });
+  const allocate = (client: KmipClient, object: string, units: bigint) =>
+    client.call(0x11, id(object), item.longInteger(tag.UsageLimitsCount, units));
+  await allocate(app, key, 3n);
+  const exported = await app.call(exportOperation, id(key));
+  const other = await site.connect("O=bank, CN=fifth");
+  const copy = String(
+    findItem(await other.call(importOperation, ...importable(exported)), tag.UniqueIdentifier)?.value,
+  );
+  assert.deepEqual(await other.attributes(copy, "Usage Limits"), { "Usage Limits": limits(2) });
+  await assert.rejects(allocate(other, copy, 3n), /do not allow this any more/);
+  await allocate(other, copy, 2n);
+});
+
+/** Attributes that an object cannot have been exported with. */
+const impossible: readonly (readonly [string, Item, RegExp])[] = [
+  [
+    "more left of its Usage Limits than there was",
+    attributeItem("Usage Limits", { usageLimitsTotal: 5, usageLimitsCount: 6, usageLimitsUnit: 2 }),
+    /Count is larger/,
+  ],
+  [
+    "a past that is larger than all attributes of an object may be",
+    attributeItem("Revocation Reason", { revocationReasonCode: 1, revocationMessage: "a".repeat(262_144) }),
+    /at most 262144 characters/,
+  ],
+];
+for (const [what, attribute, message] of impossible) {
+  test(`refused: the import of an object with ${what}`, async () => {
+    const parts = importable(await app.call(exportOperation, id(await app.create())));
+    const other = await site.connect("O=bank, CN=sixth");
+    await assert.rejects(other.call(importOperation, ...parts.slice(0, 2), attribute, ...parts.slice(2)), message);
+  });
+}

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type AttributeInstance, firstAttributes } from "../objects/attributes.ts";
+import { type AttributeInstance, checkSize, firstAttributes } from "../objects/attributes.ts";
 import { objectType, protectionStorage } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { type Material, packMaterial, sealContext } from "../objects/material.ts";
@@ -91,12 +91,14 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
   Object.assign(all, created.given);
   Object.assign(
     all,
-    newUsageLimits(all, context),
+    newUsageLimits(all, context, created.past !== undefined),
     claimRows(all.Name ?? [], context.now().getTime()),
     digest(created, context),
   );
   if (created.material.format !== 0) all["Key Format Type"] = [created.material.format];
-  return Object.assign(all, ofServer(created, all, seconds(context.now())), created.past?.attributes);
+  Object.assign(all, ofServer(created, all, seconds(context.now())), created.past?.attributes);
+  if (created.past !== undefined) checkSize(Object.entries(all));
+  return all;
 }
 
 /** What the server says of every new object. */

@@ -109,10 +109,21 @@ export async function getUsageAllocation(
 }
 
 /** The attribute of a new object and the ledger row of the node that makes it. */
-export function newUsageLimits(attributes: Readonly<Record<string, Json[]>>, context: Context): Record<string, Json[]> {
-  const asked = attributes["Usage Limits"]?.[0] as unknown as UsageLimits | undefined;
-  return asked === undefined ? {} : newLimits(asked, context);
+export function newUsageLimits(
+  attributes: Readonly<Record<string, Json[]>>,
+  context: Context,
+  usedElsewhere = false,
+): Record<string, Json[]> {
+  const asked = attributes["Usage Limits"]?.[0] as unknown as AskedLimits | undefined;
+  if (asked === undefined) return {};
+  const { usageLimitsTotal: total, usageLimitsCount: left = total } = asked;
+  if (usedElsewhere && left > total)
+    throw new Refusal("InvalidField", "Usage Limits Count is larger than Usage Limits Total", "NumericRange");
+  return newLimits(asked, context, usedElsewhere ? left : total);
 }
+
+/** As a client gives them; the count counts only for what was in use elsewhere (3.21). */
+type AskedLimits = UsageLimits & { readonly usageLimitsCount?: number };
 
 /** Add, Modify or Delete Attribute of Usage Limits: allowed until the first use (3.21). */
 export async function changeUsageLimits(
@@ -172,10 +183,14 @@ function changed(
   };
 }
 
-function newLimits({ usageLimitsTotal, usageLimitsUnit }: UsageLimits, context: Context): Record<string, Json[]> {
+function newLimits(
+  { usageLimitsTotal, usageLimitsUnit }: UsageLimits,
+  context: Context,
+  left = usageLimitsTotal,
+): Record<string, Json[]> {
   const epoch = context.newId();
   return {
     "Usage Limits": [{ usageLimitsTotal, usageLimitsUnit, epoch }],
-    [usageRow(epoch, context.store.holder)]: usageValue(firstEntry(usageLimitsTotal)),
+    [usageRow(epoch, context.store.holder)]: usageValue(firstEntry(usageLimitsTotal, left)),
   };
 }
