@@ -1,6 +1,7 @@
 import { attributeRule } from "../objects/attribute-rules.ts";
 import { objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { fact } from "../objects/types.ts";
 import type { Context } from "../operations/context.ts";
 import { find } from "../operations/find.ts";
 import { openMaterial } from "../operations/open-material.ts";
@@ -82,7 +83,9 @@ async function attributesOf(name: Item, context: Context): Promise<readonly Item
   const reading = { version: context.version, placeholders: { last: undefined } };
   const value = shapeOf("Name")?.read(name, reading) ?? null;
   const { identity: owner } = context.caller;
-  const ids = await context.store.locate({ owner, objectType: objectType.template, attributes: { Name: value } });
+  // There may be many of that name that are destroyed.
+  const filter = { owner, objectType: objectType.template, withoutFacts: fact.destroyed };
+  const ids = await context.store.locate({ ...filter, attributes: { Name: value } });
   for (const id of ids) {
     const template = await find(id, { ...context, operation: "Get" });
     if (template.sealed === undefined) continue;

@@ -14,8 +14,8 @@ import { attribute } from "./attributes.ts";
 import { tag } from "./tags.ts";
 
 /** What the KMIP Use Cases 1.0 to 1.4 ask beyond the profiles. */
-function aClient() {
-  const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: () => undefined });
+function aClient(store = memoryStore()) {
+  const handler = kmipHandler({ store, keyring: testKeyring(), log: () => undefined });
   const caller = { identity: "CN=a", subject: "CN=a" };
   const call = async (number: number, children: readonly (Item | undefined)[], version = 12): Promise<Item> => {
     const request = requestMessage([{ operation: number, payload: payload(...children) }], { version });
@@ -62,6 +62,30 @@ test("of attributes with several values a Template's and the request's are all t
     ["Contact Information", 0, "Ann"],
     ["Object Group", 0, "one"],
   ]);
+});
+
+test("a Template that is not there is not looked for among those of its name that were destroyed", async () => {
+  const memory = memoryStore();
+  let reads = 0;
+  const objects: typeof memory.objects = (ids) => {
+    reads += 1;
+    return memory.objects(ids);
+  };
+  const { call } = aClient({ ...memory, objects });
+  const name = item.structure(tag.Name, item.text(tag.NameValue, "t"), item.enumeration(tag.NameType, 1));
+  const asked = item.structure(tag.TemplateAttribute, name, ...(template(key).value as Item[]));
+  const readsOfCreate = async () => {
+    const before = reads;
+    await assert.rejects(call(operation.create, [symmetric, asked]), /no Template of that Name/);
+    return reads - before;
+  };
+  const without = await readsOfCreate();
+  const object = item.structure(tag.Template, ...childrenOf(template({ "Object Group": "one" }), tag.Attribute));
+  for (let made = 0; made < 5; made += 1) {
+    const request = [item.enumeration(tag.ObjectType, 6), template({ Name: named("t") }), object];
+    await call(operation.destroy, [identifier(idOf(await call(operation.register, request)))]);
+  }
+  assert.equal(await readsOfCreate(), without);
 });
 
 test("a Template whose name stands among its own attributes is found by it, and keeps it to itself", async () => {

@@ -188,3 +188,14 @@ test("a successor has the whole limit of the key that it replaces, and none of i
   await fails(app.call(code.allocate, id(next), count(1)), reason.denied);
   assert.equal("x-keyfleet-grant-user:CN=friend" in (await app.attributes(next)), false);
 });
+
+test("a Revocation Message is a few words: one of a megabyte would stay with the object for ever", async () => {
+  const key = await active();
+  const revoke = (length: number) => {
+    const message = item.text(tag.RevocationMessage, "a".repeat(length));
+    const code = item.enumeration(tag.RevocationReasonCode, 1);
+    return app.call(operation.revoke, id(key), item.structure(tag.RevocationReason, code, message));
+  };
+  await fails(revoke(4_097), reason.invalidField, /at most 4096 characters/);
+  await revoke(4_096);
+});

@@ -34,9 +34,14 @@ export function activate(request: IdentifiedRequest, context: Context): Promise<
   });
 }
 
+/** Far longer than any reason. */
+const messageMaxLength = 4_096;
+
 /** Active → Deactivated, or any → Compromised (4.20). */
 export function revoke(request: RevokeRequest, context: Context): Promise<IdentifiedResponse> {
   const { reason, compromiseOccurrenceDate } = request;
+  if ((reason.message?.length ?? 0) > messageMaxLength)
+    throw new Refusal("InvalidField", `A Revocation Message has at most ${messageMaxLength} characters`);
   const { keyCompromise, caCompromise } = revocationReasonCode;
   const compromised = reason.code === keyCompromise || reason.code === caCompromise;
   const now = seconds(context.now());
