@@ -28,14 +28,11 @@ before(async () => {
 });
 after(() => site.close());
 
-const reason = { feature: 8, notFound: 1 };
+const reason = { feature: 8, notFound: 1, denied: 12, encoding: 18 };
 
-const grant = (id: string, rights: string) =>
-  app.call(
-    basic.addAttribute,
-    part.id(id),
-    attributeItem("x-keyfleet-grant-user:CN=friend,O=bank,issuer(CN=clients,O=bank)", { type: 7, value: rights }),
-  );
+const grantOf = (rights: string) =>
+  attributeItem("x-keyfleet-grant-user:CN=friend,O=bank,issuer(CN=clients,O=bank)", { type: 7, value: rights });
+const grant = (id: string, rights: string) => app.call(basic.addAttribute, part.id(id), grantOf(rights));
 const wrappers = usage.wrapKey | usage.unwrapKey;
 const encrypt = (client: KmipClient, id: string) =>
   client.call(
@@ -99,6 +96,41 @@ for (const padding of [undefined, paddingMethod.oaep, paddingMethod.pkcs1]) {
     assert.deepEqual(bytesOf(opened, tag.KeyMaterial), await app.get(key));
   });
 }
+
+test("who may Get a key and not its attributes has none of them wrapped with it", async () => {
+  const [key, wrapper] = [await app.create({ "Contact Information": "Ann" }), await app.create(active(wrappers))];
+  await grant(key, "Get");
+  await grant(wrapper, "WrapKey");
+  const encryptionKey = { uniqueIdentifier: wrapper, cryptographicParameters: { blockCipherMode: mode.nistKeyWrap } };
+  const asked = (attributeNames: readonly string[]) =>
+    friend.call(
+      operation.get,
+      part.id(key),
+      part.wrapping({ wrappingMethod: 1, encryptionKey, attributeNames, encodingOption: 2 }),
+    );
+  await asked([]);
+  await fails(asked(["Contact Information"]), reason.denied, /GetAttributes/);
+  await app.call(basic.modifyAttribute, part.id(key), grantOf("Get GetAttributes"));
+  await asked(["Contact Information"]);
+});
+
+test("a transparent private key, which is a structure, is not wrapped without encoding", async () => {
+  const { privateKey } = await rsaWrappers();
+  const wrapper = await app.create(active(wrappers));
+  const encryptionKey = {
+    uniqueIdentifier: wrapper,
+    cryptographicParameters: { blockCipherMode: mode.aesKeyWrapPadding },
+  };
+  const asked = (encodingOption: number) =>
+    app.call(
+      operation.get,
+      part.id(privateKey),
+      item.enumeration(tag.KeyFormatType, format.transparentRsaPrivateKey),
+      part.wrapping({ wrappingMethod: 1, encryptionKey, attributeNames: [], encodingOption }),
+    );
+  await asked(2);
+  await fails(asked(1), reason.encoding, /TTLV Encoding only/);
+});
 
 async function rsaWrappers() {
   const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });

@@ -1,6 +1,7 @@
 import { joinAndClear, ownCopy } from "../cryptography/bytes.ts";
 import { startEncryption } from "../cryptography/encryption.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
+import { transparentFormats } from "../cryptography/transparent.ts";
 import { type AttributeInstance, visibleAttributes } from "../objects/attributes.ts";
 import { cryptographicAlgorithm, blockCipherMode as mode, paddingMethod, usage } from "../objects/enumerations.ts";
 import type { KeyWrapping, Material, WrappingKeyInformation } from "../objects/material.ts";
@@ -8,6 +9,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import { type UsableKey, wrappingKeyFor } from "./checked-key.ts";
 import type { Context } from "./context.ts";
+import { find } from "./find.ts";
 import { consume } from "./usage-limits.ts";
 
 /** KMIP Key Wrapping Specification (1.4, 2.1.6). */
@@ -39,7 +41,7 @@ export async function wrapMaterial(
   specification: WrappingSpecification,
   context: Context,
 ): Promise<Material> {
-  const clear = clearBytes(object, material, specification, context);
+  const clear = await clearBytes(object, material, specification, context);
   try {
     const { encryptionKey, key, parameters } = await wrappingKey(specification, "wrap", context);
     const wrapped = run(clear, { key, parameters, direction: "encrypt" }, context);
@@ -75,12 +77,12 @@ export async function unwrapMaterial(material: Material, context: Context): Prom
   }
 }
 
-function clearBytes(
+async function clearBytes(
   object: ManagedObject,
   material: Material,
   { attributeNames, encodingOption = encoding.ttlv }: WrappingSpecification,
   context: Context,
-): Buffer {
+): Promise<Buffer> {
   if (material.wrapping !== undefined) {
     throw new Refusal(
       "IllegalOperation",
@@ -89,9 +91,15 @@ function clearBytes(
     );
   }
   if (encodingOption === encoding.none) {
-    if (attributeNames.length === 0) return ownCopy(material.bytes);
-    throw new Refusal("EncodingOptionError", "Attributes are wrapped with the key in TTLV Encoding only");
+    if (attributeNames.length > 0)
+      throw new Refusal("EncodingOptionError", "Attributes are wrapped with the key in TTLV Encoding only");
+    // Its numbers are a structure, and no bytes that could be wrapped as they are (9.1.3.2.32).
+    if (transparentFormats[material.format] !== undefined)
+      throw new Refusal("EncodingOptionError", "A transparent key pair is wrapped in TTLV Encoding only");
+    return ownCopy(material.bytes);
   }
+  // By Export they are told anyway; no right includes another.
+  if (attributeNames.length > 0 && context.operation !== "Export") await find(object.id, context, "GetAttributes");
   const visible = visibleAttributes(object, context.now(), context.version);
   const attributes = attributeNames.flatMap((name) =>
     (visible.get(name) ?? []).flatMap((value, index) => (value === null ? [] : [{ name, index, value }])),
