@@ -1,8 +1,8 @@
-import { isDeepStrictEqual } from "node:util";
 import { type AttributeRule, attributeRule, attributeRules, isCustom } from "./attribute-rules.ts";
 import { state, objectType as types } from "./enumerations.ts";
 import { reached, seconds, stateOf } from "./lifecycle.ts";
 import { Refusal } from "./refusal.ts";
+import { sameValue } from "./same-value.ts";
 import type { Json, ManagedObject } from "./types.ts";
 import { usageLimitsOf, visibleUsageLimits } from "./usage-ledger.ts";
 
@@ -61,7 +61,7 @@ export function firstAttributes(
     if (index !== undefined && index !== 0 && index !== instances.length) {
       throw new Refusal("InvalidField", `Instances of "${name}" must be indexed from 0 on, in order`);
     }
-    if (instances.some((other) => isDeepStrictEqual(other, value))) {
+    if (instances.some((other) => sameValue(other, value))) {
       throw new Refusal("InvalidField", `Attribute "${name}" has two equal instances: give each once`);
     }
     instances.push(value);
@@ -90,7 +90,7 @@ export function afterAdding(object: ManagedObject, added: AttributeInstance, now
       "AttributeSingleValued",
     );
   }
-  if (instances.some((other) => isDeepStrictEqual(other, value))) {
+  if (instances.some((other) => sameValue(other, value))) {
     const finer = name === "Name" ? "NonUniqueNameAttribute" : "InvalidAttributeValue";
     throw new Refusal("IllegalOperation", `Attribute "${name}" has this value already`, finer);
   }

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { sameValue } from "./same-value.ts";
 import { type Change, fact, type Json, type ManagedObject, type ObjectFilter } from "./types.ts";
 
 /** The object after a change, by the merge rules of the log: facts OR-ed, lists replaced, material gone once destroyed. Throws when there is nothing to change. */
@@ -43,8 +43,8 @@ export function holds(instance: Json, wanted: Json): boolean {
   const structures = [instance, wanted].every(
     (value) => value !== null && typeof value === "object" && !Array.isArray(value),
   );
-  if (!structures) return isDeepStrictEqual(instance, wanted);
+  if (!structures) return sameValue(instance, wanted);
   return Object.entries(wanted as object).every(([key, value]) =>
-    isDeepStrictEqual((instance as Record<string, Json>)[key], value),
+    sameValue((instance as Record<string, Json>)[key], value),
   );
 }

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
+import { sameValue } from "./same-value.ts";
+
 import { fact, type Json, type ManagedObject } from "./types.ts";
 
 /**
@@ -37,7 +38,7 @@ export function claimRows(names: readonly Json[], nowMs: number): Record<string,
 
 function claimsName({ attributes, facts }: ManagedObject, name: Json): boolean {
   if ((facts & fact.destroyed) !== 0) return false;
-  return (attributes.get("Name") ?? []).some((each) => isDeepStrictEqual(each, name));
+  return (attributes.get("Name") ?? []).some((each) => sameValue(each, name));
 }
 
 function isEarlier(one: ManagedObject, other: ManagedObject, name: Json): boolean {

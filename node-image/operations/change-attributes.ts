@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   type AttributeInstance,
   afterAdding,
@@ -11,6 +10,7 @@ import { state } from "../objects/enumerations.ts";
 import { factOf, reached, stateOf } from "../objects/lifecycle.ts";
 import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { sameValue } from "../objects/same-value.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import { changeAccess, isAccessChange } from "./access-attributes.ts";
 import type { Context } from "./context.ts";
@@ -169,7 +169,7 @@ function instanceMeant(
 }
 
 function instanceOf(instances: Instances, name: string, value: Json): number {
-  const index = instances.findIndex((instance) => isDeepStrictEqual(instance, value));
+  const index = instances.findIndex((instance) => sameValue(instance, value));
   if (index < 0)
     throw new Refusal(
       "ItemNotFound",

@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import { attributeRule } from "../objects/attribute-rules.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { sameValue } from "../objects/same-value.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { callerStanding } from "./find.ts";
@@ -69,5 +69,5 @@ function isAllowed(name: string, value: Json, allowed: readonly Json[]): boolean
   if (name === "Cryptographic Length" && typeof value === "number") return value <= Math.max(...numbers);
   if (name === "Cryptographic Usage Mask" && typeof value === "number")
     return (value & ~numbers.reduce((all, each) => all | each, 0)) === 0;
-  return allowed.some((each) => isDeepStrictEqual(each, value));
+  return allowed.some((each) => sameValue(each, value));
 }

@@ -256,3 +256,40 @@ test("a search by a type of name looks up no name of what it finds", async () =>
     await counted.close();
   }
 });
+
+/** A caller with so many keys that have a hundred values of one attribute each, and a search for a hundred of them. */
+async function manyValues(keys: number) {
+  const store = memoryStore();
+  const caller = { identity: "CN=a,issuer(CN=ca)", subject: "CN=a" };
+  const values = Array.from({ length: 100 }, (_, at): Json => ({ type: 7, value: `value ${at}` }));
+  const key = { kind: "create", owner: caller.identity, objectType: 2, sealed: Buffer.alloc(1), facts: 0 } as const;
+  const id = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+  await store.write(Array.from({ length: keys }, (_, at) => ({ ...key, id: id(at), attributes: { "x-a": values } })));
+  const handler = kmipHandler({ store, keyring: testKeyring(), log: () => undefined });
+  const asked = payload(...values.map((value) => attributeItem("x-a", value)));
+  const request = encode(requestMessage([{ operation: operation.locate, payload: asked }], { version: 14 }));
+  const search = async () => resultsOf(decode(await handler(request, caller)))[0];
+  return { search };
+}
+
+test("a long search lets others have their turns", async () => {
+  const { search } = await manyValues(100);
+  let turns = 0;
+  let over = false;
+  const count = () => {
+    turns += 1;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  const result = await search();
+  over = true;
+  assert.equal(childrenOf(result?.payload, tag.UniqueIdentifier).length, 100);
+  assert.ok(turns > 40, `${turns} turns`);
+});
+
+test("a search that compares more than everybody could wait for is refused", async () => {
+  const { search } = await manyValues(520);
+  const result = await search();
+  assert.equal(result?.reason, 2);
+  assert.match(result?.message ?? "", /search by fewer/);
+});

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { attributeRule, isCustom } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, attributeLimits, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
@@ -28,6 +29,8 @@ export interface LocateResponse {
 /** Identifiers of one answer, well below the message limit: the caller pages on with Offset Items. */
 const itemsMax = 10_000;
 const pageSize = 500;
+/** Comparisons of values of one search, and of them before others have their turn: an object and a request may have many of each. */
+const comparisons = { most: 5_000_000, ofOneTurn: 20_000 } as const;
 
 /** Attributes that follow from others, or that are compared by size or bits: that is done here, not in the store. */
 const comparedHere = new Set([
@@ -163,6 +166,7 @@ async function matching(
   const { rest } = search;
   const found: string[] = [];
   const wanted = Map.groupBy(rest, ({ name }) => name);
+  const giveWay = givingWay();
   for (let at = 0; at < Math.min(candidates.length, locateMax) && found.length < enough; at += pageSize) {
     const objects = await context.store.objects(candidates.slice(at, at + pageSize));
     const claimed = candidates.length <= pageSize ? claimedIn(objects, search) : undefined;
@@ -170,12 +174,60 @@ async function matching(
     for (const id of candidates.slice(at, at + pageSize)) {
       const object = byId.get(id);
       if (object === undefined || !isSearched(object, search)) continue;
-      const visible = visibleAttributes(object, context.now(), context.version);
-      const all = [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
-      if (all && (await goesBy(object, search.names, context, claimed))) found.push(id);
+      if (await isFound(object, { search, wanted, giveWay, claimed }, context)) found.push(id);
     }
   }
   return found.slice(0, enough);
+}
+
+interface Comparing {
+  readonly search: Search;
+  readonly wanted: ReadonlyMap<string, readonly AttributeInstance[]>;
+  readonly claimed: Claimed | undefined;
+  readonly giveWay: (comparisons: number) => Promise<void> | undefined;
+}
+
+async function isFound(
+  object: ManagedObject,
+  { search, wanted, claimed, giveWay }: Comparing,
+  context: Context,
+): Promise<boolean> {
+  const visible = visibleAttributes(object, context.now(), context.version);
+  const turn = giveWay(comparisonsOf(wanted, visible));
+  if (turn !== undefined) await turn;
+  const all = [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
+  return all && goesBy(object, search.names, context, claimed);
+}
+
+/** What comparing the object by all that is wanted of it takes at most. */
+function comparisonsOf(
+  wanted: ReadonlyMap<string, readonly AttributeInstance[]>,
+  visible: ReadonlyMap<string, Instances>,
+): number {
+  let sum = 1;
+  for (const [name, values] of wanted) sum += values.length * (visible.get(name)?.length ?? 0);
+  return sum;
+}
+
+/** Counts comparisons, and lets others have their turn after some. Rejects with Refusal when they are too many. */
+function givingWay(): (more: number) => Promise<void> | undefined {
+  let [all, ofTurn] = [0, 0];
+  return (more) => {
+    all += more;
+    ofTurn += more;
+    if (all > comparisons.most) throw tooLong();
+    if (ofTurn < comparisons.ofOneTurn) return undefined;
+    ofTurn = more;
+    return setImmediate();
+  };
+}
+
+function tooLong(): Refusal {
+  return new Refusal(
+    "ResponseTooLarge",
+    "The search compares too many values: search by fewer, or by a Name or an Object Group besides",
+    "ServerLimitExceeded",
+  );
 }
 
 /** Where a name alone was searched for among one owner's objects, whoever claims it has been found. */

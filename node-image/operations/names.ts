@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from "node:util";
 import { holds } from "../objects/merge.ts";
 import { holderOf, suffixed } from "../objects/names.ts";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
+import { sameValue } from "../objects/same-value.ts";
 import { fact, type Json, type ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
@@ -68,7 +68,7 @@ export async function goesBy(
   if (names.length === 0) return true;
   const [name, ...others] = names;
   if (claimed !== undefined && others.length === 0 && claimed.owner === object.owner) {
-    const known = isDeepStrictEqual(claimed.name, name);
+    const known = sameValue(claimed.name, name);
     if (known && holderOf(claimed.name, claimed.objects)?.id === object.id) return true;
   }
   const shown = await effectiveNames(object, context);

@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { type AttributeInstance, checkSize, firstAttributes } from "../objects/attributes.ts";
 import { objectType, protectionStorage } from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { type Material, packMaterial, sealContext } from "../objects/material.ts";
 import { claimRows } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { sameValue } from "../objects/same-value.ts";
 import type { Change, Json } from "../objects/types.ts";
 import { checkConstraints } from "./constraints.ts";
 import type { Context } from "./context.ts";
@@ -60,7 +60,7 @@ export async function storeAll(
     }
     // Names that an object gives away in the same write are free.
     const taken = names.filter(
-      (name) => !also.some(({ givesAway }) => givesAway?.some((each) => isDeepStrictEqual(each, name))),
+      (name) => !also.some(({ givesAway }) => givesAway?.some((each) => sameValue(each, name))),
     );
     const write = async () => {
       await before();

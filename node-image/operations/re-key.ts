@@ -1,9 +1,9 @@
-import { isDeepStrictEqual } from "node:util";
 import { makeKeyPair } from "../cryptography/key-pair.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { keyFormatType, linkType, objectType, state } from "../objects/enumerations.ts";
 import { reached, seconds, stateOf } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { sameValue } from "../objects/same-value.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { madeHere, modeOf, withoutOrigin } from "./create.ts";
@@ -195,7 +195,7 @@ export function inherited(
 function allNames(old: ManagedObject, attributes: readonly AttributeInstance[]): Json[] {
   const kept = (old.attributes.get("Name") ?? []).filter((name) => name !== null);
   const added = attributes.filter(({ name }) => name === "Name").map(({ value }) => value);
-  return [...kept, ...added.filter((name) => !kept.some((each) => isDeepStrictEqual(each, name)))];
+  return [...kept, ...added.filter((name) => !kept.some((each) => sameValue(each, name)))];
 }
 
 /**
