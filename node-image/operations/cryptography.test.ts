@@ -162,60 +162,6 @@ test("Process Start Date and Protect Stop Date open and close what they name", a
   clock = epoch;
 });
 
-const flags = (init: boolean, final: boolean) => [
-  item.boolean(tag.InitIndicator, init),
-  item.boolean(tag.FinalIndicator, final),
-];
-
-test("parts give what the whole gives; each is its caller's, its operation's and its key's, for a minute", async () => {
-  const key = await aes(all, { "Cryptographic Parameters": { cryptographicAlgorithm: algorithm.hmacSha256 } });
-  const second = await aes(all, { "Cryptographic Parameters": { cryptographicAlgorithm: algorithm.hmacSha256 } });
-  const whole = bytesOf(await app.call(operation.mac, part.id(key), part.data(text)), tag.MACData);
-  const begin = async () =>
-    bytesOf(
-      await app.call(operation.mac, part.id(key), part.data(text.subarray(0, 7)), ...flags(true, false)),
-      tag.CorrelationValue,
-    );
-  const rest = (value: Buffer, id = key, each: number = operation.mac, client = app) =>
-    client.call(
-      each,
-      part.id(id),
-      part.data(text.subarray(7)),
-      item.bytes(tag.CorrelationValue, value),
-      item.boolean(tag.FinalIndicator, true),
-    );
-  assert.deepEqual(bytesOf(await rest(await begin()), tag.MACData), whole);
-  const value = await begin();
-  await fails(rest(value, second), reason.notFound, /Correlation Value/);
-  await fails(rest(value, key, operation.macVerify), reason.notFound);
-  await fails(rest(value, key, operation.mac, other), reason.notFound);
-  assert.deepEqual(bytesOf(await rest(value), tag.MACData), whole, "strangers' attempts did not end it");
-  await fails(rest(value), reason.notFound);
-  const late = await begin();
-  clock = epoch + 61;
-  await fails(rest(late), reason.notFound);
-  clock = epoch;
-});
-
-test("a caller has 64 operations in parts at a time", async () => {
-  const flooding = await site.connect("O=bank, CN=flood", { version: 14 });
-  const start = () =>
-    flooding.call(
-      operation.hash,
-      part.parameters({ hashingAlgorithm: 6 }),
-      part.data(text),
-      item.boolean(tag.InitIndicator, true),
-    );
-  for (let at = 0; at < 64; at++) await start();
-  await fails(start(), reason.denied, /Too many/);
-  await app.call(
-    operation.hash,
-    part.parameters({ hashingAlgorithm: 6 }),
-    part.data(text),
-    item.boolean(tag.InitIndicator, true),
-  );
-});
-
 const pairs: readonly (readonly [string, Readonly<Record<string, Json>>, Readonly<Record<string, number>>])[] = [
   [
     "RSA-2048 with PSS",

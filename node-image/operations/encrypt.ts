@@ -58,6 +58,9 @@ interface Work {
 
 async function run(request: DecryptRequest, { key, direction, context }: Work): Promise<CipherResponse> {
   const { id } = key.object;
+  // What a later part brings would be authenticated by nothing (4.29, 4.30).
+  if (request.correlationValue !== undefined && (request.additionalData !== undefined || request.tag !== undefined))
+    throw new Refusal("InvalidField", "Additional Data and Tag come with the first part");
   const begin = () => start(request, { key, direction, context });
   const { state, last, keep } = resume<Started>(request, id, context, begin);
   if (request.data === undefined && last && request.correlationValue === undefined) {
