@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { tag } from "../kmip/tags.ts";
-import { attributeItem, findItem, item } from "../testing/items.ts";
+import { attributeItem, childrenOf, findItem, item } from "../testing/items.ts";
 import { type KmipClient, KmipFailure, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
+import type { Item } from "../ttlv/types.ts";
 
 const epoch = Date.UTC(2026, 0, 1) / 1000;
 const subjectOf = (name: string) => `O=bank, OU=apps, CN=${name}`;
@@ -285,6 +286,19 @@ test("an auditor sees all facts and all records, and never a key, not even one t
   await refused(audit.call(0x1f, id(key), gcm, item.bytes(tag.Data, Buffer.alloc(16))), reason.denied);
   assert.ok((await audit.locate({ "x-keyfleet-kind": { type: 7, value: "user" } })).includes(user("audit")));
   assert.deepEqual(await (await as("owner")).locate({ "x-keyfleet-kind": { type: 7, value: "user" } }), []);
+});
+
+test("users are listed in pages, as objects are", async () => {
+  for (const name of ["page 1", "page 2", "page 3"]) await add("admin", user(name), "x-keyfleet-group-pages", "yes");
+  const asked = attributeItem("x-keyfleet-kind", { type: 7, value: "user" });
+  const admin = await as("admin");
+  const page = async (...fields: Item[]) => {
+    const answer = await admin.call(operation.locate, ...fields, asked);
+    return childrenOf(answer, tag.UniqueIdentifier).map(({ value }) => String(value));
+  };
+  const all = await page();
+  const [from, most] = [item.integer(tag.OffsetItems, 1), item.integer(tag.MaximumItems, 2)];
+  assert.deepEqual(await page(most, from), all.slice(1, 3));
 });
 
 test("what is guessable is no auditor's: the digest of a short secret is told to its owner only", async () => {

@@ -46,14 +46,14 @@ const comparedHere = new Set([
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
   checkKnown(request, context);
+  const from = request.offsetItems ?? 0;
+  const end = from + Math.min(request.maximumItems ?? itemsMax, itemsMax);
   const kind = request.attributes.find(({ name }) => name === recordKind);
-  if (kind !== undefined) return locateRecords(kind.value, context);
+  if (kind !== undefined) return locateRecords(kind.value, { from, end }, context);
   const search = split(request, await searchScope(context), context.version);
   if (search.filter.attributes !== undefined && Object.hasOwn(search.filter.attributes, "Fresh"))
     await context.served.recorded();
   const candidates = await candidatesOf(search, context);
-  const from = request.offsetItems ?? 0;
-  const end = from + Math.min(request.maximumItems ?? itemsMax, itemsMax);
   if (candidates.length > locateMax) {
     const found = await matching(candidates, search, context, search.most ?? end);
     if (found.length < (search.most ?? end)) throw tooMany();

@@ -55,6 +55,7 @@ export const recordKind = "x-keyfleet-kind";
 /** The records of users or of groups, for administrators and auditors; nobody else finds any. */
 export async function locateRecords(
   kind: Json,
+  items: { readonly from: number; readonly end: number },
   context: Context,
 ): Promise<{ readonly locatedItems: number; readonly uniqueIdentifiers: readonly string[] }> {
   const { administrator, auditor } = await callerStanding(context);
@@ -65,7 +66,7 @@ export async function locateRecords(
     const names = namesOf(await context.store.objects(all.slice(at, at + pageSize)));
     found.push(...names.filter((each) => each.kind === value).map(recordIdentifier));
   }
-  return { locatedItems: found.length, uniqueIdentifiers: found.sort() };
+  return { locatedItems: found.length, uniqueIdentifiers: found.sort().slice(items.from, items.end) };
 }
 
 const pageSize = 1_000;
