@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import { sameValue } from "./same-value.ts";
-
 import { fact, type Json, type ManagedObject } from "./types.ts";
 
 /**

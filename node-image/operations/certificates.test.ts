@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { X509Certificate } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { makeCertificate } from "../cryptography/certificate.ts";
+import { distinguishedName } from "../cryptography/distinguished-name.ts";
 import { tag } from "../kmip/tags.ts";
 import { linkType, usage } from "../objects/enumerations.ts";
 import type { Json } from "../objects/types.ts";
@@ -256,3 +258,19 @@ test("refused: no issuer, two issuers, a stranger's issuer, a forged request, an
   await fails(certify(app, { "x-issuer": text(authority) }, ...pkcs10(csr)), 12, /revoked/);
   await certify(app, {}, ...pkcs10(csr));
 });
+
+for (const [what, characters, message] of [
+  ["larger than any is", 131_072, /at most 131072 bytes/],
+  ["whose names are longer than all attributes of an object may be", 40_000, /at most 262144 characters/],
+] as const) {
+  test(`refused: a certificate ${what}`, async () => {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const subject = distinguishedName([{ part: "CN", value: "a".repeat(characters) }]);
+    const dates = { notBefore: new Date(start * 1000), notAfter: new Date((start + day) * 1000) };
+    const contents = { subject, publicKey, ...dates, isAuthority: false, keyUsage: 1, extensions: [] };
+    const bytes = await makeCertificate(contents, { certificate: undefined, privateKey });
+    const parts = [item.enumeration(tag.CertificateType, 1), item.bytes(tag.CertificateValue, bytes)];
+    const asked = [item.enumeration(tag.ObjectType, 1), template({}), item.structure(tag.Certificate, ...parts)];
+    await fails((await caller()).call(operation.register, ...asked), 7, message);
+  });
+}

@@ -97,7 +97,8 @@ function allAttributes(created: NewObject, context: Context): Record<string, Jso
   );
   if (created.material.format !== 0) all["Key Format Type"] = [created.material.format];
   Object.assign(all, ofServer(created, all, seconds(context.now())), created.past?.attributes);
-  if (created.past !== undefined) checkSize(Object.entries(all));
+  // A past, and the names in a certificate, come beside what was requested.
+  if (created.past !== undefined || created.objectType === objectType.certificate) checkSize(Object.entries(all));
   return all;
 }
 

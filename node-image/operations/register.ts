@@ -67,6 +67,9 @@ const formats: Readonly<Record<number, readonly number[]>> = {
   [objectType.template]: [0],
 };
 
+/** More than twice the largest one, by SLH-DSA; it is read several times, and everybody waits. */
+const certificateMaxBytes = 131_072;
+
 /** Stores an object that the client brings. */
 export async function register(request: RegisterRequest, context: Context): Promise<RegisterResponse> {
   const attributes = await withDefaults(request.objectType, request.attributes, context);
@@ -124,6 +127,8 @@ function normalised({ objectType: type, material }: RegisterRequest): Material {
     throw new Refusal("KeyFormatTypeNotSupported", "This Key Format Type is not taken for this object type");
   }
   if (material.bytes.length === 0) throw new Refusal("InvalidField", "The object is empty");
+  if (type === objectType.certificate && material.bytes.length > certificateMaxBytes)
+    throw new Refusal("InvalidField", `A certificate has at most ${certificateMaxBytes} bytes`);
   return type === objectType.symmetricKey ? symmetric(material) : material;
 }
 
