@@ -312,7 +312,7 @@ test("a node's account may read its own KmsNode and write its status, nothing el
       apiGroups: ["keyfleet.io"],
       resourceNames: ["dc1-a"],
       resources: ["kmsnodes/status"],
-      verbs: ["get", "patch", "update"],
+      verbs: ["patch"],
     },
   ]);
 });

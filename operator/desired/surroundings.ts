@@ -34,7 +34,7 @@ export function account(node: KmsNode): KubernetesObject[] {
       metadata,
       rules: [
         { ...own, resources: ["kmsnodes"], verbs: ["get", "list", "watch"] },
-        { ...own, resources: ["kmsnodes/status"], verbs: ["get", "patch", "update"] },
+        { ...own, resources: ["kmsnodes/status"], verbs: ["patch"] },
       ],
     },
     {
