@@ -73,6 +73,12 @@ test("a second release in one namespace is refused, for both would be one operat
   assert.match(second.said, /keyfleet-operator.*exists and cannot be imported/);
 });
 
+test("a release stays the site that it is: it would make another site's nodes beside its own", () => {
+  const { status, said } = helm("upgrade", { flags: ["--set", "site=dc2"] });
+  assert.match(said, /this release is site dc1 and cannot become dc2.*leave site as it is/);
+  assert.equal(status, 1);
+});
+
 test("leaving the CRDs out of an upgrade takes none away", async () => {
   assert.equal(helm("upgrade", { flags: sharedElsewhere }).status, 0);
   assert.equal((await api.request("GET", fleet)).status, 200);

@@ -41,3 +41,17 @@ argocd.argoproj.io/sync-options: Delete=false,Prune=false
 {{- range $version, $digest := . }}{{ $pairs = append $pairs (printf "%s=%s" $version $digest) }}{{ end }}
 {{- join "," $pairs }}
 {{- end }}
+
+{{/* Name of the site; never another one than the release had: its operator would make another site's nodes beside its own. */}}
+{{- define "keyfleet.site" -}}
+{{- $site := required "site is missing: give the name that this site has in KmsCluster spec.sites, --set site=dc1" .Values.site }}
+{{- $running := lookup "apps/v1" "Deployment" .Release.Namespace "keyfleet-operator" | default dict }}
+{{- range dig "spec" "template" "spec" "containers" (list) $running }}
+{{- range .env }}
+{{- if and (eq .name "KEYFLEET_SITE") (ne .value $site) }}
+{{- fail (printf "site: this release is site %s and cannot become %s, whose nodes it would make beside its own; leave site as it is (installed by a slip: uninstall it first)" .value $site) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $site }}
+{{- end }}
