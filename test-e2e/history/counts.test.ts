@@ -27,3 +27,13 @@ for (const [sentence, seconds, deeds, ...lines] of cases)
   test(`nobody was served for ${seconds} s: ${sentence}`, () => {
     assert.equal(count({ calls: lines.map(call), deeds }).longestOutageElsewhereMs, seconds * 1000);
   });
+
+test("what the machine stood still is no outage of the node's", () => {
+  const calls = ["dc1-a/1 0 1 ok", "dc1-a/1 1 14 ok"].map(call);
+  const stalls = [
+    { fromMs: 500, toMs: 3_000 },
+    { fromMs: 5_000, toMs: 10_000 },
+  ];
+  const { longestOutageElsewhereMs, machineStoodStillMs } = count({ calls, deeds: [], stalls });
+  assert.deepEqual([longestOutageElsewhereMs, machineStoodStillMs], [6_000, 7_500]);
+});

@@ -110,6 +110,7 @@ function line(outcome: Outcome, readyMs: number): string {
     longestStallMs,
     longestStallElsewhereMs,
     longestOutageElsewhereMs,
+    machineStoodStillMs,
     equalAfterMs,
     violations,
   } = outcome;
@@ -121,6 +122,7 @@ function line(outcome: Outcome, readyMs: number): string {
     `${deeds} deeds${outcome.membersChanged ? ", members changed" : ""}${outcome.sitesDestroyed ? ", sites destroyed" : ""}`,
     `${outcome.forked} forked`,
     `longest stall ${(longestStallMs / 1000).toFixed(1)} s, ${(longestStallElsewhereMs / 1000).toFixed(1)} s where nothing was done, longest outage there ${(longestOutageElsewhereMs / 1000).toFixed(1)} s`,
+    ...(machineStoodStillMs > 0 ? [`the machine stood still for ${(machineStoodStillMs / 1000).toFixed(1)} s`] : []),
     `spent ${Object.entries(outcome.spentMs)
       .map(([what, ms]) => `${what} ${(ms / 1000).toFixed(1)} s`)
       .join(" ")}`,

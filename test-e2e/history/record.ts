@@ -57,6 +57,12 @@ export interface Deed {
   readonly nodes: readonly string[];
 }
 
+/** A time in which the recording process was not run: nobody on this machine may have been. */
+export interface Stall {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** A node's view of another site's durability changed; on its start all sites are presumed in step. */
 export interface Step {
   readonly atMs: number;
@@ -88,11 +94,14 @@ export interface FaultCount {
   readonly acted: number;
 }
 
+const stallMs = 1_000;
+
 /** Records while a run goes on. */
 export class Recorder implements History {
   readonly calls: Call[] = [];
   readonly deeds: Deed[] = [];
   readonly steps: Step[] = [];
+  readonly stalls: Stall[] = [];
   readonly lost = new Map<string, number>();
   readonly lives: { node: string; atMs: number }[] = [];
   /** Nodes that are gone for good. */
@@ -115,6 +124,17 @@ export class Recorder implements History {
     const atMs = performance.now();
     this.lost.set(node, atMs);
     this.lives.push({ node, atMs });
+  }
+
+  /** Notes when this process is not run for longer than a second; answers with what ends that. */
+  watchStalls(): () => void {
+    let beforeMs = performance.now();
+    const watch = setInterval(() => {
+      const nowMs = performance.now();
+      if (nowMs - beforeMs > stallMs) this.stalls.push({ fromMs: beforeMs, toMs: nowMs });
+      beforeMs = nowMs;
+    }, stallMs / 10);
+    return () => clearInterval(watch);
   }
 
   /** Takes a line of a node's output; only what concerns durability is kept. */

@@ -38,6 +38,8 @@ export interface Outcome {
   readonly longestStallElsewhereMs: number;
   /** The longest time without any answer to a client at such a node: calls that failed are in it. */
   readonly longestOutageElsewhereMs: number;
+  /** How long this machine ran nobody for longer than a second, ms: no outage of a node. */
+  readonly machineStoodStillMs: number;
   /** From the end of all faults until all nodes were equal, ms. */
   readonly equalAfterMs: number;
   readonly sitesDestroyed: boolean;
@@ -73,6 +75,7 @@ export async function runSeed(parts: {
     }
   };
   const load = new AbortController();
+  const stopWatching = recorder.watchStalls();
   const clients = startClients({ world, recorder, random, objects, going: () => !load.signal.aborted });
   const violations: Violation[] = [];
   const [membersChanged, sitesDestroyed] = [random.chance(membershipShare), random.chance(destroyShare)];
@@ -83,6 +86,7 @@ export async function runSeed(parts: {
   } finally {
     load.abort();
     await Promise.all(clients);
+    stopWatching();
   }
   const { found, forked, equalAfterMs } = await timed("heal", () => heal(world, recorder));
   violations.push(...found);
