@@ -84,10 +84,18 @@ function setsPlaceholder({ operation }: ResponseItem): boolean {
   return router.get(operation ?? 0)?.setsPlaceholder === true;
 }
 
-/** What was done before the failure is told as undone; its payload tells what it would have been. */
+/**
+ * What was done before the failure is told as undone; its payload tells what it would have been. An object is not handed out by
+ * it: it would be on its way, and fresh as it was before.
+ */
 function undone(result: ItemResult): ItemResult {
-  if (result.answer === undefined) return result;
-  return { ...result, response: { ...result.response, status: resultStatus.undone }, outcome: "undone" };
+  const { answer, response } = result;
+  if (answer === undefined) return result;
+  const told = { ...result, response: { ...response, status: resultStatus.undone }, outcome: "undone" };
+  if (answer.judge === undefined) return told;
+  notGiven(answer);
+  const { payload: _, ...head } = told.response;
+  return { ...told, response: head, answer: undefined };
 }
 
 function messageOf({ context, timeStamp }: Batch, results: readonly ItemResult[]): Item {

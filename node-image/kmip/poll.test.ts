@@ -5,7 +5,7 @@ import { usage } from "../objects/enumerations.ts";
 import { part } from "../testing/cryptography-requests.ts";
 import { childrenOf, findItem, item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
-import { operation, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { operation, type Request, type Result, requestMessage, resultsOf } from "../testing/kmip-client.ts";
 import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { decode } from "../ttlv/decode.ts";
@@ -41,6 +41,8 @@ function aServer() {
     const request = requestMessage([{ operation: number, payload: payload(...children) }], { version: spoken, header });
     return decode(await handler(encode(request), as));
   };
+  const batch = async (as: Caller, requests: readonly Request[], header: readonly Item[]) =>
+    resultsOf(decode(await handler(encode(requestMessage(requests, { version, header })), as)));
   const call = async (as: Caller, number: number, ...children: (Item | undefined)[]) =>
     resultsOf(await send(as, number, children))[0] as Result;
   const done = async (as: Caller, number: number, ...children: (Item | undefined)[]) => {
@@ -56,7 +58,7 @@ function aServer() {
     await done(as, 0x3a, correlation);
     return correlation;
   };
-  return { store, send, call, done, waiting };
+  return { store, send, batch, call, done, waiting };
 }
 
 type Server = ReturnType<typeof aServer>;
@@ -246,6 +248,22 @@ test("a result that cannot be judged now, or is too large for the client, is kep
   server.store.objects = objects;
   const material = findItem(await server.done(reader, 0x1a, correlation), tag.KeyMaterial)?.value as Buffer;
   assert.equal(material.length, 32);
+  assert.ok(material.some((byte) => byte !== 0));
+});
+
+test("what a batch polls that is undone is kept for another Poll", async () => {
+  const server = aServer();
+  const key = await aSharedKey(server);
+  const correlation = await server.waiting(reader, operation.get, id(key));
+  const absent = "00000000-0000-4000-8000-000000000000";
+  const requests = [
+    { operation: 0x1a, payload: payload(correlation) },
+    { operation: operation.get, payload: payload(id(absent)) },
+  ];
+  const header = [item.enumeration(tag.BatchErrorContinuationOption, 3)];
+  const [undone] = await server.batch(reader, requests, header);
+  assert.equal(findItem(undone?.payload, tag.KeyMaterial), undefined);
+  const material = findItem(await server.done(reader, 0x1a, correlation), tag.KeyMaterial)?.value as Buffer;
   assert.ok(material.some((byte) => byte !== 0));
 });
 

@@ -122,7 +122,7 @@ test("what cannot be written is fresh again, and the log says so; the next Get t
   assert.equal(await storedFresh(client, id), false);
 });
 
-test("an object that was served in a batch that is undone stays fresh", async () => {
+test("an object that a batch asked for that is undone is not handed out by it, and stays fresh", async () => {
   const client = aClient();
   const id = await client.create();
   const undo = [item.enumeration(tag.BatchErrorContinuationOption, 3)];
@@ -132,6 +132,7 @@ test("an object that was served in a batch that is undone stays fresh", async ()
     results.map(({ success }) => success),
     [false, false],
   );
+  assert.equal(findItem(results[0]?.payload, tag.KeyMaterial), undefined);
   await turn();
   assert.equal(await storedFresh(client, id), true);
   await client.send([get(id)], undo);
