@@ -3,16 +3,19 @@ import { keyBytes } from "../cryptography/key-format.ts";
 import { type KeyPairRequest, makeKeyPair, type NewKeyPair } from "../cryptography/key-pair.ts";
 import { attributeRule } from "../objects/attribute-rules.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import {
-  keyFormatType as format,
-  cryptographicAlgorithm as kmip,
-  linkType,
-  objectType,
-} from "../objects/enumerations.ts";
+import { keyFormatType as format, linkType, objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { madeHere, numberOf, refuseUnsafe, requiredNumber, requireUsageMask, withoutOrigin } from "./create.ts";
+import {
+  isQuantumSafe,
+  madeHere,
+  numberOf,
+  refuseUnsafe,
+  requiredNumber,
+  requireUsageMask,
+  withoutOrigin,
+} from "./create.ts";
 import { withDefaults } from "./defaults.ts";
 import { type NewObject, storeAll } from "./new-object.ts";
 
@@ -39,7 +42,7 @@ export async function createKeyPair(request: CreateKeyPairRequest, context: Cont
   requireUsageMask(ofPublic);
   const wanted = wantedPair(ofPrivate);
   checkSame(ofPrivate, ofPublic);
-  refuseUnsafe([...ofPrivate, ...ofPublic], wanted.algorithm >= kmip.mlKem512);
+  refuseUnsafe([...ofPrivate, ...ofPublic], isQuantumSafe(wanted.algorithm));
   const pair = await context.cryptography.generation(context.caller.identity, () => makeKeyPair(wanted));
   const ids = { privateKey: context.newId(), publicKey: context.newId() };
   const made = { pair, ids, algorithm: wanted.algorithm };

@@ -1,7 +1,13 @@
 import { randomFillSync } from "node:crypto";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
-import { keyFormatType, objectType, rngAlgorithm, secretDataType } from "../objects/enumerations.ts";
+import {
+  cryptographicAlgorithm,
+  keyFormatType,
+  objectType,
+  rngAlgorithm,
+  secretDataType,
+} from "../objects/enumerations.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
 import type { Json } from "../objects/types.ts";
@@ -115,6 +121,11 @@ export function refuseUnsafe(attributes: readonly AttributeInstance[], safe: boo
       "This key is not Quantum Safe: ask for 256 bits, or for ML-KEM, ML-DSA or SLH-DSA",
     );
   }
+}
+
+/** Whether pairs of an algorithm are Quantum Safe. */
+export function isQuantumSafe(algorithm: number): boolean {
+  return algorithm >= cryptographicAlgorithm.mlKem512;
 }
 
 /** The Block Cipher Mode that the key is meant for, if its parameters name one. */

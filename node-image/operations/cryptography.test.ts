@@ -16,6 +16,7 @@ import {
   block,
   bytesOf,
   createPair,
+  listOf,
   numberOf,
   cryptographicOperation as operation,
   part,
@@ -245,6 +246,34 @@ test("what is asked to be Quantum Safe is so, or is refused", async () => {
     createPair(latest, { ...kind, "Quantum Safe": true }, masks, { version: 21 });
   await fails(pair({ "Cryptographic Algorithm": 6, "Cryptographic Length": 256 }), 0x100, /not Quantum Safe/);
   await pair({ "Cryptographic Algorithm": 0x3c });
+});
+
+test("what is derived or made anew is Quantum Safe if that is asked for, or is refused", async () => {
+  const latest = await site.connect("O=bank, CN=app", { version: 21 });
+  const safe = item.structure(tag.Attributes, item.boolean(tag.QuantumSafe, true));
+  const derive = (base: string, bits: number) =>
+    latest.call(
+      operation.deriveKey,
+      item.enumeration(tag.ObjectType, 2),
+      part.id(base),
+      item.enumeration(tag.DerivationMethod, 2),
+      item.structure(tag.DerivationParameters, part.parameters({ hashingAlgorithm: 6 })),
+      listOf(
+        tag.Attributes,
+        { "Cryptographic Algorithm": 3, "Cryptographic Length": bits, ...active(all), "Quantum Safe": true },
+        21,
+      ),
+    );
+  const base = await aes(usage.deriveKey);
+  await fails(derive(base, 128), 0x100, /not Quantum Safe/);
+  await derive(base, 256);
+  const reKey = 0x04;
+  await fails(latest.call(reKey, part.id(await aes(all, {}, 128)), safe), 0x100, /not Quantum Safe/);
+  await latest.call(reKey, part.id(await aes()), safe);
+  const pair = await createPair(app, { "Cryptographic Algorithm": 6, "Cryptographic Length": 256 }, [1, 2]);
+  const name = item.text(tag.PrivateKeyUniqueIdentifier, pair.privateKey);
+  const common = { ...safe, tag: tag.CommonAttributes } as Item;
+  await fails(latest.call(0x1d, name, common), 0x100, /not Quantum Safe/);
 });
 
 for (const [name, kind] of [

@@ -8,7 +8,7 @@ import { Refusal } from "../objects/refusal.ts";
 import type { ManagedObject } from "../objects/types.ts";
 import type { UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
-import { madeHere, numberOf, withoutOrigin } from "./create.ts";
+import { madeHere, numberOf, refuseUnsafe, withoutOrigin } from "./create.ts";
 import { find } from "./find.ts";
 import { checkHandedOut } from "./get.ts";
 import { linked, serially } from "./links.ts";
@@ -50,6 +50,7 @@ export async function deriveKey(request: DeriveKeyRequest, context: Context): Pr
     );
   }
   const { bytes: length, algorithm, lengthBits } = wantedOf(request, context);
+  refuseUnsafe(request.attributes, lengthBits >= 256);
   // It may take seconds, in which the bases' owner must be able to revoke them.
   const bytes = await derived(request, { bases: await basesOf(request, context), length, context });
   if (algorithm === cryptographicAlgorithm.tripleDes) withOddParity(bytes);

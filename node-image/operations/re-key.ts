@@ -6,7 +6,7 @@ import { Refusal } from "../objects/refusal.ts";
 import { sameValue } from "../objects/same-value.ts";
 import type { Json, ManagedObject } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { madeHere, modeOf, withoutOrigin } from "./create.ts";
+import { isQuantumSafe, madeHere, modeOf, refuseUnsafe, withoutOrigin } from "./create.ts";
 import { newKey, wantedPair } from "./create-key-pair.ts";
 import { find } from "./find.ts";
 import { linkedTo, links, replacing, serially } from "./links.ts";
@@ -58,6 +58,7 @@ export function reKey(request: ReKeyRequest, context: Context): Promise<ReKeyRes
     if (algorithm === undefined || bits === undefined) {
       throw new Refusal("PermissionDenied", "The key's algorithm and length are not known: it cannot be made anew");
     }
+    refuseUnsafe(request.attributes, bits >= 256);
     const bytes = makeSymmetricKey({ algorithm, bits, ...modeOf(all) }, context.cryptography.policy.legacyCiphers);
     const id = context.newId();
     await storeAll(
@@ -99,6 +100,7 @@ export async function reKeyKeyPair(request: ReKeyKeyPairRequest, context: Contex
     checkMovable(olds.publicKey, request);
     checkSameKind(asked);
     const wanted = wantedPair(asInstances(Object.fromEntries(olds.privateKey.attributes)));
+    refuseUnsafe(asked, isQuantumSafe(wanted.algorithm));
     const pair = await context.cryptography.generation(context.caller.identity, () => makeKeyPair(wanted));
     const ids = { privateKey: context.newId(), publicKey: context.newId() };
     const successor = (which: "privateKey" | "publicKey") => {
