@@ -11,6 +11,7 @@ let dc2: Authority;
 let elsewhere: Authority;
 let server: StatusServer;
 const status = { version: "0.1.0", conditions: [] };
+let tell: () => unknown = () => ({ status });
 const subject = (cn: string, ou = "dc1", o = "bank") => [{ O: [o] }, { OU: [ou] }, { CN: [cn] }];
 
 before(async () => {
@@ -24,7 +25,7 @@ before(async () => {
     port: 0,
     tls: await nodeTls(),
     caller: { site: "dc1", cluster: "bank" },
-    status: () => ({ status }),
+    status: () => tell(),
   });
 });
 after(() => server?.close());
@@ -54,6 +55,19 @@ function ask(caller: Caller, { method = "GET", path = "/status" } = {}): Promise
 test("the operator of the node's site is shown the status", async () => {
   const { code, body } = await ask(await dc1.issue(subject(operatorName)));
   assert.deepEqual([code, JSON.parse(body)], [200, { status }]);
+});
+
+test("a node that cannot tell its status says so, and goes on", async () => {
+  const operator = await dc1.issue(subject(operatorName));
+  tell = () => {
+    throw new Error("statfs of /var/lib/keyfleet failed");
+  };
+  assert.deepEqual(await ask(operator), {
+    code: 500,
+    body: `{"message":"the status cannot be told now; see the node's log"}\n`,
+  });
+  tell = () => ({ status });
+  assert.equal((await ask(operator)).code, 200);
 });
 
 const strangers: readonly (readonly [string, () => Promise<Caller>, number])[] = [

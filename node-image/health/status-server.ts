@@ -79,9 +79,18 @@ function contextOf(tls: StatusTls) {
 function answer(request: IncomingMessage, response: ServerResponse, { caller, status }: StatusServerOptions): void {
   request.resume();
   const refusal = refusalOf(request, caller);
-  const [code, body] = refusal === undefined ? [200, status()] : [refusal.code, { message: refusal.message }];
+  const [code, body] = refusal === undefined ? told(status) : [refusal.code, { message: refusal.message }];
   response.writeHead(code, { "content-type": "application/json", "cache-control": "no-store" });
   response.end(`${JSON.stringify(body)}\n`);
+}
+
+/** A node that cannot tell its status now (its disk does not answer) must not end for having been asked. */
+function told(status: () => unknown): readonly [number, unknown] {
+  try {
+    return [200, status()];
+  } catch {
+    return [500, { message: "the status cannot be told now; see the node's log" }];
+  }
 }
 
 interface Refusal {
