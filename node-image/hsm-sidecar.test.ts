@@ -191,6 +191,18 @@ describe("the HSM sidecar", { concurrency: true }, () => {
       assert.match((await sidecar.reached("KeyMissing")).message, /no longer holds the wrapping key 'keyfleet'/);
     });
 
+    test("a token that is full is no lost one: what to do is said, and room is enough", async (context) => {
+      const sidecar = softHsm(context, { faulty: true, started: false });
+      sidecar.fail(ckr.deviceMemory, 1_000, "key");
+      sidecar.start();
+      assert.match(
+        (await sidecar.reached("KeyMissing")).message,
+        /^token 'dc1' makes no key 'keyfleet' \(CKR_DEVICE_MEMORY\): give it room/,
+      );
+      sidecar.fail(0, 0, "key");
+      await sidecar.reached("Ready");
+    });
+
     test("a killed sidecar is unavailable at once and back after its restart", async (context) => {
       const sidecar = softHsm(context);
       await sidecar.reached("Ready");

@@ -17,6 +17,13 @@ test("frames come out as they went in, however the bytes are cut", () => {
   }
 });
 
+test("what has come of a frame when its stream ends is no part of the next one", () => {
+  const reader = new FrameReader();
+  assert.deepEqual([...reader.push(encodeFrame(sample(1, "a secret")).subarray(0, 12))], []);
+  reader.clear();
+  assert.deepEqual([...reader.push(encodeFrame(sample(2, "well")))], [sample(2, "well")]);
+});
+
 test("a frame over the limit is refused by its sender and by its receiver", () => {
   assert.throws(() => encodeFrame({ id: 1, kind: 1, payload: Buffer.alloc(maxFrameBytes) }), RangeError);
   const header = Buffer.alloc(9);

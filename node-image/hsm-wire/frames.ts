@@ -23,7 +23,7 @@ export function encodeFrame(frame: Frame): Buffer {
   return bytes;
 }
 
-/** Cuts a byte stream into frames; holds at most one frame's bytes and zeroes what it has handed on. */
+/** Cuts a byte stream into frames; holds at most one frame's bytes and zeroes what it has handed on, or when it is told to. */
 export class FrameReader {
   readonly #pending = Buffer.alloc(maxFrameBytes);
   #filled = 0;
@@ -38,6 +38,12 @@ export class FrameReader {
       at += taken;
       if (this.#filled >= 4 && this.#missing() === 0) yield this.#take();
     }
+  }
+
+  /** The stream has ended: what has come of a frame may be a secret. */
+  clear(): void {
+    this.#pending.fill(0);
+    this.#filled = 0;
   }
 
   /** Bytes still wanted: of the length first, then of the frame. */

@@ -144,7 +144,10 @@ class Link {
       }
     });
     socket.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? "connection error"));
-    socket.on("close", () => lost("it closed the connection"));
+    socket.on("close", () => {
+      reader.clear();
+      lost("it closed the connection");
+    });
     this.#socket = socket;
     return socket;
   }

@@ -42,6 +42,7 @@ function serve(socket: Socket, answering: Answering): void {
   const reader = new FrameReader();
   let inFlight = 0;
   socket.on("error", () => socket.destroy());
+  socket.on("close", () => reader.clear());
   socket.on("data", (chunk: Buffer) => {
     try {
       for (const frame of reader.push(chunk)) {

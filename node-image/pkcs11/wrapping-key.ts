@@ -1,7 +1,7 @@
 import pkcs11js from "pkcs11js";
 import { type Custody, readCustody, writeCustody } from "./custody.ts";
 import { findObjects, type Library } from "./library.ts";
-import { calling } from "./return-values.ts";
+import { calling, TokenFailure } from "./return-values.ts";
 import type { CustodySettings } from "./thread-messages.ts";
 import type { Token } from "./token.ts";
 import { Trouble } from "./trouble.ts";
@@ -97,9 +97,34 @@ function makeWrappingKey(open: OpenToken, label: string, node: string): Wrapping
     { type: p.CKA_WRAP, value: true },
     { type: p.CKA_UNWRAP, value: true },
   ];
-  const handle = calling(() => library.C_GenerateKey(session, { mechanism: p.CKM_AES_KEY_GEN }, template));
+  const handle = generated(open, label, () =>
+    library.C_GenerateKey(session, { mechanism: p.CKM_AES_KEY_GEN }, template),
+  );
   return { handle, checkValue: checkValueOf(open, handle), madeFor: node };
 }
+
+/** A token that says why it makes none is there: it is full, or this user makes no keys. */
+function generated(open: OpenToken, label: string, generate: () => Buffer): Buffer {
+  try {
+    return calling(generate);
+  } catch (error) {
+    if (!(error instanceof TokenFailure) || gone.has(error.code)) throw error;
+    throw notMade(open.token, label, error.message);
+  }
+}
+
+/** What says nothing of the key that is to be made. */
+const gone: ReadonlySet<number> = new Set([
+  p.CKR_GENERAL_ERROR,
+  p.CKR_FUNCTION_FAILED,
+  p.CKR_DEVICE_ERROR,
+  p.CKR_DEVICE_REMOVED,
+  p.CKR_TOKEN_NOT_PRESENT,
+  p.CKR_SESSION_CLOSED,
+  p.CKR_SESSION_HANDLE_INVALID,
+  p.CKR_USER_NOT_LOGGED_IN,
+  p.CKR_CRYPTOKI_NOT_INITIALIZED,
+]);
 
 function madeForOf({ library, session }: OpenToken, handle: Buffer): string {
   const [id] = calling(() => library.C_GetAttributeValue(session, handle, [{ type: p.CKA_ID }]));
@@ -144,6 +169,12 @@ function lost(token: Token, { label, checkValue }: RememberedKey): Trouble {
     "KeyMissing",
     `token '${token.label}' no longer holds the wrapping key '${label}' (check value ${checkValue}); ${advice}`,
   );
+}
+
+function notMade(token: Token, label: string, cause: string): Trouble {
+  const advice =
+    "give it room, or its user the right to make keys, or make a sensitive, non-extractable AES-256 key of that label by hand";
+  return new Trouble("KeyMissing", `token '${token.label}' makes no key '${label}' (${cause}): ${advice}`);
 }
 
 function anothers(token: Token, label: string, madeFor: string): Trouble {

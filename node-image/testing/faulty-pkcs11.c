@@ -1,7 +1,7 @@
 /*
  * A PKCS#11 library that passes every call to SoftHSM, except that C_EncryptInit for AES-GCM answers as a file orders: the one named
- * by KEYFLEET_FAULT holds "<return value> <times>"; and C_GenerateKeyPair as that of the same name with ".pair" does. The return
- * value HANGS never comes back. That is how tests take a token away without touching it.
+ * by KEYFLEET_FAULT holds "<return value> <times>"; and C_GenerateKeyPair as that of the same name with ".pair" does, C_GenerateKey
+ * that with ".key". The return value HANGS never comes back. That is how tests take a token away without touching it.
  * Build: cc -shared -fPIC -I node_modules/pkcs11js/includes faulty-pkcs11.c -o libsofthsm2-faulty.so
  */
 #include <dlfcn.h>
@@ -15,6 +15,7 @@
 static CK_FUNCTION_LIST functions;
 static CK_C_EncryptInit real_encrypt_init;
 static CK_C_GenerateKeyPair real_generate_key_pair;
+static CK_C_GenerateKey real_generate_key;
 
 static CK_RV ordered_fault(const char *kind) {
   const char *given = getenv("KEYFLEET_FAULT");
@@ -50,6 +51,12 @@ static CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mecha
                                 public_key, private_key);
 }
 
+static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template, CK_ULONG count,
+                          CK_OBJECT_HANDLE_PTR key) {
+  CK_RV fault = ordered_fault(".key");
+  return fault == CKR_OK ? real_generate_key(session, mechanism, template, count, key) : fault;
+}
+
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   void *library = dlopen("/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW);
   CK_C_GetFunctionList real = library ? (CK_C_GetFunctionList)dlsym(library, "C_GetFunctionList") : 0;
@@ -60,6 +67,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   functions.C_EncryptInit = encrypt_init;
   real_generate_key_pair = original->C_GenerateKeyPair;
   functions.C_GenerateKeyPair = generate_key_pair;
+  real_generate_key = original->C_GenerateKey;
+  functions.C_GenerateKey = generate_key;
   *list = &functions;
   return CKR_OK;
 }

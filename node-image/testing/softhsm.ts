@@ -51,8 +51,8 @@ export interface SoftHsm {
   erase(): Promise<number | null>;
   /** Ends the process by its id and waits until it is gone; rejects when it is not within 20 s, and kills it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** A faulty token answers the next sealings (or makings of a key pair) with this CKR, so many times. */
-  fail(returnValue: number, times: number, call?: "seal" | "pair"): void;
+  /** A faulty token answers the next sealings (or makings of a key, or of a pair) with this CKR, so many times. */
+  fail(returnValue: number, times: number, call?: "seal" | "key" | "pair"): void;
   /** Resolves when the token has begun to answer as it was told to. */
   faultTaken(): Promise<void>;
   /** Resolves with the first status of this reason; rejects after 20 s. */
@@ -152,8 +152,8 @@ class Fixture implements SoftHsm {
     return JSON.parse(readFileSync(join(this.#state, "custody.json"), "utf8"));
   }
 
-  fail(returnValue: number, times: number, call: "seal" | "pair" = "seal"): void {
-    writeFileSync(join(this.folder, call === "seal" ? "fault" : "fault.pair"), `${returnValue} ${times}`);
+  fail(returnValue: number, times: number, call: "seal" | "key" | "pair" = "seal"): void {
+    writeFileSync(join(this.folder, call === "seal" ? "fault" : `fault.${call}`), `${returnValue} ${times}`);
   }
 
   async faultTaken(): Promise<void> {
