@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { tag } from "../kmip/tags.ts";
 import { json, vocabulary, xml } from "../kmip/vocabulary.ts";
@@ -170,4 +171,15 @@ test("as many items as TTLV takes, and no more", () => {
   const many = (count: number) => Buffer.from(`<RequestMessage>${one.repeat(count)}</RequestMessage>`);
   assert.doesNotThrow(() => xml.decode(many(limits.items - 1)));
   assert.throws(() => xml.decode(many(limits.items)), /more than/);
+});
+
+test("a message in XML full of signs that are no entities takes a few times its size, not a hundred times", () => {
+  const program = `
+    import assert from "node:assert/strict";
+    import { xml } from ${JSON.stringify(new URL("../kmip/vocabulary.ts", import.meta.url).href)};
+    const message = Buffer.from('<NameValue type="TextString" value="' + "&".repeat(1_000_000) + '"/>');
+    assert.throws(() => xml.decode(message), /entity/);`;
+  const flags = ["--max-old-space-size=48", "--max-semi-space-size=4", "--input-type=module", "-e", program];
+  const { status, stderr } = spawnSync(process.execPath, flags, { encoding: "utf8", timeout: 60_000 });
+  assert.equal(status, 0, stderr.slice(0, 2_000));
 });
