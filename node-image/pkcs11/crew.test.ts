@@ -73,6 +73,14 @@ test("a resting crew has ended its work and begins none until it is attached aga
   assert.deepEqual(ended, ["slow", "rest", "later"]);
 });
 
+test("a crew that has ended lets no new thread into the library, in which the process's end would hang", async (context) => {
+  const threads = await crew(context, 1);
+  const slow = assert.rejects(threads.run(order("slow"), 5_000), code("unavailable"));
+  await threads.end();
+  await slow;
+  await assert.rejects(threads.run(order("echo"), 1_000), code("timeout"));
+});
+
 test("no more requests wait than the limit", async (context) => {
   const threads = await crew(context, 1);
   const all = Array.from({ length: 300 }, () =>

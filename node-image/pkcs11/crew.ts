@@ -68,8 +68,9 @@ export class Crew {
     }
   }
 
-  /** Ends all threads that are not inside the library. */
+  /** Ends all threads that are not inside the library; what is put into the place of one that worked goes into it no more. */
   async end(): Promise<void> {
+    this.#keyCheckValue = undefined;
     await Promise.all(this.#threads.filter((thread) => thread.lost === undefined).map((thread) => thread.end()));
   }
 
