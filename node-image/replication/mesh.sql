@@ -87,7 +87,8 @@ end $$;
 
 -- How far this node holds each log, with the MAC of its last operation and how much of its beginning is not there any more;
 -- own marks this node's log, which is there even when it is empty; hears: any query, an empty one too, is a sign of life here;
--- sign: what mesh.sign_of_life says at this moment; clock_ms: of this machine, milliseconds since 1970.
+-- sign: what mesh.sign_of_life says at this moment; clock_ms: of this machine, milliseconds since 1970, or of the latest
+-- operation here where that is more than a day ahead of it: what is held cannot be stamped anew.
 drop function if exists mesh.vector();
 create function mesh.vector()
 returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean, sign text, clock_ms bigint)
@@ -98,7 +99,9 @@ declare
   clock bigint := extract(epoch from clock_timestamp()) * 1000;
 begin
   return query
-    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true, now_held, clock from keyfleet.vector v
+    select v.origin, v.seq, v.origin = self, v.base, encode(v.mac, 'base64'), true, now_held,
+      case when max(v.hlc) over () >> 16 > clock + 86400000 then max(v.hlc) over () >> 16 else clock end
+    from keyfleet.vector v
     union all
     select self, 0::bigint, true, 0::bigint, '', true, now_held, clock where keyfleet.position_of(self) = 0;
 end $$;

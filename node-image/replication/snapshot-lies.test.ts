@@ -10,6 +10,7 @@ import { aCreate } from "../testing/mesh.ts";
 import { type Stores, startStores, takes } from "../testing/stores.ts";
 
 const doors = readFileSync(join(import.meta.dirname, "mesh.sql"), "utf8");
+const hourMs = 3_600_000;
 let stores: Stores;
 
 before(async () => {
@@ -116,6 +117,20 @@ test("operations that the peer keeps for later come with its snapshot", async ()
   await takes(joiner, peer);
   assert.equal(joiner.status().unappliedOperations, 1);
   await isTaken(joiner, peer);
+});
+
+test("a node tells its machine's time, and its log's where that runs more than a day ahead", async () => {
+  const { peer } = await aPeer();
+  const aheadMs = async () =>
+    Number((await peer.query("select clock_ms from mesh.vector()"))[0]?.clock_ms ?? Number.NaN) - Date.now();
+  for (const [offMs, toldMs] of [
+    [0, 0],
+    [20 * hourMs, 0],
+    [10 * hourMs, 30 * hourMs],
+  ] as const) {
+    await peer.query(`update keyfleet.bases set hlc = hlc + (${offMs}::bigint << 16)`);
+    assert.ok(Math.abs((await aheadMs()) - toldMs) < hourMs, `${offMs} ms more`);
+  }
 });
 
 /** A joiner that has a peer's objects, while the peer has gone on: what is lacking is the log behind them. */

@@ -116,6 +116,8 @@ export class Snapshots {
   #mayAsk(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
     const { store, nowMs, heads } = this.#options;
     if (this.#stopped || nowMs() < this.#notBeforeMs || this.#isDistrusted(member.identity)) return false;
+    // The time stamps of a snapshot are followed, so the first peer to be heard does not judge them by its own.
+    if (!store.clock.isSettled) return false;
     const begun = store.intake.importing?.identity;
     const itsHeads = begun === undefined ? undefined : heads().get(begun);
     // It may have been set back meanwhile, and is not waited for then.

@@ -1,6 +1,7 @@
 import { startReplication } from "../replication/replication.ts";
 import type { Surroundings } from "../replication/surroundings.ts";
 import type { Durability, MeshMember, Replication } from "../replication/types.ts";
+import { aheadMaxMs } from "../store/clock.ts";
 import type { NodeStore, Operation } from "../store/types.ts";
 import { toWire } from "../store/wire.ts";
 import type { Random } from "../testing/random-stream.ts";
@@ -226,6 +227,8 @@ export class SimulatedNode {
       const own = disk.incarnation;
       const sign = this.#sign();
       const origins = new Set([...disk.vector().keys(), own]);
+      const latestMs = Math.max(...[...origins].map((origin) => Number((disk.head(origin)?.hlc ?? 0n) >> 16n)));
+      const clockMs = latestMs > this.#wallMs() + aheadMaxMs ? latestMs : this.#wallMs();
       return [...origins].map((origin) => {
         const head = disk.head(origin);
         return {
@@ -235,7 +238,7 @@ export class SimulatedNode {
           base: `${disk.bases.get(origin)?.seq ?? 0}`,
           mac: head?.mac.toString("base64") ?? "",
           sign,
-          clock_ms: `${this.#wallMs()}`,
+          clock_ms: `${clockMs}`,
         };
       });
     }

@@ -16,11 +16,17 @@ const zero = "00000000-0000-0000-0000-000000000000";
 export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   readonly #disk: Disk;
   readonly #alone: <Result>(work: () => Result) => Promise<Result>;
+  readonly #refuses: (hlc: bigint) => boolean;
   readonly #checked = new WeakMap<CheckedRows, readonly [string, State][]>();
 
-  constructor(disk: Disk, alone: <Result>(work: () => Result) => Promise<Result>) {
-    this.#disk = disk;
-    this.#alone = alone;
+  constructor(parts: {
+    readonly disk: Disk;
+    readonly alone: <Result>(work: () => Result) => Promise<Result>;
+    readonly refuses: (hlc: bigint) => boolean;
+  }) {
+    this.#disk = parts.disk;
+    this.#alone = parts.alone;
+    this.#refuses = parts.refuses;
   }
 
   isMade(operation: Operation): boolean {
@@ -39,6 +45,8 @@ export class SimulatedIntake implements Pick<Intake, keyof Intake> {
   begin(identity: string, mark: StoreMark): Promise<void> {
     const disk = this.#disk;
     return this.#alone(() => {
+      if (mark.heads.some(({ hlc }) => this.#refuses(hlc)))
+        throw new StoreError("invalid", "its logs end too far in the future");
       const floor = disk.importing?.floor ?? disk.vector();
       if (disk.importing === undefined) disk.aside = disk.held();
       disk.clear();

@@ -54,7 +54,11 @@ export class SimulatedStore {
   constructor(parts: StoreParts) {
     this.#parts = parts;
     this.#ownEndKnown = parts.begins;
-    this.intake = new SimulatedIntake(parts.disk, (work) => this.#alone(work));
+    this.intake = new SimulatedIntake({
+      disk: parts.disk,
+      alone: (work) => this.#alone(work),
+      refuses: (hlc) => this.clock.refuses(hlc),
+    });
     this.#fences = new Fences({
       keyring: () => keyring,
       held: (origin) => (origin === this.incarnation ? 0 : this.#held(origin)),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aheadMaxMs, LogicalClock } from "./clock.ts";
+import { aheadMaxMs, LogicalClock, settledMs } from "./clock.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -52,9 +52,31 @@ const judged: readonly (readonly [
 for (const [sentence, own, peers, off, refused] of judged) {
   test(`a time stamp is ${refused ? "refused" : "taken"} ${sentence}`, () => {
     const { clock, steady } = aClock(own, ...peers);
+    steady.ms += settledMs;
     assert.equal(clock.refuses(BigInt(trueMs + steady.ms + off) << 16n), refused);
   });
 }
+
+test("what the first peer says is not taken for the time of all at once, but when others had time to be heard", () => {
+  const { clock, steady } = aClock(0, 730 * dayMs);
+  const isRefused = () => clock.refuses(BigInt(trueMs + steady.ms + 730 * dayMs) << 16n);
+  assert.deepEqual([clock.isSettled, isRefused()], [false, true]);
+  steady.ms += settledMs;
+  assert.deepEqual([clock.isSettled, isRefused()], [true, false]);
+  clock.hear("another", trueMs + steady.ms);
+  assert.equal(isRefused(), true);
+});
+
+test("where what is held runs years ahead, what goes on from there is taken, and nothing that runs further ahead", () => {
+  const { clock, steady } = aClock(0, 0, 0);
+  const future = (offMs: number) => BigInt(trueMs + steady.ms + 730 * dayMs + offMs) << 16n;
+  assert.equal(clock.refuses(future(0)), true);
+  clock.follow(future(0));
+  assert.deepEqual(
+    [0, 60_000, 2 * hourMs].map((ms) => clock.refuses(future(ms))),
+    [false, false, true],
+  );
+});
 
 test("what is found wrong is run on by the steady time", () => {
   const { steady, stampedOffMs } = aClock(2 * dayMs, 0, 0);

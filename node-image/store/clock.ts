@@ -4,6 +4,8 @@ export const aheadMaxMs = 24 * 3_600_000;
 const wrongMs = 3_600_000;
 /** What a peer said of its clock counts for so long after another has. */
 const keptMs = 900_000;
+/** What a single peer says of the time is not taken for that of all before others had so long to be heard. */
+export const settledMs = 3_000;
 
 const counterBits = 16n;
 
@@ -25,6 +27,8 @@ export class LogicalClock {
   readonly #wallMs: () => number;
   readonly #steadyMs: () => number;
   readonly #heard = new Map<string, HeardClock>();
+  /** When a peer was heard first. */
+  #firstMs: number | undefined;
   /** The machine's clock is right between these, each less the steady time. */
   #bounds: { readonly low: number; readonly high: number } | undefined;
   /** The latest time in the database before the first tick, less the steady time. */
@@ -52,9 +56,15 @@ export class LogicalClock {
     if (!this.#ticked) this.#known = Number(this.#last >> counterBits) - this.#steadyMs();
   }
 
-  /** Whether `hlc` is so far in the future that following it would do harm. */
+  /** Whether `hlc` is so far in the future that following it would do harm. What is as late as what is followed does none. */
   refuses(hlc: bigint): boolean {
-    return Number(hlc >> counterBits) > this.#latestMs() + aheadMaxMs;
+    const followedMs = Number(this.#last >> counterBits);
+    return Number(hlc >> counterBits) > Math.max(this.#latestMs() + aheadMaxMs, followedMs + wrongMs);
+  }
+
+  /** Whether what is heard of the time, if anything, is that of more than whoever happened to come first. */
+  get isSettled(): boolean {
+    return this.#heard.size !== 1 || this.#steadyMs() - (this.#firstMs ?? this.#steadyMs()) >= settledMs;
   }
 
   /** How far the log's time runs ahead of this machine's. */
@@ -62,10 +72,11 @@ export class LogicalClock {
     return Math.max(0, Number(this.#last >> counterBits) - this.#wallMs());
   }
 
-  /** What a peer's clock says at this moment, milliseconds since 1970. */
+  /** What a peer's clock says at this moment, or its latest operation where that is days later; milliseconds since 1970. */
   hear(peer: string, clockMs: number): void {
     if (!Number.isFinite(clockMs)) return;
     const atMs = this.#steadyMs();
+    this.#firstMs ??= atMs;
     this.#heard.set(peer, { offsetMs: clockMs - atMs, atMs });
     for (const [other, heard] of this.#heard) if (atMs - heard.atMs > keptMs) this.#heard.delete(other);
     const offsets = [...this.#heard.values()].map(({ offsetMs }) => offsetMs).sort((one, other) => one - other);
@@ -91,7 +102,8 @@ export class LogicalClock {
    */
   #latestMs(): number {
     const { low, high } = this.#bounds ?? { low: 0, high: 0 };
-    const alone = low === Number.NEGATIVE_INFINITY ? this.#steadyMs() + high : Number.NEGATIVE_INFINITY;
+    const isAlone = low === Number.NEGATIVE_INFINITY && this.isSettled;
+    const alone = isAlone ? this.#steadyMs() + high : Number.NEGATIVE_INFINITY;
     return Math.max(this.#wallMs(), this.#nowMs(), alone);
   }
 

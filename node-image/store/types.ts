@@ -120,7 +120,7 @@ export interface NodeStore extends Store {
   /** UUID of this node's own log. */
   readonly incarnation: string;
   /** Stamps what is written; hears those of the peers. */
-  readonly clock: Pick<LogicalClock, "hear">;
+  readonly clock: Pick<LogicalClock, "hear" | "isSettled">;
   vector(): Vector;
   /** MAC of one operation; undefined when it is not in the log, or not any more. */
   macAt(origin: string, seq: number): Promise<Buffer | undefined>;
