@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -10,6 +10,7 @@ import pg from "pg";
 import type { MeshTls } from "../replication/types.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { applyMeshConfiguration } from "./mesh-configuration.ts";
 
 // What a node's certificate is worth at a member's door once the node has left the fleet. It would be good for ten years.
 const tenYearsMs = 10 * 365 * 24 * 3600_000;
@@ -81,6 +82,23 @@ for (const standing of ["Fenced", "Departed"] as const)
     assert.ok(leaf.verify(ca.publicKey) && leaf.validToDate.getTime() > Date.now() + tenYearsMs / 2);
     await othersAreLetIn();
   });
+
+test("the key server ended while it wrote the list without a node: that one's sessions end, also when its own certificate is a new one by then", async () => {
+  await listed("Member");
+  await othersAreLetIn();
+  const session = await connected(tls);
+  const { confDirectory: directory, socketDirectory, port } = member.postgres;
+  const path = join(directory, "pg_ident.mesh");
+  const without = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => !line.includes(leaver.identity));
+  writeFileSync(path, without.join("\n"));
+  const renewed = await fleet.certificate("dc1", { site: "dc1", name: "dc1-a" });
+  const members = [member.member, { ...leaver, standing: "Departed" } as const, other];
+  await applyMeshConfiguration({ directory, socketDirectory, port, tls: renewed, members });
+  assert.equal(await isAlive(session), false);
+  await assert.rejects(connected(tls), refused);
+});
 
 test("a handshake that was begun before the departure and is ended after it opens no session", async () => {
   for (const [standing, answer] of [

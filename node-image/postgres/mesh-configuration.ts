@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { chownSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { close, connectHere } from "../store/connection.ts";
@@ -27,12 +27,12 @@ export async function applyMeshConfiguration(configuration: MeshConfiguration): 
     ["pg_hba.mesh", "hostssl keyfleet mesh all cert clientname=DN map=mesh\nhost all all all reject\n"],
     ["tls.conf", tlsSettings(join(directory, name))],
   ];
-  // The names of certificate files come from their content and tls.conf is last: there is no moment with half a pair.
-  const written = files.map(([file, text]) => writeIfDifferent(directory, file, text));
-  const changed = written.includes(true);
-  const removed = before.some((identity) => !identities.includes(identity));
   // Files that an earlier call wrote and could not activate: who was removed then is not known any more.
-  const pending = !changed && !(await isLoaded(configuration, lastWritten(directory, files)));
+  const written = files.filter(([file]) => existsSync(join(directory, file)));
+  const pending = written.length > 0 && !(await isLoaded(configuration, lastWritten(directory, written)));
+  // The names of certificate files come from their content and tls.conf is last: there is no moment with half a pair.
+  const changed = files.map(([file, text]) => writeIfDifferent(directory, file, text)).includes(true);
+  const removed = before.some((identity) => !identities.includes(identity));
   if (changed || pending) await activate(configuration, removed || pending);
   removeOld(directory, name);
   return { changed };

@@ -1,14 +1,16 @@
 /** An origin without progress for this long is fetched from any peer that is ahead: its own node or the way to it is down. */
 export const stalledMs = 1_000;
 
+/** Who fetches a log keeps others from it for so long; then it may be one that sends as little as it can. */
+export const fetchMaxMs = 5_000;
 /** Logs of which nothing is here yet and that are remembered as behind; there are never as many, whatever a peer says. */
 const unknownMax = 10_000;
 
-/** Decides when an origin is to be fetched from others than its own node, and by one peer link at a time. */
+/** Decides when an origin is to be fetched from others than its own node, and by one peer link at a time unless it is slow. */
 export class Gossip {
   readonly #nowMs: () => number;
   readonly #behind = new Map<string, { readonly sinceMs: number; readonly position: number }>();
-  readonly #busy = new Set<string>();
+  readonly #busy = new Map<string, { readonly untilMs: number }>();
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -28,12 +30,14 @@ export class Gossip {
       this.#behind.set(origin, { sinceMs: this.#nowMs(), position: mine });
       return;
     }
-    if (this.#nowMs() - behind.sinceMs < stalledMs || this.#busy.has(origin)) return;
-    this.#busy.add(origin);
+    const now = this.#nowMs();
+    if (now - behind.sinceMs < stalledMs || now < (this.#busy.get(origin)?.untilMs ?? 0)) return;
+    const turn = { untilMs: now + fetchMaxMs };
+    this.#busy.set(origin, turn);
     try {
       await fetch();
     } finally {
-      this.#busy.delete(origin);
+      if (this.#busy.get(origin) === turn) this.#busy.delete(origin);
     }
   }
 }

@@ -41,17 +41,26 @@ interface Lie {
   readonly base?: string;
   readonly mac?: string;
   readonly more?: string;
+  readonly own?: string;
 }
 
 /** What the third node says of its logs, as SQL over the truth, where `mine` is the log of the node that is lied about. */
-function vectorSaying({ seq = "v.seq", base = "v.base", mac = "encode(v.mac, 'base64')", more = "" }: Lie) {
+const itsOwn = "v.origin = (select n.incarnation from keyfleet.node_self n)";
+
+function vectorSaying({
+  seq = "v.seq",
+  base = "v.base",
+  mac = "encode(v.mac, 'base64')",
+  more = "",
+  own = itsOwn,
+}: Lie) {
   const ofMine = (lie: string, truth: string) => `case when v.origin = mine then ${lie} else ${truth} end`;
   return `create or replace function mesh.vector()
     returns table (origin uuid, seq bigint, own boolean, base bigint, mac text, hears boolean, sign text, clock_ms bigint)
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $f$
     declare mine uuid := '${nodes[0].store.incarnation}';
     begin
-      return query select v.origin, ${ofMine(seq, "v.seq")}, v.origin = (select n.incarnation from keyfleet.node_self n),
+      return query select v.origin, ${ofMine(seq, "v.seq")}, ${own},
         ${ofMine(base, "v.base")}, ${ofMine(mac, "encode(v.mac, 'base64')")}, true, 'x'::text, 0::bigint
         from keyfleet.vector v ${more};
     end $f$`;
@@ -90,6 +99,7 @@ const unbearable: readonly (readonly [sentence: string, lie: Lie, problem: RegEx
     /20003 logs/,
   ],
   ["tells of a log that cannot be", { seq: "-7::bigint" }, /cannot be/],
+  ["says of no log that it is its own", { own: "false" }, /no log that it is its own/],
 ];
 
 for (const [sentence, lie, problem] of unbearable) {

@@ -9,7 +9,7 @@ import { lookMs, overdueMs, wholeLookMs } from "./pace.ts";
 import { Pauses } from "./pauses.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerOptions } from "./peer-options.ts";
-import { hasNext, headsOf, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, pullPage } from "./pulled.ts";
+import { hasNext, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, pullPage, saidIn } from "./pulled.ts";
 import { notShown, Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
@@ -244,10 +244,10 @@ export class Peer {
     // Whatever of it is here was durable there before.
     const held = new Map(store.vector());
     const rows = await this.#asked(() => connection.query("select * from mesh.vector()", []));
-    const heads = headsOf(rows);
-    this.#origin = rows.find((row) => row.own === true)?.origin as string;
-    this.#unchanged = rows[0]?.sign as string | undefined;
-    if (rows[0]?.clock_ms !== undefined) store.clock.hear(this.member.identity, Number(rows[0].clock_ms));
+    const { heads, own, sign, clockMs } = saidIn(rows);
+    this.#origin = own;
+    this.#unchanged = sign;
+    if (clockMs !== undefined) store.clock.hear(this.member.identity, clockMs);
     this.#theirs = heads;
     this.#problem = undefined;
     // Before a snapshot, which would bring what is lacking of the own log as if it had never been lost.

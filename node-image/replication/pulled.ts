@@ -17,7 +17,22 @@ export const noHead: { readonly seq: number; readonly mac: Buffer } = { seq: 0, 
 export const nothing: PeerHead = { seq: 0, base: 0, mac: "" };
 
 /** Rows of mesh.vector(); throws when they are none. */
-export function headsOf(rows: readonly Record<string, unknown>[]): ReadonlyMap<string, PeerHead> {
+export function saidIn(rows: readonly Record<string, unknown>[]) {
+  const heads = headsOf(rows);
+  const own = rows.find((row) => row.own === true);
+  if (own === undefined) throw new Error("it says of no log that it is its own");
+  const [{ sign, clock_ms: clock } = {}] = rows;
+  return {
+    heads,
+    /** The peer's own log, of which all is that it notifies. */
+    own: String(own.origin),
+    sign: sign as string | undefined,
+    /** Undefined: it is of a version that does not tell. */
+    clockMs: clock === undefined ? undefined : Number(clock),
+  };
+}
+
+function headsOf(rows: readonly Record<string, unknown>[]): ReadonlyMap<string, PeerHead> {
   if (rows.length > logsMax) throw new Error(`it says to hold ${rows.length} logs, and no fleet has as many`);
   const heads = rows.map((row): [string, PeerHead] => [
     String(row.origin),
