@@ -78,6 +78,16 @@ test("where what is held runs years ahead, what goes on from there is taken, and
   );
 });
 
+test("nobody is led far ahead by steps that are small each", () => {
+  const { clock, steady } = aClock(0, 0, 0);
+  let ms = trueMs + steady.ms;
+  while (ms < trueMs + 3 * dayMs && !clock.refuses(BigInt(ms) << 16n)) {
+    clock.follow(BigInt(ms) << 16n);
+    ms += hourMs / 2;
+  }
+  assert.ok(ms - trueMs <= aheadMaxMs + hourMs, `${ms - trueMs} ms ahead`);
+});
+
 test("what is found wrong is run on by the steady time", () => {
   const { steady, stampedOffMs } = aClock(2 * dayMs, 0, 0);
   steady.ms += hourMs;

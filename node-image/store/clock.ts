@@ -56,10 +56,13 @@ export class LogicalClock {
     if (!this.#ticked) this.#known = Number(this.#last >> counterBits) - this.#steadyMs();
   }
 
-  /** Whether `hlc` is so far in the future that following it would do harm. What is as late as what is followed does none. */
+  /**
+   * Whether `hlc` is so far in the future that following it would do harm. Where what is followed runs further ahead already,
+   * what goes on from there does none; nothing gets there by small steps.
+   */
   refuses(hlc: bigint): boolean {
-    const followedMs = Number(this.#last >> counterBits);
-    return Number(hlc >> counterBits) > Math.max(this.#latestMs() + aheadMaxMs, followedMs + wrongMs);
+    const [latestMs, followedMs] = [this.#latestMs() + aheadMaxMs, Number(this.#last >> counterBits)];
+    return Number(hlc >> counterBits) > (followedMs > latestMs ? followedMs + wrongMs : latestMs);
   }
 
   /** Whether what is heard of the time, if anything, is that of more than whoever happened to come first. */
