@@ -43,7 +43,6 @@ const encodings = { ttlv, https: ttlv, json, xml } as const;
 
 for (const [, cases] of runnable) {
   const names = cases.map(({ name }) => name).join(", ");
-  if (defects.has(names)) continue;
   test(`OASIS ${names}`, async () => {
     const cryptography = choiceFor(cases);
     const handler = kmipHandler({ store: memoryStore(), keyring: testKeyring(), log: () => undefined, cryptography });
@@ -53,6 +52,14 @@ for (const [, cases] of runnable) {
       const encoding = encodings[transport];
       return encoding.decode(await handler(encoding.encode(message), caller, encoding));
     };
-    for (const each of cases) assert.deepEqual(await playCase(each, exchange, known), [], each.name);
+    for (const each of cases) {
+      const differences = await playCase(each, exchange, known);
+      const defect = defects.get(each.name);
+      assert.deepEqual(
+        differences.filter((line) => defect?.difference.test(line) !== true),
+        [],
+        each.name,
+      );
+    }
   });
 }

@@ -56,9 +56,9 @@ function tell(each: OasisCase, differences: readonly string[]): void {
   if (differences.length === 0) {
     total.passed += 1;
     console.log(`passed ${file}`);
-  } else if (defect !== undefined) {
+  } else if (defect !== undefined && differences.every((line) => defect.difference.test(line))) {
     total.defective += 1;
-    console.log(`defective ${file}: ${defect}`);
+    console.log(`defective ${file}: ${defect.why}`);
   } else {
     total.failed += 1;
     console.log(
