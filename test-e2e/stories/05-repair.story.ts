@@ -25,7 +25,13 @@ const objects = [
 for (const { kind, name, takesPod } of objects) {
   test(`the ${kind} ${name} is deleted: it is made again, and nobody who writes is harmed`, async (t) => {
     const { call, endpoints, nodes } = await theFleet();
-    const writers = startWriters(place, { endpoints, call, name: `repair-${kind}-${Date.now()}`, startAt: [node] });
+    const writers = startWriters(place, {
+      endpoints,
+      call,
+      name: `repair-${kind}-${Date.now()}`,
+      startAt: [node],
+      tries: 3,
+    });
     t.after(() => writers.stop());
     await writers.more(10);
     const again = [{ kind, name }, ...(takesPod ? [pod] : [])];
@@ -36,6 +42,7 @@ for (const { kind, name, takesPod } of objects) {
     await until(uids, made, { what: `${kind} ${name} is made again`, deadlineMs: 120_000 });
     await waitForAllServing(place, { deadlineMs: 120_000 });
     await writers.more(10);
+    assert.deepEqual(writers.failures(), [], "a request is answered at one of three endpoints");
     const keys = await writers.stop();
     assert.ok(keys.length >= 20);
     await readEverywhere(place, call, { keys, nodes: nodesOf(await theFleet(), first) });
