@@ -78,7 +78,7 @@ export class Fleet {
       cluster,
       self,
       counting: () => this.#counting(),
-      api: (site) => (site === self.site || sites.get(site)?.reachable === true ? sites.get(site)?.api : undefined),
+      api: (site) => (site === self.site ? sites.local.api : sites.reachedApi(site)),
       onLost: requeue,
       clock,
       log,

@@ -96,6 +96,16 @@ export class Site {
     return this.#clusters.items().map(({ metadata }) => metadata.name);
   }
 
+  /** What tells the KmsClusters there from all others. */
+  clusterUids(): readonly string[] {
+    return this.#clusters.items().flatMap(({ metadata }) => metadata.uid ?? []);
+  }
+
+  /** Whether it has a node of the site of its own name. */
+  hasOwnNode(): boolean {
+    return this.#nodes.items().some((node) => (node as unknown as KmsNode).spec.site === this.#options.name);
+  }
+
   /** The cache of one of the two kinds, for writes of this process to be seen at once; only of the local site. */
   informer(kind: string): Informer | undefined {
     return { KmsCluster: this.#clusters, KmsNode: this.#nodes }[kind];

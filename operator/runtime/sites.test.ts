@@ -25,7 +25,7 @@ const aBank = aCluster() as unknown as KubernetesObject;
 const aKmsNode = (name: string, cluster = "bank") =>
   aNode(name, "dc2", { stage: "member", spec: { cluster } }) as unknown as KubernetesObject;
 
-/** The sites as dc1 sees them; the answer of a peer depends on the token that it is asked with. */
+/** The sites as dc1 sees them; the answer of a peer depends on the token that it is asked with, and so does where it leads. */
 function aFleet() {
   const clock = new FakeClock();
   const apis = { dc1: new FakeCluster(), dc2: new FakeCluster(), dc3: new FakeCluster() };
@@ -38,7 +38,7 @@ function aFleet() {
     connect: (name, peer) => {
       connections++;
       const token = peer.kubeConfig.getCurrentUser()?.token;
-      const api = apis[name as "dc2"];
+      const api = apis[(token?.startsWith("to-") ? token.slice(3) : name) as "dc2"];
       api.beforeRequest = () => {
         if (token === "expired") throw new ApiError("unauthorized", "Unauthorized", { status: 401 });
       };
@@ -173,6 +173,30 @@ for (const [what, secrets, problem] of broken) {
     sites.stop();
   });
 }
+
+const astray: readonly (readonly [sentence: string, leads: string])[] = [
+  ["to this site", "dc1"],
+  ["to a third one", "dc3"],
+];
+for (const [sentence, there] of astray)
+  test(`a kubeconfig that leads ${sentence} is told, that one counts once only, and the right one is enough`, async () => {
+    const { clock, apis, sites, view, begin } = aFleet();
+    for (const name of ["dc1", "dc2", "dc3"] as const) {
+      apis[name].put(aBank);
+      apis[name].put(aNode(`${name}-a`, name, { stage: "member" }) as unknown as KubernetesObject);
+    }
+    apis.dc1.put(peerSecret("dc2", kubeconfig(`to-${there}`)));
+    apis.dc1.put(peerSecret("dc3", kubeconfig("good")));
+    await begin();
+    assert.deepEqual([view("dc2")?.reachable, view("dc3")?.reachable], [false, true]);
+    assert.match(view("dc2")?.problem ?? "", new RegExp(`kubeconfig for dc2 leads to ${there}: put that of dc2 into`));
+    assert.equal(sites.reachedApi("dc2"), undefined, "no share of the fleet lock is taken there");
+    apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+    await clock.advance(1_000);
+    assert.deepEqual([view("dc2")?.reachable, view("dc2")?.problem], [true, undefined]);
+    assert.equal(sites.reachedApi("dc2"), apis.dc2);
+    sites.stop();
+  });
 
 const { spec, status } = aKmsNode("dc2-a") as unknown as KmsNode;
 const hostile: readonly [string, KubernetesObject, string][] = [

@@ -94,7 +94,36 @@ export class Sites {
   /** The last good view of these sites, and of the local one. */
   views(cluster: string, wanted: readonly string[]): readonly SiteView[] {
     const names = wanted.includes(this.#options.site) ? wanted : [...wanted, this.#options.site];
-    return names.map((name) => this.get(name)?.view(cluster) ?? this.#unseen(name));
+    return names.map((name) => {
+      const there = this.#leadsTo(name);
+      if (there === undefined) return this.get(name)?.view(cluster) ?? this.#unseen(name);
+      const problem = `kubeconfig for ${name} leads to ${there}: put that of ${name} into the Secret for it (label ${siteLabel}=${name})`;
+      return { ...this.#unseen(name), problem };
+    });
+  }
+
+  /** The API of a site that answers, and is that site's. */
+  reachedApi(name: string): KubernetesApi | undefined {
+    const site = this.get(name);
+    return site?.reachable && this.#leadsTo(name) === undefined ? site.api : undefined;
+  }
+
+  /**
+   * The site whose KmsClusters a peer shows as its own: its kubeconfig leads there. Taken for two sites one would count twice
+   * for the fleet lock. Of two peers that show the same the one is right that has nodes of its own name.
+   */
+  #leadsTo(name: string): string | undefined {
+    const site = this.get(name);
+    if (site === undefined || site === this.local) return undefined;
+    const uids = new Set(site.clusterUids());
+    const same = this.names().find(
+      (other) =>
+        other !== name &&
+        this.get(other)
+          ?.clusterUids()
+          .some((uid) => uids.has(uid)),
+    );
+    return same === this.#options.site || !site.hasOwnNode() ? same : undefined;
   }
 
   #unseen(name: string): SiteView {

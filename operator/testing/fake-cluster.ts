@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Kind } from "../ports/kinds.ts";
 import { kindOf, kinds } from "../ports/kinds.ts";
@@ -32,7 +33,6 @@ export class FakeCluster implements KubernetesApi {
   readonly #applied = new Map<string, KubernetesObject>();
   readonly #watches = new Set<{ kind: Kind; query: WatchQuery; end: (error?: ApiError) => void }>();
   #version = 100;
-  #uids = 0;
   #cut = false;
 
   constructor(namespace = "keyfleet") {
@@ -186,7 +186,7 @@ export class FakeCluster implements KubernetesApi {
       ...object,
       metadata: { ...object.metadata, namespace: this.namespace, uid: metadata?.uid as string, generation },
     });
-    next.metadata.uid ??= `uid-${++this.#uids}`;
+    next.metadata.uid ??= randomUUID(); // of no other API server
     const unchanged = { ...next, metadata: { ...next.metadata, resourceVersion: metadata?.resourceVersion } };
     if (known !== undefined && isDeepStrictEqual(plain(unchanged), plain(known))) return structuredClone(known);
     next.metadata.resourceVersion = String(++this.#version);
