@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { Fleet } from "./fleet.ts";
-import { connect } from "./ports/connect.ts";
+import { type ConnectOptions, connect } from "./ports/connect.ts";
 import type { KubernetesApi } from "./ports/kubernetes-api.ts";
 import type { Clock, Log, Reconcile } from "./ports/types.ts";
 import type { Term } from "./runtime/leadership.ts";
@@ -26,6 +26,8 @@ export interface LeaderWorkOptions {
   readonly namespace: string;
   readonly reconcile: Reconcile;
   readonly metrics: Metrics;
+  /** Makes the API of a site; the real one when absent. */
+  readonly connect?: (options: ConnectOptions) => KubernetesApi;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -105,7 +107,8 @@ export class LeaderWork {
   #connect(site: string, kubeConfig: KubeConfig, namespace: string): KubernetesApi {
     const { metrics, term } = this.#options;
     const observeCall = ({ verb, code }: { verb: string; code: string }) => metrics.apiCalls.inc({ site, verb, code });
-    return connect({ kubeConfig, namespace, observeCall, mayWriteMs: () => term.leftMs() });
+    const toApi = this.#options.connect ?? connect;
+    return toApi({ kubeConfig, namespace, observeCall, mayWriteMs: () => term.leftMs() });
   }
 
   #reachabilityChanged(site: string): void {
