@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { failures } from "../plan/failures.ts";
 import type { Action, KmsNode, KubernetesObject } from "../ports/types.ts";
 import { aCluster, aNode, nowMs } from "../testing/builders.ts";
 import { requestsFor } from "../testing/certificate-requests.ts";
 import { SimulatedSite } from "../testing/simulated-site.ts";
 import { type ActPorts, act } from "./act.ts";
 import { certificateNeed } from "./certificates.ts";
-import { isCaOfSite } from "./site-ca.ts";
+import { isCaOfSite, makeSiteCa } from "./site-ca.ts";
 
 const cluster = aCluster();
 const caName = "keyfleet-bank-ca";
@@ -148,6 +149,38 @@ test("says why a request was not signed", async () => {
   );
   assert.match(outcome.failed[0]?.message ?? "", /is for .*dc1-b, not for .*dc1-a/);
 });
+
+const strangeKey = async () => (await makeSiteCa({ cluster: "bank", site: "dc1" }, nowMs)).key.toString("base64");
+const garbage = Buffer.from("-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----").toString("base64");
+const brokenCas: readonly (readonly [
+  what: string,
+  change: () => Promise<Record<string, string | undefined>>,
+  RegExp,
+])[] = [
+  ["has lost its key", async () => ({ "ca.key": undefined }), /Secret keyfleet-bank-ca, has no ca\.key/],
+  ["has lost its certificate", async () => ({ "tls.crt": undefined }), /keyfleet-bank-ca, has no tls\.crt/],
+  ["has the key of another CA", async () => ({ "ca.key": await strangeKey() }), /is not that of its certificate/],
+  ["has a key that is none", async () => ({ "ca.key": "Z2FyYmFnZQ==" }), /a ca\.key that cannot be read/],
+  ["has a certificate that is none", async () => ({ "tls.crt": garbage }), /a tls\.crt or a ca\.key that cannot/],
+];
+for (const [what, change, said] of brokenCas)
+  test(`a site's CA that ${what} signs nothing, and that is told with a remedy: nodes keep what they have`, async () => {
+    const { site, ports } = aScene();
+    await act([{ kind: "makeSiteCa", secret: caName, because: "none yet" }], ports);
+    const secret = site.objects.get(`Secret/${caName}`) as KubernetesObject;
+    const data = { ...(secret.data as object), ...(await change()) };
+    site.objects.set(`Secret/${caName}`, { ...secret, data: JSON.parse(JSON.stringify(data)) });
+    const request = requestsFor(cluster).get("dc1-a") ?? "";
+    const node = aNode("dc1-a", "dc1", { stage: "member", status: { certificateRequest: request } });
+    const object = node as unknown as KubernetesObject;
+    const signing = { kind: "signCertificate", ca: caName, node: "dc1-a", request, object, because: "b" } as const;
+    const { failed } = await act([signing], ports);
+    assert.match(failed[0]?.message ?? "nothing failed", said);
+    assert.equal(site.nodes.get("dc1-a"), undefined, "nothing was applied");
+    const [told] = failures({ kind: "act", actions: [], doing: undefined, blocked: [] }, failed).blocked;
+    assert.deepEqual([told?.gate, told?.subject], ["apiAccepts", "dc1-a"]);
+    assert.match(told?.remedy ?? "", /put the Secret of the CA back as it was/);
+  });
 
 test("a certificate that comes with a step is not handed out when the lock was lost while the key was read", async () => {
   let held = true;

@@ -94,9 +94,11 @@ function mayBeSent(action: Action, { lock }: ActPorts): boolean {
 async function signAndApply(action: Extract<Action, { kind: "signCertificate" }>, ports: ActPorts): Promise<boolean> {
   const { ca: name, object } = action;
   const secret = await ports.api.readSecret(name);
-  const certificate = secret?.["tls.crt"];
-  const key = secret?.["ca.key"];
-  if (certificate === undefined || key === undefined) return false;
+  if (secret === undefined) return false; // deleted a moment ago: the next pass makes another
+  const certificate = secret["tls.crt"];
+  const key = secret["ca.key"];
+  if (certificate === undefined || key === undefined)
+    throw new Error(`the CA of the site, Secret ${name}, has no ${key === undefined ? "ca.key" : "tls.crt"}`);
   try {
     const { status, ...applied } = object as unknown as KmsNode;
     const ca = { certificate: certificate.toString("utf8"), key };

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as x509 from "@peculiar/x509";
 import type { KmsNode } from "../ports/types.ts";
+import { aCondition } from "../testing/builders.ts";
 import {
   CertificateRequestError,
   certificateNeed,
@@ -158,6 +159,41 @@ test("refuses requests that are for another node, not signed by their key, or of
     });
 });
 
+const dayMs = 24 * 3600_000;
+const clocks: readonly (readonly [
+  sentence: string,
+  says: string,
+  timely: boolean,
+  aheadDays: number,
+  signs: boolean,
+])[] = [
+  ["in the middle of its life", "Valid", true, 10, false],
+  ["in its last third, which the node says too", "ExpiringSoon", true, 25, true],
+  ["years before it, by this clock alone", "Valid", true, -9_000, false],
+  ["years before it, while the node waits to have it renewed", "ExpiringSoon", true, -9_000, false],
+  ["in its last third, by this clock alone", "Valid", true, 25, false],
+  ["after its end, by this clock alone", "Valid", true, 40, false],
+  ["in its last third, and the node's clock was not measured", "Valid", false, 25, true],
+  ["after its end, and the node cannot use it", "Invalid", true, 40, true],
+];
+for (const [sentence, reason, timely, aheadDays, signs] of clocks)
+  test(`${signs ? "signs anew" : "does not sign"} what a node uses: ${sentence}`, async () => {
+    const node = await aNodeWithRequest();
+    const certificateChain = await signNodeCertificate(node, ca1, nowMs);
+    const of = (type: string, status: "True" | "False", why: string) => aCondition(type, status, why);
+    const conditions = [
+      of("TimeSynchronised", timely ? "True" : "False", "x"),
+      of("Certificates", reason === "Invalid" ? "False" : "True", reason),
+    ];
+    const using = { ...node, spec: { ...node.spec, certificateChain }, status: { ...node.status, conditions } };
+    assert.equal(certificateNeed(using, ca1.certificate, nowMs + aheadDays * dayMs) !== undefined, signs);
+  });
+
+test("a certificate that a clock signed which is half a day ahead is good at once", async () => {
+  const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs + dayMs / 2);
+  assert.match(openssl(chain), /leaf\.pem: OK/);
+});
+
 test("says when a certificate is needed, and is content with the one just signed", async () => {
   const node = await aNodeWithRequest();
   const certificateChain = await signNodeCertificate(node, ca1, nowMs);
@@ -168,7 +204,7 @@ test("says when a certificate is needed, and is content with the one just signed
   assert.equal(need({}, nowMs + nodeCertificateLifeMs * 0.6), undefined);
   assert.match(need({}, nowMs + nodeCertificateLifeMs * 0.7) ?? "", /a third/);
   assert.equal(need({}, nowMs - 60_000), undefined, "clocks differ a little");
-  assert.match(need({}, nowMs - 24 * 3600_000) ?? "", /not valid yet/);
+  assert.match(need({}, nowMs - 25 * 3600_000) ?? "", /not valid yet/);
   assert.match(need({ address: "10.0.0.2" }) ?? "", /addresses changed/);
   assert.match(need({}, nowMs, ca2.certificate) ?? "", /CA of the site changed/);
   assert.match(need({ certificateChain: "x" }) ?? "", /cannot be read/);

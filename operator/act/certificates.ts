@@ -3,7 +3,7 @@ import { createHash, X509Certificate as PlatformCertificate, webcrypto } from "n
 import { isIP } from "node:net";
 import * as x509 from "@peculiar/x509";
 import type { KmsNode } from "../ports/types.ts";
-import { backdatedMs, distinguishedName, keyAlgorithm, type SiteCa, signingAlgorithm } from "./site-ca.ts";
+import { dayBackMs, distinguishedName, keyAlgorithm, type SiteCa, signingAlgorithm } from "./site-ca.ts";
 
 /** How long a node certificate is good for; it is renewed when a third of that is left. */
 export const nodeCertificateLifeMs = 30 * 24 * 3600_000;
@@ -19,13 +19,12 @@ export class CertificateRequestError extends Error {
  */
 export async function signNodeCertificate(node: KmsNode, ca: SiteCa, nowMs: number): Promise<string> {
   const request = await checkedRequest(node);
-  const issuer = new x509.X509Certificate(ca.certificate);
-  const signingKey = await webcrypto.subtle.importKey("pkcs8", ca.key, keyAlgorithm, false, ["sign"]);
+  const { issuer, signingKey } = await readCa(ca);
   const names = subjectAlternativeNames(node);
   const leaf = await x509.X509CertificateGenerator.create({
     subject: subjectOf(node),
     issuer: issuer.subjectName,
-    notBefore: new Date(nowMs - backdatedMs),
+    notBefore: new Date(nowMs - dayBackMs),
     notAfter: new Date(nowMs + nodeCertificateLifeMs),
     publicKey: request.publicKey,
     signingKey,
@@ -39,7 +38,23 @@ export async function signNodeCertificate(node: KmsNode, ca: SiteCa, nowMs: numb
       ...(names === undefined ? [] : [names]),
     ],
   });
+  // Nobody would take it, and the node would lose the one that it has.
+  if (!(await leaf.verify({ publicKey: issuer.publicKey, signatureOnly: true })))
+    throw new CertificateRequestError(
+      "the CA of the site has a key (ca.key) that is not that of its certificate (tls.crt)",
+    );
   return `${leaf.toString("pem")}\n${ca.certificate.trim()}\n`;
+}
+
+/** What the library says of a text that is none could quote from a key. */
+async function readCa(ca: SiteCa): Promise<{ issuer: x509.X509Certificate; signingKey: webcrypto.CryptoKey }> {
+  try {
+    const issuer = new x509.X509Certificate(ca.certificate);
+    const signingKey = await webcrypto.subtle.importKey("pkcs8", ca.key, keyAlgorithm, false, ["sign"]);
+    return { issuer, signingKey };
+  } catch {
+    throw new CertificateRequestError("the CA of the site has a tls.crt or a ca.key that cannot be read");
+  }
 }
 
 /** Why a node needs a new certificate, for people; undefined when the one it has is good. Pure. */
@@ -49,17 +64,30 @@ export function certificateNeed(node: KmsNode, ca: string, nowMs: number): strin
   if (node.spec.clientAddress === undefined) return undefined;
   const chain = node.spec.certificateChain;
   if (chain === undefined) return "it has none yet";
-  const { difference, beginsAtMs, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
+  const { difference, beginsAtMs, endsAtMs, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
   if (difference !== undefined) return difference;
+  const isNow = nowMs >= beginsAtMs && nowMs < endsAtMs;
+  // What a wrong clock signs here would end the service of a node whose own clock, held against time servers, is right.
+  if (isContent(node) && !(isNow && says(node, "Certificates")?.reason === "ExpiringSoon")) return undefined;
   // Nobody takes it before then, and its end may be years away: by a right clock it is signed anew.
   if (nowMs < beginsAtMs) return "it is not valid yet, a clock was wrong when it was signed";
   return nowMs > renewAtMs ? "a third of its life is left" : undefined;
+}
+
+/** Whether a node uses its certificate, by a clock that it has measured. */
+function isContent(node: KmsNode): boolean {
+  return says(node, "TimeSynchronised")?.status === "True" && says(node, "Certificates")?.status === "True";
+}
+
+function says({ status }: KmsNode, type: "TimeSynchronised" | "Certificates") {
+  return status?.conditions?.find((condition) => condition.type === type);
 }
 
 /** What a certificate lacks, whatever the time; when it begins and when it has to be renewed (milliseconds since the epoch). */
 interface Judgement {
   readonly difference: string | undefined;
   readonly beginsAtMs: number;
+  readonly endsAtMs: number;
   readonly renewAtMs: number;
 }
 
@@ -92,9 +120,9 @@ function judge(node: KmsNode, issued: Issued): Judgement {
     const leaf = new x509.X509Certificate(firstOf(issued.chain));
     const [beginsAtMs, endsAtMs] = [leaf.notBefore.getTime(), leaf.notAfter.getTime()];
     const renewAtMs = endsAtMs - (endsAtMs - beginsAtMs) / 3;
-    return { difference: differenceOf(node, leaf, issued), beginsAtMs, renewAtMs };
+    return { difference: differenceOf(node, leaf, issued), beginsAtMs, endsAtMs, renewAtMs };
   } catch {
-    return { difference: "the one it has cannot be read", beginsAtMs: 0, renewAtMs: 0 };
+    return { difference: "the one it has cannot be read", beginsAtMs: 0, endsAtMs: 0, renewAtMs: 0 };
   }
 }
 

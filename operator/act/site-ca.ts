@@ -31,11 +31,11 @@ export interface SiteCa {
 export const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 export const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
 
-/** Certificates begin a little in the past, because clocks differ. */
+/** The operator's own certificates begin a little in the past, because clocks differ. */
 export const backdatedMs = 5 * 60_000;
 
-/** A CA is made once: one that a clock made which was hours ahead (a wrong time zone) must be good by the right one too. */
-const caBackdatedMs = 24 * 3600_000;
+/** What a clock signed that was hours ahead (a wrong time zone) must be good by the right one too: nodes serve with it. */
+export const dayBackMs = 24 * 3600_000;
 
 const caLifeMs = 10 * 365 * 24 * 3600_000;
 
@@ -49,7 +49,7 @@ export async function makeSiteCa(owner: SiteCaOwner, nowMs: number): Promise<Sit
   const keys = (await webcrypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: distinguishedName(owner, "keyfleet CA"),
-    notBefore: new Date(nowMs - caBackdatedMs),
+    notBefore: new Date(nowMs - dayBackMs),
     notAfter: new Date(nowMs + caLifeMs),
     keys,
     signingAlgorithm,

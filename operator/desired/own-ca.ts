@@ -36,12 +36,32 @@ export function signingCa(observed: Observed): OwnCa | undefined {
   return trusted.at(-1) ?? cas[0];
 }
 
+/** Names of the Secrets for CAs of this site that have no certificate. */
+export function emptyCas(observed: Observed): string[] {
+  return caSecrets(observed)
+    .filter((secret) => certificateOf(secret) === undefined)
+    .map(({ metadata }) => metadata.name);
+}
+
+/** When a CA begins, where that is later than now. */
+export function beginsLater({ pem }: OwnCa, nowMs: number): string | undefined {
+  const life = lifeOfCa(pem);
+  return life !== "unreadable" && life.fromMs > nowMs ? new Date(life.fromMs).toISOString() : undefined;
+}
+
+/** Whether a certificate (the first of a PEM text) is good at that time; one that cannot be read says nothing. */
+export function isNow(pem: string, nowMs: number): boolean {
+  const life = lifeOfCa(certificatesIn(pem)[0] ?? "");
+  return life === "unreadable" || (nowMs >= life.fromMs && nowMs < life.toMs);
+}
+
 /** Name of the Secret for the CA that is to be made now; undefined when none is. */
 export function caToMake(observed: Observed): string | undefined {
   const cas = allCas(observed);
   const newest = cas.at(-1);
   const first = siteCaName(observed.cluster.metadata.name);
-  if (newest === undefined) return first;
+  // Whatever is there under that name is never replaced: it may be all that is left of a CA.
+  if (newest === undefined) return caSecrets(observed).length === 0 ? first : undefined;
   return lifeLeft(newest.pem, observed.nowMs) > renewedAt
     ? undefined
     : `${first}-${generationOf(first, newest.secret) + 1}`;
@@ -54,14 +74,17 @@ export function certificatesIn(text: string): string[] {
 }
 
 function allCas(observed: Observed): OwnCa[] {
+  return caSecrets(observed).flatMap((secret) => {
+    const pem = certificateOf(secret);
+    return pem === undefined ? [] : [{ secret: secret.metadata.name, pem }];
+  });
+}
+
+function caSecrets(observed: Observed): KubernetesObject[] {
   const first = siteCaName(observed.cluster.metadata.name);
   return objectsOf(observed, "Secret")
     .filter(({ metadata }) => generationOf(first, metadata.name) > 0)
-    .sort((a, b) => generationOf(first, a.metadata.name) - generationOf(first, b.metadata.name))
-    .flatMap((secret) => {
-      const pem = certificateOf(secret);
-      return pem === undefined ? [] : [{ secret: secret.metadata.name, pem }];
-    });
+    .sort((a, b) => generationOf(first, a.metadata.name) - generationOf(first, b.metadata.name));
 }
 
 /** 1 for the first, 2 and more for later ones, 0 for another Secret. */
@@ -78,10 +101,15 @@ function certificateOf(secret: KubernetesObject): string | undefined {
 
 /** What share of its life a certificate has left; all of it where that cannot be read, so that nothing is made for it. */
 function lifeLeft(pem: string, nowMs: number): number {
+  const life = lifeOfCa(pem);
+  return life === "unreadable" ? 1 : (life.toMs - nowMs) / (life.toMs - life.fromMs);
+}
+
+function lifeOfCa(pem: string): Life {
   const life = lives.get(pem) ?? lifeOf(pem);
   if (lives.size >= livesMost) lives.clear();
   lives.set(pem, life);
-  return life === "unreadable" ? 1 : (life.toMs - nowMs) / (life.toMs - life.fromMs);
+  return life;
 }
 
 type Life = { readonly fromMs: number; readonly toMs: number } | "unreadable";

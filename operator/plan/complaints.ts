@@ -2,14 +2,18 @@ import { viewOf } from "../desired/facts.ts";
 import { resolvedSettings } from "../desired/settings.ts";
 import { isLarger, storageMade } from "../desired/storage.ts";
 import { clientBundle } from "../desired/trust.ts";
+import { ailingMembers } from "./ailing.ts";
+import { caComplaints } from "./ca-complaints.ts";
 import { downMembers } from "./down.ts";
 import { deletionComplaints } from "./ending.ts";
 import { stalled } from "./finish.ts";
 import { takeBack } from "./fleet-gates.ts";
+import { goingVolume } from "./going-volume.ts";
 import { unerased } from "./kept-volumes.ts";
 import { returnedMembers } from "./remove.ts";
 import { missingSecrets } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
+import { wrongClock } from "./wrong-clock.ts";
 
 /** What the specification asks for and this operator cannot do, whatever else goes on. Pure. */
 export function complaints(view: View): Blocked[] {
@@ -22,7 +26,11 @@ export function complaints(view: View): Blocked[] {
     ...storageUnchanged(view),
     ...missingBundles(view),
     ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? missingSecrets(view, facts) : [])),
+    ...view.desired.nodes.flatMap(({ facts }) => (facts.entry ? goingVolume(view, facts) : [])),
+    ...caComplaints(view),
+    ...wrongClock(view),
     ...downMembers(view),
+    ...ailingMembers(view),
     ...unknownSites(view),
   ];
 }

@@ -57,7 +57,7 @@ function closedGates(view: View, node: NodeFacts): Blocked[] {
     ...notPaused(view, `removing ${node.name}`),
     ...closedFleetGates(view, node),
     ...siteIsNamed(view, node),
-    ...(node.standing === "Member" ? othersKeepServing(view, node, { why, remedy }) : []),
+    ...(node.standing === "Member" ? othersKeepServing(view, node, { why, remedy, forGood: true }) : []),
     ...(node.serving ? [...siteKeepsServing(view, node), ...capacityKept(view, node)] : []),
   ];
 }

@@ -72,3 +72,14 @@ for (const [sentence, terminated, cluster, message, remedy] of [
     const problem = podProblem(anObserved({ cluster, objects: podOf("dc1-b", status) }), "dc1-b");
     assert.deepEqual([problem?.gate, problem?.message, problem?.remedy], ["nodeStarted", message, remedy]);
   });
+
+test("a container that waits for a reason that nobody thought of is told in the words of its runtime", () => {
+  const told = (reason: string) => {
+    const state = { waiting: { reason, message: "no such device: /dev/hsm0" } };
+    const status = { containerStatuses: [{ name: "hsm", state }] };
+    return podProblem(anObserved({ objects: podOf("dc1-b", status) }), "dc1-b")?.message;
+  };
+  const message = "container is not started (RunContainerError): no such device: /dev/hsm0 (container hsm)";
+  assert.equal(told("RunContainerError"), message);
+  assert.equal(told("PodInitializing"), "container hsm is not made yet: a volume, a Secret or an image does not come");
+});

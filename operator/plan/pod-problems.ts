@@ -64,9 +64,8 @@ function endingProblem(observed: Observed, node: string, { metadata }: Kubernete
 /** Kubernetes says why only in events, which nobody keeps. */
 function makingProblem(observed: Observed, node: string, { metadata, status }: KubernetesObject): Blocked | undefined {
   const { conditions, initContainerStatuses = [], containerStatuses = [] } = (status ?? {}) as PodStatus;
-  const reasons = ["ContainerCreating", "PodInitializing"];
   const waiting = [...initContainerStatuses, ...containerStatuses].find(({ state }) =>
-    reasons.includes(state?.waiting?.reason ?? ""),
+    makingReasons.includes(state?.waiting?.reason ?? ""),
   );
   const placed = conditions?.find(({ type }) => type === "PodScheduled")?.lastTransitionTime;
   const since = Math.max(...[placed, String(metadata.creationTimestamp)].map((time) => Date.parse(time ?? "") || 0));
@@ -127,10 +126,21 @@ const waitingReasons: Readonly<Record<string, readonly [Gate, string, string]>> 
   CrashLoopBackOff: ["nodeStarted", "container keeps ending", "see kubectl logs"],
 };
 
+/** Reasons that nobody has to mend. */
+const makingReasons = ["ContainerCreating", "PodInitializing"];
+
+/** What is not in the table (a runtime has reasons of its own) is told in its own words. */
+function whyWaiting(reason: string | undefined): readonly [Gate, string, string] | undefined {
+  if (reason === undefined || makingReasons.includes(reason)) return undefined;
+  return (
+    waitingReasons[reason] ?? ["nodeStarted", `container is not started (${short(reason)})`, "see kubectl describe pod"]
+  );
+}
+
 function containerProblem(observed: Observed, node: string, status: PodStatus): Blocked | undefined {
   const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   for (const { name, image, state, lastState } of containers) {
-    const known = waitingReasons[state?.waiting?.reason ?? ""];
+    const known = whyWaiting(state?.waiting?.reason);
     if (known === undefined) continue;
     const [gate, what, remedy] = known;
     const ended = lastState?.terminated;

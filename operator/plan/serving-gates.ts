@@ -1,5 +1,7 @@
 import { rebuildAnnotation } from "../desired/consent.ts";
 import { conditionOf, type NodeFacts } from "../desired/facts.ts";
+import { goingVolume } from "./going-volume.ts";
+import { missingSecrets } from "./secrets.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** What a node that serves must leave behind when it is taken down: why, as in "must restart", and how to go on anyway. */
@@ -7,6 +9,8 @@ export interface TakingDown {
   readonly why: string;
   /** For the case that no other node serves. */
   readonly remedy: string;
+  /** It goes for good: nothing of it has to come up again. */
+  readonly forGood?: boolean;
 }
 
 /** Members that are needed: those that count, but for dead ones that the specification dropped. */
@@ -18,6 +22,15 @@ export function neededMembers(view: View): NodeFacts[] {
 
 /** Closed gates for taking that node down: all the others serve, are reached and hold everything, and nobody is taken out. */
 export function othersKeepServing(view: View, node: NodeFacts, taking: TakingDown): Blocked[] {
+  return [...(taking.forGood ? [] : comesUpAgain(view, node)), ...othersServe(view, node, taking)];
+}
+
+/** What its next pod needs of Secrets and of its volume is there: one that serves is not restarted into what cannot start. */
+function comesUpAgain(view: View, node: NodeFacts): Blocked[] {
+  return node.serving ? [...missingSecrets(view, node), ...goingVolume(view, node)] : [];
+}
+
+function othersServe(view: View, node: NodeFacts, taking: TakingDown): Blocked[] {
   const others = neededMembers(view).filter(({ name }) => name !== node.name);
   const closed = (message: string, remedy: string): Blocked[] => [
     { gate: "fleetKeepsServing", subject: node.name, message: `${taking.why}, but ${message}`, remedy },

@@ -93,6 +93,16 @@ test("a Secret is created but never replaced, and read as bytes", async () => {
   assert.equal(await site.readSecret("other"), undefined);
 });
 
+test("a Secret that is there without its labels is told: it would be made again and again in vain", async () => {
+  const { api, site } = aSite();
+  const labels = { "keyfleet.io/cluster": "bank" };
+  api.put(anObject("Secret", "keyfleet-bank-ca"));
+  const secret = anObject("Secret", "keyfleet-bank-ca", { metadata: { labels } });
+  await assert.rejects(site.createSecret(secret), /is there without the labels keyfleet\.io\/cluster=bank/);
+  api.put(secret);
+  assert.equal(await site.createSecret(secret), false);
+});
+
 test("an event has what kubectl describe needs, and a note that fits", async () => {
   const { api, site } = aSite();
   const regarding = api.put(anObject("KmsCluster", "bank"));

@@ -72,8 +72,9 @@ export function siteApi(options: {
         sink.wrote(await api.create(inNamespace(object, api.namespace)));
         return true;
       } catch (error) {
-        if (isApiError(error, "alreadyExists", "conflict")) return false;
-        throw error;
+        if (!isApiError(error, "alreadyExists", "conflict")) throw error;
+        await refuseUnlabelled(object, api);
+        return false;
       }
     },
     async writeStatus(object) {
@@ -101,6 +102,17 @@ export function siteApi(options: {
       }
     },
   };
+}
+
+/** Without its labels (put back from a backup, say) a Secret is never seen, and would be made again and again in vain. */
+async function refuseUnlabelled({ metadata }: KubernetesObject, api: KubernetesApi): Promise<void> {
+  const found = await api.getMetadata("Secret", metadata.name);
+  const missing = Object.entries(metadata.labels ?? {}).filter(
+    ([name, value]) => found?.metadata.labels?.[name] !== value,
+  );
+  if (found === undefined || missing.length === 0) return;
+  const labels = missing.map(([name, value]) => `${name}=${value}`).join(" ");
+  throw new Error(`Secret ${metadata.name} is there without the labels ${labels}, so nobody looks at it`);
 }
 
 /** Reads an object; what it has become is told to the caches, which may have missed that. */

@@ -129,6 +129,7 @@ function aNodeStatus(name: string, given: NodeInTest, began: boolean): KmsNodeSt
     member ? aCondition("Replicating", "True", "CaughtUp") : aCondition("Replicating", "False", "NotAMember"),
     aCondition("Certificates", "True", "Valid"),
     aCondition("SettingsApplied", "True", "Applied"),
+    aCondition("StoreIntact", "True", "Intact"),
   ];
   return {
     version: "0.1.0",
