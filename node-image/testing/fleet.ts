@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import type { Identity } from "./certificates.ts";
 import { FleetNode, type FleetNodeOptions } from "./fleet-node.ts";
 import { type ClientParts, connectKmip, type KmipClient } from "./kmip-client.ts";
 import { refuseLeaks } from "./leak-search.ts";
+import { scratchFolder } from "./scratch-folder.ts";
 import { startTimeServer, type TimeServer } from "./time-server.ts";
 
 const cluster = "bank";
@@ -55,7 +56,7 @@ export class Fleet {
     this.timeServer = parts.timeServer;
     this.clients = parts.clients;
     this.#options = parts.options;
-    this.#folder = parts.options.folder ?? mkdtempSync(join(tmpdir(), "keyfleet-fleet-"));
+    this.#folder = parts.options.folder ?? scratchFolder(tmpdir(), "keyfleet-fleet-");
   }
 
   static async start(options: FleetOptions = {}): Promise<Fleet> {

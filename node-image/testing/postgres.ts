@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, symlinkSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { scratchFolder } from "./scratch-folder.ts";
 
 /** A PostgreSQL 18 of the product's own image and start.sh, on loopback and a unix socket; thrown away by `stop`. */
 export interface TestPostgres {
@@ -54,7 +55,7 @@ const USER = 10_001;
 /** Starts one; rejects with what to do when the node image's file system is not there. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const rootfs = nodeRootfs();
-  const folder = mkdtempSync(join(options.onDisk ? tmpdir() : roomyFolder(), "kf-pg-"));
+  const folder = scratchFolder(options.onDisk ? tmpdir() : roomyFolder(), "kf-pg-");
   for (const name of ["data", "run"]) mkdirSync(join(folder, name));
   for (const path of [folder, join(folder, "data"), join(folder, "run")]) chownSync(path, USER, USER);
   if (options.linked) symlinkSync("data", join(folder, "link"));
