@@ -35,6 +35,20 @@ function ending(stamp: string): KmsCluster {
   return { ...copy("1", stamp, deleted), spec: { ...specOf("1"), deletion: { confirm: "bank" } } };
 }
 
+function ofFleet(clusterId: string, cluster: KmsCluster): KmsCluster {
+  return { ...cluster, status: { clusterId } };
+}
+
+test("a site with another fleet of that name is told, and what to do", () => {
+  const local = ofFleet("one", copy("1", "1@dc1"));
+  const { agrees, differences } = agreementOf("dc1", local, [view("dc2", ofFleet("other", copy("1", "1@dc1")))]);
+  assert.equal(agrees, false);
+  assert.match(
+    differences[0]?.message ?? "",
+    /^dc2 has another fleet called bank \(other\): its kubeconfig may lead astray$/,
+  );
+});
+
 const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], SpecDecision][] = [
   ["a new document gets the first version", copy("1"), [], { kind: "stamp", version: "1@dc1" }],
   ["a stamped document is left alone", copy("1", "1@dc1"), [view("dc2", copy("1", "1@dc1"))], { kind: "keep" }],
@@ -62,6 +76,18 @@ const cases: readonly [string, KmsCluster | undefined, readonly SiteView[], Spec
     copy("1", "1@dc1"),
     [view("dc3", copy("3", "3@dc3")), view("dc2", copy("2", "2@dc2"))],
     { kind: "adopt", from: "dc3", version: "3@dc3", spec: specOf("3") },
+  ],
+  [
+    "the newer version of another fleet of that name, to which a kubeconfig leads, is left there",
+    ofFleet("one", copy("1", "1@dc1")),
+    [view("dc2", ofFleet("other", copy("9", "9@dc1"))), view("dc3", ofFleet("one", copy("1", "1@dc1")))],
+    { kind: "keep" },
+  ],
+  [
+    "that of the own fleet is taken over, also where the copy here has not heard of its id",
+    copy("1", "1@dc1"),
+    [view("dc2", ofFleet("one", copy("2", "2@dc1")))],
+    { kind: "adopt", from: "dc2", version: "2@dc1", spec: specOf("2") },
   ],
   [
     "versions are numbers",

@@ -50,7 +50,7 @@ export function decideSpec(input: {
     const isNamed = newest?.spec.sites.some(({ name }) => name === site) ?? false;
     return newest !== undefined && isNamed ? adoption(newest) : { kind: "keep" };
   }
-  const newest = newestCopy(input.sites);
+  const newest = newestCopy(input.sites.filter((view) => !isOfAnotherFleet(local, view)));
   const own = isEdited(local) ? undefined : versionOf(local);
   const equal = newest !== undefined && isDeepStrictEqual(newest.spec, local.spec);
   if (own === undefined && !equal) {
@@ -60,6 +60,15 @@ export function decideSpec(input: {
   if (newest === undefined || (own !== undefined && !isNewer(newest.version, own))) return { kind: "keep" };
   if (!equal && ownerOf(local) !== undefined) return { kind: "keep" };
   return adoption(newest);
+}
+
+/**
+ * Whether what a site has under that name is another fleet, as where its kubeconfig leads to that of a test environment: the
+ * id of a fleet never changes. Taken over, its document would make the nodes of this one leave.
+ */
+function isOfAnotherFleet(local: KmsCluster, { cluster }: SiteView): boolean {
+  const [own, other] = [local.status?.clusterId, cluster?.status?.clusterId];
+  return own !== undefined && other !== undefined && own !== other;
 }
 
 /** Whether the sites that were seen have the same specification, and what differs; `refusal` of this site to take one over. */
@@ -152,6 +161,10 @@ function difference(here: Here, view: SiteView): SpecDifference[] {
   const { site, local } = here;
   if (view.cluster === undefined) {
     const message = `${view.name} has no copy of ${local.metadata.name} yet; its operator takes it over from here`;
+    return [{ site: view.name, fields: [], message }];
+  }
+  if (isOfAnotherFleet(local, view)) {
+    const message = `${view.name} has another fleet called ${local.metadata.name} (${view.cluster.status?.clusterId}): its kubeconfig may lead astray`;
     return [{ site: view.name, fields: [], message }];
   }
   const paths = differingPaths(local.spec, view.cluster.spec, "spec");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeSiteCa } from "../act/site-ca.ts";
 import { siteCaName } from "../desired/own-ca.ts";
+import { agreementOf } from "../observe/spec-agreement.ts";
 import type { KmsCluster, KubernetesObject } from "../ports/types.ts";
 import { fleetStatus } from "../status/fleet-status.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type WorldInTest,
 } from "../testing/builders.ts";
 import { oldPod } from "../testing/worlds.ts";
+import { closedFleetGates } from "./fleet-gates.ts";
 
 /** What somebody breaks below nodes that serve: what is told, whose it is, and what to do. Nothing that serves is touched. */
 type Broken = readonly [sentence: string, world: WorldInTest, gate: string, message: RegExp, remedy: RegExp];
@@ -237,3 +239,16 @@ function viewAndPlan(world: WorldInTest) {
 function withStatus(cluster: KmsCluster, status: KmsCluster["status"]): KmsCluster {
   return { ...cluster, ...(status === undefined ? {} : { status }) };
 }
+
+test("a kubeconfig that leads to another fleet of that name holds up steps on the fleet, and the remedy is that kubeconfig", () => {
+  const local = aCluster((made) => (made.status = { clusterId: fleetId }));
+  const strange = aCluster((made) => (made.status = { clusterId: "another" }));
+  const { view } = aView({ cluster: local, copies: { dc2: strange } });
+  const spec = agreementOf("dc1", local, view.observed.sites);
+  const [node] = view.desired.fleet.nodes;
+  assert.ok(node);
+  const closed = closedFleetGates({ ...view, observed: { ...view.observed, spec } }, node);
+  const remedies = closed.map(({ gate, subject, remedy }) => `${gate} ${subject}: ${remedy}`);
+  const wanted = "specAgrees dc2: put the kubeconfig of dc2 into the Secret labelled keyfleet.io/site: dc2";
+  assert.ok(remedies.includes(wanted), remedies.join("\n"));
+});

@@ -1,4 +1,5 @@
 import { type NodeFacts, viewOf } from "../desired/facts.ts";
+import type { SpecDifference } from "../ports/types.ts";
 import type { Blocked, View } from "./types.ts";
 
 /** What the whole fleet must allow before a node founds, joins or is restarted. */
@@ -62,12 +63,19 @@ function unreachable(site: string, problem: string | undefined): string {
 
 function specAgrees(view: View): Blocked[] {
   if (view.observed.spec.agrees) return [];
-  return view.observed.spec.differences.map(({ site, fields, message }) => ({
+  return view.observed.spec.differences.map((difference) => ({
     gate: "specAgrees",
-    subject: site,
-    message,
-    remedy: fields.length === 0 ? `apply the KmsCluster in ${site}` : `make ${fields.join(", ")} the same in ${site}`,
+    subject: difference.site,
+    message: difference.message,
+    remedy: makeSame(difference),
   }));
+}
+
+function makeSame({ site, fields, message }: SpecDifference): string {
+  if (fields.length > 0) return `make ${fields.join(", ")} the same in ${site}`;
+  if (message.includes("another fleet"))
+    return `put the kubeconfig of ${site} into the Secret labelled keyfleet.io/site: ${site}`;
+  return `apply the KmsCluster in ${site}`;
 }
 
 function oneFleet(view: View): Blocked[] {
@@ -78,7 +86,8 @@ function oneFleet(view: View): Blocked[] {
       gate: "oneFleet",
       subject: view.observed.cluster.metadata.name,
       message: `nodes of ${clusterIds.length} different fleets have met: ${clusterIds.join(", ")}`,
-      remedy: "find out which one holds the keys that are needed, and remove the nodes of the other from spec.sites",
+      remedy:
+        "see that the kubeconfig of each site leads to this fleet and not to another of that name; if all do, find out which fleet holds the keys that are needed, and remove the nodes of the other from spec.sites",
     },
   ];
 }

@@ -297,6 +297,38 @@ export const mutants: readonly Mutant[] = [
     "referencesPresent (own certificates)":
       "export function missingCertificates(view: View, node: NodeFacts): Blocked[] {",
   }),
+  ...untried(["plan/serving-gates.ts", "plan/broken.test.ts"], {
+    "one that serves is not restarted into what cannot start":
+      "function comesUpAgain(view: View, node: NodeFacts): Blocked[] {",
+  }),
+  ...untried(["plan/going-volume.ts", "plan/broken.test.ts"], {
+    "storageBound below a node that serves":
+      "export function goingVolume(view: View, { name, local, external }: NodeFacts): Blocked[] {",
+  }),
+  ...untried(["plan/ailing.ts", "plan/broken.test.ts"], {
+    "memberServes with nothing wrong": "export function ailingMembers(view: View): Blocked[] {",
+  }),
+  ...untried(["plan/ca-complaints.ts", "plan/broken.test.ts"], {
+    "certificateIssued: the CA of the site is of use":
+      "export function caComplaints({ observed, desired }: View): Blocked[] {",
+  }),
+  ...untried(["plan/wrong-clock.ts", "plan/broken.test.ts"], {
+    "clockWithinBound of the operator": "export function wrongClock({ observed, desired }: View): Blocked[] {",
+  }),
+  {
+    what: "another fleet's document is not taken over",
+    file: "observe/spec-agreement.ts",
+    find: "return own !== undefined && other !== undefined && own !== other;",
+    replace: "return own === undefined && other !== undefined && own !== other;",
+    test: "observe/spec-agreement.test.ts",
+  },
+  {
+    what: "one site counts once for the lock",
+    file: "runtime/sites.ts",
+    find: "return same === this.#options.site || !site.hasOwnNode() ? same : undefined;",
+    replace: "return undefined;",
+    test: "runtime/sites.test.ts",
+  },
   {
     what: "noFleetYet",
     file: "plan/found.ts",
