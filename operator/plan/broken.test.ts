@@ -113,14 +113,14 @@ const told: readonly Broken[] = [
     after(withCa({})),
     `certificateOf ${own}`,
     /has no certificate \(tls\.crt\) of the CA of site dc1/,
-    /put the Secret back as it was; only if nobody has it: kubectl delete secret keyfleet-bank-ca/,
+    /put the Secret back as it was; only if nobody has it: kubectl -n keyfleet delete secret keyfleet-bank-ca/,
   ],
   [
     "a clock three days ahead made the site's CA",
     after(withCa({ "tls.crt": base64(ahead) })),
     `certificateOf ${own}`,
     /is not valid before 2026-03-03T12:00:00\.000Z: a clock is wrong, or was when it was made/,
-    /set the clocks of the machines of the operators right; if they are: kubectl delete secret keyfleet-bank-ca/,
+    /set the clocks of the machines of the operators right; if they are: kubectl -n keyfleet delete secret keyfleet-bank-ca/,
   ],
   [
     "the clock of the operator goes back by years",
