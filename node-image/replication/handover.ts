@@ -21,6 +21,12 @@ export class HandoverError extends Error {
 export async function requestMasterKey(request: HandoverRequest): Promise<Buffer> {
   const { sponsor, tls, deadlineMs } = request;
   let connection: PeerConnection | undefined;
+  let isOver = false;
+  // One that sends a byte now and then makes each answer last for a minute.
+  const timer = setTimeout(() => {
+    isOver = true;
+    connection?.close();
+  }, deadlineMs);
   try {
     connection = await connectPeer({
       peer: sponsor,
@@ -28,27 +34,34 @@ export async function requestMasterKey(request: HandoverRequest): Promise<Buffer
       notified: () => undefined,
       lost: () => undefined,
     });
-    return await answerOf(connection, { sponsor: sponsor.name, deadlineMs });
+    return await answerOf(connection, { sponsor: sponsor.name, isOver: () => isOver });
   } catch (error) {
     if (error instanceof HandoverError) throw error;
+    if (isOver) {
+      const message = `sponsor ${sponsor.name} did not answer within ${deadlineMs} ms; look at its log`;
+      throw new HandoverError("deadline", message, { cause: error });
+    }
     const message = `sponsor ${sponsor.name} cannot be asked for the master key: ${(error as Error).message}`;
     throw new HandoverError("unreachable", message, { cause: error });
   } finally {
+    clearTimeout(timer);
     connection?.close();
   }
 }
 
-async function answerOf(connection: PeerConnection, options: { sponsor: string; deadlineMs: number }): Promise<Buffer> {
-  const { sponsor, deadlineMs } = options;
+async function answerOf(
+  connection: PeerConnection,
+  { sponsor, isOver }: { readonly sponsor: string; readonly isOver: () => boolean },
+): Promise<Buffer> {
   await connection.query("select mesh.request_master_key()");
-  for (let waitedMs = 0; waitedMs < deadlineMs; waitedMs += askMs) {
+  while (!isOver()) {
     const [row] = await connection.query("select wrapped, refusal from mesh.master_key()");
     if (Buffer.isBuffer(row?.wrapped)) return row.wrapped;
     if (row !== undefined)
       throw new HandoverError("refused", `sponsor ${sponsor} refuses the master key: ${row.refusal}`);
     await delay(askMs);
   }
-  throw new HandoverError("deadline", `sponsor ${sponsor} did not answer within ${deadlineMs} ms; look at its log`);
+  throw new Error("no answer in time");
 }
 
 /** Sponsor's side: answers the requests that wait; to be called at each notification on "handover". */

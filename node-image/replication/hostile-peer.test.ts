@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
+import { requestMasterKey } from "./handover.ts";
 import type { Replication } from "./types.ts";
 
 // Two honest members, and one whose database was taken over: it has a member's certificate and all that a member gets, and
@@ -137,6 +138,19 @@ test("a peer in whose database a log was changed stops nobody, and its own probl
     [],
   );
   await store.write([aCreate()]);
+});
+
+test("a sponsor that trickles its answers holds a joiner no longer than it is to wait", async () => {
+  const [, , { member: sponsor, store }] = nodes;
+  await store.query(`create or replace function mesh.master_key() returns table (wrapped bytea, refusal text)
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+    begin
+      for each in 1..8 loop perform pg_sleep(0.5); raise notice 'soon'; end loop;
+    end $f$`);
+  const begunMs = performance.now();
+  await assert.rejects(requestMasterKey({ sponsor, tls: nodes[0].tls, deadlineMs: 2_000 }), { code: "deadline" });
+  assert.ok(performance.now() - begunMs < 10_000);
+  await store.query(doors);
 });
 
 /** The third node lies for some seconds, in which the first writes; then it says the truth again. */
