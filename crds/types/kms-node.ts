@@ -156,7 +156,7 @@ export interface HsmSettings {
     serial?: string;
   };
   pinSecretRef?: SecretReference;
-  /** Label of the AES key in the token that wraps this node's master key; made on first use. */
+  /** Label of the AES key in the token that wraps this node's master key; made on first use, and no other node's. */
   keyLabel?: string;
   /** Environment of the HSM container, for vendors' libraries that need it. Never a PIN. */
   environment?: {
