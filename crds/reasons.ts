@@ -154,7 +154,7 @@ export const gates = {
   noFleetYet: "There is no fleet yet that founding would split.",
   sponsorServes: "A member serves that can hand over the keys.",
   fleetKeepsServing: "The other members serve meanwhile.",
-  apiAccepts: "The API server accepts what the operator writes.",
+  apiAccepts: "The API server accepts what the operator writes, and lets it look at what it needs.",
   siteKnown: "The site was reached at least once.",
 } as const;
 export type Gate = keyof typeof gates;

@@ -17,6 +17,7 @@ import type {
   Observed,
   PassResult,
   Reconcile,
+  Refusal,
   SiteApi,
 } from "./ports/types.ts";
 import { hasEnded, noteEnd } from "./runtime/ended-fleets.ts";
@@ -26,6 +27,7 @@ import type { Informer } from "./runtime/informer.ts";
 import type { LocalObjects } from "./runtime/local-objects.ts";
 import type { Self } from "./runtime/lock-decision.ts";
 import type { Sites } from "./runtime/sites.ts";
+import { unseenStatus } from "./status/unseen.ts";
 
 export interface FleetOptions {
   readonly cluster: string;
@@ -110,6 +112,14 @@ export class Fleet {
       nodeImage,
       signal,
     });
+  }
+
+  /** Says in the document's status that nothing can be done, where this site's objects may not be looked at. */
+  async tellUnseen(refusals: readonly Refusal[], signal: AbortSignal): Promise<void> {
+    const cluster = this.#local();
+    if (cluster === undefined || refusals.length === 0) return;
+    const status = unseenStatus(cluster, refusals, this.#options.clock.nowMs());
+    await this.#siteApi(signal).writeStatus({ ...(cluster as unknown as KubernetesObject), status });
   }
 
   #observe() {

@@ -103,9 +103,10 @@ export class KeyfleetOperator extends dotI.default {
   /** Who stands by is ready to lead. */
   #readiness(): { readonly ok: boolean; readonly text: string } {
     if (this.#work !== undefined) {
-      return this.#work.ready
-        ? { ok: true, text: "leads" }
-        : { ok: false, text: "leads; this site's objects are not listed yet" };
+      if (this.#work.ready) return { ok: true, text: "leads" };
+      const refused = this.#work.refusedKinds().join(", ");
+      const why = refused === "" ? "this site's objects are not listed yet" : `it may not look at ${refused}`;
+      return { ok: false, text: `leads; ${why}` };
     }
     const holder = this.#leadership?.holder;
     if (holder === undefined) return { ok: false, text: "the Lease of the leader has not been read yet" };

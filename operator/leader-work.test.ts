@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node";
 import { LeaderWork } from "./leader-work.ts";
-import type { KubernetesObject, Reconcile } from "./ports/types.ts";
+import { ApiError } from "./ports/kubernetes-api.ts";
+import type { KmsCluster, KubernetesObject, Reconcile } from "./ports/types.ts";
 import { operatorMetrics } from "./runtime/metrics.ts";
 import type { Settings } from "./settings.ts";
 import { aCluster } from "./testing/builders.ts";
@@ -61,3 +62,25 @@ test("a pass that throws over one fleet is tried again, ever more seldom, and ho
   assert.ok(bank >= 3 && bank <= 12, `${bank} passes in two minutes over the one that throws`);
   await leader.stop();
 });
+
+for (const verb of ["list", "watch"])
+  test(`a right to ${verb} that was taken away is told in the status, nothing is done meanwhile, and it passes when it is given back`, async () => {
+    const { api, clock, leader, passes } = await aLeader();
+    const told = () => (api.peek("KmsCluster", "bank") as unknown as KmsCluster).status;
+    api.beforeRequest = (request) => {
+      if (request === `${verb} Pod`)
+        throw new ApiError("forbidden", "pods is forbidden: no such right", { status: 403 });
+    };
+    api.compact();
+    await clock.advance(60_000);
+    const [blocked] = told()?.blockedBy ?? [];
+    assert.deepEqual([blocked?.gate, blocked?.subject, leader.ready], ["apiAccepts", "Pod", false]);
+    assert.match(`${told()?.message}; ${blocked?.message}`, /^waiting: .* kind Pod; .*no such right/);
+    const [written, worked] = [api.writes.length, passes.get("bank")];
+    await clock.advance(60_000);
+    assert.deepEqual([api.writes.length, passes.get("bank")], [written, worked], "nothing is written again and again");
+    api.beforeRequest = () => {};
+    await clock.advance(30_000);
+    assert.ok(leader.ready && (passes.get("bank") ?? 0) > (worked ?? 0), "it works again");
+    await leader.stop();
+  });

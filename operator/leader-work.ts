@@ -18,6 +18,8 @@ export const passCeilingMs = 30_000;
 /** Every fleet is looked at so often even when nothing is heard: what was missed heals. */
 const resyncMs = 60_000;
 const notReadyRetryMs = 250;
+/** Somebody has to give a right back first. */
+const refusedRetryMs = 2_000;
 
 export interface LeaderWorkOptions {
   readonly term: Term;
@@ -80,6 +82,11 @@ export class LeaderWork {
     return this.#sites.ready && this.#objects.ready;
   }
 
+  /** Kinds of this site's objects that it may not look at. */
+  refusedKinds(): readonly string[] {
+    return this.#objects.refusals().map(({ kind }) => kind);
+  }
+
   get queueDepth(): number {
     return this.#queue.depth;
   }
@@ -121,7 +128,11 @@ export class LeaderWork {
   }
 
   async #pass(cluster: string, signal: AbortSignal): Promise<Handled> {
-    if (!this.ready) return { requeueAfterMs: notReadyRetryMs };
+    if (!this.ready) {
+      const refusals = this.#objects.refusals();
+      await this.#fleet(cluster).tellUnseen(refusals, signal);
+      return { requeueAfterMs: refusals.length > 0 ? refusedRetryMs : notReadyRetryMs };
+    }
     const { metrics } = this.#options;
     const endTimer = metrics.passSeconds.startTimer({ cluster });
     let outcome: PassOutcome = "failed";

@@ -245,3 +245,9 @@ export interface Clock {
   /** Calls once later; answers how to call it off. */
   after(delayMs: number, run: () => void): () => void;
 }
+
+/** A kind of which nothing is seen any more, and what the API server says. */
+export interface Refusal {
+  readonly kind: string;
+  readonly refusal: string;
+}

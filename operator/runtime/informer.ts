@@ -42,6 +42,7 @@ export class Informer {
   #listedAtMs = 0;
   #fresh = false;
   #failures = 0;
+  #refusal: string | undefined;
   #stop: AbortController | undefined;
   #round = new AbortController();
 
@@ -69,9 +70,14 @@ export class Informer {
     this.#round.abort();
   }
 
-  /** Whether a whole list was seen since the start or the last restart. */
+  /** Whether a whole list was seen since the start or the last restart, and what is there now may still be looked at. */
   get fresh(): boolean {
-    return this.#fresh;
+    return this.#fresh && this.#refusal === undefined;
+  }
+
+  /** Why the API server lets nobody look any more; undefined while it does. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   /** The newest known state, in order of names. */
@@ -116,7 +122,10 @@ export class Informer {
     if (signal.aborted) return;
     this.#failures = 0;
     const startedAtMs = clock.monotonicMs();
-    await api.watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent: (event) => this.#take(event) });
+    const isUp = this.#refusal === undefined ? () => {} : this.#allowedAgain();
+    await api
+      .watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent: (event) => this.#take(event) })
+      .finally(isUp);
     // A server that ends watches at once must not be asked in a tight loop.
     if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
   }
@@ -131,6 +140,15 @@ export class Informer {
     this.#listedAtMs = clock.monotonicMs();
   }
 
+  /** Who may list and not watch is refused still: only a watch that lasts shows that all is well. Answers what ends the wait. */
+  #allowedAgain(): () => void {
+    const ended = new AbortController();
+    void pause(this.#options.clock, firstRetryMs, ended.signal).then(() => {
+      if (!ended.signal.aborted) this.#refusal = undefined;
+    });
+    return () => ended.abort();
+  }
+
   async #recover(error: unknown): Promise<void> {
     const { clock, kind, log } = this.#options;
     if (isApiError(error, "gone")) {
@@ -142,12 +160,21 @@ export class Informer {
       this.#version = "";
       this.#fresh = false;
     }
+    if (isApiError(error, "forbidden")) this.#refused(error.message);
     // A stream that breaks is daily life; the cache is continued from where it was.
     const delayMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
     log.debug("watch interrupted", { kind, problem: error, retryAfterMs: delayMs });
     this.#options.onError?.(error);
     if (!(error instanceof ApiError)) log.error("watch failed", { kind, problem: error });
     await pause(clock, delayMs, this.#round.signal);
+  }
+
+  /** A right was taken away: unlike a server that is away, that does not pass by itself. */
+  #refused(problem: string): void {
+    const { kind, log } = this.#options;
+    if (this.#refusal !== problem) log.warn("not allowed to look", { kind, problem });
+    this.#refusal = problem;
+    this.#version = "";
   }
 
   #replace(items: readonly KubernetesObject[]): void {

@@ -1,6 +1,6 @@
 import type { Kind } from "../ports/kinds.ts";
 import type { KubernetesApi } from "../ports/kubernetes-api.ts";
-import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
+import type { Clock, KubernetesObject, Log, Refusal } from "../ports/types.ts";
 import { Informer } from "./informer.ts";
 import { asKept } from "./kept-objects.ts";
 
@@ -63,6 +63,11 @@ export class LocalObjects {
   /** Whether every kind was listed. */
   get ready(): boolean {
     return [...this.#informers.values()].every((informer) => informer.fresh);
+  }
+
+  /** Kinds that the API server does not let this operator look at, and why. */
+  refusals(): readonly Refusal[] {
+    return [...this.#informers].flatMap(([kind, { refusal }]) => (refusal === undefined ? [] : [{ kind, refusal }]));
   }
 
   /** The informer of a kind, when it is one of those watched. */
