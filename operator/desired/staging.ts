@@ -92,6 +92,12 @@ export function settingsWait(facts: NodeFacts): boolean {
   return settingsBefore(facts) !== undefined;
 }
 
+/** Whether a node has those settings again that it had before others which did not reach its pod. */
+export function settingsAreBack(facts: NodeFacts): boolean {
+  const before = settingsBefore(facts);
+  return before !== undefined && facts.node !== undefined && sameParts(before, facts.node.spec.settings);
+}
+
 /** The settings of a node without those that wait for its next pod; undefined when none do. */
 export function withoutWaiting(facts: NodeFacts): NodeSettings | undefined {
   const before = settingsBefore(facts);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rollingAnnotation, settingsBeforeAnnotation } from "../desired/consent.ts";
-import type { Action, KmsCluster, KmsNode } from "../ports/types.ts";
+import type { Action, KmsCluster, KmsNode, Observed } from "../ports/types.ts";
 import {
   aCluster,
   aCondition,
@@ -117,6 +117,12 @@ for (const [sentence, cluster, world, does] of [
     assert.deepEqual(wordsOf(planOf(cluster, world)), does);
   });
 
+function nodeOf({ sites }: Observed, name: string): KmsNode {
+  const node = sites.flatMap(({ nodes }) => nodes).find(({ metadata }) => metadata.name === name);
+  assert.ok(node !== undefined);
+  return node;
+}
+
 /** What is applied of a node. */
 function applied(actions: readonly Action[], name: string): KmsNode {
   const action = actions.find(
@@ -130,6 +136,15 @@ test("a node from which settings are taken back has those of its pod, which stay
   const { spec, metadata } = applied(planOf(ofB, waits(longAgo)), "dc1-a");
   const noted = { [settingsBeforeAnnotation]: JSON.stringify(before) };
   assert.deepEqual([spec.settings.hsm, metadata.annotations], [before.hsm, noted]);
+});
+
+test("settings that are back are no longer noted when the StatefulSet has them, though the pod waits for another version", () => {
+  const { settings } = nodeOf(anObserved(), "dc1-a").spec;
+  const annotations = { ...marks, [settingsBeforeAnnotation]: JSON.stringify(settings) };
+  const node = { ...given, spec: { version: "0.2.0", settings }, annotations };
+  const world = { nodes: { "dc1-a": node, "dc1-b": down(longAgo) }, objects: withOldPod("dc1-a") };
+  const { metadata } = applied(planOf(ofB, world), "dc1-a");
+  assert.deepEqual(metadata.annotations, { [rollingAnnotation]: "0.1.0" });
 });
 
 test("settings that have reached the pod stay, and its step is not over", () => {

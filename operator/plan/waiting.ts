@@ -1,8 +1,8 @@
 import { rollingAnnotation, settingsBeforeAnnotation } from "../desired/consent.ts";
 import type { DesiredNode } from "../desired/desired.ts";
-import { withoutWaiting } from "../desired/staging.ts";
+import { settingsAreBack, withoutWaiting } from "../desired/staging.ts";
 import type { KmsNode } from "../ports/types.ts";
-import { hasReachedPod } from "./pod-revision.ts";
+import { hasReachedPod, isApplied } from "./pod-revision.ts";
 import { isInTheWay } from "./roll.ts";
 import type { View } from "./types.ts";
 
@@ -14,7 +14,9 @@ import type { View } from "./types.ts";
  */
 export function settleWaiting(view: View, { kmsNode, facts }: DesiredNode): KmsNode {
   if (facts.node?.metadata.annotations?.[settingsBeforeAnnotation] === undefined) return kmsNode;
-  if (hasReachedPod(view, facts)) return without(kmsNode, settingsBeforeAnnotation);
+  // With those of before in its StatefulSet none waits, whatever else the next pod brings: another version.
+  const isSettled = hasReachedPod(view, facts) || (settingsAreBack(facts) && isApplied(view, facts));
+  if (isSettled) return without(kmsNode, settingsBeforeAnnotation);
   const settings = isInTheWay(view, facts) ? withoutWaiting(facts) : undefined;
   if (settings === undefined) return kmsNode;
   const isOver = facts.node.status?.version === facts.node.spec.version;
