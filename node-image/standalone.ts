@@ -26,12 +26,13 @@ async function main(): Promise<void> {
   const { local, node: first } = readOrExit(file, localFile);
   makeFolders(local);
   const startedWith = othersStartedWith(local, first);
-  const wanted = () => programsOf({ file, local, node: readLocalFile(file, localFile).node, startedWith });
-  const running = new Map([...wanted()].map(([name, program]) => [name, new Supervised(program, write)]));
+  const wanted = (node: KmsNode) => programsOf({ file, local, node, startedWith });
+  const running = new Map([...wanted(first)].map(([name, program]) => [name, new Supervised(program, write)]));
   const log = jsonLog(() => "warn", write);
   fileSource(file, log).onChange(() => {
     try {
-      for (const [name, program] of wanted()) running.get(name)?.update(program);
+      const { node } = readLocalFile(file, localFile);
+      for (const [name, program] of wanted(node)) running.get(name)?.update(program);
     } catch (error) {
       // LOCAL-FILE was edited meanwhile and is none any more: all goes on as it was.
       log("error", "cannot use the new document", { problem: `${localFile}: ${(error as Error).message}` });
