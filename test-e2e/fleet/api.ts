@@ -6,6 +6,7 @@ const apis = {
   kmsnodes: "apis/keyfleet.io/v1alpha1",
   leases: "apis/coordination.k8s.io/v1",
   pods: "api/v1",
+  roles: "apis/rbac.authorization.k8s.io/v1",
 } as const;
 
 type Resource = keyof typeof apis;

@@ -2,6 +2,7 @@ import "./instance.ts";
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import { objectAt } from "../fleet/api.ts";
 import { until } from "../fleet/await.ts";
 import { killAtOnce } from "../fleet/container-processes.ts";
 import { editDocument } from "../fleet/document.ts";
@@ -17,6 +18,7 @@ import {
   roleOf,
 } from "../fleet/operators.ts";
 import { namespace } from "../fleet/places.ts";
+import { waitUntilContent, waitUntilTold } from "../fleet/say.ts";
 import { aRunningFleet, type Fleet, first, place } from "./world.ts";
 
 /** From the loss of a leader until another one acts. */
@@ -76,6 +78,30 @@ test("a leader that is told to end hands over at once", async (t) => {
   t.diagnostic(`${next.leader?.name} leads ${next.afterMs} ms after ${leader.name} was told to end`);
   assert.ok(next.afterMs <= failoverMs / 2);
 });
+
+test("a right that is taken from the operators of a site is told, its nodes serve on, and given back it goes on by itself", async (t) => {
+  const load = await underLoad(place, fleet, "right");
+  t.after(() => load.cancel());
+  const role = ["-n", namespace, "patch", "role", "keyfleet-operator", "--type=json", "-p"];
+  const { rules } = await objectAt<Role>(place, first, "roles", "keyfleet-operator");
+  const index = rules.findIndex(({ resources, verbs }) => resources.includes("pods") && verbs.includes("list"));
+  const patch = (change: object) => place.sites.kubectl(first, [...role, JSON.stringify([change])]);
+  await patch({ op: "remove", path: `/rules/${index}` });
+  // The API server lets a watch that is open go on for minutes.
+  const operators = (await operatorsAt(place, first)).map(({ name }) => name);
+  await place.sites.kubectl(first, ["-n", namespace, "delete", "pod", ...operators, "--wait=false"]);
+  await waitUntilTold(place, first, {
+    status: /waiting: the operator may not look at objects of kind Pod/,
+    remedy: /rights of the chart's Role/,
+  });
+  await patch({ op: "add", path: `/rules/${index}`, value: rules[index] ?? {} });
+  await waitUntilContent(place);
+  await load.end((line) => t.diagnostic(line));
+});
+
+interface Role {
+  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+}
 
 /** The leader of a site where another operator stands by: without one there is nobody to take over. */
 async function leaderWithStandby(site: string): Promise<OperatorPod> {
