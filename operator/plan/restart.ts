@@ -1,5 +1,5 @@
 import { type NodeFacts, objectOf } from "../desired/facts.ts";
-import { podIsOld } from "../desired/revision.ts";
+import { podIsOld, podOf } from "../desired/revision.ts";
 import { isPaused } from "../desired/staging.ts";
 import { wantsRetry } from "../desired/upgrade-requests.ts";
 import type { Action, KubernetesObject } from "../ports/types.ts";
@@ -72,8 +72,8 @@ export function restartDue(view: View, facts: NodeFacts): boolean {
  * asked: it says so of settings that may not be in its StatefulSet yet, and then it would be restarted for nothing.
  */
 function restartPending(view: View, facts: NodeFacts): boolean {
-  const pod = objectOf(view.observed, "Pod", `${facts.name}-0`);
-  if (!facts.local || pod === undefined || pod.metadata.deletionTimestamp !== undefined) return false;
+  const pod = podOf(view.observed, facts.name);
+  if (!facts.local || pod === undefined) return false;
   return podIsOld(view.observed, facts.name, pod) || hasDeadToken(view, facts);
 }
 

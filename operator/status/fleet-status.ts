@@ -1,12 +1,10 @@
 import type { BlockedBy, KmsClusterStatus, SiteStatus } from "@keyfleet/crds/kms-cluster.ts";
 import { conditionOf, handledRequests, viewOf } from "../plan/facts.ts";
 import type { Blocked, Plan, View } from "../plan/types.ts";
+import { blockedBy, longestMessage, mostBlocked } from "./blocked-by.ts";
 import { fleetConditions, rollbackOf } from "./conditions.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { toldElsewhere } from "./told-elsewhere.ts";
-
-const longestMessage = 512;
-const mostBlocked = 64;
 
 /**
  * What `kubectl get kms` and `kubectl describe` show. Pure; the same facts give the same status, word for word, so that an
@@ -137,21 +135,9 @@ function siteStatuses(view: View): SiteStatus[] {
 
 /** This site's own view first; of what is told elsewhere only what it does not know by itself. */
 function allBlocked(view: View, plan: Plan, told: readonly BlockedBy[]): BlockedBy[] {
-  const own = plan.blocked.map((blocked) => blockedBy(view, blocked));
+  const { cluster, nowMs } = view.observed;
+  const own = plan.blocked.map((blocked) => blockedBy(cluster, blocked, nowMs));
   const known = new Set(own.map(({ gate, subject }) => `${gate}/${subject}`));
   const more = told.filter(({ gate, subject }) => !known.has(`${gate}/${subject}`));
   return [...own, ...more].slice(0, mostBlocked);
-}
-
-/** `since` stays as long as the same gate is closed by the same subject, whatever the message says. */
-function blockedBy({ observed }: View, { gate, subject, message, remedy }: Blocked): BlockedBy {
-  const before = observed.cluster.status?.blockedBy?.find((one) => one.gate === gate && one.subject === subject);
-  const since = before?.since ?? new Date(observed.nowMs).toISOString().replace(/\.\d+Z$/, "Z");
-  return {
-    gate,
-    subject: subject.slice(0, 253),
-    message: message.slice(0, longestMessage),
-    since,
-    remedy: remedy.slice(0, longestMessage),
-  };
 }
