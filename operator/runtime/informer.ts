@@ -14,7 +14,7 @@ export interface InformerOptions {
   readonly wrongIn?: (object: KubernetesObject) => string | undefined;
   /** Told of each object that appeared, changed or went. */
   readonly onChange: (object: KubernetesObject) => void;
-  /** Told when a whole list has come. */
+  /** Told when what is there may be believed: a whole list has come, or it may be looked at again. */
   readonly onListed?: () => void;
   /** Told why list or watch did not work. */
   readonly onError?: (error: unknown) => void;
@@ -144,7 +144,9 @@ export class Informer {
   #allowedAgain(): () => void {
     const ended = new AbortController();
     void pause(this.#options.clock, firstRetryMs, ended.signal).then(() => {
-      if (!ended.signal.aborted) this.#refusal = undefined;
+      if (ended.signal.aborted) return;
+      this.#refusal = undefined;
+      this.#options.onListed?.();
     });
     return () => ended.abort();
   }

@@ -103,6 +103,25 @@ test("loss and return of a site are told within 4 s each, its last good view sta
   sites.stop();
 });
 
+test("a site that lets nobody read at first when it is back, as one that has not read its roles yet, is reached once it does", async () => {
+  const { clock, apis, sites, view, begin } = aFleet();
+  apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+  apis.dc2.put(aBank);
+  await begin();
+  apis.dc2.cut();
+  await clock.advance(10_000);
+  apis.dc2.beforeRequest = (request) => {
+    if (request !== "probe") throw new ApiError("forbidden", "no such role", { status: 403 });
+  };
+  apis.dc2.heal();
+  await clock.advance(2_000);
+  assert.match(view("dc2")?.problem ?? "", /dc2 does not let us read KmsClusters \(403\)/);
+  apis.dc2.beforeRequest = () => {};
+  await clock.advance(20_000);
+  assert.deepEqual([view("dc2")?.reachable, view("dc2")?.problem], [true, undefined]);
+  sites.stop();
+});
+
 test("a node of this site that another one has too, as after a backup was put back there, is none of that site", async () => {
   const { apis, sites, view, begin } = aFleet();
   apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
