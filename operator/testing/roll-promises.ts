@@ -156,11 +156,10 @@ export class RollPromises {
       node === undefined ||
       isToChange(site, node, truth.target(site)) ||
       truth.isMistaken(site, name) ||
+      truth.diedUnnoticed(name) ||
       this.#isSomebodyElseFirst(site, name)
     )
       return;
-    // Nobody in its site knows yet that its machine is dead.
-    if (truth.volumeOf(name)?.backAtMs !== undefined) return;
     if (!truth.believed(name))
       this.broken.push(`${site.name} gives the lock for ${operation} back although ${name} does not serve`);
   }

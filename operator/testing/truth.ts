@@ -1,7 +1,7 @@
 import type { Member } from "@keyfleet/crds/kms-node.ts";
 import { targetVersion } from "../desired/upgrade-requests.ts";
 import type { KmsNode, Observed } from "../ports/types.ts";
-import type { Volume } from "./simulated-node.ts";
+import { isReady, type Volume } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -94,6 +94,13 @@ export class Truth {
   isHidden(site: SimulatedSite, name: string): boolean {
     const isDead = this.volumeOf(name)?.backAtMs !== undefined;
     return isDead && this.#world.all().some(({ metadata }) => this.isMistaken(site, metadata.name));
+  }
+
+  /** Whether its machine died, and nothing in its site says so yet: not once it is back either, until its process is. */
+  diedUnnoticed(name: string): boolean {
+    const volume = this.volumeOf(name);
+    const pod = this.siteOf(name)?.objects.get(`Pod/${name}-0`);
+    return volume?.backAtMs !== undefined || (volume?.running === false && pod !== undefined && isReady(pod));
   }
 
   siteOf(name: string): SimulatedSite | undefined {
