@@ -6,7 +6,7 @@ import { objectAt } from "../fleet/api.ts";
 import { until } from "../fleet/await.ts";
 import { killAtOnce } from "../fleet/container-processes.ts";
 import { editDocument } from "../fleet/document.ts";
-import { nodesAt } from "../fleet/fleet.ts";
+import { nodesAt, waitForAllServing } from "../fleet/fleet.ts";
 import { underLoad } from "../fleet/load.ts";
 import {
   leaderAt,
@@ -19,7 +19,7 @@ import {
 } from "../fleet/operators.ts";
 import { namespace } from "../fleet/places.ts";
 import { waitUntilContent, waitUntilTold } from "../fleet/say.ts";
-import { aRunningFleet, type Fleet, first, place } from "./world.ts";
+import { aRunningFleet, type Fleet, first, place, second } from "./world.ts";
 
 /** From the loss of a leader until another one acts. */
 const failoverMs = 15_000;
@@ -82,22 +82,45 @@ test("a leader that is told to end hands over at once", async (t) => {
 test("a right that is taken from the operators of a site is told, its nodes serve on, and given back it goes on by itself", async (t) => {
   const load = await underLoad(place, fleet, "right");
   t.after(() => load.cancel());
-  const role = ["-n", namespace, "patch", "role", "keyfleet-operator", "--type=json", "-p"];
-  const { rules } = await objectAt<Role>(place, first, "roles", "keyfleet-operator");
-  const index = rules.findIndex(({ resources, verbs }) => resources.includes("pods") && verbs.includes("list"));
-  const patch = (change: object) => place.sites.kubectl(first, [...role, JSON.stringify([change])]);
-  await patch({ op: "remove", path: `/rules/${index}` });
-  // The API server lets a watch that is open go on for minutes.
-  const operators = (await operatorsAt(place, first)).map(({ name }) => name);
-  await place.sites.kubectl(first, ["-n", namespace, "delete", "pod", ...operators, "--wait=false"]);
+  const giveBack = await takeRight(first, { role: "keyfleet-operator", resource: "pods" });
+  await startOperatorsAnew(first);
   await waitUntilTold(place, first, {
     status: /waiting: the operator may not look at objects of kind Pod/,
     remedy: /rights of the chart's Role/,
   });
-  await patch({ op: "add", path: `/rules/${index}`, value: rules[index] ?? {} });
+  await giveBack();
   await waitUntilContent(place);
   await load.end((line) => t.diagnostic(line));
 });
+
+test("a site that lets another one read no more is told there, and reached again as soon as it does", async () => {
+  const giveBack = await takeRight(second, { role: "keyfleet-peer", resource: "kmsnodes" });
+  await startOperatorsAnew(first);
+  await waitUntilTold(place, first, {
+    status: new RegExp(`${second} does not let us read KmsClusters \\(403\\)`),
+    remedy: /use the account keyfleet-peer of its chart/,
+  });
+  await giveBack();
+  await waitForAllServing(place, { deadlineMs: 60_000 });
+});
+
+/** Takes the rule with a resource out of a Role; answers what puts it back. */
+async function takeRight(site: string, { role, resource }: { role: string; resource: string }) {
+  const { rules } = await objectAt<Role>(place, site, "roles", role);
+  const index = rules.findIndex(({ resources, verbs }) => resources.includes(resource) && verbs.includes("list"));
+  const patch = async (change: object) => {
+    const words = ["-n", namespace, "patch", "role", role, "--type=json", "-p", JSON.stringify([change])];
+    await place.sites.kubectl(site, words);
+  };
+  await patch({ op: "remove", path: `/rules/${index}` });
+  return () => patch({ op: "add", path: `/rules/${index}`, value: rules[index] ?? {} });
+}
+
+/** The API server lets a watch that is open go on for minutes. */
+async function startOperatorsAnew(site: string): Promise<void> {
+  const operators = (await operatorsAt(place, site)).map(({ name }) => name);
+  await place.sites.kubectl(site, ["-n", namespace, "delete", "pod", ...operators, "--wait=false"]);
+}
 
 interface Role {
   readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
