@@ -8,6 +8,7 @@ const linked = (links: Readonly<Record<string, boolean>>): NodeInTest => ({
   status: { peers: Object.entries(links).map(([name, connected]) => ({ name, connected })) },
 });
 const silent = linked({ "dc1-a": true, "dc3-a": true });
+const silentOfDc1 = linked({ "dc2-a": true, "dc3-a": true });
 
 const cases: readonly (readonly [string, WorldInTest["nodes"], boolean])[] = [
   [
@@ -28,6 +29,24 @@ const cases: readonly (readonly [string, WorldInTest["nodes"], boolean])[] = [
   [
     "counts while one of another site has a link to it",
     { "dc2-a": silent, "dc1-a": linked({ "dc2-a": false }), "dc3-a": linked({ "dc2-a": true }) },
+    true,
+  ],
+  [
+    "does not count when one has a link to it whose own word is old too, as when its site has just come back",
+    { "dc2-a": silent, "dc1-a": silentOfDc1, "dc3-a": linked({ "dc2-a": false, "dc1-a": false }) },
+    false,
+  ],
+  [
+    "does not count for the word of one that is no member any more",
+    { "dc2-a": silent, "dc1-a": silentOfDc1, "dc3-a": linked({ "dc2-a": false }) },
+    false,
+  ],
+  [
+    "counts while one has a link to it that is itself only cut off from this site",
+    {
+      ...{ "dc2-a": silent, "dc1-a": linked({ "dc2-a": true, "dc3-a": false }) },
+      "dc3-a": linked({ "dc2-a": false, "dc1-a": false }),
+    },
     true,
   ],
   [
