@@ -8,10 +8,8 @@ import type { Recent } from "./recent.ts";
 import { isInWindow } from "./simulated-edits.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
 import type { Simulation } from "./simulation.ts";
-import { beliefMs, type Truth } from "./truth.ts";
+import { beliefMs, type Truth, viewLagMs } from "./truth.ts";
 
-/** How long a view of another site may lag. */
-const viewLagMs = 4_000;
 /** Work under the lock after which its node serves. */
 const comesBack: ReadonlySet<string> = new Set(["restart", "upgrade", "settings", "join", "found"]);
 

@@ -7,11 +7,15 @@ import type { Simulation } from "./simulation.ts";
 
 /** How long after it was seen serving a node may still be believed to serve: views lag. */
 export const beliefMs = 8_000;
+/** How long a view of another site may lag. */
+export const viewLagMs = 4_000;
 
 /** What is really so in a simulation, whatever its operators believe. */
 export class Truth {
   readonly #world: Simulation;
   readonly #lastServed = new Map<string, number>();
+  /** When the machine of a node was dead last. */
+  readonly #lastDead = new Map<string, number>();
   readonly #wantedBy = new WeakMap<object, ReadonlySet<string>>();
 
   constructor(world: Simulation) {
@@ -20,8 +24,10 @@ export class Truth {
 
   /** Called after each step. */
   note(): void {
-    for (const { metadata } of this.#world.all())
+    for (const { metadata } of this.#world.all()) {
       if (this.serves(metadata.name)) this.#lastServed.set(metadata.name, this.#world.nowMs);
+      if (this.volumeOf(metadata.name)?.backAtMs !== undefined) this.#lastDead.set(metadata.name, this.#world.nowMs);
+    }
   }
 
   serves(name: string): boolean {
@@ -31,7 +37,16 @@ export class Truth {
 
   /** Whether an operator may think that it serves. */
   believed(name: string): boolean {
-    return this.serves(name) || this.#world.nowMs - (this.#lastServed.get(name) ?? 0) <= beliefMs;
+    return this.serves(name) || this.#since(this.#lastServed, name) <= beliefMs || this.#isJustBack(name);
+  }
+
+  /** Others have links to it again, and what it says itself by now may not have been heard. */
+  #isJustBack(name: string): boolean {
+    return this.volumeOf(name)?.backAtMs === undefined && this.#since(this.#lastDead, name) <= viewLagMs;
+  }
+
+  #since(times: ReadonlyMap<string, number>, name: string): number {
+    return this.#world.nowMs - (times.get(name) ?? 0);
   }
 
   belongs(name: string): boolean {
