@@ -1,11 +1,12 @@
 import type pg from "pg";
 import { bytesHere, forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
+import { rowColumns } from "./commit-batch.ts";
 import type { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
 import type { Importing } from "./importing.ts";
 import { isDestroyed } from "./law.ts";
-import { type Ledger, type Prepared, rowColumns } from "./ledger.ts";
+import type { Ledger, Prepared } from "./ledger.ts";
 import type { Changed } from "./merge.ts";
 import { verified } from "./operation.ts";
 import { Root } from "./root.ts";

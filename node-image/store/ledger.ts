@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { Keyring } from "../keys/types.ts";
 import type { Json } from "../objects/types.ts";
-import { arrayOf } from "./array-parameter.ts";
 import type { LogicalClock } from "./clock.ts";
+import { commitBatch, keptColumns, rowColumns } from "./commit-batch.ts";
 import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
@@ -79,6 +79,8 @@ export class Ledger {
   #macs = new Map<string, Buffer>();
   #incarnation: string;
   readonly #former = new Set<string>();
+  /** The last name that was given to this node's log here; whether the database took it may not be known. */
+  #given: string | undefined;
   #continued: Continued | undefined;
   #keyring: Keyring | undefined;
   #root: Root | undefined;
@@ -112,6 +114,7 @@ export class Ledger {
   async renew(client: pg.Client, { former, head, why }: Renewal): Promise<boolean> {
     if (this.#incarnation !== former || this.end > head) return false;
     const incarnation = randomUUID();
+    this.#given = incarnation;
     const { end, holder } = this;
     const continued =
       why === "setBack" ? undefined : continuedWith(this.#continued, { incarnation: former, end, holder });
@@ -128,17 +131,22 @@ export class Ledger {
   }
 
   /**
-   * The connection is a new one. When less is there of this node's own log than was durable before, the database was
-   * exchanged for an older one while this process went on, and the log goes on elsewhere.
+   * The connection is a new one. When less is there of this node's own log than was durable before, or it has a name that
+   * was not given here, the database was exchanged or changed while this process went on, and the log goes on elsewhere.
    */
   async reread(client: pg.Client): Promise<void> {
-    const { incarnation, end } = this;
+    const { incarnation } = this;
+    const reach = this.#reach;
     await this.read(client);
-    const isFormer = this.#incarnation !== incarnation && this.#former.has(this.#incarnation);
-    const isShorter = this.#incarnation === incarnation && this.end < end;
-    // What a snapshot has emptied is no older database.
-    if (this.#importing !== undefined || !(isFormer || isShorter)) return;
+    const isOther = this.#incarnation !== incarnation && this.#incarnation !== this.#given;
+    const isShorter = this.#incarnation === incarnation && this.#reach < reach;
+    if (!(isOther || isShorter)) return;
     await this.renew(client, { former: this.#incarnation, head: Number.MAX_SAFE_INTEGER, why: "setBack" });
+  }
+
+  /** How far the own log goes, with what a snapshot has set aside of it. */
+  get #reach(): number {
+    return Math.max(this.end, this.#importing?.floor.get(this.#incarnation) ?? 0);
   }
 
   /** Whether what a write says only this node may say was said in the name of an earlier log: then it must not be written. */
@@ -370,25 +378,4 @@ export class Ledger {
 
 function noMasterKey(): StoreError {
   return new StoreError("noMasterKey", "this node has no master key yet; use another node until it has joined");
-}
-
-async function commitBatch(client: pg.Client, values: readonly Buffer[]): Promise<void> {
-  const places = values.map((_, index) => `$${index + 1}`).join();
-  await client.query({ name: "commit", text: `select keyfleet.commit_batch(${places})`, values: [...values] });
-}
-
-/** Arguments of keyfleet.write_rows. */
-export function rowColumns(changed: readonly Changed[]): Buffer[] {
-  return [
-    arrayOf.uuids(changed.map(({ row }) => row.id)),
-    arrayOf.booleans(changed.map(({ before }) => before === undefined)),
-    arrayOf.texts(changed.map(({ row }) => row.state)),
-    arrayOf.byteas(changed.map(({ row }) => row.mac)),
-    arrayOf.byteas(changed.map(({ material }) => (material === "keep" ? null : material))),
-    arrayOf.booleans(changed.map(({ material }) => material === "keep")),
-  ];
-}
-
-function keptColumns(held: readonly Operation[]): Buffer[] {
-  return [arrayOf.uuids(held.map(({ origin }) => origin)), arrayOf.bigints(held.map(({ seq }) => seq))];
 }

@@ -1,4 +1,5 @@
 import { Snapshot } from "../replication/snapshot.ts";
+import type { Place } from "../store/connection.ts";
 import { openStore } from "../store/store.ts";
 import type { NodeStore } from "../store/types.ts";
 import { testKeyring } from "./keyring.ts";
@@ -11,6 +12,8 @@ export interface Stores {
   aNode(): Promise<NodeStore>;
   /** The node after a start of its key server. */
   reopen(store: NodeStore): Promise<NodeStore>;
+  /** Where its database is. */
+  placeOf(store: NodeStore): Place;
   /** Ends the nodes that there are. */
   close(): Promise<void>;
   stop(): Promise<void>;
@@ -42,6 +45,10 @@ export async function startStores(freeBytes = () => Number.POSITIVE_INFINITY): P
     reopen: async (store) => {
       await store.close();
       return open(databases.get(store) ?? "");
+    },
+    placeOf: (store) => {
+      const { socketDirectory, port } = postgres;
+      return { socketDirectory, port, database: databases.get(store) ?? "" };
     },
     close,
     stop: async () => {
