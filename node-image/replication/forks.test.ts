@@ -6,7 +6,7 @@ import type { NodeStore } from "../store/types.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, type MeshFleet, type MeshNode, meshFleet, until } from "../testing/mesh.ts";
 import { startReplication } from "./replication.ts";
-import type { Replication } from "./types.ts";
+import type { MeshMember, Replication } from "./types.ts";
 
 // Two members that stay, and one that is started from older copies of its disk.
 let fleet: MeshFleet;
@@ -39,7 +39,10 @@ async function restartDatabase(): Promise<void> {
 }
 
 /** Starts it again; alone, it has no replication at all; without one, it cannot reach the second node. */
-async function start(how: "alone" | "without one" | "with the others"): Promise<void> {
+async function start(
+  how: "alone" | "without one" | "with the others",
+  others: readonly MeshMember[] = [],
+): Promise<void> {
   const [, , { postgres, member, tls }] = nodes;
   const { socketDirectory, port } = postgres;
   const log = () => undefined;
@@ -47,7 +50,10 @@ async function start(how: "alone" | "without one" | "with the others"): Promise<
   const options = {
     store,
     self: member,
-    members: nodes.map(({ member: each }, at) => (how === "without one" && at === 1 ? { ...each, meshPort: 1 } : each)),
+    members: nodes.map(({ member: each }, at) => {
+      const listed = others.find(({ name }) => name === each.name) ?? each;
+      return how === "without one" && at === 1 ? { ...listed, meshPort: 1 } : listed;
+    }),
     tls,
     durability: "EverySite" as const,
     wrapFor: async () => ({ refusal: "no" }),
@@ -160,6 +166,39 @@ test("a database that is exchanged for an older one under a running key server g
   await equal();
   assert.equal((await life.store.object(create.id))?.id, create.id);
   assert.equal(life.exchange?.status().forked, undefined);
+});
+
+test("a node in whose database another member's log is named as its own leaves that alone and begins one; who made it goes on", async () => {
+  const [{ store: other }] = nodes;
+  const before = { own: life.store.incarnation, other: other.incarnation };
+  await other.write([aCreate()]);
+  await equal();
+  await end();
+  await change([`update keyfleet.node_self set incarnation = '${before.other}'`]);
+  await start("with the others");
+  assert.equal(life.store.ownEndKnown, true, "its PostgreSQL has run ever since");
+  await until("its log is another one", () => !Object.values(before).includes(life.store.incarnation));
+  await life.store.write([aCreate()]);
+  await other.write([aCreate()]);
+  await equal();
+  assert.equal(other.incarnation, before.other);
+  const { incarnation } = life.store;
+  await end();
+  await start("with the others");
+  await life.store.write([aCreate()]);
+  await equal();
+  assert.equal(life.store.incarnation, incarnation);
+});
+
+test("what its members say of themselves takes no name away from the node that was given it", async () => {
+  const { incarnation } = life.store;
+  const liar = { ...nodes[0].member, incarnation };
+  await end();
+  await start("with the others", [liar]);
+  await equal();
+  await life.store.write([aCreate()]);
+  await equal();
+  assert.equal(life.store.incarnation, incarnation);
 });
 
 test("a node that has written since is refused by itself and by its peers; all else goes on", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Renewal } from "../store/ledger.ts";
-import { OwnLog } from "./own-log.ts";
+import { OwnLog, type OwnLogOptions } from "./own-log.ts";
+import type { MeshMember } from "./types.ts";
 
 /** A store whose log "one" goes to 7, as far as OwnLog sees it. */
 function aStore() {
@@ -9,6 +10,12 @@ function aStore() {
     incarnation: "one",
     ownEndKnown: false,
     renewals: [] as Renewal[],
+    /** To whom which name is proved to have been given. */
+    proved: [] as string[],
+    ownName: {
+      isProved: async (identity: string, incarnation: string) => store.proved.includes(`${incarnation} ${identity}`),
+      prove: async (identity: string, incarnation: string) => void store.proved.push(`${incarnation} ${identity}`),
+    },
     vector: () => new Map([["one", 7]]),
     setOwnEndKnown: () => {
       store.ownEndKnown = true;
@@ -21,6 +28,13 @@ function aStore() {
     },
   };
   return store;
+}
+
+const self = { name: "self", identity: "CN=self" };
+
+function anOwnLog(store: ReturnType<typeof aStore>, options: Partial<OwnLogOptions>): OwnLog {
+  const defaults = { store, self, others: () => [], members: () => [], nowMs: () => 0, log: () => undefined };
+  return new OwnLog({ ...defaults, ...options });
 }
 
 interface Case {
@@ -90,7 +104,7 @@ const cases: readonly Case[] = [
 for (const { sentence, others, agreed, acknowledged, renews } of cases) {
   test(`before the first write: ${sentence}`, async () => {
     const store = aStore();
-    const ownLog = new OwnLog({ store, others: () => others, nowMs: () => 0, log: () => undefined });
+    const ownLog = anOwnLog(store, { others: () => others });
     for (const [identity, incarnation] of agreed) ownLog.agreed(identity, incarnation);
     for (const [identity, incarnation] of acknowledged) ownLog.acknowledged(identity, incarnation);
     await ownLog.open();
@@ -108,7 +122,7 @@ function says(ownLog: OwnLog, identity: string): void {
 test("a member that comes while others are asked is asked too", async () => {
   const store = aStore();
   const others = ["a"];
-  const ownLog = new OwnLog({ store, others: () => others, nowMs: () => 0, log: () => undefined });
+  const ownLog = anOwnLog(store, { others: () => others });
   others.push("b");
   says(ownLog, "a");
   assert.equal(store.ownEndKnown, false);
@@ -119,7 +133,7 @@ test("a member that comes while others are asked is asked too", async () => {
 test("a starting node waits three seconds for all members' word, and not at all once it has it", () => {
   let nowMs = 5_000;
   const store = aStore();
-  const ownLog = new OwnLog({ store, others: () => ["a"], nowMs: () => nowMs, log: () => undefined });
+  const ownLog = anOwnLog(store, { others: () => ["a"], nowMs: () => nowMs });
   assert.equal(ownLog.asked, false);
   nowMs += 2_999;
   assert.equal(ownLog.asked, false);
@@ -129,3 +143,26 @@ test("a starting node waits three seconds for all members' word, and not at all 
   says(ownLog, "a");
   assert.equal(ownLog.asked, true);
 });
+
+const member = (name: string, incarnation: string): MeshMember => {
+  return { name, site: "dc1", identity: `CN=${name}`, standing: "Member", incarnation };
+};
+const claims: readonly (readonly [
+  sentence: string,
+  proved: readonly string[],
+  members: readonly MeshMember[],
+  renews: boolean,
+])[] = [
+  ["a name that nobody else has is taken for this node's", [], [member("self", "one"), member("a", "three")], false],
+  ["the name of another's log is not", [], [member("self", "zero"), member("a", "one")], true],
+  ["one that was given to another node is not", ["one CN=a"], [member("a", "one")], true],
+  ["one that was given to this node is, whoever else says to have it", ["one CN=self"], [member("a", "one")], false],
+];
+for (const [sentence, proved, members, renews] of claims)
+  test(`at the start ${sentence}`, async () => {
+    const store = aStore();
+    store.proved.push(...proved);
+    await anOwnLog(store, { members: () => members }).claim();
+    assert.deepEqual(store.renewals, renews ? [{ former: "one", head: Number.MAX_SAFE_INTEGER, why: "setBack" }] : []);
+    assert.ok(store.proved.includes(`${store.incarnation} CN=self`), "from then on it is proved");
+  });

@@ -1,12 +1,15 @@
 import type { Renewal } from "../store/ledger.ts";
 import type { Log, NodeStore } from "../store/types.ts";
+import type { MeshMember } from "./types.ts";
 
 /** A node that starts waits so long for all members' word before it counts as caught up without it. */
 const askMs = 3_000;
 
 /** Options of `OwnLog`. */
 export interface OwnLogOptions {
-  readonly store: Pick<NodeStore, "incarnation" | "vector" | "renew" | "ownEndKnown" | "setOwnEndKnown">;
+  readonly store: Pick<NodeStore, "incarnation" | "ownName" | "vector" | "renew" | "ownEndKnown" | "setOwnEndKnown">;
+  readonly self: { readonly name: string; readonly identity: string };
+  readonly members: () => readonly MeshMember[];
   /** Identities of all other members that take part in the exchange. */
   readonly others: () => readonly string[];
   readonly nowMs: () => number;
@@ -56,6 +59,22 @@ export class OwnLog {
     const head = store.vector().get(incarnation) ?? 0;
     const reason = `it was started again and could not ask ${this.#missing().join(", ")} how much they hold of its log`;
     await this.begin({ former: incarnation, head, why: "notAsked" }, reason);
+  }
+
+  /**
+   * At the start, and whenever the log has another name. One that is not proved to be this node's is taken for it all the
+   * same, as software before this has proved none, unless the fleet knows it as the log of another.
+   */
+  async claim(): Promise<void> {
+    const { store, self, members } = this.#options;
+    const { incarnation } = store;
+    if (await store.ownName.isProved(self.identity, incarnation)) return;
+    const other = members().find((member) => member.name !== self.name && member.incarnation === incarnation);
+    if (other !== undefined) {
+      const renewal = { former: incarnation, head: Number.MAX_SAFE_INTEGER, why: "setBack" } as const;
+      await this.begin(renewal, `its database gives it the name of the log of ${other.name}`);
+    }
+    await store.ownName.prove(self.identity, store.incarnation);
   }
 
   /** Begins a log of a new name in place of this one, with a reason for people. */

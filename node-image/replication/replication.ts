@@ -60,6 +60,7 @@ class Exchange implements Replication {
   readonly #readAcknowledgements: () => void;
   readonly #readSignsOfLife: () => void;
   readonly #answerHandovers: () => void;
+  readonly #claimOwnLog: () => void;
   #members: readonly MeshMember[];
   #peers: readonly Peer[] = [];
   #tls: MeshTls;
@@ -80,7 +81,7 @@ class Exchange implements Replication {
     this.#tls = options.tls;
     this.#incarnation = store.incarnation;
     const others = () => this.#members.filter((member) => this.#isOther(member)).map(({ identity }) => identity);
-    this.#ownLog = new OwnLog({ store, others, nowMs, log });
+    this.#ownLog = new OwnLog({ store, self: options.self, others, members: () => this.#members, nowMs, log });
     this.#gossip = new Gossip(nowMs);
     this.#gate = new DurabilityGate({ mode: options.durability, nowMs, onStep: (step) => options.onSiteStep?.(step) });
     this.#readAcknowledgements = oneAtATime(() => this.#read("acknowledgements"));
@@ -105,6 +106,8 @@ class Exchange implements Replication {
       wait: (head) => this.#wait(head),
     });
     store.onNotification((channel) => this.#notified(channel));
+    this.#claimOwnLog = oneAtATime(() => this.#claim());
+    this.#claimOwnLog();
     void this.#openDoors();
     this.updatePeers(options.members, options.tls);
   }
@@ -250,6 +253,12 @@ class Exchange implements Replication {
     return operations;
   }
 
+  /** Tried again until the database takes it. */
+  async #claim(): Promise<void> {
+    if (this.#stopped) return;
+    await this.#ownLog.claim().catch(() => void this.#surroundings.after(retryMs, () => this.#claimOwnLog()));
+  }
+
   /** Roles and functions for peers; tried again until the database takes them. */
   async #openDoors(): Promise<void> {
     const { store, log } = this.#options;
@@ -267,6 +276,7 @@ class Exchange implements Replication {
 
   #notified(channel: string): void {
     if (this.#stopped || !this.#doorsOpen) return;
+    if (channel === "connected") this.#claimOwnLog();
     if (channel !== "handover") this.#readAcknowledgements();
     if (channel !== "acks") this.#answerHandovers();
   }
@@ -299,6 +309,7 @@ class Exchange implements Replication {
     const { incarnation } = this.#options.store;
     if (incarnation === this.#incarnation) return;
     this.#incarnation = incarnation;
+    this.#claimOwnLog();
     for (const heard of Object.values(this.#heard)) heard.clear();
     this.#gate.forget();
   }

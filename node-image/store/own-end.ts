@@ -1,4 +1,4 @@
-import type { Json } from "../objects/types.ts";
+import type { NodeStore } from "./types.ts";
 
 /** Where is kept since when PostgreSQL was running when the end was known last. */
 const setting = "ownEndKnownSince";
@@ -6,8 +6,7 @@ const setting = "ownEndKnownSince";
 /** What `OwnEnd` needs of the store. */
 export interface OwnEndParts {
   readonly query: (text: string) => Promise<readonly Record<string, unknown>[]>;
-  readonly setting: (key: string) => Promise<Json | undefined>;
-  readonly setSetting: (key: string, value: Json) => Promise<void>;
+  readonly settings: Pick<NodeStore, "setting" | "setSetting">;
 }
 
 /**
@@ -32,7 +31,7 @@ export class OwnEnd {
 
   /** At the start: takes over what an earlier process knew. */
   async recall(): Promise<void> {
-    this.#known ||= (await this.#parts.setting(setting)) === (await this.#since());
+    this.#known ||= (await this.#parts.settings.setting(setting)) === (await this.#since());
     this.keep();
   }
 
@@ -45,7 +44,7 @@ export class OwnEnd {
   keep(): void {
     if (!this.#known) return;
     void this.#since()
-      .then((since) => this.#parts.setSetting(setting, since))
+      .then((since) => this.#parts.settings.setSetting(setting, since))
       .catch(() => undefined);
   }
 

@@ -12,9 +12,11 @@ import { StoreError } from "./error.ts";
 import { Fences } from "./fences.ts";
 import { type Alone, Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
+import { LocalValues } from "./local-values.ts";
 import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { OwnEnd } from "./own-end.ts";
+import { OwnName } from "./own-name.ts";
 import type { Found } from "./read.ts";
 import { ReadPools } from "./read-pools.ts";
 import { RunningAudit } from "./running-audit.ts";
@@ -73,6 +75,8 @@ async function open(place: Place, pools: ReadPools, options: StoreOptions): Prom
 class PostgresStore implements NodeStore {
   readonly clock: LogicalClock;
   readonly intake: Intake;
+  readonly ownName: OwnName;
+  readonly #local: LocalValues;
   readonly #pools: ReadPools;
   readonly #writer: Writer;
   readonly #reader: ObjectReader;
@@ -98,10 +102,10 @@ class PostgresStore implements NodeStore {
     this.clock = new LogicalClock(options.nowMs);
     this.#damage = new Damage(options.log, (text) => this.query(text));
     pools.failed = (error) => this.#damage.failed(error);
+    this.#local = new LocalValues((text, values) => this.query(text, values));
     this.#ownEnd = new OwnEnd(parts.begins, {
       query: (text) => this.query(text),
-      setting: (key) => this.setting(key),
-      setSetting: (key, value) => this.setSetting(key, value),
+      settings: this.#local,
     });
     const notified = (channel: string) => {
       if (channel === "connected") this.#ownEnd.keep();
@@ -147,11 +151,12 @@ class PostgresStore implements NodeStore {
       keyring: () => this.#writer.ledger.keyring,
       save: (text) => this.setSetting(fencesSetting, text),
     });
+    this.ownName = new OwnName({ settings: this.#local, keyring: () => this.#writer.ledger.keyring });
     this.#writer.ledger.fences = this.#fences.ends;
     this.intake = new Intake(this.#writer.ledger, (work) => this.#writer.alone(work), this.#writer.room);
     const { ledger } = this.#writer;
     this.#distrust = new Distrust({
-      settings: this,
+      settings: this.#local,
       distrust: (why) => ledger.distrust(why),
       rehabilitate: () => this.#writer.rehabilitate(),
     });
@@ -305,27 +310,20 @@ class PostgresStore implements NodeStore {
     return this.#writer.ledger.vector;
   }
 
-  async setting(key: string): Promise<Json | undefined> {
-    const [row] = await this.query("select value from keyfleet.settings where key = $1", [key]);
-    return row?.value as Json | undefined;
+  setting(key: string): Promise<Json | undefined> {
+    return this.#local.setting(key);
   }
 
-  async setSetting(key: string, value: Json): Promise<void> {
-    const text = "insert into keyfleet.settings values ($1, $2) on conflict (key) do update set value = excluded.value";
-    await this.query(text, [key, JSON.stringify(value)]);
+  setSetting(key: string, value: Json): Promise<void> {
+    return this.#local.setSetting(key, value);
   }
 
-  async masterKeys(): Promise<readonly SealedMasterKey[]> {
-    const rows = await this.query("select version, sealed from keyfleet.master_keys order by version");
-    return rows as unknown as readonly SealedMasterKey[];
+  masterKeys(): Promise<readonly SealedMasterKey[]> {
+    return this.#local.masterKeys();
   }
 
-  async saveMasterKeys(rows: readonly SealedMasterKey[]): Promise<void> {
-    await this.query(
-      `insert into keyfleet.master_keys select * from unnest($1::integer[], $2::bytea[])
-       on conflict (version) do update set sealed = excluded.sealed`,
-      [rows.map(({ version }) => version), rows.map(({ sealed }) => sealed)],
-    );
+  saveMasterKeys(rows: readonly SealedMasterKey[]): Promise<void> {
+    return this.#local.saveMasterKeys(rows);
   }
 
   async ping(): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { Audit } from "./audit.ts";
 import type { LogicalClock } from "./clock.ts";
 import type { Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
+import type { OwnName } from "./own-name.ts";
 
 /** Why the store refused or failed; `unavailable` may also mean that the outcome is not known, `damaged` that the database is not as it was written. */
 export type StoreErrorCode = "unavailable" | "overloaded" | "noMasterKey" | "invalid" | "tooMany" | "damaged";
@@ -119,6 +120,8 @@ export interface NodeStore extends Store {
   ping(): Promise<boolean>;
   /** UUID of this node's own log. */
   readonly incarnation: string;
+  /** That it is this node's, and no other's. */
+  readonly ownName: Pick<OwnName, "isProved" | "prove">;
   /** Stamps what is written; hears those of the peers. */
   readonly clock: Pick<LogicalClock, "hear" | "isSettled">;
   vector(): Vector;
