@@ -1,6 +1,7 @@
 import type { Audit } from "./audit.ts";
 import { asStoreError } from "./connection.ts";
 import type { StoreError } from "./error.ts";
+import { whyNotWhole } from "./findings.ts";
 import type { Log } from "./types.ts";
 
 /** The whole database is looked through soon after the start and then at this pace; as soon again while it is not whole. */
@@ -60,7 +61,7 @@ export class Audits {
       const found = await look();
       foundDamaged(found.damagedObjects);
       if (found.whole) await trust();
-      else await distrust(found.findings.at(-1) ?? "the database is not as it was written");
+      else await distrust(whyNotWhole({ texts: found.findings }));
       this.lastMs = nowMs();
       this.problem = undefined;
       this.#told = undefined;

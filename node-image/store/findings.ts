@@ -11,3 +11,8 @@ export class Findings {
     if (this.texts.length < findingsMax) this.texts.push(text);
   }
 }
+
+/** What is told of a database as a whole: what was found last. */
+export function whyNotWhole({ texts }: { readonly texts: readonly string[] }): string {
+  return texts.at(-1) ?? "the database is not as it was written";
+}

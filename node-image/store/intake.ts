@@ -228,18 +228,21 @@ export function vectorOf({ heads }: Pick<StoreMark, "heads">): Vector {
   return new Map(heads.map(({ origin, seq }) => [origin, seq]));
 }
 
-function openOf(ledger: Ledger, mark: StoreMark): Root {
+function openOf({ keyring }: Ledger, mark: StoreMark): Root {
   try {
-    return Root.open(ledger.keyring, mark.root, vectorOf(mark));
+    return Root.open(keyring, mark.root, vectorOf(mark));
   } catch (error) {
     if (error instanceof StoreError && error.code === "damaged") throw refused("its root is not of this fleet");
     throw error;
   }
 }
 
-function checked(ledger: Ledger, row: SnapshotRow): { state: ReturnType<typeof stateOf>; sealed: Buffer | undefined } {
+function checked(
+  { keyring }: Ledger,
+  row: SnapshotRow,
+): { state: ReturnType<typeof stateOf>; sealed: Buffer | undefined } {
   try {
-    const state = stateOf(ledger.keyring, row);
+    const state = stateOf(keyring, row);
     checkMaterial(row.id, state, row.sealed);
     return { state, sealed: row.sealed };
   } catch (error) {

@@ -12,7 +12,7 @@ import {
   vectorIn,
 } from "./audit.ts";
 import { StoreError } from "./error.ts";
-import { Findings } from "./findings.ts";
+import { Findings, whyNotWhole } from "./findings.ts";
 import type { Alone } from "./intake.ts";
 import type { Follower, Ledger } from "./ledger.ts";
 import type { Committed } from "./merge.ts";
@@ -99,7 +99,12 @@ export class RunningAudit implements Follower {
     if (this.#options.ledger.follower !== this) return "lost";
     const rows = await pageBehind(client, this.#after);
     const last = rows.at(-1);
-    if (last === undefined) return { whole: await this.#isWhole(client) };
+    if (last === undefined) {
+      const whole = await this.#isWhole(client);
+      // In the same turn: a snapshot that begins behind it would set aside what cannot be joined, and could not end.
+      if (!whole) this.#options.ledger.distrust(whyNotWhole(this.#findings));
+      return { whole };
+    }
     this.#after = last.id;
     return { rows };
   }
