@@ -82,9 +82,9 @@ export class Peer {
     return this.#connection === undefined ? undefined : this.#theirs && this.#refused.shown(this.#theirs);
   }
 
-  /** Operations that the peer held at the last look and this node does not hold now. It is a second old at most unless all rest. */
+  /** Operations that the peer held at the last look, a second ago unless all rest, and this node does not hold now; without those that nobody takes. */
   lag(): number | undefined {
-    return this.#theirs && operationsBetween(this.#options.store.vector(), this.#theirs);
+    return this.#theirs && operationsBetween(this.#options.store.vector(), this.#refused.taken(this.#theirs));
   }
 
   status(): Omit<PeerStatus, "acknowledged"> {
@@ -99,6 +99,7 @@ export class Peer {
       lastHeardMs: this.#lastHeardMs,
       problem: this.#problem,
       refusedOrigins: this.#refused.reasons(),
+      ownLogRefused: this.#refused.reasons()[this.#origin ?? ""],
     };
   }
 
@@ -243,8 +244,8 @@ export class Peer {
     this.#inbox.news = false;
     // Whatever of it is here was durable there before.
     const held = new Map(store.vector());
-    const rows = await this.#asked(() => connection.query("select * from mesh.vector()", []));
-    const { heads, own, sign, clockMs } = saidIn(rows);
+    const asked = this.#asked(() => connection.query("select * from mesh.vector()", []));
+    const { heads, own, sign, clockMs } = saidIn(await asked);
     this.#origin = own;
     this.#unchanged = sign;
     if (clockMs !== undefined) store.clock.hear(this.member.identity, clockMs);
@@ -270,6 +271,7 @@ export class Peer {
       if (origin === this.#origin) await this.#pull(connection, origin, head.seq);
       else await gossip.consider(origin, { mine, theirs: head.seq }, () => this.#pull(connection, origin, head.seq));
     }
+    this.#refused.settle((origin) => (heads.get(origin)?.seq ?? 0) > (store.vector().get(origin) ?? 0));
   }
 
   /** Whether the peer's own log is the one that is here: a node that was started from an older disk has lost some, and writes other. */
@@ -292,15 +294,14 @@ export class Peer {
     const seen = await this.#ownLogAtPeer.look(connection, theirs);
     if (seen.what === "agrees") return ownLog.agreed(this.member.identity, incarnation);
     if (seen.what === "goesOn") return;
-    const [peer, mine] = [this.member.name, seen.mine];
-    const fields = { peer, held: theirs.seq, own: mine };
-    this.#problem = problemOf(seen, theirs.seq);
+    const [peer, mine, held] = [this.member.name, seen.mine, theirs.seq];
+    this.#problem = problemOf(seen, held);
     if (seen.what === "unproved") {
-      if (seen.first) log({ level: "error", event: "ownLogDoubted", ...fields });
+      if (seen.first) log({ level: "error", event: "ownLogDoubted", peer, held, own: mine });
       return;
     }
-    log({ level: "error", event: "ownLogLost", ...fields });
-    ownLogLost({ peer, incarnation, mine, theirs: theirs.seq, comparison: seen.comparison });
+    log({ level: "error", event: "ownLogLost", peer, held, own: mine });
+    ownLogLost({ peer, incarnation, mine, theirs: held, comparison: seen.comparison });
   }
 
   /** Asks until this node holds the origin's log up to `until`; nothing when that is going on already. */
@@ -375,15 +376,14 @@ export class Peer {
 
   /** Tells the peer, unless what is here may not be what the peer has, or may not stay. */
   #acknowledge(): void {
-    const origin = this.#origin;
-    const { snapshots, stays } = this.#options;
+    const [origin, { snapshots, stays }] = [this.#origin, this.#options];
     if (origin === undefined || this.#suspect || this.#refused.has(origin) || snapshots.behind || !stays()) return;
     this.#acknowledgements?.tell(origin, this.#position());
   }
 
   #refuse(origin: string, reason: string): void {
-    this.#refused.refuse(origin, reason);
-    this.#options.log({ level: "error", event: "operationsRefused", peer: this.member.name, origin, reason });
+    const told = { level: "error", event: "operationsRefused", peer: this.member.name, origin, reason };
+    if (this.#refused.refuse(origin, reason)) this.#options.log(told);
   }
 
   #ended(error: Error): void {

@@ -42,6 +42,8 @@ export interface PeerStatus {
   readonly problem: string | undefined;
   /** Origins whose operations are not taken from this peer, with the reason. */
   readonly refusedOrigins: Readonly<Record<string, string>>;
+  /** Why the peer's own log is refused. */
+  readonly ownLogRefused: string | undefined;
 }
 
 /** How far a peer holds one origin's log. */
