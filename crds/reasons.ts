@@ -56,6 +56,7 @@ export const nodeReasons = {
     CaughtUp: "Everything that the reachable members hold is here.",
     CatchingUp: "Operations are being pulled.",
     PeersUnreachable: "No link to some peers.",
+    LogRefused: "The node's log runs days ahead of all clocks: no other member takes what it writes.",
     DiskFull: "The node's volume is full: it serves reads, writes nothing and takes nothing in.",
     Alone: "The fleet has one member only.",
     NotAMember: "The node does not belong to the fleet yet.",

@@ -87,6 +87,22 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     ["Replicating", "False", "PeersUnreachable", /dc2-0, dc2-1.*5432/],
   ],
   [
+    "tells whose log it takes no more of, and holds all else",
+    {
+      ...loaded,
+      replication: running(peers(true, true).map((peer) => ({ ...peer, refused: "clockTooFarAhead" }))),
+    },
+    ["Replicating", "True", "CaughtUp", /every peer; takes nothing more of the log of dc2-0: .*day ahead.*join again/],
+  ],
+  [
+    "has a log that runs ahead of all clocks",
+    {
+      ...loaded,
+      replication: { ...running(peers(true)), ownLogRefused: { reason: "clockTooFarAhead", held: 7 } },
+    },
+    ["Replicating", "False", "LogRefused", /day ahead.*own disk only.*remove.*join again/],
+  ],
+  [
     "catches up",
     { ...loaded, replication: running(peers(true), false) },
     ["Replicating", "False", "CatchingUp", /pulling/],

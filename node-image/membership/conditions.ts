@@ -63,7 +63,7 @@ function timeSynchronised(facts: Facts): Verdict {
 const slowDisk = "its disk is slow: a write took a second or more to be durable in the last minute; look at the volume";
 
 function replicating(facts: Facts): Verdict {
-  const { peers, caughtUp, runningMs, importing } = facts.replication;
+  const { peers, caughtUp, runningMs, importing, ownLogRefused } = facts.replication;
   if (facts.database.writesRefused !== undefined) return no("DiskFull", facts.database.writesRefused);
   if (facts.keyring !== "loaded" || runningMs === undefined) return no("NotAMember", "replication is not running");
   if (peers.length === 0) return yes("Alone", "there is no other member");
@@ -71,9 +71,33 @@ function replicating(facts: Facts): Verdict {
   if (missing.length === peers.length) {
     return no("PeersUnreachable", `cannot reach ${missing.join(", ")}; check 5432/TCP both ways and the certificates`);
   }
+  if (ownLogRefused?.reason === "clockTooFarAhead") return no("LogRefused", ahead);
   if (!caughtUp) return no("CatchingUp", importing ?? "pulling what the peers hold");
   const links = missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`;
-  return yes("CaughtUp", facts.database.slowDisk ? `${links}; ${slowDisk}` : links);
+  const troubles = [...refusedLogs(peers), ...(facts.database.slowDisk ? [slowDisk] : [])];
+  return yes("CaughtUp", [links, ...troubles].join("; "));
+}
+
+const ahead =
+  "its log runs more than a day ahead of the other members' clocks: they take nothing of it before its time has come, and " +
+  "what it writes is on its own disk only; remove this node, then let it join again";
+
+const changed = "its database is not as it was written; run keyfleet-node verify there";
+const again = "remove that node, then let it join again";
+
+/** What is wrong with the log of a peer that is refused, and what to do. */
+const wrongWith: Readonly<Record<string, string>> = {
+  clockTooFarAhead: `it runs more than a day ahead of the clocks; ${again}`,
+  forked: `there are two of that name, since it was started from an older disk; ${again}`,
+  badMac: changed,
+  malformed: changed,
+};
+
+function refusedLogs(peers: Facts["replication"]["peers"]): readonly string[] {
+  return peers.flatMap(({ name, refused }) => {
+    const what = wrongWith[refused ?? ""];
+    return what === undefined ? [] : [`takes nothing more of the log of ${name}: ${what}`];
+  });
 }
 
 function certificates({ certificate }: Facts): Verdict {

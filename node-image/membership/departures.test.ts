@@ -45,6 +45,11 @@ for (const [what, members, expected] of cases) {
   });
 }
 
+test("a node whose log the others take no more of says how far they hold it, so that it can leave", () => {
+  const node = aNode({ members: [{ ...self, standing: "Leaving" }] as never });
+  assert.deepEqual(departures(node, store, { held: 4 }), [{ name: "dc1-a", incarnation: "log-1", sequence: 4 }]);
+});
+
 test("what is said of an earlier life does not put the present one out", () => {
   const entry = { ...(self as NonNullable<typeof self>), standing: "Departed", incarnation: "log-0" } as const;
   assert.equal(isOut(entry, "log-0"), true);

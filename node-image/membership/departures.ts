@@ -8,10 +8,16 @@ const mostDepartures = 64;
 
 /**
  * How far this node holds the log of each member that goes, itself included, and of each that has departed when that is
- * more than the others agreed on; durable, since the store's vector is.
+ * more than the others agreed on; durable, since the store's vector is. Of its own log, when the others take no more of it,
+ * as far as they hold it: nobody would else ever hold all, and it could not leave.
  */
-export function departures(node: KmsNode, store: Pick<NodeStore, "vector" | "incarnation">): Departures {
-  const vector = store.vector();
+export function departures(
+  node: KmsNode,
+  store: Pick<NodeStore, "vector" | "incarnation">,
+  ownLogRefused?: { readonly held: number },
+): Departures {
+  const vector = new Map(store.vector());
+  if (ownLogRefused !== undefined) vector.set(store.incarnation, ownLogRefused.held);
   const going = node.spec.members.filter(isGoing).flatMap(({ name, incarnation: listed }) => {
     // Before the first report of a leaving node reached the list it knows its own log better.
     const incarnation = name === node.metadata.name ? store.incarnation : listed;

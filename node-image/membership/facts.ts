@@ -50,6 +50,8 @@ export interface PeerFacts {
   readonly roundTripMs?: number;
   readonly lagOperations?: number;
   readonly tlsGroup?: string;
+  /** Why nothing more is taken of its own log. */
+  readonly refused?: string;
 }
 
 export interface ReplicationFacts {
@@ -61,6 +63,8 @@ export interface ReplicationFacts {
   readonly outOfStep?: readonly string[];
   /** This node was started from an older disk and has written since, for people. */
   readonly forked?: string;
+  /** No other member takes what this node's log gains: why, and how far they hold it. */
+  readonly ownLogRefused?: { readonly reason: "forked" | "clockTooFarAhead"; readonly held: number };
   /** What is being taken in instead of logs, for people; while it is, nothing here is complete. */
   readonly importing?: string;
   /** How long replication has been running in this process; undefined while it is not. */

@@ -262,7 +262,7 @@ export class Machine {
   #departures(): Facts["departures"] {
     const { store } = this.#database;
     const node = this.#options.source.current();
-    return node === undefined || store === undefined ? [] : departures(node, store);
+    return node === undefined || store === undefined ? [] : departures(node, store, this.#mesh.status?.ownLogRefused);
   }
 
   async #forgetMasterKey(): Promise<void> {

@@ -37,7 +37,7 @@ export class Mesh {
   get facts(): ReplicationFacts {
     const status = this.#replication?.status();
     if (status === undefined) return { peers: [], caughtUp: false, runningMs: undefined };
-    const peers = status.peers.map(({ name, connected, roundTripMs, lagOperations, tlsGroup }) => ({
+    const peers = status.peers.map(({ name, connected, roundTripMs, lagOperations, tlsGroup, ownLogRefused }) => ({
       name,
       connected,
       ...(roundTripMs === undefined
@@ -45,11 +45,16 @@ export class Mesh {
         : { roundTripMs: this.#roundTrips.take(name, roundTripMs, this.#options.nowMs()) }),
       ...(lagOperations === undefined ? {} : { lagOperations }),
       ...(tlsGroup === undefined ? {} : { tlsGroup }),
+      ...(ownLogRefused === undefined ? {} : { refused: ownLogRefused }),
     }));
     const runningMs = this.#options.nowMs() - this.#startedAtMs;
     const importing = importingOf(status);
-    const { caughtUp, forked } = status;
-    const troubles = { ...(importing === undefined ? {} : { importing }), ...(forked === undefined ? {} : { forked }) };
+    const { caughtUp, forked, ownLogRefused } = status;
+    const troubles = {
+      ...(importing === undefined ? {} : { importing }),
+      ...(forked === undefined ? {} : { forked }),
+      ...(ownLogRefused === undefined ? {} : { ownLogRefused }),
+    };
     const outOfStep = status.sites.filter(({ inStep }) => !inStep).map(({ site }) => site);
     return { peers, caughtUp, runningMs, outOfStep, ...troubles };
   }

@@ -227,6 +227,13 @@ test("a node that has written since is refused by itself and by its peers; all e
   const create = aCreate();
   await nodes[0].store.write([create]);
   for (const { store } of nodes.slice(0, 2)) assert.equal((await store.object(create.id))?.id, create.id);
+  for (const exchange of staying) await until("nobody waits for it", () => exchange.caughtUp());
+  const told = () => staying[0]?.status().peers.find(({ name }) => name === "dc3-a")?.ownLogRefused;
+  assert.equal(told(), "forked");
+  const held = nodes[0].store.vector().get(incarnation);
+  const itself = () => life.exchange?.status().ownLogRefused;
+  await until("it knows how far the others hold its log", () => itself()?.held === held);
+  assert.equal(itself()?.reason, "forked");
 });
 
 test("also when its new log is longer than the one of before, nothing of it is taken", async () => {

@@ -14,6 +14,7 @@ import type {
   Durability,
   MeshMember,
   MeshTls,
+  OwnLogRefused,
   PeerHead,
   Replication,
   ReplicationLimits,
@@ -157,7 +158,16 @@ class Exchange implements Replication {
       snapshot: this.#snapshots.status,
       away: this.#pruner.away,
       forked: this.#forked,
+      ownLogRefused: this.#ownLogRefused(),
     };
+  }
+
+  /** By the word of those that are reachable, who are asked about nothing else here than how far they go. */
+  #ownLogRefused(): OwnLogRefused | undefined {
+    const { clock, incarnation } = this.#options.store;
+    if (this.#forked === undefined && !clock.isRefused) return undefined;
+    const held = Math.max(0, ...this.#peers.map(({ heads }) => heads?.get(incarnation)?.seq ?? 0));
+    return { reason: this.#forked === undefined ? "clockTooFarAhead" : "forked", held };
   }
 
   async stop(): Promise<void> {

@@ -84,6 +84,12 @@ export interface SiteStep {
   readonly inStep: boolean;
 }
 
+/** Why no other member takes what this node's own log gains, and how far they hold it. */
+export interface OwnLogRefused {
+  readonly reason: "forked" | "clockTooFarAhead";
+  readonly held: number;
+}
+
 /** Everything for metrics and status. */
 export interface ReplicationStatus {
   readonly caughtUp: boolean;
@@ -95,6 +101,8 @@ export interface ReplicationStatus {
   readonly away: readonly string[];
   /** This node was started from an older disk and has written since: it serves nothing, for people. */
   readonly forked: string | undefined;
+  /** Only while that is so. */
+  readonly ownLogRefused: OwnLogRefused | undefined;
 }
 
 /** Answer to a joiner: the master key wrapped for its HSM (opaque here), or why not. */

@@ -95,6 +95,20 @@ for (const seed of seeds)
     await note(ahead, "still ahead");
     for (const node of others) await note(node, `${node.name} later`);
     assert.deepEqual(nodes.map(noteOf), ["still ahead", "dc3-a later", "dc3-a later"]);
+    const toldOf = ({ exchange }: SimulatedNode) =>
+      exchange?.status().peers.find(({ name }) => name === ahead.name)?.ownLogRefused;
+    assert.deepEqual(others.map(toldOf), Array(2).fill("clockTooFarAhead"));
+    assert.deepEqual(ahead.exchange?.status().ownLogRefused, { reason: "clockTooFarAhead", held: 0 });
+    for (const { exchange } of others) assert.equal(exchange?.status().ownLogRefused, undefined);
+    // Also while it is asked for again whether its time has come, nobody waits for it.
+    for (let looks = 0; looks < 100; looks += 1) {
+      await run(333);
+      assert.deepEqual(
+        nodes.map(({ exchange }) => exchange?.caughtUp()),
+        Array(3).fill(true),
+      );
+      assert.deepEqual(others.map(toldOf), Array(2).fill("clockTooFarAhead"));
+    }
     for (const { disk } of others) assert.equal(ahead.disk.position(disk.incarnation), disk.position(disk.incarnation));
     const joiner = await join("dc1-b");
     await note(joiner, "of the new one");

@@ -31,6 +31,22 @@ const cases: readonly (readonly [sentence: string, own: number, peers: readonly 
   ["that says what two others say, of five, is not used", 2 * dayMs, [2 * dayMs, 0, 0, 0], 0],
 ];
 
+const refused: readonly (readonly [sentence: string, heldOffMs: number, peers: readonly number[], refused: boolean])[] =
+  [
+    ["runs two days ahead of all others is refused by them", 2 * dayMs, [0, 0], true],
+    ["runs two days ahead of the only other one is, too", 2 * dayMs, [0], true],
+    ["runs two days ahead of whoever is not heard is not known to be", 2 * dayMs, [], false],
+    ["runs two days ahead as all others do is not", 2 * dayMs, [2 * dayMs, 2 * dayMs], false],
+    ["runs half a day ahead is not", dayMs / 2, [0, 0], false],
+  ];
+for (const [sentence, heldOffMs, peers, isRefused] of refused)
+  test(`a log that ${sentence}`, () => {
+    const { clock, steady } = aClock(0, ...peers);
+    clock.follow(BigInt(trueMs + heldOffMs) << 16n);
+    steady.ms += settledMs;
+    assert.equal(clock.isRefused, isRefused);
+  });
+
 for (const [sentence, own, peers, stamped] of cases) {
   test(`a clock ${sentence}`, () => assert.equal(aClock(own, ...peers).stampedOffMs(), stamped));
 }

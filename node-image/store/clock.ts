@@ -61,7 +61,7 @@ export class LogicalClock {
    * what goes on from there does none; nothing gets there by small steps.
    */
   refuses(hlc: bigint): boolean {
-    const [latestMs, followedMs] = [this.#latestMs() + aheadMaxMs, Number(this.#last >> counterBits)];
+    const [latestMs, followedMs] = [this.#latestMs() + aheadMaxMs, this.#followedMs()];
     return Number(hlc >> counterBits) > (followedMs > latestMs ? followedMs + wrongMs : latestMs);
   }
 
@@ -70,9 +70,21 @@ export class LogicalClock {
     return this.#heard.size !== 1 || this.#steadyMs() - (this.#firstMs ?? this.#steadyMs()) >= settledMs;
   }
 
+  /**
+   * Whether the log's time runs so far ahead of what the peers say of the time, of which more than one was heard or nobody
+   * else is, that they take nothing more of it.
+   */
+  get isRefused(): boolean {
+    return this.#bounds !== undefined && this.isSettled && this.#followedMs() > this.#latestMs() + aheadMaxMs;
+  }
+
   /** How far the log's time runs ahead of this machine's. */
   aheadMs(): number {
-    return Math.max(0, Number(this.#last >> counterBits) - this.#wallMs());
+    return Math.max(0, this.#followedMs() - this.#wallMs());
+  }
+
+  #followedMs(): number {
+    return Number(this.#last >> counterBits);
   }
 
   /** What a peer's clock says at this moment, or its latest operation where that is days later; milliseconds since 1970. */

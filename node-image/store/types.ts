@@ -123,7 +123,7 @@ export interface NodeStore extends Store {
   /** That it is this node's, and no other's. */
   readonly ownName: Pick<OwnName, "isProved" | "prove">;
   /** Stamps what is written; hears those of the peers. */
-  readonly clock: Pick<LogicalClock, "hear" | "isSettled">;
+  readonly clock: Pick<LogicalClock, "hear" | "isSettled" | "isRefused">;
   vector(): Vector;
   /** MAC of one operation; undefined when it is not in the log, or not any more. */
   macAt(origin: string, seq: number): Promise<Buffer | undefined>;

@@ -17,6 +17,12 @@ const ailments: readonly {
       `make room: raise storage.size of ${name}, where its storage class can grow volumes; it writes again by itself`,
   },
   {
+    type: "Replicating",
+    reasons: ["LogRefused"],
+    remedy: ({ name }) =>
+      `take ${name} out of the document, and add it again when it has left; what it wrote meanwhile is on its disk only`,
+  },
+  {
     type: "StoreIntact",
     reasons: ["ObjectsDamaged", "PagesDamaged", "Damaged"],
     remedy: ({ name }) =>

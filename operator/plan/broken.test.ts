@@ -140,6 +140,13 @@ const told: readonly Broken[] = [
     /raise storage\.size of dc1-b/,
   ],
   [
+    "a node's log runs years ahead",
+    { nodes: { "dc1-b": ails("Replicating", "LogRefused", "its log runs more than a day ahead") } },
+    "memberServes dc1-b",
+    /^dc1-b serves, but Replicating is LogRefused: its log runs more than a day ahead/,
+    /take dc1-b out of the document, and add it again when it has left/,
+  ],
+  [
     "somebody changes rows of a database",
     { nodes: { "dc1-b": ails("StoreIntact", "ObjectsDamaged", "2 objects were changed") } },
     "memberServes dc1-b",
