@@ -4,12 +4,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { type Change, fact } from "../objects/types.ts";
+import { close, connectHere } from "../store/connection.ts";
 import { roomMinBytes } from "../store/disk-room.ts";
 import { headsFrom } from "../store/head.ts";
 import { envelope } from "../store/operation.ts";
 import type { NodeStore, Operation } from "../store/types.ts";
 import { fromWire } from "../store/wire.ts";
-import { aCreate } from "../testing/mesh.ts";
+import { aCreate, until } from "../testing/mesh.ts";
 import { type Stores, startStores, takes } from "../testing/stores.ts";
 
 // What a node held before it took a peer's snapshot, and the peer does not hold.
@@ -220,6 +221,29 @@ test("nothing is set aside without room for it: the node goes on as it was", asy
     assert.equal((await member.object(id(1)))?.id, id(1));
   } finally {
     free.bytes = Number.POSITIVE_INFINITY;
+  }
+});
+
+test("a member that reads all the time, in transactions as long as it may have them, keeps nobody from a snapshot", async () => {
+  await apart();
+  const reader = await connectHere(stores.placeOf(member), () => undefined);
+  const watcher = await connectHere(stores.placeOf(member), () => undefined);
+  try {
+    await reader.query("begin");
+    await reader.query("select from mesh.vector()");
+    const begun = member.intake.begin(peer.incarnation, await mark());
+    // After 15 s, and the two until the next look, the key server ends who overstays.
+    const hasWaited = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+      and query like 'truncate%' and clock_timestamp() - query_start > interval '16 seconds'`;
+    const ends = until("it waits", async () => (await watcher.query(hasWaited)).rowCount === 1, 30_000);
+    await Promise.race([ends, begun]);
+    await reader.query("rollback");
+    await begun;
+    await takes(member, peer);
+    assert.equal((await member.object(id(1)))?.id, id(1));
+  } finally {
+    close(reader);
+    close(watcher);
   }
 });
 

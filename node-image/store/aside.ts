@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { lasting } from "./connection.ts";
+import { emptying, lasting } from "./connection.ts";
 import { StoreError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
 import { asOperation, verified } from "./operation.ts";
@@ -9,8 +9,7 @@ import type { Operation, Vector } from "./types.ts";
 
 const pageSize = 1_000;
 const tables = ["ops", "kept", "bases", "root", "objects"] as const;
-const every = (name: (table: string) => string) => tables.map(name).join();
-const empty = (name: (table: string) => string) => `truncate ${every(name)}`;
+const empty = (name: (table: string) => string) => emptying(tables.map(name));
 const here = (table: string) => `keyfleet.${table}`;
 const aside = (table: string) => `keyfleet.aside_${table}`;
 

@@ -21,6 +21,8 @@ const fullPauseMs = 10;
 const queryDeadlineMs = 15_000;
 // One statement over a whole table of millions.
 const lastingDeadlineMs = 1_800_000;
+// A member may read a table for 15 s, and two more until that is noticed (mesh.sql): who empties it waits for that.
+const emptyingDeadlineMs = 30_000;
 // Of the name of a prepared statement.
 const nameMaxLength = 63;
 
@@ -111,6 +113,11 @@ export function prepared(text: string, values: unknown[] | undefined): pg.QueryC
 /** A statement over whole tables: it may take as long as it must, where others are given up. */
 export function lasting(text: string, values: unknown[] = []): pg.QueryConfig {
   return { text, values, query_timeout: lastingDeadlineMs } as pg.QueryConfig;
+}
+
+/** Empties tables that members read, who hold it up for as long as they may. */
+export function emptying(tables: readonly string[]): pg.QueryConfig {
+  return { text: `truncate ${tables.join()}`, query_timeout: emptyingDeadlineMs } as pg.QueryConfig;
 }
 
 /** Whether the statement itself failed while PostgreSQL goes on: bad data, not a lost connection or a shutdown. */

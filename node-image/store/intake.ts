@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { bytesHere, forgetAside, joinAside, setAside, takeBack } from "./aside.ts";
 import { rowColumns } from "./commit-batch.ts";
+import { emptying } from "./connection.ts";
 import type { DiskRoom } from "./disk-room.ts";
 import { StoreError } from "./error.ts";
 import { encodeHeads, type Head } from "./head.ts";
@@ -96,7 +97,7 @@ export class Intake {
       await within(client, async () => {
         const isAside = ledger.importing?.aside ?? true;
         if (ledger.importing === undefined) await setAside(client);
-        await client.query("truncate keyfleet.ops, keyfleet.kept, keyfleet.objects, keyfleet.bases, keyfleet.import");
+        await client.query(emptying(["ops", "kept", "objects", "bases", "import"].map((table) => `keyfleet.${table}`)));
         const text = "insert into keyfleet.import (identity, heads, floor, aside) values ($1, $2, $3, $4)";
         const before = JSON.stringify(Object.fromEntries(floor));
         await client.query(text, [identity, encodeHeads(mark.heads), before, isAside]);
