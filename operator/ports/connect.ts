@@ -26,12 +26,15 @@ export interface ConnectOptions {
   readonly mayWriteMs?: () => number;
   /** Deadline of a plain call instead of the usual one. */
   readonly deadlineMs?: number;
+  /** Carries the calls; HTTPS when absent. */
+  readonly transport?: Transport;
 }
 
 /** The real KubernetesApi of one namespace. */
 export function connect(options: ConnectOptions): KubernetesApi {
   const { namespace, mayWriteMs = () => Number.POSITIVE_INFINITY } = options;
-  const transport = counted(httpsTransport(options.kubeConfig), options.observeCall ?? (() => {}));
+  const carrier = options.transport ?? httpsTransport(options.kubeConfig);
+  const transport = counted(carrier, options.observeCall ?? (() => {}));
   const longestMs = options.deadlineMs ?? callDeadlineMs;
   const send = async (call: Omit<Call, "deadlineMs">) => {
     const reads = call.method === "GET";

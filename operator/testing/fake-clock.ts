@@ -3,14 +3,27 @@ import type { Clock } from "../ports/types.ts";
 /** A clock that stands still until it is told to go on. */
 export class FakeClock implements Clock {
   #nowMs: number;
-  #timers: { atMs: number; run: () => void }[] = [];
+  /** How far the wall clock has been set away from that. */
+  #jumpedMs = 0;
+  /** In the order of their times. */
+  readonly #timers: { atMs: number; run: () => void }[] = [];
 
   constructor(nowMs = Date.parse("2026-11-24T00:00:00Z")) {
     this.#nowMs = nowMs;
   }
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#jumpedMs;
+  }
+
+  /** Sets the wall clock to another time, as a person or NTP does; no time passes by it. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
+  }
+
+  /** Timers that wait. */
+  get pending(): number {
+    return this.#timers.length;
   }
 
   monotonicMs(): number {
@@ -23,9 +36,11 @@ export class FakeClock implements Clock {
 
   after(delayMs: number, run: () => void): () => void {
     const timer = { atMs: this.#nowMs + delayMs, run };
-    this.#timers.push(timer);
+    const at = this.#timers.findLastIndex(({ atMs }) => atMs <= timer.atMs);
+    this.#timers.splice(at + 1, 0, timer);
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
+      const index = this.#timers.indexOf(timer);
+      if (index >= 0) this.#timers.splice(index, 1);
     };
   }
 
@@ -34,9 +49,9 @@ export class FakeClock implements Clock {
     const endMs = this.#nowMs + ms;
     await settled();
     for (;;) {
-      const next = this.#timers.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
+      const next = this.#timers[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#timers.shift();
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
       await settled();

@@ -28,10 +28,13 @@ export class FakeCluster implements KubernetesApi {
   readonly writes: WriteRecord[] = [];
   /** Called before each request; may throw, delay (a promise) or change things, to play faults and races. */
   beforeRequest: (request: string) => void | Promise<void> = () => {};
-  readonly #objects = new Map<string, KubernetesObject>();
+  #objects = new Map<string, KubernetesObject>();
+  /** What has happened since the last compaction, in order of versions: a watch goes on from any of them. */
+  #history: WatchEvent[] = [];
+  #compacted = 0;
   /** What each manager applied last, by manager and object. */
   readonly #applied = new Map<string, KubernetesObject>();
-  readonly #watches = new Set<{ kind: Kind; query: WatchQuery; end: (error?: ApiError) => void }>();
+  readonly #watches = new Set<Watch>();
   #version = 100;
   #cut = false;
 
@@ -49,9 +52,39 @@ export class FakeCluster implements KubernetesApi {
     this.#cut = false;
   }
 
-  /** Ends all watches with "gone", as after a compaction. */
+  /** Forgets what has happened, and ends all watches with "gone". */
   compact(): void {
+    this.#history = [];
+    this.#compacted = this.#version;
     for (const { end } of [...this.#watches]) end(new ApiError("gone", "too old resource version"));
+  }
+
+  /** What it has now, for `restore`. */
+  backup(): Backup {
+    return { objects: new Map(this.#objects), version: this.#version };
+  }
+
+  /** Its etcd is put back from a backup and it is started again: what came later never was, and versions are used again. */
+  restore({ objects, version }: Backup): void {
+    this.#objects = new Map(objects);
+    this.#version = version;
+    this.#history = this.#history.filter((event) => versionOf(event) <= version);
+    for (const { end } of [...this.#watches]) end(new ApiError("unreachable", "started again"));
+  }
+
+  /** The version of the last change. */
+  get version(): string {
+    return String(this.#version);
+  }
+
+  /** Watches that are open. */
+  get watches(): number {
+    return this.#watches.size;
+  }
+
+  /** All objects of a kind as they are now, without a request. */
+  all(kind: Kind): readonly KubernetesObject[] {
+    return structuredClone([...this.#objects.values()].filter((object) => object.kind === kind));
   }
 
   /** An object as it is now, without a request. */
@@ -83,6 +116,8 @@ export class FakeCluster implements KubernetesApi {
 
   async watch(kind: Kind, query: WatchQuery): Promise<void> {
     await this.#request(`watch ${kind}`);
+    const from = Number(query.resourceVersion);
+    if (from < this.#compacted) throw new ApiError("gone", "too old resource version", { status: 410 });
     await new Promise<void>((resolve, reject) => {
       const end = (error?: ApiError) => {
         this.#watches.delete(entry);
@@ -93,11 +128,7 @@ export class FakeCluster implements KubernetesApi {
       if (query.signal.aborted) return end(new ApiError("unreachable", "aborted"));
       this.#watches.add(entry);
       query.signal.addEventListener("abort", () => end(new ApiError("unreachable", "aborted")));
-      for (const object of this.#objects.values()) {
-        const later = Number(object.metadata.resourceVersion) > Number(query.resourceVersion);
-        if (later && object.kind === kind && selects(query, object))
-          query.onEvent({ type: "MODIFIED", object: structuredClone(object) });
-      }
+      for (const event of this.#history.filter((one) => versionOf(one) > from)) tell(entry, event);
     });
   }
 
@@ -204,15 +235,36 @@ export class FakeCluster implements KubernetesApi {
   }
 
   #tell(event: WatchEvent): void {
-    for (const { kind, query, end } of [...this.#watches]) {
-      if (kind !== event.object.kind || !selects(query, event.object)) continue;
-      try {
-        query.onEvent(structuredClone(event));
-      } catch (error) {
-        end(error as ApiError); // What is not taken breaks the stream.
-      }
-    }
+    this.#history.push(event);
+    for (const watch of [...this.#watches]) tell(watch, event);
   }
+}
+
+/** What `backup` gives. */
+export interface Backup {
+  readonly objects: ReadonlyMap<string, KubernetesObject>;
+  readonly version: number;
+}
+
+interface Watch {
+  readonly kind: Kind;
+  readonly query: WatchQuery;
+  readonly end: (error?: ApiError) => void;
+}
+
+/** A server that has gone back tells nothing before the version that it was asked for (apiserver, cacheWatcher.process). */
+function tell({ kind, query, end }: Watch, event: WatchEvent): void {
+  const isAsked = kind === event.object.kind && selects(query, event.object);
+  if (!isAsked || versionOf(event) <= Number(query.resourceVersion)) return;
+  try {
+    query.onEvent(structuredClone(event));
+  } catch (error) {
+    end(error as ApiError); // What is not taken breaks the stream.
+  }
+}
+
+function versionOf({ object }: WatchEvent): number {
+  return Number(object.metadata.resourceVersion);
 }
 
 /** A KmsCluster, StatefulSet or whatever with the table's apiVersion; for tests. */
