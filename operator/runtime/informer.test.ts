@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { ApiError, type WatchEvent } from "../ports/kubernetes-api.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { anObject, FakeCluster } from "../testing/fake-cluster.ts";
@@ -75,6 +76,49 @@ test("asks a silent server less and less often", async () => {
   informer.start();
   await clock.advance(120_000);
   assert.ok(requests.length <= 15, `${requests.length} requests in two minutes`);
+  informer.stop();
+});
+
+for (const code of ["gone", "failed", "forbidden", "garbled"] as const)
+  test(`asks a server that lets it list and answers each watch with "${code}" less and less often, and follows it once it may`, async () => {
+    const { api, clock, informer, names, requests } = followed();
+    let isWell = false;
+    api.beforeRequest = (request) => {
+      requests.push(request);
+      // On a clock that stands still a loop without a pause would never end.
+      if (requests.length > 500) return new Promise(() => {});
+      if (!isWell && request.startsWith("watch")) throw new ApiError(code, "not now");
+    };
+    informer.start();
+    await clock.advance(120_000);
+    assert.ok(requests.length <= 30, `${requests.length} requests in two minutes`);
+    isWell = true;
+    await clock.advance(16_000);
+    api.put(anObject("KmsNode", "dc1-a"));
+    await settle();
+    assert.deepEqual([informer.fresh, names()], [true, ["dc1-a"]]);
+    informer.stop();
+  });
+
+test("an event that comes late by a watch from before a restart does not hinder the list", async () => {
+  const api = new FakeCluster();
+  let tell: (event: WatchEvent) => void = () => {};
+  const watch: typeof api.watch = (kind, query) => {
+    tell = query.onEvent;
+    return api.watch(kind, query);
+  };
+  api.put(anObject("KmsNode", "dc1-a"));
+  const heard = new Proxy(api, { get: (target, name) => (name === "watch" ? watch : bound(target, name)) });
+  const informer = new Informer({
+    ...{ api: heard, kind: "KmsNode", onChange: () => {}, clock: new FakeClock(), log: quietLog() },
+  });
+  informer.start();
+  await settle();
+  const [object] = api.all("KmsNode");
+  informer.restart();
+  tell({ type: "MODIFIED", object: object as KubernetesObject });
+  await settle();
+  assert.equal(informer.fresh, true);
   informer.stop();
 });
 

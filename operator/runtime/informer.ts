@@ -120,12 +120,11 @@ export class Informer {
     const query = labelSelector === undefined ? {} : { labelSelector };
     if (this.#version === "" || clock.monotonicMs() - this.#listedAtMs > relistMs) await this.#list(query, signal);
     if (signal.aborted) return;
-    this.#failures = 0;
     const startedAtMs = clock.monotonicMs();
-    const isUp = this.#refusal === undefined ? () => {} : this.#allowedAgain();
-    await api
-      .watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent: (event) => this.#take(event) })
-      .finally(isUp);
+    const onEvent = (event: WatchEvent) => {
+      if (!signal.aborted) this.#take(event);
+    };
+    await api.watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent }).finally(this.#whenItLasts());
     // A server that ends watches at once must not be asked in a tight loop.
     if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
   }
@@ -140,23 +139,23 @@ export class Informer {
     this.#listedAtMs = clock.monotonicMs();
   }
 
-  /** Who may list and not watch is refused still: only a watch that lasts shows that all is well. Answers what ends the wait. */
-  #allowedAgain(): () => void {
-    const ended = new AbortController();
-    void pause(this.#options.clock, firstRetryMs, ended.signal).then(() => {
-      if (ended.signal.aborted) return;
+  /**
+   * Whoever may list cannot always watch, so only a watch that lasts shows that all is well: then failures are forgotten, and
+   * what is there may be looked at again. Answers what ends the wait.
+   */
+  #whenItLasts(): () => void {
+    return this.#options.clock.after(firstRetryMs, () => {
+      this.#failures = 0;
+      if (this.#refusal === undefined) return;
       this.#refusal = undefined;
       this.#options.onListed?.();
     });
-    return () => ended.abort();
   }
 
   async #recover(error: unknown): Promise<void> {
     const { clock, kind, log } = this.#options;
-    if (isApiError(error, "gone")) {
-      this.#version = "";
-      return;
-    }
+    if (isApiError(error, "gone")) this.#version = "";
+    if (isApiError(error, "gone") && this.#failures++ === 0) return;
     // What was seen last stays; it is no view of what is there now.
     if (isApiError(error, "garbled")) {
       this.#version = "";
