@@ -79,7 +79,7 @@ export function connect(options: ConnectOptions): KubernetesApi {
         accept: metadataListOnly,
         deadlineMs: probeDeadlineMs,
       });
-      pageIn(answer);
+      return pageIn(answer).resourceVersion;
     },
   };
 }

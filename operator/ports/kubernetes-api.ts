@@ -22,8 +22,8 @@ export interface KubernetesApi {
   apply(object: KubernetesObject, options: ApplyOptions): Promise<KubernetesObject>;
   /** Deletes the object while it is the one of the preconditions; code "notFound" or "conflict" when it is gone or is not. */
   delete(kind: Kind, name: string, preconditions: Preconditions): Promise<void>;
-  /** Cheapest authenticated question: does the server answer us. */
-  probe(): Promise<void>;
+  /** Cheapest authenticated question: does the server answer us. The version of all that it has, which only grows. */
+  probe(): Promise<string>;
   /** Drops all connections, so that the next call makes new ones: old ones may hang after a network loss. */
   reconnect(): void;
 }

@@ -159,6 +159,54 @@ test("an older version never replaces a newer one that this process wrote", asyn
   informer.stop();
 });
 
+test("a list shows what is there after a backup was put back, though it is older than what was seen", async () => {
+  const { api, clock, informer, told } = followed();
+  api.put(anObject("KmsNode", "dc1-a", { spec: { version: "1" } }));
+  api.put(anObject("KmsNode", "dc1-b"));
+  const backup = api.backup();
+  api.put(anObject("KmsNode", "dc1-a", { spec: { version: "2" } }));
+  informer.start();
+  await settle();
+  api.restore(backup);
+  told.length = 0;
+  informer.restart();
+  await clock.advance(1_000);
+  assert.deepEqual([informer.get("dc1-a")?.spec, told], [{ version: "1" }, ["dc1-a"]], "only what differs is told");
+  informer.stop();
+});
+
+test("a list that was asked for before a write of this process takes nothing of that back", async () => {
+  const { api, informer, names } = followed();
+  api.put(anObject("KmsNode", "dc1-a", { spec: { version: "1" } }));
+  const listed = await api.list("KmsNode");
+  let answer = () => {};
+  informer.start();
+  await settle();
+  // Nothing but the list tells what is there.
+  api.watch = () => new Promise(() => {});
+  api.list = () => new Promise((resolve) => (answer = () => resolve(listed)));
+  informer.restart();
+  await settle();
+  informer.wrote(api.put(anObject("KmsNode", "dc1-a", { spec: { version: "2" } })));
+  informer.wrote(api.put(anObject("KmsNode", "dc1-b")));
+  answer();
+  await settle();
+  assert.deepEqual([names(), informer.get("dc1-a")?.spec], [["dc1-a", "dc1-b"], { version: "2" }]);
+  informer.stop();
+});
+
+test("what this process took for deleted and is still there is not shown as going after the next list", async () => {
+  const { api, clock, informer } = followed();
+  const node = api.put(anObject("KmsNode", "dc1-a"));
+  informer.start();
+  await settle();
+  informer.removed(node);
+  informer.restart();
+  await clock.advance(1_000);
+  assert.equal(informer.get("dc1-a")?.metadata.deletionTimestamp, undefined);
+  informer.stop();
+});
+
 test("an object that was made anew under the same name replaces the old one", async () => {
   const { api, informer } = followed();
   const first = api.put(anObject("KmsNode", "dc1-a"));

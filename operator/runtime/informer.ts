@@ -1,6 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import { pause } from "../ports/clock.ts";
 import type { Kind } from "../ports/kinds.ts";
-import { ApiError, isApiError, type KubernetesApi, type ListQuery, type WatchEvent } from "../ports/kubernetes-api.ts";
+import {
+  ApiError,
+  isApiError,
+  type KubernetesApi,
+  type ListQuery,
+  type ObjectList,
+  type WatchEvent,
+} from "../ports/kubernetes-api.ts";
 import type { Clock, KubernetesObject, Log } from "../ports/types.ts";
 import { sharingWith } from "./shared-parts.ts";
 
@@ -38,6 +46,8 @@ export class Informer {
   #objects = new Map<string, KubernetesObject>();
   /** The object of each fleet that was stored last, and the last of all (""): the next one shares with it what is equal. */
   #latest = new Map<string, KubernetesObject>();
+  /** Names of what this process wrote or deleted since the last list was asked for, which may be older than that. */
+  readonly #written = new Set<string>();
   #version = "";
   #listedAtMs = 0;
   #fresh = false;
@@ -93,6 +103,7 @@ export class Informer {
   wrote(object: KubernetesObject): void {
     // The answer to a write may come after the watch has told that the object is gone again.
     if (!this.#objects.has(object.metadata.name) && !isLater(object.metadata.resourceVersion, this.#version)) return;
+    this.#written.add(object.metadata.name);
     this.#store(object, { tell: false });
   }
 
@@ -100,6 +111,7 @@ export class Informer {
   removed(object: KubernetesObject): void {
     const known = this.#objects.get(object.metadata.name);
     if (known === undefined || known.metadata.uid !== object.metadata.uid) return;
+    this.#written.add(object.metadata.name);
     const deletionTimestamp = new Date(this.#options.clock.nowMs()).toISOString();
     this.#objects.set(object.metadata.name, { ...known, metadata: { deletionTimestamp, ...known.metadata } });
   }
@@ -132,9 +144,10 @@ export class Informer {
   /** Apart from the watch: what waits for that would hold the whole answer, with all that is not kept, for as long. */
   async #list(query: ListQuery, signal: AbortSignal): Promise<void> {
     const { api, kind, clock } = this.#options;
+    this.#written.clear();
     const list = await api.list(kind, query);
     if (signal.aborted) return;
-    this.#replace(list.items);
+    this.#replace(list);
     this.#version = list.resourceVersion;
     this.#listedAtMs = clock.monotonicMs();
   }
@@ -178,10 +191,17 @@ export class Informer {
     this.#version = "";
   }
 
-  #replace(items: readonly KubernetesObject[]): void {
+  /** A list is what there is, also where that is older than what was seen: the site may have been restored from a backup. */
+  #replace({ items, resourceVersion }: ObjectList): void {
     const names = new Set(items.map((item) => item.metadata.name));
-    for (const [name, object] of this.#objects) if (!names.has(name)) this.#drop(object);
-    for (const item of items) this.#store(item, { tell: true });
+    for (const [name, object] of this.#objects) {
+      const isYounger = this.#written.has(name) && isLater(object.metadata.resourceVersion, resourceVersion);
+      if (!names.has(name) && !isYounger) this.#drop(object);
+    }
+    for (const item of items) {
+      if (this.#written.has(item.metadata.name)) this.#store(item, { tell: true });
+      else this.#keep(item, { tell: true });
+    }
     this.#fresh = true;
     this.#options.onListed?.();
   }
@@ -193,12 +213,19 @@ export class Informer {
     else this.#store(object, { tell: true });
   }
 
+  /** Takes over what is newer than what is known. */
   #store(object: KubernetesObject, { tell }: { readonly tell: boolean }): void {
-    const { name, uid } = object.metadata;
+    const known = this.#objects.get(object.metadata.name);
+    const isSame = known !== undefined && known.metadata.uid === object.metadata.uid;
+    if (!isSame || isLater(object.metadata.resourceVersion, known.metadata.resourceVersion))
+      this.#keep(object, { tell });
+  }
+
+  #keep(object: KubernetesObject, { tell }: { readonly tell: boolean }): void {
+    const { name } = object.metadata;
     const wrong = this.#options.wrongIn?.(object);
     if (wrong !== undefined) throw new ApiError("garbled", `${name.slice(0, 253)} is not as it must be: ${wrong}`);
     const known = this.#objects.get(name);
-    if (known?.metadata.uid === uid && known !== undefined && !isNewer(object, known)) return;
     if (known === undefined && this.#objects.size >= maxObjects) {
       throw new ApiError(
         "failed",
@@ -207,6 +234,7 @@ export class Informer {
     }
     const { managedFields: _bulk, ...metadata } = object.metadata;
     const kept = this.#options.keep?.({ ...object, metadata }) ?? { ...object, metadata };
+    if (isDeepStrictEqual(kept, known)) return;
     this.#objects.set(name, this.#shared(kept, known));
     if (tell) this.#options.onChange(kept);
   }
@@ -226,10 +254,6 @@ export class Informer {
 
 function fleetOf({ metadata }: KubernetesObject): string {
   return metadata.labels?.["keyfleet.io/cluster"] ?? "";
-}
-
-function isNewer(object: KubernetesObject, known: KubernetesObject): boolean {
-  return isLater(object.metadata.resourceVersion, known.metadata.resourceVersion);
 }
 
 /** etcd's revisions grow; Kubernetes declares them comparable as numbers (KEP-5504). Anything else counts as later. */

@@ -34,6 +34,8 @@ export class Site {
   #answers = false;
   #reachable = false;
   #problem: string | undefined = "not asked yet";
+  /** The version of all that is there, as it said last. */
+  #version: string | undefined;
   #lastAnswerMs: number | undefined;
 
   constructor(options: SiteOptions) {
@@ -131,8 +133,7 @@ export class Site {
     while (!this.#stop.signal.aborted) {
       const startedAtMs = clock.monotonicMs();
       try {
-        await api.probe();
-        this.#answered();
+        this.#answered(await api.probe());
       } catch (error) {
         this.#silent(error);
       }
@@ -141,14 +142,27 @@ export class Site {
     }
   }
 
-  #answered(): void {
+  #answered(version: string): void {
     this.#lastAnswerMs = this.#options.clock.monotonicMs();
+    if (Number(version) < Number(this.#version)) this.#wentBack(version);
+    this.#version = version;
     if (this.#answers) return;
     this.#answers = true;
     // Old streams may hang for minutes after the network is back; what they missed is listed anew.
     this.#clusters.restart();
     this.#nodes.restart();
     this.#settle();
+  }
+
+  /**
+   * Its etcd was restored from a backup: what was seen is not there any more, and a watch that goes on from a later version
+   * tells nothing until that one is reached again.
+   */
+  #wentBack(version: string): void {
+    const { name, log } = this.#options;
+    log.warn("site went back, read anew", { site: name, from: this.#version, to: version });
+    this.#answers = false;
+    this.#tell(false, `${name} has older data than before, as after a backup was put back there: it is read anew`);
   }
 
   #silent(error: unknown): void {

@@ -122,6 +122,39 @@ test("a site that lets nobody read at first when it is back, as one that has not
   sites.stop();
 });
 
+for (const site of ["dc1", "dc2"] as const)
+  test(`what a backup of the etcd of ${site} has is shown within 4 s of its being put back, though no question went unanswered`, async () => {
+    const { clock, apis, sites, view, begin } = aFleet();
+    const put = (message: string) => apis[site].put({ ...aBank, status: { message } });
+    const messages = [];
+    apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+    put("before");
+    const backup = apis[site].backup();
+    await begin();
+    put("after");
+    await clock.advance(2_000);
+    messages.push(view(site)?.cluster?.status?.message);
+    apis[site].restore(backup);
+    await clock.advance(4_000);
+    messages.push(view(site)?.cluster?.status?.message);
+    assert.deepEqual([messages, view(site)?.reachable], [["after", "before"], true]);
+    sites.stop();
+  });
+
+test("the kubeconfig that a backup of this site's etcd has is used within 4 s of its being put back", async () => {
+  const { clock, apis, sites, view, begin } = aFleet();
+  apis.dc1.put(peerSecret("dc2", kubeconfig("good")));
+  const backup = apis.dc1.backup();
+  await begin();
+  apis.dc1.put(peerSecret("dc2", kubeconfig("expired")));
+  await clock.advance(2_000);
+  assert.equal(view("dc2")?.reachable, false);
+  apis.dc1.restore(backup);
+  await clock.advance(4_000);
+  assert.equal(view("dc2")?.reachable, true);
+  sites.stop();
+});
+
 test("a node of this site that another one has too, as after a backup was put back there, is none of that site", async () => {
   const { apis, sites, view, begin } = aFleet();
   apis.dc1.put(peerSecret("dc2", kubeconfig("good")));

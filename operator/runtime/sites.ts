@@ -42,7 +42,13 @@ export class Sites {
     this.#options = options;
     const { localApi: api, clock, log, onChange, onReachability } = options;
     const explain = (error: ApiError) => `this site's own API server does not answer the operator (${error.message})`;
-    this.local = new Site({ name: options.site, local: true, api, explain, onChange, onReachability, clock, log });
+    const onLocal = (site: string) => {
+      // As all that is watched there: its old stream may hang, or be of a time that never was.
+      if (this.local.reachable) this.#secrets.restart();
+      onReachability(site);
+    };
+    const local = { name: options.site, local: true, onReachability: onLocal };
+    this.local = new Site({ ...local, api, explain, onChange, clock, log });
     this.#secrets = new Informer({
       api,
       clock,

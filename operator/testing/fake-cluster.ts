@@ -190,8 +190,9 @@ export class FakeCluster implements KubernetesApi {
     this.#remove(`${kind}/${name}`);
   }
 
-  async probe(): Promise<void> {
+  async probe(): Promise<string> {
     await this.#request("probe");
+    return this.version;
   }
 
   reconnect(): void {}
