@@ -131,7 +131,7 @@ export const gates = {
   nodeStarted: "The node's pod runs and reports.",
   nodeConfigured: "The specification says all that the node needs.",
   referencesPresent: "The Secrets and ConfigMaps that the specification names are there.",
-  certificateIssued: "The node has its certificate, and the CA of its site is of use.",
+  certificateIssued: "The node has its certificate, and the CA of its site is there and of use.",
   siteHasOperator: "The site has an operator that reports.",
   siteCounts: "The site is not named lost, or does not answer while it is.",
   notPaused: "The administrator has not paused what the specification drives.",

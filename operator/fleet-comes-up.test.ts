@@ -89,6 +89,41 @@ test("a deleted Service and a deleted KmsNode come back, and the node is still a
   });
 });
 
+test("a site's CA that is deleted is missed in every site, is taken when it is back, and is made anew by consent only", async () => {
+  const secret = "secrets/keyfleet-bank-ca";
+  const { body: backup } = await call("GET", "dc1", secret);
+  const chain = async () => (await nodeOf("dc1"))?.spec.certificateChain;
+  const { spec: before } = (await nodeOf("dc1")) ?? {};
+  const missed = async (site: Site) =>
+    (await clusterOf(site))?.status?.blockedBy?.find((one) => `${one.gate} ${one.subject}` === "certificateIssued dc1");
+  await call("DELETE", "dc1", secret);
+  for (const site of names) await until(`${site} says so`, async () => (await missed(site)) !== undefined);
+  await delay(1_000);
+  assert.equal((await call("GET", "dc1", secret)).status, 404);
+  const { certificateChain, trustBundle } = (await nodeOf("dc1"))?.spec ?? {};
+  assert.deepEqual([certificateChain, trustBundle], [before?.certificateChain, before?.trustBundle]);
+
+  const { name, labels } = backup.metadata;
+  await call("POST", "dc1", "secrets", { ...backup, metadata: { name, labels } });
+  for (const site of names)
+    await until(`${site} is content`, async () => (await clusterOf(site))?.status?.message === "all nodes serve");
+  assert.equal(await chain(), before?.certificateChain);
+
+  await call("DELETE", "dc1", secret);
+  await until("it is missed again", async () => (await missed("dc1")) !== undefined);
+  const [annotation = "", consent] =
+    /(keyfleet\.io\/new-ca)=(\w{16});/.exec((await missed("dc1"))?.remedy ?? "")?.slice(1) ?? [];
+  const { apiVersion, kind } = fleet;
+  await call("PATCH", "dc2", "kmsclusters/bank", {
+    ...{ apiVersion, kind, metadata: { name: "bank", annotations: { [annotation]: consent } } },
+  });
+  await until("a new one signs", async () => (await chain()) !== before?.certificateChain);
+  const others = async () => (await nodeOf("dc3"))?.spec.trustBundle ?? "";
+  const [, issuer = "-"] = (await chain())?.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
+  await until("the others trust it", async () => (await others()).includes(issuer));
+  assert.equal((await others()).match(/BEGIN CERTIFICATE/g)?.length, 3);
+});
+
 async function makeSite(site: Site): Promise<void> {
   const create = async (path: string, object: object) => {
     const { status, body } = await server.request("POST", path, object);

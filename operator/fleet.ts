@@ -1,5 +1,7 @@
 import { type OperatorCertificate, signOperatorCertificate } from "./act/operator-certificate.ts";
-import { ownCas, signingCa } from "./desired/own-ca.ts";
+import { isCaOfSite } from "./act/site-ca.ts";
+import type { OwnCa } from "./desired/ca-secrets.ts";
+import { signingCa, trustedCas } from "./desired/own-ca.ts";
 import { ExternalNodes } from "./external/external-nodes.ts";
 import { observe } from "./observe/observe.ts";
 import { References } from "./observe/references.ts";
@@ -68,9 +70,10 @@ export class Fleet {
       trust: () =>
         this.#observed === undefined
           ? ""
-          : ownCas(this.#observed)
-              .map(({ pem }) => `${pem}\n`)
+          : trustedCas(this.#observed)
+              .map((pem) => `${pem}\n`)
               .join(""),
+      ca: () => this.#signer()?.pem,
       certificate: () => this.#operatorCertificate(),
       write: (node) => this.#siteApi(AbortSignal.timeout(externalCeilingMs)).writeStatus(node),
       clock,
@@ -140,10 +143,16 @@ export class Fleet {
     return sites.local.view(cluster).nodes.filter(({ spec }) => spec.management === "External");
   }
 
-  /** Undefined while this site has no CA. */
+  #signer(): OwnCa | undefined {
+    const { cluster, self } = this.#options;
+    const ca = this.#observed === undefined ? undefined : signingCa(this.#observed);
+    return ca !== undefined && isCaOfSite(ca.pem, { cluster, site: self.site }) ? ca : undefined;
+  }
+
+  /** Undefined while this site has no CA that signs. */
   async #operatorCertificate(): Promise<OperatorCertificate | undefined> {
     const { cluster, self, clock } = this.#options;
-    const name = this.#observed === undefined ? undefined : signingCa(this.#observed)?.secret;
+    const name = this.#signer()?.secret;
     if (name === undefined) return undefined;
     const secret = await this.#siteApi(AbortSignal.timeout(externalCeilingMs)).readSecret(name);
     const [certificate, key] = [secret?.["tls.crt"], secret?.["ca.key"]];

@@ -94,7 +94,7 @@ function mayBeSent(action: Action, { lock }: ActPorts): boolean {
 async function signAndApply(action: Extract<Action, { kind: "signCertificate" }>, ports: ActPorts): Promise<boolean> {
   const { ca: name, object } = action;
   const secret = await ports.api.readSecret(name);
-  if (secret === undefined) return false; // deleted a moment ago: the next pass makes another
+  if (secret === undefined) return false; // deleted a moment ago: the next pass says so
   const certificate = secret["tls.crt"];
   const key = secret["ca.key"];
   if (certificate === undefined || key === undefined)

@@ -3,7 +3,8 @@ import { before, test } from "node:test";
 import { isCaOfSite, makeSiteCa } from "../act/site-ca.ts";
 import type { KubernetesObject, Observed } from "../ports/types.ts";
 import { aCluster, anObserved, nowMs, type WorldInTest } from "../testing/builders.ts";
-import { caToMake, ownCas, signingCa } from "./own-ca.ts";
+import { ownCas } from "./ca-secrets.ts";
+import { caToMake, signingCa } from "./own-ca.ts";
 import { siteCas, trustBundle } from "./trust.ts";
 
 const yearMs = 365 * 24 * 3600_000;

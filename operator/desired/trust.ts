@@ -1,6 +1,8 @@
 import type { KmsCluster, Observed } from "../ports/types.ts";
+import { certificatesIn } from "./certificates.ts";
 import { viewOf } from "./facts.ts";
-import { certificatesIn, ownCas } from "./own-ca.ts";
+import { knownCas } from "./lost-ca.ts";
+import { trustedCas } from "./own-ca.ts";
 
 /** Says whether a certificate is the CA of that site and can speak for nothing else. */
 export type IsCaOfSite = (pem: string, owner: { readonly cluster: string; readonly site: string }) => boolean;
@@ -17,7 +19,7 @@ export function siteCas(observed: Observed, isCaOfSite: IsCaOfSite): Map<string,
   for (const { name: site } of observed.cluster.spec.sites) {
     const candidates =
       site === observed.site
-        ? [ownText(observed)]
+        ? ownTexts(observed)
         : [publishedCa(viewOf(observed, site)?.cluster, site), publishedCa(observed.cluster, site), trusted];
     const owner = { cluster: observed.cluster.metadata.name, site };
     const good = candidates
@@ -28,9 +30,10 @@ export function siteCas(observed: Observed, isCaOfSite: IsCaOfSite): Map<string,
   return found;
 }
 
-function ownText(observed: Observed): string | undefined {
-  const own = ownCas(observed).map(({ pem }) => pem);
-  return own.length === 0 ? undefined : own.join("\n");
+/** What signed certificates that are in use stays trusted, also where nothing good is held any more. */
+function ownTexts(observed: Observed): string[] {
+  const known = knownCas(observed).map(({ pem }) => pem);
+  return [trustedCas(observed), known].map((pems) => pems.join("\n"));
 }
 
 /** PEM of all CAs by which the members know each other. */

@@ -17,7 +17,9 @@ export interface ExternalNodesOptions {
   readonly nodes: () => readonly KmsNode[];
   /** PEM of the CAs of this site. */
   readonly trust: () => string;
-  /** By what the operator shows itself; undefined while the site has no CA. */
+  /** PEM of the CA that signs now; undefined while the site has none, or has lost it. */
+  readonly ca: () => string | undefined;
+  /** By what the operator shows itself, signed by that CA; undefined without it. */
   readonly certificate: () => Promise<OperatorCertificate | undefined>;
   /** Writes the status subresource where it differs. */
   readonly write: (node: KubernetesObject) => Promise<unknown>;
@@ -73,7 +75,11 @@ export class ExternalNodes {
     const now = this.#options.clock.nowMs();
     // It does not begin until later when the clock was wrong by which it was made.
     const { beginsAtMs = Number.POSITIVE_INFINITY, renewAtMs = 0 } = this.#certificate ?? {};
-    if (now < beginsAtMs || now >= renewAtMs) this.#certificate = await this.#options.certificate();
+    const ca = this.#options.ca();
+    // Without a CA the last one is shown, which is good for a third of its life yet.
+    const isOfAnother = ca !== undefined && !this.#certificate?.chainPem.includes(ca);
+    if (isOfAnother || now < beginsAtMs || now >= renewAtMs)
+      this.#certificate = (await this.#options.certificate()) ?? this.#certificate;
     return this.#certificate;
   }
 
@@ -105,7 +111,8 @@ export class ExternalNodes {
   async #read(node: KmsNode, certificate: OperatorCertificate | undefined): Promise<Reading> {
     const { address, statusPort = defaultStatusPort, certificateChain, site, cluster } = node.spec;
     if (certificateChain === undefined || address === undefined) return { ok: false, problem: "no certificate yet" };
-    if (certificate === undefined) return { ok: false, problem: "this site has no CA yet" };
+    if (certificate === undefined)
+      return { ok: false, problem: "this site has no CA that signs the operator's certificate" };
     const { chainPem, privateKeyPem } = certificate;
     const { name } = node.metadata;
     const trustPem = this.#options.trust();

@@ -85,6 +85,7 @@ test("one lost answer is no loss, two are; a write is made only for a node that 
   const externals = new ExternalNodes({
     nodes: () => nodes,
     trust: () => "",
+    ca: () => undefined,
     certificate: async () => ({ chainPem: "", privateKeyPem: "", beginsAtMs: 0, renewAtMs: Number.POSITIVE_INFINITY }),
     write: async (node: KubernetesObject) => {
       const status = node.status as KmsNode["status"];
@@ -111,6 +112,7 @@ async function writtenOf(shown: KmsNodeStatus, takes: (status: KmsNodeStatus) =>
   const externals = new ExternalNodes({
     nodes: () => [aMachine((each) => (each.status = written.at(-1) ?? each.status ?? {}))],
     trust: () => "",
+    ca: () => undefined,
     certificate: async () => ({ chainPem: "", privateKeyPem: "", beginsAtMs: 0, renewAtMs: Number.POSITIVE_INFINITY }),
     write: async ({ status }) => {
       const refusal = takes(status as KmsNodeStatus);
@@ -163,6 +165,7 @@ test("without a certificate nobody is asked", async () => {
   const externals = new ExternalNodes({
     nodes: () => [node],
     trust: () => "",
+    ca: () => undefined,
     certificate: async () => undefined,
     write: async (each) => void written.push(each.status as KmsNode["status"]),
     read: () => assert.fail("asked"),
@@ -182,7 +185,13 @@ test("the operator shows itself with another certificate when the clock was wron
   let now = nowMs + 365 * 24 * 3600_000;
   let made = 0;
   const externals = new ExternalNodes({
-    ...{ nodes: () => [aMachine()], trust: () => "", write: async () => {}, read: async () => silent },
+    ...{
+      nodes: () => [aMachine()],
+      trust: () => "",
+      ca: () => undefined,
+      write: async () => {},
+      read: async () => silent,
+    },
     certificate: async () => {
       made++;
       return { chainPem: "", privateKeyPem: "", beginsAtMs: now, renewAtMs: now + 3600_000 };
@@ -196,4 +205,27 @@ test("the operator shows itself with another certificate when the clock was wron
   await externals.look();
   assert.equal(made, 2);
   externals.stop();
+});
+
+test("the operator shows itself by the CA that signs now, and by the last one while that is lost", async () => {
+  let ca: string | undefined = "the first";
+  const shown: string[] = [];
+  const externals = new ExternalNodes({
+    ...{ nodes: () => [aMachine()], trust: () => "", write: async () => {}, clock: new FakeClock(), log: quietLog() },
+    ca: () => ca,
+    certificate: async () => {
+      const times = { beginsAtMs: 0, renewAtMs: Number.POSITIVE_INFINITY };
+      return ca === undefined ? undefined : { chainPem: `certificate by ${ca}`, privateKeyPem: "", ...times };
+    },
+    read: async ({ chainPem }) => {
+      shown.push(chainPem);
+      return silent;
+    },
+  });
+  for (const next of ["the first", undefined, "the second"]) {
+    ca = next;
+    await externals.look();
+  }
+  externals.stop();
+  assert.deepEqual(shown, ["certificate by the first", "certificate by the first", "certificate by the second"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeSiteCa } from "../act/site-ca.ts";
-import { siteCaName } from "../desired/own-ca.ts";
+import { siteCaName } from "../desired/ca-secrets.ts";
 import { agreementOf } from "../observe/spec-agreement.ts";
 import type { KmsCluster, KubernetesObject } from "../ports/types.ts";
 import { fleetStatus } from "../status/fleet-status.ts";
@@ -29,6 +29,12 @@ const dayMs = 24 * 3600_000;
 /** As good as a node's own certificate: what is looked at is when it begins and ends. */
 const signed = (await makeSiteCa(owner, nowMs)).certificate;
 const ahead = (await makeSiteCa(owner, nowMs + 3 * dayMs)).certificate;
+
+/** A certificate and the CA that signed it, as the operator puts them into a KmsNode. */
+const chain = `${signed}\n${signed}`;
+/** The document with a status that tells of that CA. */
+const published = (caCertificate: string) =>
+  aCluster((made) => (made.status = { siteStatus: [{ name: "dc1", reachable: true, caCertificate }] }));
 
 const withCa = (data: Readonly<Record<string, string>>) =>
   replaced("Secret", own, (secret) => ({ ...secret, data }) as KubernetesObject);
@@ -116,8 +122,15 @@ const told: readonly Broken[] = [
     /put the Secret back as it was; only if nobody has it: kubectl -n keyfleet delete secret keyfleet-bank-ca/,
   ],
   [
+    "the Secret of the site's CA is deleted",
+    { nodes: { "dc1-b": { stage: "member", spec: { certificateChain: chain } } }, ...after(replaced("Secret", own)) },
+    "certificateIssued dc1",
+    /no Secret labelled keyfleet\.io\/cluster=bank holds the CA \w{16} of site dc1.* that of dc1-b ends first: 2036-02-2/,
+    /from a backup, label included; only if nobody has it: kubectl -n keyfleet annotate --overwrite kms bank keyfleet\.io\/new-ca=\w{16};/,
+  ],
+  [
     "a clock three days ahead made the site's CA",
-    after(withCa({ "tls.crt": base64(ahead) })),
+    { ...after(withCa({ "tls.crt": base64(ahead) })), cluster: published(ahead) },
     `certificateOf ${own}`,
     /is not valid before 2026-03-03T12:00:00\.000Z: a clock is wrong, or was when it was made/,
     /set the clocks of the machines of the operators right; if they are: kubectl -n keyfleet delete secret keyfleet-bank-ca/,

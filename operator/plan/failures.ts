@@ -28,7 +28,7 @@ function remedyOf(message: string): string {
   if (/without the labels/.test(message))
     return "if it is the CA of this site, label it: kubectl label secret, with what the message names; else delete it";
   if (/CA of the site/.test(message))
-    return "put the Secret of the CA back as it was; only if nobody has it, delete it: then a new CA is made";
+    return "put the Secret of the CA back as it was; only if nobody has it, delete it and do what the gate certificateIssued of the site says then";
   if (/certificate request/.test(message)) return "make the request anew on the node's machine, and bring that one";
   if (/not in the valid range/.test(message))
     return "with exposure NodePort the ports of interfaces lie in the range that the message names; correct or remove interfaces.*.port";

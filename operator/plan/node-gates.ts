@@ -224,7 +224,7 @@ function certificateIssued(view: View, { node, name, site }: NodeFacts): Blocked
     gate: "certificateIssued",
     subject: name,
     message: "it has no certificate yet",
-    remedy: `see the log of the operator in ${site}, which signs it`,
+    remedy: `see certificateIssued of site ${site} in status.blockedBy; if it is not there, the log of the operator in ${site}, which signs it`,
     ...passingFor(view, node?.metadata.creationTimestamp),
   };
 }

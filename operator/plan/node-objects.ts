@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { OwnCa } from "../desired/ca-secrets.ts";
 import { rollingAnnotation, settingsBeforeAnnotation } from "../desired/consent.ts";
 import { appliedAnnotation, type DesiredNode } from "../desired/desired.ts";
 import { objectOf } from "../desired/facts.ts";
@@ -14,7 +15,11 @@ import { settleWaiting } from "./waiting.ts";
 /** Makes what is missing, puts right what was changed, signs certificates. Writes only where something differs. */
 export const nodeObjects: LocalPolicy = (view, step) => {
   const nodes = view.desired.nodes.filter(({ facts }) => !isGoing(view, facts) && !isHeldBack(view, facts));
-  const actions = nodes.flatMap((node) => [...kmsNodeActions(view, node, step), ...ownedObjectActions(view, node)]);
+  const ca = signer(view);
+  const actions = nodes.flatMap((node) => [
+    ...kmsNodeActions(view, node, { step, ca }),
+    ...ownedObjectActions(view, node),
+  ]);
   return withNews(
     actions,
     step,
@@ -22,13 +27,23 @@ export const nodeObjects: LocalPolicy = (view, step) => {
   );
 };
 
-function kmsNodeActions(view: View, desired: DesiredNode, step: FleetStep | undefined): Action[] {
+/** The CA that signs now; what is no CA of this site alone would take from nodes what their peers believe. */
+function signer({ observed, desired }: View): OwnCa | undefined {
+  const ca = signingCa(observed);
+  return ca !== undefined && desired.cas.get(observed.site)?.includes(ca.pem) ? ca : undefined;
+}
+
+interface Turn {
+  readonly step: FleetStep | undefined;
+  readonly ca: OwnCa | undefined;
+}
+
+function kmsNodeActions(view: View, desired: DesiredNode, { step, ca }: Turn): Action[] {
   const { facts } = desired;
   const kmsNode = settleWaiting(view, desired);
   const wanted = withStep({ ...desired, kmsNode }, step);
   const lock = wanted === kmsNode ? {} : { needsLock: true as const };
   const object = wanted as unknown as KubernetesObject;
-  const ca = signingCa(view.observed);
   const asIs: KmsNode = { ...wanted, ...(facts.node?.status === undefined ? {} : { status: facts.node.status }) };
   const need =
     ca === undefined || isCutOff(facts) ? undefined : view.certificateNeed(asIs, ca.pem, view.observed.nowMs);

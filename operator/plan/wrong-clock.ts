@@ -1,5 +1,5 @@
+import { isNow } from "../desired/certificates.ts";
 import { conditionOf } from "../desired/facts.ts";
-import { isNow } from "../desired/own-ca.ts";
 import type { Blocked, View } from "./types.ts";
 
 /**

@@ -1,7 +1,7 @@
 import type { KmsNodeStatus, Member } from "@keyfleet/crds/kms-node.ts";
+import { siteCaName } from "../desired/ca-secrets.ts";
 import { begunAnnotation } from "../desired/consent.ts";
 import { type Desired, desiredObjects } from "../desired/desired.ts";
-import { siteCaName } from "../desired/own-ca.ts";
 import { planNext } from "../plan/plan.ts";
 import type { CertificateNeed, Plan, View } from "../plan/types.ts";
 import type {

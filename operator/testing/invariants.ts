@@ -10,6 +10,7 @@ import { JoinPromises } from "./join-promises.ts";
 import { KeptVolumes } from "./kept-volumes.ts";
 import { Recent } from "./recent.ts";
 import { RollPromises } from "./roll-promises.ts";
+import { brokenByCa } from "./simulated-ca.ts";
 import { isNamed, mostOfFleet } from "./simulated-edits.ts";
 import { isForeign, isMadeFrom, runningVersion } from "./simulated-node.ts";
 import type { SimulatedSite } from "./simulated-site.ts";
@@ -66,6 +67,8 @@ export class Invariants {
   /** Called before each write of an operator takes effect. */
   beforeWrite(site: SimulatedSite, before: KubernetesObject | undefined, after: KubernetesObject | undefined): void {
     this.#volumesKept.beforeWrite(before, after);
+    const broken = brokenByCa(site, before, after);
+    this.#hold(broken === undefined, broken ?? "");
     this.did.set("VolumeDeleted", this.#volumesKept.deleted);
     const kind = (before ?? after)?.kind;
     if (kind === "Pod" && after === undefined) this.#podGoes(site, before?.metadata.name.slice(0, -2) ?? "");

@@ -1,3 +1,4 @@
+import { caMutants } from "./ca-mutants.ts";
 import type { themes } from "./themes.ts";
 
 /** A text of the code that is replaced by another. */
@@ -309,8 +310,7 @@ export const mutants: readonly Mutant[] = [
     "memberServes with nothing wrong": "export function ailingMembers(view: View): Blocked[] {",
   }),
   ...untried(["plan/ca-complaints.ts", "plan/broken.test.ts"], {
-    "certificateIssued: the CA of the site is of use":
-      "export function caComplaints({ observed, desired }: View): Blocked[] {",
+    "certificateIssued: the CA of the site is of use": "export function caComplaints(view: View): Blocked[] {",
   }),
   ...untried(["plan/wrong-clock.ts", "plan/broken.test.ts"], {
     "clockWithinBound of the operator": "export function wrongClock({ observed, desired }: View): Blocked[] {",
@@ -322,6 +322,7 @@ export const mutants: readonly Mutant[] = [
     replace: "return own === undefined && other !== undefined && own !== other;",
     test: "observe/spec-agreement.test.ts",
   },
+  ...caMutants,
   {
     what: "one site counts once for the lock",
     file: "runtime/sites.ts",

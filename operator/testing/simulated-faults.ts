@@ -1,5 +1,6 @@
 import type { KubernetesObject } from "../ports/types.ts";
 import { pick } from "./random.ts";
+import { turnCa } from "./simulated-ca.ts";
 import type { SimulatedLinks } from "./simulated-links.ts";
 import { clockGoesOff, getsForeignVolume, hsmGoes, machineDies } from "./simulated-machines.ts";
 import type { SimulatedOperator } from "./simulated-operator.ts";
@@ -54,6 +55,7 @@ export const faults: Readonly<Record<Fault, Happens>> = {
   return: (_operator, world) => siteReturns(world),
   jump: ({ site }, world) => jump(site, world),
   machine: ({ site }, world) => withVolume(site, world, machineDies),
+  ca: ({ site }) => turnCa(site),
   hsm: ({ site }, world) => withVolume(site, world, hsmGoes),
   clock: ({ site }, world) => withVolume(site, world, clockGoesOff),
   newcomerHsm: (_operator, world) => withNewcomer(world, hsmGoes),

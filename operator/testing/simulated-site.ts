@@ -35,6 +35,8 @@ export class SimulatedSite {
   writes = 0;
   /** The operator crashes after so many more writes. */
   crashAfterWrites = Number.POSITIVE_INFINITY;
+  /** The Secret of its CA, while that was deleted by hand. */
+  lostCa: KubernetesObject | undefined;
   /** Grows with each change of what other sites can see. */
   revision = 0;
   #uids = 0;

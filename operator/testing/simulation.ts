@@ -5,6 +5,7 @@ import type { Clock, KmsCluster, KmsNode } from "../ports/types.ts";
 import { Invariants } from "./invariants.ts";
 import { retentionMs, withRetention } from "./kept-volumes.ts";
 import { generator, pick } from "./random.ts";
+import { putBackCa } from "./simulated-ca.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { controllersWork, podsAreCurrent } from "./simulated-controllers.ts";
 import { editAtRandom, edited, mended, names, withConsent, withSites } from "./simulated-edits.ts";
@@ -122,6 +123,7 @@ export class Simulation {
     this.#links.mend();
     for (const operator of this.operators) {
       mendMachines(operator.site);
+      putBackCa(operator.site);
       operator.site.crashAfterWrites = Number.POSITIVE_INFINITY;
       operator.watch.relist();
     }

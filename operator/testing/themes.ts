@@ -6,11 +6,11 @@ export const everyFault = [
 
 /**
  * Those that only a theme asks for: a pod alone of the objects that are deleted by hand, a pod of which is not heard that it is
- * ready, clocks and HSMs of single machines, volumes of other fleets, a pass that outlasts the lock, and links that are cut one way,
+ * ready, clocks and HSMs of single machines, volumes of other fleets, the Secret of a site's CA, a pass that outlasts the lock, and links that are cut one way,
  * or for operators or nodes alone.
  */
 const faultsOfThemes = [
-  ...["pod", "unheard", "clock", "newcomerHsm", "newcomerClock", "foreign", "slow"],
+  ...["pod", "unheard", "clock", "newcomerHsm", "newcomerClock", "foreign", "ca", "slow"],
   ...["apiOneWay", "meshOneWay", "apiOfSite", "meshOfSite"],
 ] as const;
 
@@ -146,6 +146,10 @@ export const themes: Readonly<Record<string, Theme>> = {
   additions: {
     faults: ["restart", "object"],
     edits: ["addBroken", "addBroken", "upgrade", "upgrade", "rebuild", "soonest"],
+  },
+  lostCas: {
+    faults: ["ca", "ca", "ca", "restart", "crash", "object", "cut", "doubledEvent"],
+    edits: ["add", "remove", "swap", "otherSettings", "upgrade", "consent", "soonest"],
   },
   mistakes: {
     faults: ["restart", "object"],
