@@ -63,7 +63,7 @@ function timeSynchronised(facts: Facts): Verdict {
 const slowDisk = "its disk is slow: a write took a second or more to be durable in the last minute; look at the volume";
 
 function replicating(facts: Facts): Verdict {
-  const { peers, caughtUp, runningMs, importing, ownLogRefused } = facts.replication;
+  const { peers, caughtUp, runningMs, importing, needing, ownLogRefused } = facts.replication;
   if (facts.database.writesRefused !== undefined) return no("DiskFull", facts.database.writesRefused);
   if (facts.keyring !== "loaded" || runningMs === undefined) return no("NotAMember", "replication is not running");
   if (peers.length === 0) return yes("Alone", "there is no other member");
@@ -72,7 +72,7 @@ function replicating(facts: Facts): Verdict {
     return no("PeersUnreachable", `cannot reach ${missing.join(", ")}; check 5432/TCP both ways and the certificates`);
   }
   if (ownLogRefused?.reason === "clockTooFarAhead") return no("LogRefused", ahead);
-  if (!caughtUp) return no("CatchingUp", importing ?? "pulling what the peers hold");
+  if (!caughtUp) return no("CatchingUp", importing ?? needing ?? "pulling what the peers hold");
   const links = missing.length === 0 ? "connected to every peer" : `connected to all but ${missing.join(", ")}`;
   const troubles = [...refusedLogs(peers), ...(facts.database.slowDisk ? [slowDisk] : [])];
   return yes("CaughtUp", [links, ...troubles].join("; "));

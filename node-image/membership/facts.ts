@@ -67,6 +67,8 @@ export interface ReplicationFacts {
   readonly ownLogRefused?: { readonly reason: "forked" | "clockTooFarAhead"; readonly held: number };
   /** What is being taken in instead of logs, for people; while it is, nothing here is complete. */
   readonly importing?: string;
+  /** The same before that has begun: what is here is served, and what the logs lack is asked for. */
+  readonly needing?: string;
   /** How long replication has been running in this process; undefined while it is not. */
   readonly runningMs: number | undefined;
 }

@@ -48,10 +48,9 @@ export class Mesh {
       ...(ownLogRefused === undefined ? {} : { refused: ownLogRefused }),
     }));
     const runningMs = this.#options.nowMs() - this.#startedAtMs;
-    const importing = importingOf(status);
     const { caughtUp, forked, ownLogRefused } = status;
     const troubles = {
-      ...(importing === undefined ? {} : { importing }),
+      ...snapshotOf(status),
       ...(forked === undefined ? {} : { forked }),
       ...(ownLogRefused === undefined ? {} : { ownLogRefused }),
     };
@@ -138,10 +137,11 @@ export class Mesh {
   }
 }
 
-/** What the node says while it takes in a snapshot. */
-function importingOf({ snapshot }: ReplicationStatus): string | undefined {
-  if (snapshot === undefined) return undefined;
-  const { peer, problem } = snapshot;
-  if (peer !== undefined) return `taking a snapshot from ${peer}, since logs no longer reach back far enough`;
-  return problem ?? "waits for a peer to take a snapshot from";
+/** What the node says while it takes in a snapshot, or is to begin with one. */
+function snapshotOf({ snapshot }: ReplicationStatus): Pick<ReplicationFacts, "importing" | "needing"> {
+  if (snapshot === undefined) return {};
+  const { peer, problem, incomplete } = snapshot;
+  const taking = `taking a snapshot from ${peer}, since logs no longer reach back far enough`;
+  const said = peer === undefined ? (problem ?? "waits for a peer to take a snapshot from") : taking;
+  return incomplete ? { importing: said } : { needing: said };
 }

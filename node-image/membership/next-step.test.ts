@@ -88,6 +88,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     { ...loaded, serving: true, replication: { ...news, runningMs: 900_000, importing: "taking a snapshot" } },
     "catchUp",
   ],
+  [
+    "serves what it holds while it finds nobody to take a snapshot from, which it would need to follow the others",
+    { ...loaded, serving: true, replication: { ...noNews, needing: "no snapshot from dc2-a" } },
+    "serve",
+  ],
   ["waits for its certificate", { ...loaded, certificate: { state: "Requested", message: "" } }, "wait NoCertificate"],
   [
     "serves with a certificate that ends soon",

@@ -77,6 +77,11 @@ for (const [sentence, lie] of unbelieved) {
   test(`a peer that says ${sentence}, and cannot show it, stops nobody`, async () => {
     await lying(vectorSaying(lie));
     assert.deepEqual(
+      exchanges.slice(0, 2).map((exchange) => exchange.status().snapshot?.incomplete ?? false),
+      [false, false],
+      "whoever asks it for a snapshot serves what is here meanwhile",
+    );
+    assert.deepEqual(
       events.filter((event) => /snapshotTaken|forked|newIncarnation/.test(event)),
       [],
     );
@@ -177,5 +182,8 @@ async function goesOn(): Promise<void> {
   const create = aCreate();
   await first.store.write([create]);
   assert.equal((await second.store.object(create.id))?.id, create.id);
-  for (const exchange of exchanges.slice(0, 2)) assert.equal(exchange.status().forked, undefined);
+  for (const exchange of exchanges.slice(0, 2)) {
+    assert.equal(exchange.status().forked, undefined);
+    await until("nothing is told of a snapshot any more", () => exchange.status().snapshot === undefined, 8_000);
+  }
 }

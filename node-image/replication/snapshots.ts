@@ -51,13 +51,15 @@ export class Snapshots {
 
   get status(): SnapshotStatus | undefined {
     const running = this.#running;
-    if (running === undefined && this.#options.store.intake.importing === undefined && this.#problem === undefined)
-      return undefined;
+    const { store } = this.#options;
+    const { importing } = store.intake;
+    if (running === undefined && importing === undefined && this.#problem === undefined) return undefined;
     return {
       peer: running?.peer,
       objects: running?.snapshot?.objects ?? 0,
       total: running?.snapshot?.total ?? 0,
       problem: this.#problem,
+      incomplete: importing !== undefined || store.vector().size === 0,
     };
   }
 
@@ -73,6 +75,7 @@ export class Snapshots {
   consider(member: MeshMember, theirs: ReadonlyMap<string, PeerHead>): boolean {
     if (this.#running !== undefined || this.#givingUp) return true;
     const needed = this.#needed(theirs);
+    if (!needed) this.#problem = undefined;
     if (needed && this.#mayAsk(member, theirs)) this.#start(member);
     return needed;
   }
@@ -166,7 +169,9 @@ export class Snapshots {
     const { store, log } = this.#options;
     this.#givingUp = true;
     try {
-      if (await store.intake.abandon()) log({ level: "warn", event: "snapshotAbandoned" });
+      if (!(await store.intake.abandon())) return;
+      this.#problem = undefined;
+      log({ level: "warn", event: "snapshotAbandoned" });
     } catch {
       // PostgreSQL is away: the next tick tries again.
     } finally {

@@ -64,6 +64,8 @@ export interface SnapshotStatus {
   readonly total: number;
   /** Why the last one did not come about. */
   readonly problem: string | undefined;
+  /** Nothing can be served: what this node held is set aside, or it held nothing. */
+  readonly incomplete: boolean;
 }
 
 /** Bounds that have defaults. */

@@ -71,6 +71,7 @@ test("a snapshot that nobody is left to finish with is given up, and what was he
   for (const node of [first, second]) node.crash();
   await run(20_000, () => third.disk.importing === undefined);
   assert.deepEqual([third.disk.importing, vectorOf(third)], [undefined, held]);
+  assert.equal(third.exchange?.status().snapshot, undefined, "nothing keeps it from serving");
   const before = mesh.acknowledged.length;
   await write(third, 40);
   assert.ok(mesh.acknowledged.length > before, "it goes on alone");
