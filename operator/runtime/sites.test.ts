@@ -193,6 +193,31 @@ test("an expired kubeconfig says so, and renewing the Secret is enough", async (
   sites.stop();
 });
 
+const tokenUntil = (exp: number) => `e30.${Buffer.from(JSON.stringify({ exp })).toString("base64url")}.x`;
+
+test("a kubeconfig that has expired says when once it is refused", async () => {
+  const { apis, sites, view, begin } = aFleet();
+  apis.dc1.put(peerSecret("dc2", kubeconfig(tokenUntil(Date.parse("2026-11-23T00:00:00Z") / 1000))));
+  apis.dc2.cut();
+  await begin();
+  const problem =
+    /^kubeconfig for dc2 expired at 2026-11-23T00:00:00\.000Z \(.*\): renew the Secret keyfleet-site-dc2$/;
+  assert.match(view("dc2")?.problem ?? "", problem);
+  sites.stop();
+});
+
+test("a kubeconfig that came while this machine's clock was months ahead is used: the server says when it has expired", async () => {
+  const { clock, apis, sites, view, begin } = aFleet();
+  const inAMonth = clock.nowMs() / 1000 + 30 * 86_400;
+  clock.jump(60 * 86_400_000);
+  apis.dc1.put(peerSecret("dc2", kubeconfig(tokenUntil(inAMonth))));
+  await begin();
+  clock.jump(-60 * 86_400_000);
+  await clock.advance(1_000);
+  assert.deepEqual([view("dc2")?.reachable, sites.expiresAtMs("dc2")], [true, inAMonth * 1000]);
+  sites.stop();
+});
+
 const broken: readonly [string, ReturnType<typeof peerSecret>[], RegExp][] = [
   ["garbage", [peerSecret("dc2", "garbage: [")], /not valid YAML of a kubeconfig: renew the Secret keyfleet-site-dc2/],
   [

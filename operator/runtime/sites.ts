@@ -193,7 +193,7 @@ export class Sites {
         problem: `Secret ${secretName} has no key ${kubeconfigKey}: put the kubeconfig for ${name} there`,
       };
     }
-    const read = readPeerKubeconfig(Buffer.from(encoded, "base64").toString("utf8"), this.#options.clock.nowMs());
+    const read = readPeerKubeconfig(Buffer.from(encoded, "base64").toString("utf8"));
     if (!read.ok) return { ...none, problem: `kubeconfig for ${name} ${read.problem}: renew the Secret ${secretName}` };
     return { site: this.#site(name, secretName, read), problem: undefined, expiresAtMs: read.expiresAtMs };
   }
@@ -201,7 +201,11 @@ export class Sites {
   #site(name: string, secret: string, peer: Extract<PeerKubeconfig, { ok: true }>): Site {
     const { clock, log, onChange, onReachability } = this.#options;
     const server = new URL(peer.kubeConfig.getCurrentCluster()?.server ?? "").host;
-    const explain = (error: ApiError) => explainPeer(error, { name, secret, server });
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = peer;
+    const explain = (error: ApiError) => {
+      const expiredAtMs = expiresAtMs <= clock.nowMs() ? expiresAtMs : undefined;
+      return explainPeer(error, { name, secret, server, expiredAtMs });
+    };
     const api = this.#options.connect(name, peer);
     return new Site({ name, local: false, api, explain, onChange, onReachability, clock, log });
   }
@@ -209,9 +213,17 @@ export class Sites {
 
 function explainPeer(
   error: ApiError,
-  peer: { readonly name: string; readonly secret: string; readonly server: string },
+  peer: {
+    readonly name: string;
+    readonly secret: string;
+    readonly server: string;
+    readonly expiredAtMs: number | undefined;
+  },
 ): string {
-  const { name, secret, server } = peer;
+  const { name, secret, server, expiredAtMs } = peer;
+  // A client certificate that is over is refused before anything is said over HTTP.
+  if (expiredAtMs !== undefined && ["unauthorized", "unreachable"].includes(error.code))
+    return `kubeconfig for ${name} expired at ${new Date(expiredAtMs).toISOString()} (${error.message}): renew the Secret ${secret}`;
   if (error.code === "unauthorized") return `kubeconfig for ${name} refused (401): renew the Secret ${secret}`;
   if (error.code === "forbidden") {
     return `${name} does not let us read KmsClusters (403): use the account keyfleet-peer of its chart in the Secret ${secret}`;
