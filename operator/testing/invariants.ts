@@ -328,7 +328,8 @@ export class Invariants {
     const home = this.#truth.siteOf(name);
     if (home === undefined || !this.#mustServe(site, name) || !this.#recent.linkedSince(site, home, beliefMs)) return;
     const rest = [...this.#truth.wanted(site)].filter((one) => one !== name && one.startsWith(home.name));
-    const serves = rest.length === 0 || rest.some((one) => this.#truth.believed(one));
+    const serves =
+      rest.length === 0 || rest.some((one) => this.#truth.believed(one) || this.#truth.isHidden(site, one));
     this.#hold(serves, `${name} leaves as the last of ${home.name} that serves, and ${rest} could be mended`);
   }
 
