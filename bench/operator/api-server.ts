@@ -128,14 +128,18 @@ async function call(api: FakeCluster, asked: Asked): Promise<unknown> {
     case "DELETE":
       return await api.delete(kind, name ?? "", body.preconditions ?? {});
     default:
-      if (name === undefined) return isMetadata ? { items: [] } : await list(api, kind, url);
+      if (name === undefined) return isMetadata ? await probe(api) : await list(api, kind, url);
       return found(await (isMetadata ? api.getMetadata(kind, name) : api.get(kind, name)), name);
   }
 }
 
 async function list(api: FakeCluster, kind: Kind, url: URL): Promise<object> {
   const { items, resourceVersion } = await api.list(kind, selectorOf(url));
-  return { items, metadata: { resourceVersion } };
+  return { kind: `${kind}List`, items, metadata: { resourceVersion } };
+}
+
+async function probe(api: FakeCluster): Promise<object> {
+  return { kind: "PartialObjectMetadataList", items: [], metadata: { resourceVersion: await api.probe() } };
 }
 
 function found<T>(object: T | undefined, name: string): T {

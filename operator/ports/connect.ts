@@ -42,21 +42,26 @@ export function connect(options: ConnectOptions): KubernetesApi {
     const deadlineMs = reads ? longestMs : Math.min(longestMs, Math.floor(leftToWrite(mayWriteMs())));
     return await transport.call({ ...call, ...fence, deadlineMs });
   };
-  const sendForObject = async (call: Omit<Call, "deadlineMs">) => objectIn(await send(call));
+  const sendForObject = async (kind: Kind, call: Omit<Call, "deadlineMs">) => objectIn(await send(call), kind);
 
   return {
     namespace,
     reconnect: () => transport.reconnect(),
     list: (kind, query = {}) => listAll(transport, { path: pathOf(kind, namespace), kind, ...query }),
-    watch: (kind, query) => watch(transport, pathOf(kind, namespace), query),
-    get: (kind, name) => orUndefined(sendForObject({ method: "GET", path: pathOf(kind, namespace, name) })),
+    watch: (kind, query) => watch(transport, kind, { ...query, path: pathOf(kind, namespace) }),
+    get: (kind, name) => orUndefined(sendForObject(kind, { method: "GET", path: pathOf(kind, namespace, name) })),
     getMetadata: (kind, name) =>
-      orUndefined(sendForObject({ method: "GET", path: pathOf(kind, namespace, name), accept: metadataOnly })),
-    create: (object) => sendForObject({ method: "POST", path: pathOf(kindOf(object), namespace), body: object }),
+      orUndefined(sendForObject(kind, { method: "GET", path: pathOf(kind, namespace, name), accept: metadataOnly })),
+    create: (object) =>
+      sendForObject(kindOf(object), { method: "POST", path: pathOf(kindOf(object), namespace), body: object }),
     update: (object) =>
-      sendForObject({ method: "PUT", path: pathOf(kindOf(object), namespace, object.metadata.name), body: object }),
+      sendForObject(kindOf(object), {
+        method: "PUT",
+        path: pathOf(kindOf(object), namespace, object.metadata.name),
+        body: object,
+      }),
     apply: (object, { fieldManager, subresource }) =>
-      sendForObject({
+      sendForObject(kindOf(object), {
         method: "PATCH",
         path:
           pathOf(kindOf(object), namespace, object.metadata.name) +
@@ -79,7 +84,7 @@ export function connect(options: ConnectOptions): KubernetesApi {
         accept: metadataListOnly,
         deadlineMs: probeDeadlineMs,
       });
-      return pageIn(answer).resourceVersion;
+      return pageIn(answer, "KmsCluster").resourceVersion;
     },
   };
 }
@@ -112,7 +117,7 @@ async function listAll(
     const query: Record<string, string> = { limit: String(pageSize) };
     if (labelSelector !== undefined) query.labelSelector = labelSelector;
     if (next !== undefined) query.continue = next;
-    const answer = pageIn(await transport.call({ method: "GET", path, query, deadlineMs: callDeadlineMs }));
+    const answer = pageIn(await transport.call({ method: "GET", path, query, deadlineMs: callDeadlineMs }), kind);
     // A list leaves apiVersion and kind out of its items.
     for (const item of answer.items) items.push({ ...item, apiVersion: kinds[kind].apiVersion, kind });
     next = answer.next;
@@ -121,7 +126,8 @@ async function listAll(
   throw new ApiError("failed", `a list of more than ${mostPages} pages is refused`);
 }
 
-async function watch(transport: Transport, path: string, query: WatchQuery): Promise<void> {
+async function watch(transport: Transport, kind: Kind, query: WatchQuery & { readonly path: string }): Promise<void> {
+  const { path, signal, onOpen } = query;
   const parameters: Record<string, string> = {
     watch: "1",
     allowWatchBookmarks: "true",
@@ -134,9 +140,11 @@ async function watch(transport: Transport, path: string, query: WatchQuery): Pro
     path,
     query: parameters,
     deadlineMs: (watchSeconds + 15) * 1000,
-    signal: query.signal,
+    beginsWithinMs: callDeadlineMs,
+    onBegin: onOpen,
+    signal,
   } as const;
-  await transport.stream(call, (line) => query.onEvent(eventIn(line)));
+  await transport.stream(call, (line) => query.onEvent(eventIn(line, kind)));
 }
 
 function counted(

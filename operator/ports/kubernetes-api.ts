@@ -41,6 +41,8 @@ export interface ListQuery {
 export interface WatchQuery extends ListQuery {
   readonly resourceVersion: string;
   readonly signal: AbortSignal;
+  /** Told when the server has taken it. */
+  readonly onOpen?: () => void;
   readonly onEvent: (event: WatchEvent) => void;
 }
 

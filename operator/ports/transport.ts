@@ -18,6 +18,10 @@ export interface Call {
   readonly contentType?: string;
   readonly accept?: string;
   readonly deadlineMs: number;
+  /** Until the answer begins; the whole deadline when absent. */
+  readonly beginsWithinMs?: number;
+  /** Told when a stream has begun. */
+  readonly onBegin?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Asked in the last moment before it is sent; throws when it must not be sent any more. */
   readonly checkBeforeSending?: () => void;
@@ -63,19 +67,27 @@ export function httpsTransport(kubeConfig: KubeConfig): Transport {
     call: Call,
     read: (answer: import("node:http").IncomingMessage) => Promise<T>,
   ): Promise<T> {
-    const deadline = AbortSignal.timeout(call.deadlineMs);
-    const signal = call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]);
+    const { deadlineMs, beginsWithinMs = deadlineMs } = call;
+    const deadline = AbortSignal.timeout(deadlineMs);
+    const begin = new AbortController();
+    const timer = setTimeout(() => begin.abort(), beginsWithinMs).unref();
+    const signals = call.signal === undefined ? [] : [call.signal];
     try {
-      return await read(await open(call, signal));
+      const answer = await open(call, AbortSignal.any([deadline, begin.signal, ...signals]));
+      clearTimeout(timer);
+      return await read(answer);
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      throw silence(error, { call, timedOut: deadline.aborted, proxyUrl });
+      const waitedMs = begin.signal.aborted ? beginsWithinMs : deadline.aborted ? deadlineMs : undefined;
+      throw silence(error, { waitedMs, proxyUrl });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   return {
     call: (call) => exchange(call, readAnswer),
-    stream: (call, onLine) => exchange(call, (answer) => readLines(answer, onLine)),
+    stream: (call, onLine) => exchange(call, (answer) => readLines(answer, onLine, call.onBegin)),
     reconnect() {
       agent.destroy();
       agent = newAgent();
@@ -137,8 +149,13 @@ async function readAnswer(answer: import("node:http").IncomingMessage): Promise<
   return parsed;
 }
 
-async function readLines(answer: import("node:http").IncomingMessage, onLine: (line: string) => void): Promise<void> {
+async function readLines(
+  answer: import("node:http").IncomingMessage,
+  onLine: (line: string) => void,
+  onBegin = () => {},
+): Promise<void> {
   if (answer.statusCode !== 200) await readAnswer(answer);
+  onBegin();
   let rest = "";
   answer.setEncoding("utf8");
   for await (const chunk of answer) {
@@ -160,13 +177,13 @@ function parse(text: string): unknown {
 
 function silence(
   error: unknown,
-  of: { readonly call: Call; readonly timedOut: boolean; readonly proxyUrl: string | undefined },
+  of: { readonly waitedMs: number | undefined; readonly proxyUrl: string | undefined },
 ): ApiError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = (cause as { code?: string }).code;
   const refusal = code === "ERR_PROXY_TUNNEL" ? /HTTP\/1\.\d (\d{3})/.exec(cause.message)?.[1] : undefined;
   const said = refusal === undefined ? (code ?? cause.message) : `refused with ${refusal}`;
-  const why = of.timedOut ? `no answer within ${of.call.deadlineMs} ms` : said;
+  const why = of.waitedMs === undefined ? said : `no answer within ${of.waitedMs} ms`;
   // The host alone: the address may hold a password.
   const through = of.proxyUrl === undefined ? "" : ` (through the proxy ${new URL(of.proxyUrl).host})`;
   return new ApiError("unreachable", `${why}${through}`, { cause });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { pause } from "../ports/clock.ts";
 import { ApiError, type WatchEvent } from "../ports/kubernetes-api.ts";
 import type { KmsNode, KubernetesObject } from "../ports/types.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
@@ -99,6 +100,25 @@ for (const code of ["gone", "failed", "forbidden", "garbled"] as const)
     assert.deepEqual([informer.fresh, names()], [true, ["dc1-a"]]);
     informer.stop();
   });
+
+test("a server that takes its time to refuse a watch has not allowed it meanwhile", async () => {
+  const { api, clock, informer, requests } = followed();
+  api.beforeRequest = async (request) => {
+    requests.push(request);
+    if (request === "list KmsNode") return;
+    await pause(clock, 2_000, new AbortController().signal);
+    throw new ApiError("forbidden", "no such role");
+  };
+  informer.start();
+  const fresh = new Set<boolean>();
+  for (let second = 0; second < 120; second++) {
+    await clock.advance(1_000);
+    if (second > 2) fresh.add(informer.fresh);
+  }
+  assert.deepEqual([...fresh], [false]);
+  assert.ok(requests.length <= 30, `${requests.length} requests in two minutes`);
+  informer.stop();
+});
 
 test("an event that comes late by a watch from before a restart does not hinder the list", async () => {
   const api = new FakeCluster();

@@ -136,7 +136,12 @@ export class Informer {
     const onEvent = (event: WatchEvent) => {
       if (!signal.aborted) this.#take(event);
     };
-    await api.watch(kind, { ...query, resourceVersion: this.#version, signal, onEvent }).finally(this.#whenItLasts());
+    let cancel = () => {};
+    const onOpen = () => {
+      cancel = this.#whenItLasts();
+    };
+    const watch = { ...query, resourceVersion: this.#version, signal, onOpen, onEvent };
+    await api.watch(kind, watch).finally(() => cancel());
     // A server that ends watches at once must not be asked in a tight loop.
     if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
   }

@@ -69,6 +69,7 @@ export class FakeCluster implements KubernetesApi {
     this.#objects = new Map(objects);
     this.#version = version;
     this.#history = this.#history.filter((event) => versionOf(event) <= version);
+    this.#compacted = Math.min(this.#compacted, version);
     for (const { end } of [...this.#watches]) end(new ApiError("unreachable", "started again"));
   }
 
@@ -128,6 +129,7 @@ export class FakeCluster implements KubernetesApi {
       if (query.signal.aborted) return end(new ApiError("unreachable", "aborted"));
       this.#watches.add(entry);
       query.signal.addEventListener("abort", () => end(new ApiError("unreachable", "aborted")));
+      query.onOpen?.();
       for (const event of this.#history.filter((one) => versionOf(one) > from)) tell(entry, event);
     });
   }
