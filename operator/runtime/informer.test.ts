@@ -80,7 +80,7 @@ test("asks a silent server less and less often", async () => {
   informer.stop();
 });
 
-for (const code of ["gone", "failed", "forbidden", "garbled"] as const)
+for (const code of ["gone", "failed", "forbidden", "garbled", "ended"] as const)
   test(`asks a server that lets it list and answers each watch with "${code}" less and less often, and follows it once it may`, async () => {
     const { api, clock, informer, names, requests } = followed();
     let isWell = false;
@@ -88,7 +88,13 @@ for (const code of ["gone", "failed", "forbidden", "garbled"] as const)
       requests.push(request);
       // On a clock that stands still a loop without a pause would never end.
       if (requests.length > 500) return new Promise(() => {});
-      if (!isWell && request.startsWith("watch")) throw new ApiError(code, "not now");
+      if (!isWell && code !== "ended" && request.startsWith("watch")) throw new ApiError(code, "not now");
+    };
+    const { watch } = api;
+    api.watch = async (kind, query) => {
+      if (code !== "ended" || isWell) return await watch.call(api, kind, query);
+      requests.push("watch");
+      query.onOpen?.();
     };
     informer.start();
     await clock.advance(120_000);

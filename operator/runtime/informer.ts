@@ -142,8 +142,8 @@ export class Informer {
     };
     const watch = { ...query, resourceVersion: this.#version, signal, onOpen, onEvent };
     await api.watch(kind, watch).finally(() => cancel());
-    // A server that ends watches at once must not be asked in a tight loop.
-    if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, firstRetryMs, signal);
+    // A server that ends watches at once is asked ever more seldom too.
+    if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, this.#nextRetryMs(), signal);
   }
 
   /** Apart from the watch: what waits for that would hold the whole answer, with all that is not kept, for as long. */
@@ -181,11 +181,15 @@ export class Informer {
     }
     if (isApiError(error, "forbidden")) this.#refused(error.message);
     // A stream that breaks is daily life; the cache is continued from where it was.
-    const delayMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
+    const delayMs = this.#nextRetryMs();
     log.debug("watch interrupted", { kind, problem: error, retryAfterMs: delayMs });
     this.#options.onError?.(error);
     if (!(error instanceof ApiError)) log.error("watch failed", { kind, problem: error });
     await pause(clock, delayMs, this.#round.signal);
+  }
+
+  #nextRetryMs(): number {
+    return Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 10), longestRetryMs);
   }
 
   /** A right was taken away: unlike a server that is away, that does not pass by itself. */
