@@ -2,12 +2,13 @@ import type pg from "pg";
 import { emptying, lasting } from "./connection.ts";
 import { StoreError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
-import { asOperation, verified } from "./operation.ts";
+import { verified } from "./operation.ts";
+import { beforeAll, objectsBehind, operationsIn } from "./pages.ts";
 import { Root } from "./root.ts";
 import { checkMaterial, leafOf, stateOf } from "./row.ts";
 import type { Operation, Vector } from "./types.ts";
 
-const pageSize = 1_000;
+const rowsMax = 1_000;
 const tables = ["ops", "kept", "bases", "root", "objects"] as const;
 const empty = (name: (table: string) => string) => emptying(tables.map(name));
 const here = (table: string) => `keyfleet.${table}`;
@@ -67,11 +68,8 @@ async function rootAside(client: pg.Client, ledger: Ledger, floor: Vector): Prom
 }
 
 async function joinRows(client: pg.Client, ledger: Ledger, sum: Root): Promise<void> {
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
-    const { rows } = await client.query(
-      `select id, state, mac, sealed from keyfleet.aside_objects where id > $1::uuid order by id limit ${pageSize}`,
-      [after],
-    );
+  for (let after = beforeAll; ; ) {
+    const { rows } = await client.query(objectsBehind("keyfleet.aside_objects", [after], rowsMax));
     const last = rows.at(-1);
     if (last === undefined) return;
     after = last.id;
@@ -85,15 +83,20 @@ async function joinRows(client: pg.Client, ledger: Ledger, sum: Root): Promise<v
   }
 }
 
-async function keptAside(client: pg.Client, ledger: Ledger, sum: Root): Promise<readonly Operation[]> {
-  const { rows } = await client.query("select * from keyfleet.aside_kept");
-  const kept = rows.map(asOperation);
-  for (const operation of kept) {
-    if (!verified(ledger.keyring, operation)) throw damaged("an operation is not as it was made");
-    sum.toggle(sum.leaf("kept", operation.mac));
-  }
+/** Without their payloads, which may be many. */
+async function keptAside(client: pg.Client, ledger: Ledger, sum: Root): Promise<readonly Kept[]> {
+  const kept: Kept[] = [];
+  for await (const operations of operationsIn(client, "keyfleet.aside_kept", rowsMax))
+    for (const operation of operations) {
+      if (!verified(ledger.keyring, operation)) throw damaged("an operation is not as it was made");
+      const { origin, seq, mac } = operation;
+      sum.toggle(sum.leaf("kept", mac));
+      kept.push({ origin, seq, mac });
+    }
   return kept;
 }
+
+type Kept = Pick<Operation, "origin" | "seq" | "mac">;
 
 /** In place of their shorter beginnings. */
 async function takeLogs(client: pg.Client, logs: readonly (readonly [origin: string, seq: number])[]): Promise<void> {

@@ -6,14 +6,15 @@ import { StoreError } from "./error.ts";
 import { Findings } from "./findings.ts";
 import type { State } from "./law.ts";
 import { auditLog } from "./log-audit.ts";
-import { asOperation, verified } from "./operation.ts";
+import { verified } from "./operation.ts";
+import { beforeAll, objectsBehind, operationsIn } from "./pages.ts";
 import { Root } from "./root.ts";
 import { checkMaterial, leafOf, type Row, stateOf } from "./row.ts";
 import { slices } from "./slices.ts";
 import type { Vector } from "./types.ts";
 
-/** Rows of one query. */
-const pageSize = 100;
+/** Objects of one query, operations of another. */
+const rowsMax = { objects: 100, kept: 1_000 } as const;
 
 /** What an audit came to. */
 export interface Audit {
@@ -112,13 +113,9 @@ async function auditRows(
   }
 }
 
-/** Comes before each identifier of an object. */
-export const beforeAll = "00000000-0000-0000-0000-000000000000";
-
 /** The next objects in the order of their identifiers; none behind the last. */
 export async function pageBehind(client: pg.Client, id: string): Promise<readonly StoredRow[]> {
-  const text = `select * from keyfleet.objects where id > $1::uuid order by id limit ${pageSize}`;
-  return (await client.query({ name: "page", text, values: [id] })).rows;
+  return (await client.query(objectsBehind("keyfleet.objects", [id], rowsMax.objects))).rows;
 }
 
 /** Sums the rows up and checks each by itself; resolves with the identifiers of those that are not what was written. */
@@ -182,19 +179,10 @@ function differing(row: StoredRow, { born, facts, attributes }: State): string |
 
 /** The same of what is kept for later. */
 export async function auditKept(client: pg.Client, { keyring, findings, sum }: Checking): Promise<void> {
-  let after = { origin: "00000000-0000-0000-0000-000000000000", seq: "0" };
-  for (;;) {
-    const { rows } = await client.query(
-      `select * from keyfleet.kept where (origin, seq) > ($1::uuid, $2::bigint) order by origin, seq limit ${pageSize}`,
-      [after.origin, after.seq],
-    );
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    for (const operation of rows.map(asOperation)) {
+  for await (const operations of operationsIn(client, "keyfleet.kept", rowsMax.kept))
+    for (const operation of operations) {
       sum.toggle(sum.leaf("kept", operation.mac));
       if (!verified(keyring, operation))
         findings.add(`operation ${operation.seq} of ${operation.origin}, kept for later, was changed`);
     }
-    after = { origin: last.origin, seq: last.seq };
-  }
 }

@@ -14,11 +14,13 @@ import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
 import { type Changed, type Committed, Merge, summedUp } from "./merge.ts";
 import { openRoot } from "./open-root.ts";
-import { asOperation, understands } from "./operation.ts";
+import { understands } from "./operation.ts";
+import { operationsIn } from "./pages.ts";
 import type { Root } from "./root.ts";
 import type { Operation, Vector } from "./types.ts";
 
-const pageSize = 1_000;
+/** Operations kept for later that are merged in one transaction. */
+const keptMax = 1_000;
 /** Operations that are pruned in one turn of the writer, for each origin: some milliseconds. */
 const pruneMax = 1_000;
 /** Where earlier logs of this node are kept: see holder.ts. */
@@ -359,19 +361,11 @@ export class Ledger {
   }
 
   async #mergeKept(client: pg.Client): Promise<void> {
-    let after = { origin: "00000000-0000-0000-0000-000000000000", seq: "0" };
-    for (;;) {
-      const { rows } = await client.query(
-        `select * from keyfleet.kept where (origin, seq) > ($1::uuid, $2::bigint) order by origin, seq limit ${pageSize}`,
-        [after.origin, after.seq],
-      );
-      const last = rows.at(-1);
-      if (last === undefined) return;
+    for await (const operations of operationsIn(client, "keyfleet.kept", keptMax)) {
       const draft = this.draft();
-      const known = rows.map(asOperation).filter(understands);
+      const known = operations.filter(understands);
       if (!draft.addKept(known)) throw new StoreError("damaged", "an operation in the database is not as it was made");
       await this.commit(client, draft);
-      after = { origin: last.origin, seq: last.seq };
     }
   }
 }

@@ -5,10 +5,13 @@ import { lasting } from "./connection.ts";
 import type { Findings } from "./findings.ts";
 import { join, nothing, type State } from "./law.ts";
 import { asOperation, understands, verified } from "./operation.ts";
+import { beforeAll, operationsIn } from "./pages.ts";
 import { decodeState, encodeState } from "./state.ts";
 import type { Operation } from "./types.ts";
 
 const pageSize = 500;
+/** Each may have 1 MiB. */
+const fetchedAtOnce = 100;
 
 interface Checking {
   readonly keyring: Keyring;
@@ -26,15 +29,10 @@ async function auditChains(client: pg.Client, { keyring, findings }: Checking): 
   const { rows: begun } = await client.query("select origin, seq from keyfleet.bases");
   const bases = new Map(begun.map((row) => [row.origin as string, Number(row.seq)]));
   let operations = 0;
-  let before = { origin: "00000000-0000-0000-0000-000000000000", seq: 0 };
-  for (;;) {
-    const { rows } = await client.query(
-      `select * from keyfleet.ops where (origin, seq) > ($1::uuid, $2::bigint) order by origin, seq limit ${pageSize}`,
-      [before.origin, before.seq],
-    );
-    if (rows.length === 0) return operations;
-    operations += rows.length;
-    for (const operation of rows.map(asOperation)) {
+  let before = { origin: beforeAll, seq: 0 };
+  for await (const page of operationsIn(client, "keyfleet.ops", pageSize)) {
+    operations += page.length;
+    for (const operation of page) {
       const { origin, seq } = operation;
       const wanted = origin === before.origin ? before.seq + 1 : (bases.get(origin) ?? 0) + 1;
       if (seq !== wanted) findings.add(`operations ${wanted} to ${seq - 1} of ${origin} are missing in the log`);
@@ -42,6 +40,7 @@ async function auditChains(client: pg.Client, { keyring, findings }: Checking): 
       before = { origin, seq };
     }
   }
+  return operations;
 }
 
 /** Goes through the log object by object, so that the memory needed does not grow with it. */
@@ -60,7 +59,7 @@ async function auditMerge(client: pg.Client, findings: Findings): Promise<void> 
   const compare = () => current !== undefined && compareWithLog({ ...current, whole }, findings);
   for (;;) {
     // The first one sorts the whole log.
-    const { rows } = await client.query(lasting(`fetch ${pageSize} from by_object`));
+    const { rows } = await client.query(lasting(`fetch ${fetchedAtOnce} from by_object`));
     if (rows.length === 0) break;
     for (const row of rows) {
       const { state, ...rest } = row;

@@ -1,21 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
-import {
-  type Audit,
-  auditKept,
-  beforeAll,
-  type Checking,
-  checkRows,
-  isWhole,
-  pageBehind,
-  rootFound,
-  vectorIn,
-} from "./audit.ts";
+import { type Audit, auditKept, type Checking, checkRows, isWhole, pageBehind, rootFound, vectorIn } from "./audit.ts";
 import { StoreError } from "./error.ts";
 import { Findings, whyNotWhole } from "./findings.ts";
 import type { Alone } from "./intake.ts";
 import type { Follower, Ledger } from "./ledger.ts";
 import type { Committed } from "./merge.ts";
+import { beforeAll } from "./pages.ts";
 import type { Root } from "./root.ts";
 
 // Rest after each page, so that clients are served meanwhile: a page takes some milliseconds, of the writer as well, and
