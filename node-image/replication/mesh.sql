@@ -190,20 +190,23 @@ end $$;
 
 -- Who of the members has acknowledged the log, and said so or anything else when last; open: over a connection that is there.
 -- Asked every two seconds, it also ends who overstays: peers have deadlines for statements and transactions, which a session
--- may lift for itself, and nobody who pulls needs as long. And of each certificate's name all sessions but the newest four,
--- twice what a member needs, or one of them could take all that there are. PostgreSQL tells 63 bytes of a name: of a longer
--- one that is its own certificate. At rest this is the one question that a key server asks here.
+-- may lift for itself, and nobody who pulls needs as long. And of each certificate's name all sessions but four, twice what a
+-- member needs, or one of them could take all that there are: the oldest two stay, which a thief of the certificate who comes
+-- later cannot push out, and the newest two, which a member needs whose older ones are dead and do not know it. PostgreSQL
+-- tells 63 bytes of a name: of a longer one that is its own certificate. At rest this is the one question that a key server
+-- asks here.
 drop function if exists keyfleet.end_overstayers();
 create or replace function keyfleet.heard(of_origin uuid)
 returns table (identity text, seq bigint, at text, open boolean)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_terminate_backend(s.pid) from (
-    select a.pid, a.xact_start, row_number() over (
-        partition by a.ssl_client_dn, case when octet_length(a.ssl_client_dn) >= 63 then a.ssl_client_serial end
-        order by a.backend_start desc, a.pid) as place
+    select a.pid, a.xact_start, row_number() over (of_one order by a.backend_start, a.pid) as place,
+        count(*) over of_one as sessions
       from pg_stat_get_activity(null) a where a.usesysid = 'mesh'::regrole
-  ) s where s.place > 4 or s.xact_start < clock_timestamp() - interval '15 seconds';
+      window of_one as (
+        partition by a.ssl_client_dn, case when octet_length(a.ssl_client_dn) >= 63 then a.ssl_client_serial end)
+  ) s where s.place > 2 and s.place <= s.sessions - 2 or s.xact_start < clock_timestamp() - interval '15 seconds';
   return query
     select p.identity, p.seq, concat(p.acknowledged, a.state_change), a.pid is not null
     from mesh.positions p
