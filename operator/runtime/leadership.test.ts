@@ -113,6 +113,18 @@ async function leaderAndStandby(): Promise<{ world: World; leader: Process; stan
   return { world, leader, standby };
 }
 
+test("a Lease that has lapsed and cannot be read is asked for twice a second at most", async () => {
+  const { world, leader } = await leaderAndStandby();
+  leader.pause();
+  let asked = 0;
+  world.site.beforeRequest = () => {
+    asked += 1;
+    throw new ApiError("failed", "etcd has no leader");
+  };
+  await world.pass(60_000);
+  assert.ok(asked <= 120, `${asked} requests in a minute`);
+});
+
 test("one leads, the other stands by and writes nothing", async () => {
   const { world, leader, standby } = await leaderAndStandby();
   await world.pass(60_000);

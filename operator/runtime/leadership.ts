@@ -91,11 +91,11 @@ export class Leadership {
       const startedAtMs = clock.monotonicMs();
       let waitMs = retryMs;
       try {
-        waitMs = (await this.#turn()) ? everyMs - (clock.monotonicMs() - startedAtMs) : retryMs;
+        if (await this.#turn()) waitMs = Math.min(everyMs - (clock.monotonicMs() - startedAtMs), this.#untilFreeMs());
       } catch (error) {
         this.#failed(error);
       }
-      await pause(clock, Math.max(Math.min(waitMs, this.#untilFreeMs()), 50), signal);
+      await pause(clock, Math.max(waitMs, 50), signal);
     }
     log.debug("stands for leading no more");
   }
