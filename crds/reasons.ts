@@ -65,6 +65,8 @@ export const nodeReasons = {
     Valid: "In use and not near its end.",
     Requested: "Waits for the operator to sign.",
     ExpiringSoon: "Less than a third of its life is left.",
+    OutOfTime:
+      "That of the document is not valid yet, or not any more, by the clock of the node. True while the last good one is used instead.",
     Invalid: "Cannot be used.",
   },
   SettingsApplied: {

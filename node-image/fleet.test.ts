@@ -127,6 +127,25 @@ test("its metrics name versions, sequence, clock, and operations", async () => {
   assert.match(text, /^keyfleet_hsm_ready 1$/m);
 });
 
+test("a certificate that a clock signed which is days ahead takes nothing from it: clients go on, across a restart too", async () => {
+  const before = await fleet.connect("dc1-a");
+  await fleet.certifyAhead(node, 4 * 86_400_000);
+  const { message } = await node.reachedCondition("Certificates", "True", "OutOfTime");
+  assert.match(message, /^valid until .*; it is the one of before, because the certificate is valid from/);
+  assert.equal((await before.get(key)).length, 32, "a connection that was open");
+  before.close();
+  const began = node.status?.startedAt;
+  assert.equal(node.kill("keyServer"), 1);
+  await node.reached("another start", ({ startedAt }) => startedAt !== began);
+  await node.reachedCondition("Serving", "True");
+  await node.reachedCondition("Certificates", "True", "OutOfTime");
+  const after = await fleet.connect("dc1-a");
+  assert.equal((await after.get(key)).length, 32);
+  after.close();
+  await fleet.certify(node);
+  await node.reachedCondition("Certificates", "True", "Valid");
+});
+
 test("a port that was changed waits for the next start of the node, and the node says so until then", async () => {
   const { proxy: _none, ...settings } = node.spec.settings;
   node.edit({ settings });

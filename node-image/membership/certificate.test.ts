@@ -31,8 +31,8 @@ const cases = [
   ],
   ["is good", good, 0, "Valid", /valid until/],
   ["is to be renewed in the last third of its life", good, 7 * dayMs, "ExpiringSoon", /renewal is due/],
-  ["is bad after its end", good, 10 * dayMs, "Invalid", /expired at .* the operator must renew/],
-  ["is bad before its time", good, -dayMs, "Invalid", /check the clock/],
+  ["is bad after its end", good, 10 * dayMs, "OutOfTime", /expired at .* the operator must renew/],
+  ["is bad before its time", good, -dayMs, "OutOfTime", /check the clocks/],
   [
     "is bad when no known CA signed it",
     { ...good, trustBundle: otherSite.certificatePem },

@@ -54,9 +54,13 @@ function judge(
 function validity(leaf: X509Certificate, nowMs: number, notAfter: string): CertificateFacts {
   const from = leaf.validFromDate.getTime();
   const to = leaf.validToDate.getTime();
+  const begins = leaf.validFromDate.toISOString();
   if (nowMs < from)
-    return invalid(`the certificate is valid from ${leaf.validFromDate.toISOString()}; check the clock`, notAfter);
-  if (nowMs >= to) return invalid(`the certificate expired at ${notAfter}; the operator must renew it`, notAfter);
+    return outOfTime(
+      `the certificate is valid from ${begins}; check the clocks of this node and of its operator`,
+      notAfter,
+    );
+  if (nowMs >= to) return outOfTime(`the certificate expired at ${notAfter}; the operator must renew it`, notAfter);
   // Renewed at a third of its life left (DESIGN, certificates); the operator signs the same request again.
   if (nowMs > to - (to - from) / 3)
     return { state: "ExpiringSoon", message: `renewal is due; it ends at ${notAfter}`, notAfter };
@@ -77,6 +81,10 @@ function leadsTo(leaf: X509Certificate, issuers: X509Certificate[], trust: X509C
 /** The subject in RFC 2253 order, as spec.members[].identity has it; names of this fleet need no escapes. */
 export function identityOf(certificate: X509Certificate): string {
   return certificate.subject.split("\n").reverse().join(",");
+}
+
+function outOfTime(message: string, notAfter: string): CertificateFacts {
+  return { state: "OutOfTime", message, notAfter };
 }
 
 function invalid(message: string, notAfter?: string): CertificateFacts {

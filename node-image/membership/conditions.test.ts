@@ -30,6 +30,16 @@ const cases: readonly (readonly [string, Partial<Facts>, readonly [string, strin
     { settingsProblems: ["interfaces.kmip.certificateSecretRef: tls.crt is not there"] },
     ["SettingsApplied", "False", "Invalid", /^interfaces\.kmip\.certificateSecretRef: tls\.crt/],
   ],
+  [
+    "goes on with the certificate of before, and says that one of the clocks is wrong",
+    { certificate: { state: "ExpiringSoon", message: "the one of before", refused: "OutOfTime" } },
+    ["Certificates", "True", "OutOfTime", /of before/],
+  ],
+  [
+    "goes on with the certificate of before while the document has none that can be used",
+    { certificate: { state: "ExpiringSoon", message: "the one of before", refused: "Requested" } },
+    ["Certificates", "True", "ExpiringSoon", /of before/],
+  ],
   ["says that it serves", { ...loaded, serving: true }, ["Serving", "True", "Serving", /KMIP is served/]],
   ["says that it opens its port", loaded, ["Serving", "False", "Starting", /opening/]],
   [

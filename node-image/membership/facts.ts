@@ -4,10 +4,12 @@ import type { OwnCertificateFacts } from "./own-certificate.ts";
 
 /** What this node knows of its own certificate. */
 export interface CertificateFacts {
-  readonly state: "Valid" | "Requested" | "ExpiringSoon" | "Invalid";
+  readonly state: "Valid" | "Requested" | "ExpiringSoon" | "OutOfTime" | "Invalid";
   readonly message: string;
   /** ISO 8601; absent while there is no chain. */
   readonly notAfter?: string;
+  /** What is wrong with that of the document, while the last good one is used instead. */
+  readonly refused?: CertificateFacts["state"];
 }
 
 /** One NTP server of this node, as chrony sees it. */

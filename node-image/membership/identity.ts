@@ -11,6 +11,8 @@ export interface Identity {
   readonly privateKeyPem: string;
   /** PEM (PKCS#10); the same bytes at every start, so that an unchanged node posts an unchanged request. */
   readonly certificateRequest: string;
+  /** Path of the file on the volume for the last good certificate that answers it. */
+  readonly certificateFile: string;
 }
 
 export interface Subject {
@@ -22,13 +24,15 @@ export interface Subject {
 /** Reads the node's key and request from its volume, or makes them there (key 0600); throws where the volume does not allow it. */
 export async function openIdentity(folder: string, subject: Subject): Promise<Identity> {
   const keyFile = join(folder, "identity.key");
-  const requestFile = join(folder, `identity.${subject.cluster}.${subject.site}.${subject.node}.csr`);
+  const ofSubject = join(folder, `identity.${subject.cluster}.${subject.site}.${subject.node}`);
+  const requestFile = `${ofSubject}.csr`;
   if (!existsSync(keyFile)) replaceFile(keyFile, newKey());
   chmodSync(keyFile, 0o600);
   const privateKeyPem = readFileSync(keyFile, "utf8");
   const privateKey = createPrivateKey(privateKeyPem);
   if (!existsSync(requestFile)) replaceFile(requestFile, await makeRequest(privateKey, subject), 0o644);
-  return Object.freeze({ privateKey, privateKeyPem, certificateRequest: readFileSync(requestFile, "utf8") });
+  const certificateRequest = readFileSync(requestFile, "utf8");
+  return Object.freeze({ privateKey, privateKeyPem, certificateRequest, certificateFile: `${ofSubject}.pem` });
 }
 
 function newKey(): Buffer {

@@ -9,15 +9,15 @@ import type { ActivityLog } from "../kmip/activity.ts";
 import type { OperationMetrics } from "../kmip/batch-item.ts";
 import type { MeshTls } from "../replication/types.ts";
 import type { NodeStore } from "../store/types.ts";
-import { rememberedCertificateFacts } from "./certificate.ts";
 import { Clock } from "./clock.ts";
 import { Database } from "./database.ts";
 import { departures, isOut } from "./departures.ts";
-import type { CertificateFacts, Facts } from "./facts.ts";
+import type { Facts } from "./facts.ts";
 import { type Identity, identityOfNode, openIdentity } from "./identity.ts";
 import { MasterKey } from "./master-key.ts";
 import { Mesh } from "./mesh.ts";
 import { nextStep, type Step } from "./next-step.ts";
+import { NodeCertificate, type NodeCertificateInUse } from "./node-certificate.ts";
 import { OwnCertificate } from "./own-certificate.ts";
 import { PeerProbe } from "./peer-probe.ts";
 import { Reporter } from "./reporter.ts";
@@ -61,7 +61,7 @@ export class Machine {
   readonly #statusDoor: StatusDoor;
   readonly #tasks: Tasks;
   readonly #reporter: Reporter;
-  readonly #certificateFacts = rememberedCertificateFacts();
+  #nodeCertificate: NodeCertificate | undefined;
   #identity: Identity | undefined;
   #identityProblem: string | undefined;
   #turning: Promise<void> | undefined;
@@ -145,7 +145,7 @@ export class Machine {
       documentProblem: source.problem(),
       hsm: this.#rootOfTrust.status,
       time: this.#clock.facts,
-      certificate: this.#certificate(source.current()),
+      certificate: this.#certificate(source.current()).facts,
       database: this.#database.facts,
       keyring: this.#keyring(),
       clusterId: this.#database.clusterId,
@@ -277,33 +277,26 @@ export class Machine {
     const subject = { cluster: node.spec.cluster, site: node.spec.site, node: node.metadata.name };
     try {
       this.#identity = await openIdentity(this.#options.settings.dataFolder, subject);
+      this.#nodeCertificate = new NodeCertificate(this.#identity.certificateFile, this.#options.log);
       this.#identityProblem = undefined;
     } catch (error) {
       this.#identityProblem = `the node's volume cannot keep its key: ${(error as Error).message}`;
     }
   }
 
-  #certificate(node: KmsNode | undefined): CertificateFacts {
-    if (node === undefined || this.#identity === undefined) {
-      return { state: "Requested", message: this.#identityProblem ?? "making the node's key" };
-    }
-    return this.#certificateFacts(
-      { ...node.spec, identity: identityOfNode(node) },
-      this.#identity.privateKey,
-      Date.now(),
-    );
+  #certificate(node: KmsNode | undefined): NodeCertificateInUse {
+    if (node !== undefined && this.#identity !== undefined && this.#nodeCertificate !== undefined)
+      return this.#nodeCertificate.look({ ...node.spec, identity: identityOfNode(node) }, this.#identity, Date.now());
+    const message = this.#identityProblem ?? "making the node's key";
+    return { facts: { state: "Requested", message }, chainPem: undefined };
   }
 
   #meshTls(node: KmsNode): MeshTls | undefined {
-    const { state } = this.#certificate(node);
-    const { certificateChain, trustBundle } = node.spec;
-    if (this.#identity === undefined || certificateChain === undefined || trustBundle === undefined) return undefined;
-    if (state !== "Valid" && state !== "ExpiringSoon") return undefined;
-    return {
-      certificateChainPem: certificateChain,
-      trustBundlePem: trustBundle,
-      privateKeyPem: this.#identity.privateKeyPem,
-    };
+    const { chainPem } = this.#certificate(node);
+    const { trustBundle } = node.spec;
+    if (this.#identity === undefined || chainPem === undefined || trustBundle === undefined) return undefined;
+    const { privateKeyPem } = this.#identity;
+    return { certificateChainPem: chainPem, trustBundlePem: trustBundle, privateKeyPem };
   }
 
   #settingsProblems(): string[] {

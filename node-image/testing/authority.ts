@@ -29,8 +29,11 @@ const dayMs = 86_400_000;
 /** A certificate authority of a test: a site's, or the clients'. */
 export interface Authority {
   readonly certificatePem: string;
-  /** Signs a request (PEM) for serving and calling; `names` are IP addresses or DNS names. Leaf first, then this CA. */
-  sign(requestPem: string, names: readonly string[], lifeMs?: number): Promise<string>;
+  /**
+   * Signs a request (PEM) for serving and calling; `names` are IP addresses or DNS names. Leaf first, then this CA. It begins
+   * `aheadMs` from now, by a clock that is wrong by so much.
+   */
+  sign(requestPem: string, names: readonly string[], lifeMs?: number, aheadMs?: number): Promise<string>;
   /** A new key and its certificate for a client, both PEM. */
   issue(
     subject: JsonName,
@@ -69,12 +72,13 @@ async function authority(subject: JsonName, extensions: Extension[]): Promise<Au
   const issueFor = async (
     to: { subject: string | JsonName; publicKey: webcrypto.CryptoKey; names: readonly string[] },
     lifeMs: number,
+    aheadMs = 0,
   ) => {
     const leaf = await X509CertificateGenerator.create({
       serialNumber: serial(),
       subject: to.subject,
       issuer: name,
-      ...validity(lifeMs),
+      ...validity(lifeMs, aheadMs),
       signingAlgorithm: algorithm,
       publicKey: to.publicKey,
       signingKey: keys.privateKey,
@@ -84,11 +88,12 @@ async function authority(subject: JsonName, extensions: Extension[]): Promise<Au
   };
   return {
     certificatePem,
-    sign: async (requestPem, names, lifeMs = 7 * dayMs) => {
+    sign: async (requestPem, names, lifeMs = 7 * dayMs, aheadMs = 0) => {
       const request = new Pkcs10CertificateRequest(requestPem);
       if (!(await request.verify())) throw new Error("the request is not signed by its own key");
       const publicKey = await request.publicKey.export();
-      return (await issueFor({ subject: request.subjectName.toJSON(), publicKey, names }, lifeMs)) + certificatePem;
+      const to = { subject: request.subjectName.toJSON(), publicKey, names };
+      return (await issueFor(to, lifeMs, aheadMs)) + certificatePem;
     },
     issue: async (to, lifeMs = 7 * dayMs, names = []) => {
       const pair = await makeKeys();
@@ -131,8 +136,9 @@ async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
   return `-----BEGIN PRIVATE KEY-----\n${base64.replace(/(.{64})/g, "$1\n").trim()}\n-----END PRIVATE KEY-----\n`;
 }
 
-function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
-  return { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + lifeMs) };
+function validity(lifeMs: number, aheadMs = 0): { notBefore: Date; notAfter: Date } {
+  const now = Date.now() + aheadMs;
+  return { notBefore: new Date(now - 60_000), notAfter: new Date(now + lifeMs) };
 }
 
 function serial(): string {

@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { webcrypto } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -171,6 +171,23 @@ const clocks: readonly (readonly [
   ["in its last third, which the node says too", "ExpiringSoon", true, 25, true],
   ["years before it, by this clock alone", "Valid", true, -9_000, false],
   ["years before it, while the node waits to have it renewed", "ExpiringSoon", true, -9_000, false],
+  [
+    "two weeks before its end by the node's clock, by this one in the middle of its life",
+    "ExpiringSoon",
+    true,
+    6,
+    true,
+  ],
+  [
+    "a day after it was signed, while the node waits to have it renewed: it would end no later",
+    "ExpiringSoon",
+    true,
+    0.5,
+    false,
+  ],
+  ["which the node does not take yet, by this clock neither", "OutOfTime", true, -4, true],
+  ["which the node does not take yet, by this clock it might", "OutOfTime", true, 3, false],
+  ["which the node does not take any more, by this clock neither", "OutOfTime", true, 40, true],
   ["in its last third, by this clock alone", "Valid", true, 25, false],
   ["after its end, by this clock alone", "Valid", true, 40, false],
   ["in its last third, and the node's clock was not measured", "Valid", false, 25, true],
@@ -185,9 +202,22 @@ for (const [sentence, reason, timely, aheadDays, signs] of clocks)
       of("TimeSynchronised", timely ? "True" : "False", "x"),
       of("Certificates", reason === "Invalid" ? "False" : "True", reason),
     ];
-    const using = { ...node, spec: { ...node.spec, certificateChain }, status: { ...node.status, conditions } };
+    const certificateNotAfter = new X509Certificate(certificateChain).validToDate.toISOString();
+    const status = { ...node.status, conditions, certificateNotAfter };
+    const using = { ...node, spec: { ...node.spec, certificateChain }, status };
     assert.equal(certificateNeed(using, ca1.certificate, nowMs + aheadDays * dayMs) !== undefined, signs);
   });
+
+test("does not sign again and again what a machine that has not got its newest document asks for", async () => {
+  const node = await aNodeWithRequest();
+  const certificateChain = await signNodeCertificate(node, ca1, nowMs);
+  const conditions = [aCondition("TimeSynchronised", "True", "x"), aCondition("Certificates", "True", "ExpiringSoon")];
+  const certificateNotAfter = new Date(nowMs + 9 * dayMs).toISOString();
+  const status = { ...node.status, conditions, certificateNotAfter };
+  const using = { ...node, spec: { ...node.spec, certificateChain }, status };
+  const needs = [5, 25].map((days) => certificateNeed(using, ca1.certificate, nowMs + days * dayMs));
+  assert.deepEqual(needs, [undefined, "a third of its life is left"]);
+});
 
 test("a certificate that a clock signed which is half a day ahead is good at once", async () => {
   const chain = await signNodeCertificate(await aNodeWithRequest(), ca1, nowMs + dayMs / 2);

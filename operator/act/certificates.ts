@@ -64,15 +64,35 @@ export function certificateNeed(node: KmsNode, ca: string, nowMs: number): strin
   if (node.spec.clientAddress === undefined) return undefined;
   const chain = node.spec.certificateChain;
   if (chain === undefined) return "it has none yet";
-  const { difference, beginsAtMs, endsAtMs, renewAtMs } = judgedOnce(node, { chain, ca, certificateRequest });
-  if (difference !== undefined) return difference;
-  const isNow = nowMs >= beginsAtMs && nowMs < endsAtMs;
-  // What a wrong clock signs here would end the service of a node whose own clock, held against time servers, is right.
-  if (isContent(node) && !(isNow && says(node, "Certificates")?.reason === "ExpiringSoon")) return undefined;
+  const judgement = judgedOnce(node, { chain, ca, certificateRequest });
+  if (judgement.difference !== undefined) return judgement.difference;
+  return isContent(node) ? needOfContent(node, judgement, nowMs) : needInTime(judgement, nowMs);
+}
+
+function needInTime({ beginsAtMs, renewAtMs }: Judgement, nowMs: number): string | undefined {
   // Nobody takes it before then, and its end may be years away: by a right clock it is signed anew.
   if (nowMs < beginsAtMs) return "it is not valid yet, a clock was wrong when it was signed";
-  return nowMs > renewAtMs ? "a third of its life is left" : undefined;
+  return nowMs > renewAtMs ? aThird : undefined;
 }
+
+/**
+ * What a wrong clock signs is of no use to a node whose own clock, held against time servers, is right. So that is signed
+ * which both find: the one of the document is good by neither clock, or it is by both and the node says that it ends soon.
+ * A clock that is days behind need not find that too, as long as the new one ends later.
+ */
+function needOfContent(node: KmsNode, judgement: Judgement, nowMs: number): string | undefined {
+  const { beginsAtMs, endsAtMs } = judgement;
+  const isNow = nowMs >= beginsAtMs && nowMs < endsAtMs;
+  const { reason } = says(node, "Certificates") ?? {};
+  if (reason === "OutOfTime") return isNow ? undefined : needInTime(judgement, nowMs);
+  // It may speak of one of before: a machine outside Kubernetes has its document when somebody brings it.
+  const isOfThis = Date.parse(node.status?.certificateNotAfter ?? "") === endsAtMs;
+  const endsLater = nowMs + nodeCertificateLifeMs > endsAtMs + dayBackMs;
+  const isDue = isOfThis ? endsLater : nowMs > judgement.renewAtMs;
+  return reason === "ExpiringSoon" && isNow && isDue ? aThird : undefined;
+}
+
+const aThird = "a third of its life is left";
 
 /** Whether a node uses its certificate, by a clock that it has measured. */
 function isContent(node: KmsNode): boolean {

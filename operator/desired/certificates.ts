@@ -28,12 +28,6 @@ export function lifeLeft(pem: string, nowMs: number): number {
   return facts === undefined ? 1 : (facts.toMs - nowMs) / (facts.toMs - facts.fromMs);
 }
 
-/** Whether a certificate (the first of a PEM text) is good at that time; one that cannot be read says nothing. */
-export function isNow(pem: string, nowMs: number): boolean {
-  const facts = certificateFacts(certificatesIn(pem)[0] ?? "");
-  return facts === undefined || (nowMs >= facts.fromMs && nowMs < facts.toMs);
-}
-
 /** Every pass asks about the same few certificates; reading one takes longer than the rest of it. */
 const read = new Map<string, CertificateFacts | "unreadable">();
 const readMost = 1_024;

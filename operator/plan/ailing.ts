@@ -30,7 +30,7 @@ const ailments: readonly {
   },
   {
     type: "Certificates",
-    reasons: ["Invalid", "Requested"],
+    reasons: ["Invalid", "OutOfTime", "Requested"],
     remedy: ({ site }) =>
       `correct the Secret of interfaces.*.certificateSecretRef where it has one; else see the log of the operator in ${site}`,
   },

@@ -142,7 +142,7 @@ const told: readonly Broken[] = [
       nowMs: Date.parse("2000-01-01T00:05:00Z"),
     },
     "clockWithinBound dc1",
-    /the clock of its operator says 2000-01-01, when the certificate that dc1-b uses is not valid/,
+    /the clock of its operator says 2000-01-01, when the certificate of dc1-b is not valid, and the node uses it/,
     /set the clock of the machine of the operator in dc1 right/,
   ],
   [
