@@ -31,7 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "operator/runtime": ["operator/ports", "express", "prom-client", "@dot-i/k8s-operator", "@kubernetes/client-node"],
   "operator/libraries": ["@kubernetes/client-node"],
   "operator/ports": ["crds", "@kubernetes/client-node", "yaml"],
-  "operator/testing": ["crds", "operator/*", "@peculiar/x509", "reflect-metadata"],
+  "operator/testing": ["crds", "operator/*", "@kubernetes/client-node", "@peculiar/x509", "reflect-metadata"],
 
   "node-image": ["crds", "node-image/*", "prom-client", "yaml"],
   "node-image/listen": ["node-image/kmip", "node-image/ttlv", "node-image/access"],
