@@ -91,12 +91,12 @@ export function close(client: pg.Client): void {
   stream?.destroy();
 }
 
-/** A few connections for reading, `max` at most. */
-export function readers(place: Place, max: number): pg.Pool {
+/** A few connections for reading, `max` at most; `options` besides ours, as PostgreSQL takes them. */
+export function readers(place: Place, max: number, options = ""): pg.Pool {
   const pool = new pg.Pool({
     ...localConnection(place),
     // Plans of prepared queries outlive the time when tables were small.
-    options: "-c enable_seqscan=off",
+    options: `-c enable_seqscan=off ${options}`,
     max,
     idleTimeoutMillis: 60_000,
   });

@@ -4,6 +4,10 @@ import { asStoreError, type Place, readers, whenThereIsRoom } from "./connection
 /** Connections for reading: for clients, and for the rooms that own the tables of the mesh, whom no search keeps waiting. */
 const readersMax = { clients: 4, own: 2 } as const;
 
+// These ask for little, at rest once in two seconds: PostgreSQL would wake up a second time for each question, to look whether
+// who asked is still there. Long ones, which must end with the process that asked, are asked elsewhere.
+const neverLooks = "-c client_connection_check_interval=0";
+
 /** The connections of a store that read only. */
 export class ReadPools {
   readonly #clients: pg.Pool;
@@ -13,7 +17,7 @@ export class ReadPools {
 
   constructor(place: Place) {
     this.#clients = readers(place, readersMax.clients);
-    this.#own = readers(place, readersMax.own);
+    this.#own = readers(place, readersMax.own, neverLooks);
   }
 
   /** Rows of a query for clients. Rejects with StoreError. */

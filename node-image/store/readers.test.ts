@@ -4,7 +4,7 @@ import pg from "pg";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate } from "../testing/mesh.ts";
 import { startPostgres } from "../testing/postgres.ts";
-import { lasting, localConnection, type Place } from "./connection.ts";
+import { lasting, localConnection, type Place, readers } from "./connection.ts";
 import { openStore } from "./store.ts";
 
 let postgres: Awaited<ReturnType<typeof startPostgres>>;
@@ -28,6 +28,17 @@ test("searches that all wait for the database keep nobody waiting who asks how f
   await blocker.end();
   assert.deepEqual(answer, [{ one: 1 }]);
   assert.equal((await Promise.all(searches)).length, 8);
+});
+
+test("PostgreSQL looks for who has gone behind a search, and at rest wakes up once for each question of our own", async (context) => {
+  const store = await openStore({ ...place, keyring: testKeyring(), nowMs: () => Date.now(), log: () => undefined });
+  context.after(() => store.close());
+  const looks = "show client_connection_check_interval";
+  assert.deepEqual(await store.query(looks), [{ client_connection_check_interval: "0" }]);
+  const clients = readers(place, 1);
+  context.after(() => clients.end());
+  const { rows } = await clients.query(looks);
+  assert.deepEqual(rows, [{ client_connection_check_interval: "2s" }]);
 });
 
 test("a statement over whole tables is waited for where another is given up", async (context) => {
