@@ -62,6 +62,7 @@ class Exchange implements Replication {
   readonly #readSignsOfLife: () => void;
   readonly #answerHandovers: () => void;
   readonly #claimOwnLog: () => void;
+  readonly #unlisten: () => void;
   #members: readonly MeshMember[];
   #peers: readonly Peer[] = [];
   #tls: MeshTls;
@@ -106,7 +107,7 @@ class Exchange implements Replication {
       },
       wait: (head) => this.#wait(head),
     });
-    store.onNotification((channel) => this.#notified(channel));
+    this.#unlisten = store.onNotification((channel) => this.#notified(channel));
     this.#claimOwnLog = oneAtATime(() => this.#claim());
     this.#claimOwnLog();
     void this.#openDoors();
@@ -172,6 +173,7 @@ class Exchange implements Replication {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#unlisten();
     this.#callOffPruning();
     this.#snapshots.stop();
     this.#options.store.setGate(undefined);

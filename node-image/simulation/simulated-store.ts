@@ -106,8 +106,9 @@ export class SimulatedStore {
     this.#gate = gate;
   }
 
-  onNotification(listener: (channel: string) => void): void {
+  onNotification(listener: (channel: string) => void): () => void {
     this.#listeners.push(listener);
+    return () => this.#listeners.splice(this.#listeners.indexOf(listener), 1);
   }
 
   vector(): Vector {

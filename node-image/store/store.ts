@@ -83,7 +83,7 @@ class PostgresStore implements NodeStore {
   readonly #searches: Searches;
   readonly #fences: Fences;
   readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
-  readonly #listeners: ((channel: string) => void)[] = [];
+  readonly #listeners = new Set<(channel: string) => void>();
   readonly #nowMs: () => number;
   readonly #audits: Audits;
   readonly #damage: Damage;
@@ -302,8 +302,9 @@ class PostgresStore implements NodeStore {
     return this.#audits.now();
   }
 
-  onNotification(listener: (channel: string) => void): void {
-    this.#listeners.push(listener);
+  onNotification(listener: (channel: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   vector(): Vector {

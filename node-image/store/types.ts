@@ -165,8 +165,8 @@ export interface NodeStore extends Store {
   takeFences(said: unknown): boolean;
   /** Asked with each new head; undefined, as at first: nobody is waited for. */
   setGate(gate: WriteGate | undefined): void;
-  /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect. */
-  onNotification(listener: (channel: string) => void): void;
+  /** Called with PostgreSQL notifications (channel) and "connected" after each reconnect, until what this returns is called. */
+  onNotification(listener: (channel: string) => void): () => void;
   /** Looks the whole database through beside all else; what is wrong shows in `status`. Runs by itself every hour. */
   audit(): Promise<Audit>;
   /** One query on the reading connections, for the rooms that own the tables of the mesh; with values it is prepared. */
