@@ -30,7 +30,7 @@ export function lifeLeft(pem: string, nowMs: number): number {
 
 /** Every pass asks about the same few certificates; reading one takes longer than the rest of it. */
 const read = new Map<string, CertificateFacts | "unreadable">();
-const readMost = 1_024;
+const readMost = 4_096;
 
 function readFacts(pem: string): CertificateFacts | "unreadable" {
   try {

@@ -43,4 +43,11 @@ export const caMutants: readonly Mutant[] = [
       replace: 'import { ownCas } from "./ca-secrets.ts";\nimport { trustedCas as _unused } from "./own-ca.ts";',
     },
   },
+  {
+    what: "certificateIssued: nothing is signed by a clock that the node contradicts",
+    file: "act/certificates.ts",
+    find: 'if (reason === "OutOfTime") return isNow ? undefined : needInTime(judgement, nowMs);',
+    replace: 'if (reason === "OutOfTime") return isNow ? aThird : needInTime(judgement, nowMs);',
+    test: "act/certificates.test.ts",
+  },
 ];
