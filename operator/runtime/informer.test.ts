@@ -107,6 +107,38 @@ for (const code of ["gone", "failed", "forbidden", "garbled", "ended"] as const)
     informer.stop();
   });
 
+test("what a server lets nobody watch is seen within a minute all the same", async () => {
+  const { api, clock, informer, names } = followed();
+  api.beforeRequest = (request) => {
+    if (request.startsWith("watch")) throw new ApiError("failed", "no streams through this proxy");
+  };
+  informer.start();
+  await clock.advance(60_000);
+  for (const name of ["dc1-a", "dc1-b"]) {
+    api.put(anObject("KmsNode", name));
+    await clock.advance(60_000);
+    assert.ok(names().includes(name), `${name} is seen`);
+  }
+  informer.stop();
+});
+
+test("what cannot be listed anew after half an hour is watched on", async () => {
+  const { api, clock, informer, names } = followed();
+  informer.start();
+  await clock.advance(1_000);
+  api.beforeRequest = (request) => {
+    if (request.startsWith("list")) throw new ApiError("busy", "too many lists");
+  };
+  await clock.advance(31 * 60_000);
+  api.cut();
+  api.heal();
+  await clock.advance(5_000);
+  api.put(anObject("KmsNode", "dc1-a"));
+  await settle();
+  assert.deepEqual(names(), ["dc1-a"]);
+  informer.stop();
+});
+
 test("a server that takes its time to refuse a watch has not allowed it meanwhile", async () => {
   const { api, clock, informer, requests } = followed();
   api.beforeRequest = async (request) => {

@@ -34,12 +34,14 @@ const firstRetryMs = 500;
 const longestRetryMs = 15_000;
 /** After so long everything is listed anew, whatever the watch said: a missed event heals. */
 const relistMs = 30 * 60_000;
+/** After so long without a watch that lasts it is listed instead: a server or proxy may let nobody watch. */
+const unwatchedMs = 45_000;
 /** Objects of one kind in one namespace; more are refused, since something is very wrong then. */
 const maxObjects = 20_000;
 
 /**
  * A cache of one kind, kept fresh by list and watch: continues from bookmarks, lists anew after "gone" (410) and every
- * half hour, waits longer after each failure, and never gives up. While the server is away the last good state stays.
+ * half hour, lists now and then where it may not watch, waits longer after each failure, and never gives up. While the server is away the last good state stays.
  */
 export class Informer {
   readonly #options: InformerOptions;
@@ -50,6 +52,8 @@ export class Informer {
   readonly #written = new Set<string>();
   #version = "";
   #listedAtMs = 0;
+  /** When it was last known to be as the API server has it: listed, or at the end of a watch that had lasted. */
+  #currentAtMs = 0;
   #fresh = false;
   #failures = 0;
   #refusal: string | undefined;
@@ -130,7 +134,8 @@ export class Informer {
   async #listAndWatch(signal: AbortSignal): Promise<void> {
     const { api, kind, labelSelector, clock } = this.#options;
     const query = labelSelector === undefined ? {} : { labelSelector };
-    if (this.#version === "" || clock.monotonicMs() - this.#listedAtMs > relistMs) await this.#list(query, signal);
+    if (this.#version === "") await this.#list(query, signal);
+    else if (this.#isToBeListed()) await this.#list(query, signal).catch((error: unknown) => this.#unlisted(error));
     if (signal.aborted) return;
     const startedAtMs = clock.monotonicMs();
     const onEvent = (event: WatchEvent) => {
@@ -141,9 +146,24 @@ export class Informer {
       cancel = this.#whenItLasts();
     };
     const watch = { ...query, resourceVersion: this.#version, signal, onOpen, onEvent };
-    await api.watch(kind, watch).finally(() => cancel());
+    await api.watch(kind, watch).finally(() => {
+      cancel();
+      if (this.#failures === 0) this.#currentAtMs = clock.monotonicMs();
+    });
     // A server that ends watches at once is asked ever more seldom too.
     if (clock.monotonicMs() - startedAtMs < firstRetryMs) await pause(clock, this.#nextRetryMs(), signal);
+  }
+
+  #isToBeListed(): boolean {
+    const now = this.#options.clock.monotonicMs();
+    return now - this.#listedAtMs > relistMs || now - this.#currentAtMs > unwatchedMs;
+  }
+
+  /** What cannot be listed for now may still be watched. */
+  #unlisted(error: unknown): void {
+    if (!isApiError(error) || isApiError(error, "forbidden", "garbled", "gone")) throw error;
+    const { kind, log } = this.#options;
+    log.debug("not listed anew", { kind, problem: error });
   }
 
   /** Apart from the watch: what waits for that would hold the whole answer, with all that is not kept, for as long. */
@@ -155,6 +175,7 @@ export class Informer {
     this.#replace(list);
     this.#version = list.resourceVersion;
     this.#listedAtMs = clock.monotonicMs();
+    this.#currentAtMs = this.#listedAtMs;
   }
 
   /**
