@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FaultySites, siteNames } from "./testing/faulty-sites.ts";
 import { generator } from "./testing/random.ts";
 import { aHappening, aRestore, aStall, type Happening } from "./testing/runtime-faults.ts";
-import { wrongIn } from "./testing/wellness.ts";
+import { waitingForLock, wrongIn } from "./testing/wellness.ts";
 
 /** Set KEYFLEET_SEEDS to run more and KEYFLEET_FROM to begin elsewhere; a failing seed is named by its test, with what happened. */
 const seeds = Number(process.env.KEYFLEET_SEEDS ?? 60);
@@ -11,6 +11,8 @@ const from = Number(process.env.KEYFLEET_FROM ?? 1);
 
 /** A minute in which all heals, and one pass more than the resync of LeaderWork, which is a minute too. */
 const healsWithinMs = 75_000;
+/** Two have the fleet lock for 12 s each, after the share of one that led before has lapsed. */
+const lockedWithinMs = 60_000;
 /** A watch that nobody answers any more is given up when its time is over (ports/connect.ts). */
 const stallsForMs = 285_000;
 /** From one operator to one API server in a second; and of one verb and kind in ten, of which there may be two informers. */
@@ -29,11 +31,12 @@ async function run(seed: number): Promise<void> {
   const happened: string[] = [];
   for (const operator of sites.operators) operator.start();
   try {
-    await untilWell(sites, healsWithinMs);
+    await untilNone(sites, () => wrongIn(sites), healsWithinMs);
     const timers = Math.max(...(await timersOf(sites)));
     await happen(sites, { seed, random, happened });
     calm(sites);
-    await untilWell(sites, healsWithinMs + (seed % 4 === 0 ? stallsForMs : 0));
+    await untilNone(sites, () => wrongIn(sites), healsWithinMs + (seed % 4 === 0 ? stallsForMs : 0));
+    await untilNone(sites, () => waitingForLock(sites), lockedWithinMs);
     const left = Math.min(...(await timersOf(sites)));
     assert.ok(left <= timers, `${left} timers wait, ${timers} before`);
     assert.deepEqual(tooOften(sites), []);
@@ -85,12 +88,16 @@ function calm(sites: FaultySites): void {
   }
 }
 
-async function untilWell(sites: FaultySites, withinMs: number): Promise<void> {
+async function untilNone(
+  { clock }: FaultySites,
+  look: () => readonly string[] | Promise<readonly string[]>,
+  withinMs: number,
+): Promise<void> {
   for (let waitedMs = 0; ; waitedMs += 1_000) {
-    const wrong = await wrongIn(sites);
+    const wrong = await look();
     if (wrong.length === 0) return;
     assert.ok(waitedMs < withinMs, `not well after ${waitedMs} ms: ${wrong.join("\n")}`);
-    await sites.clock.advance(1_000, settled);
+    await clock.advance(1_000, settled);
   }
 }
 

@@ -13,6 +13,7 @@ import { quietLog } from "./quiet-log.ts";
 /** A pod with it is to be deleted. */
 export const toGo = "to-go";
 const leaderCallMs = 4_000;
+const holdsForMs = 12_000;
 
 /**
  * The runtime of one site's operator as operator/keyfleet-operator.ts puts it together, with a small reconcile that reads all
@@ -32,6 +33,7 @@ export class OperatorUnderFaults {
   passes = 0;
   /** It shall take the fleet lock once and give it back. */
   wantsLock = false;
+  #heldSinceMs = 0;
 
   constructor(site: string, sites: FaultySites) {
     this.site = site;
@@ -97,12 +99,16 @@ export class OperatorUnderFaults {
     return waits ? { outcome: "waiting", requeueAfterMs: 1_000 } : { outcome: "settled" };
   }
 
-  async #lock({ lock: seen }: Observed, { lock }: PassPorts): Promise<boolean> {
-    if (seen.heldByMe) {
+  /** Holds it for longer than it lasts unless it is renewed. */
+  async #lock({ lock: seen }: Observed, { lock, clock }: PassPorts): Promise<boolean> {
+    const now = clock.monotonicMs();
+    if (!seen.heldByMe) {
+      this.#heldSinceMs = now;
+      if (this.wantsLock) await lock.take({ operation: "Join", node: `${this.site}-a` });
+    } else if (now - this.#heldSinceMs >= holdsForMs) {
       this.wantsLock = false;
       await lock.release();
     }
-    if (this.wantsLock) await lock.take({ operation: "Join", node: `${this.site}-a` });
     return this.wantsLock;
   }
 }

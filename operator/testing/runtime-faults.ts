@@ -25,10 +25,19 @@ const kinds: readonly Kind[] = ["KmsCluster", "KmsNode", "Secret", "Pod", "Servi
 export function aHappening(sites: FaultySites, random: () => number): Happening {
   const chance = random();
   if (chance < 0.5) return aFault(sites, random);
-  return pick(random, [aBreak, anEdit, anEdit, anEdit, aSecret, aSecret, aTheft, aJump, aWish, aCompaction])(
-    sites,
-    random,
-  );
+  return pick(random, [
+    failingWrites,
+    aBreak,
+    anEdit,
+    anEdit,
+    anEdit,
+    aSecret,
+    aSecret,
+    aTheft,
+    aJump,
+    aWish,
+    aCompaction,
+  ])(sites, random);
 }
 
 /** Calls of some kind are answered amiss for a while; what is open may be lost at that. */
@@ -42,6 +51,19 @@ export function aFault(sites: FaultySites, random: () => number): Happening {
     if (breaks) breakStreams(sites, of.which);
   };
   return { what: `${what} for ${of.name}, ${durationMs} ms${breaks ? ", streams break" : ""}`, begin };
+}
+
+/** What a site's operator made is deleted while nothing can be written there, so that it has to try again and again. */
+function failingWrites(sites: FaultySites, random: () => number): Happening {
+  const site = pick(random, siteNames);
+  const what = pick(random, misbehaviours);
+  const durationMs = Math.round(random() * 20_000);
+  const of = ({ to, verb }: Asked) => to === site && ["create", "update", "apply", "delete"].includes(verb);
+  const begin = () => {
+    sites.faults = [...sites.faults, { what, of, untilMs: sites.clock.monotonicMs() + durationMs }];
+    sites.server(site).drop("Service", `bank-${site}`);
+  };
+  return { what: `the Service of ${site} goes, writes there: ${what} for ${durationMs} ms`, begin };
 }
 
 /** Open watches of some kind get nothing any more, and new ones neither for a while. */

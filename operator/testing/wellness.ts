@@ -14,8 +14,13 @@ export async function wrongIn(sites: FaultySites): Promise<readonly string[]> {
   return (await Promise.all(sites.operators.map((operator) => wrongOf(operator, sites)))).flat();
 }
 
+/** Operators that have not had the fleet lock for as long as they wanted it. */
+export function waitingForLock({ operators }: FaultySites): readonly string[] {
+  return operators.filter(({ wantsLock }) => wantsLock).map(({ site }) => `${site} has not had the fleet lock`);
+}
+
 async function wrongOf(operator: OperatorUnderFaults, sites: FaultySites): Promise<readonly string[]> {
-  const { site, work, ports, passes, open, wantsLock } = operator;
+  const { site, work, ports, passes, open } = operator;
   if (work === undefined) return [`${site} does not lead`];
   if (!work.ready) return [`${site} is not ready, refused: ${work.refusedKinds().join()}`];
   const reached = work.sites().filter(({ reachable }) => reachable);
@@ -29,7 +34,6 @@ async function wrongOf(operator: OperatorUnderFaults, sites: FaultySites): Promi
   return [
     ...differing.map(([what, is, due]) => `${site}: ${what} is ${JSON.stringify(is)}, not ${JSON.stringify(due)}`),
     ...(open === watches ? [] : [`${site} has ${open} calls open, not ${watches}`]),
-    ...(wantsLock ? [`${site} has not had the fleet lock`] : []),
   ];
 }
 
