@@ -72,6 +72,22 @@ test("a name that another hand has put there is not taken for this node's", asyn
   assert.ok(![own, other].includes(store.incarnation), `it writes as ${store.incarnation}`);
 });
 
+test("who holds the rights of another node by its database alone holds its own from then on", async () => {
+  const { incarnation, holder } = store;
+  await store.renew({ former: incarnation, head: Number.MAX_SAFE_INTEGER, why: "notAsked" });
+  assert.equal(store.holder, holder);
+  await reconnects();
+  store = await stores.reopen(store);
+  assert.equal(store.holder, holder, "also for the next process");
+  await store.query(
+    `update keyfleet.settings set value = value || '{"holder": "${randomUUID()}"}' where key = 'continuedLogs'`,
+  );
+  await reconnects();
+  assert.equal(store.holder, store.incarnation);
+  store = await stores.reopen(store);
+  assert.equal(store.holder, store.incarnation);
+});
+
 for (const [sentence, later] of [
   ["and is older than what was written", 1],
   ["and is all that was written", 0],

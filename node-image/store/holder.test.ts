@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf } from "./holder.ts";
+import type { Json } from "../objects/types.ts";
+import { testKeyring } from "../testing/keyring.ts";
+import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf, isProved, proved } from "./holder.ts";
 
 const first = continuedWith(undefined, { incarnation: "one", end: 5, holder: "one" });
 const second = continuedWith(first, { incarnation: "two", end: 3, holder: "one" });
@@ -51,6 +53,20 @@ for (const [sentence, continued, incarnation, vector, holder] of cases) {
     assert.equal(holderOf(kept, incarnation, new Map(vector)), holder);
   });
 }
+
+const keyring = testKeyring();
+const changes: readonly (readonly [sentence: string, change: Readonly<Record<string, Json>>, isProved: boolean])[] = [
+  ["as it was written is proved", {}, true],
+  ["with the rights of another node is not", { holder: "other" }, false],
+  ["with another end of a log is not", { logs: { one: 6, two: 3 } }, false],
+  ["with a MAC of a wrong length is not", { mac: "x" }, false],
+  ["without a MAC is not", { mac: null }, false],
+];
+for (const [sentence, change, expected] of changes)
+  test(`what is kept of earlier logs ${sentence}`, () => {
+    const kept = continuedFrom({ ...JSON.parse(encodeContinued(proved(keyring, second))), ...change });
+    assert.equal(kept !== undefined && isProved(keyring, kept), expected);
+  });
 
 test("what is held anew after an older disk is held from the log that it began with", () => {
   const anew = continuedWith(second, { incarnation: "three", end: 2, holder: "three" });

@@ -1,3 +1,4 @@
+import type { Keyring } from "../keys/types.ts";
 import type { Json } from "../objects/types.ts";
 import type { Vector } from "./types.ts";
 
@@ -10,6 +11,8 @@ export interface Continued {
   readonly holder: string;
   /** How far each went here. */
   readonly logs: Vector;
+  /** Base64; see `proved`. */
+  readonly mac?: string;
 }
 
 /**
@@ -32,6 +35,26 @@ export function continuedWith(
   return logs.size > logsMax ? undefined : { holder, logs };
 }
 
+/** The same under a MAC: who can write the database would else spend, by this node, what another one holds. */
+export function proved(keyring: Keyring, continued: Continued | undefined): Continued | undefined {
+  return continued && { ...continued, mac: keyring.mac(authenticated(continued)).toString("base64") };
+}
+
+/** Whether a member of the fleet has made it. Throws KeyError "closed". */
+export function isProved(keyring: Keyring, continued: Continued): boolean {
+  try {
+    return keyring.verifies(authenticated(continued), Buffer.from(continued.mac ?? "", "base64"));
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "closed") throw error;
+    return false; // A MAC of a wrong length or under a key version that is not here.
+  }
+}
+
+/** The bytes under the MAC; the first four tell them from all else that is authenticated. */
+function authenticated({ holder, logs }: Continued): Buffer {
+  return Buffer.from(`KFH1${JSON.stringify([holder, [...logs].sort()])}`);
+}
+
 /** As it is kept in the node's settings. */
 export function encodeContinued(continued: Continued | undefined): string {
   return JSON.stringify(continued === undefined ? null : { ...continued, logs: Object.fromEntries(continued.logs) });
@@ -40,7 +63,8 @@ export function encodeContinued(continued: Continued | undefined): string {
 /** What `encodeContinued` made, or nothing. */
 export function continuedFrom(value: Json | undefined): Continued | undefined {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
-  const { holder, logs } = value as { holder?: Json; logs?: Json };
+  const { holder, logs, mac } = value as { holder?: Json; logs?: Json; mac?: Json };
   if (typeof holder !== "string" || logs === null || typeof logs !== "object" || Array.isArray(logs)) return undefined;
-  return { holder, logs: new Map(Object.entries(logs as Record<string, number>)) };
+  const known = { holder, logs: new Map(Object.entries(logs as Record<string, number>)) };
+  return typeof mac === "string" ? { ...known, mac } : known;
 }

@@ -8,7 +8,7 @@ import { asStoreError } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { grantMark } from "./grant-reader.ts";
-import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf } from "./holder.ts";
+import { type Continued, continuedFrom, continuedWith, encodeContinued, holderOf, isProved, proved } from "./holder.ts";
 import { type Importing, readImporting } from "./importing.ts";
 import { KnownRows } from "./known-rows.ts";
 import type { State } from "./law.ts";
@@ -119,7 +119,9 @@ export class Ledger {
     this.#given = incarnation;
     const { end, holder } = this;
     const continued =
-      why === "setBack" ? undefined : continuedWith(this.#continued, { incarnation: former, end, holder });
+      why === "setBack"
+        ? undefined
+        : proved(this.keyring, continuedWith(this.#continued, { incarnation: former, end, holder }));
     await client.query(
       `with setting as (insert into keyfleet.settings values ($2, $3)
          on conflict (key) do update set value = excluded.value)
@@ -213,6 +215,7 @@ export class Ledger {
     this.#keyring = keyring;
     this.#problem = undefined;
     try {
+      if (this.#continued !== undefined && !isProved(keyring, this.#continued)) this.#continued = undefined;
       this.#root = await openRoot(client, keyring, this.#vector);
       if (this.#found === undefined) await this.#mergeKept(client);
     } catch (error) {
