@@ -66,6 +66,30 @@ for (const [sentence, outcomes, story] of cases) {
   });
 }
 
+test("a clock that is set back by years hides no failure", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const told: string[] = [];
+  const clock = { ms: 40 * 365 * 86_400_000 };
+  const audits = new Audits(
+    options(
+      ["whole", ...Array(9).fill(unavailable)],
+      () => clock.ms,
+      (what) => void told.push(what),
+    ),
+  );
+  const looks = async () => {
+    t.mock.timers.tick(20_000);
+    await settled();
+    return audits.now().catch(() => undefined);
+  };
+  await looks();
+  assert.deepEqual(told.splice(0).at(-1), "auditFailed: away, 0 h");
+  clock.ms = 0;
+  await looks();
+  assert.deepEqual(told.at(-1), "auditFailed: away, 0 h");
+  audits.stop();
+});
+
 /** Looks that come to the outcomes one after another, and then find the database whole. */
 function options(outcomes: Outcome[], nowMs: () => number, tell: (what: string) => void): AuditsOptions {
   return {

@@ -80,9 +80,10 @@ export class Audits {
 
   #tell(problem: string): void {
     const nowMs = this.#options.nowMs();
-    if (this.#told?.problem === problem && nowMs - this.#told.atMs < tellMs) return;
+    // A clock that was set back tells at once.
+    if (this.#told?.problem === problem && Math.abs(nowMs - this.#told.atMs) < tellMs) return;
     this.#told = { problem, atMs: nowMs };
-    const hours = this.lastMs === undefined ? null : Math.floor((nowMs - this.lastMs) / 3_600_000);
+    const hours = this.lastMs === undefined ? null : Math.max(0, Math.floor((nowMs - this.lastMs) / 3_600_000));
     this.#options.log({ level: "warn", event: "auditFailed", problem, hoursSinceLast: hours, remedy });
   }
 
