@@ -83,6 +83,8 @@ test("it stops at once when its HSM is gone, and serves again when it is back", 
 });
 
 test("verify checks its whole store with its HSM, and tells of a row that was changed", async () => {
+  // The audit soon after the start, if it came upon the change, would end service for 20 s.
+  await node.reachedCondition("StoreIntact", "True", "Intact");
   const verify = ["/opt/keyfleet/node_modules/.bin/node", "/opt/keyfleet/node-image/keyfleet-node.ts", "verify"];
   const intact = await node.run(verify);
   assert.equal(intact.code, 0, intact.lines.join("\n"));
