@@ -41,7 +41,8 @@ const maxObjects = 20_000;
 
 /**
  * A cache of one kind, kept fresh by list and watch: continues from bookmarks, lists anew after "gone" (410) and every
- * half hour, lists now and then where it may not watch, waits longer after each failure, and never gives up. While the server is away the last good state stays.
+ * half hour, lists now and then where it may not watch, waits longer after each failure, and never gives up. While the
+ * server is away the last good state stays.
  */
 export class Informer {
   readonly #options: InformerOptions;
