@@ -322,6 +322,32 @@ for (const [what, object, path] of hostile)
     sites.stop();
   });
 
+test("a Secret whose label is changed to another site is at once that one's and no more the first one's", async () => {
+  const { clock, apis, sites, view, begin } = aFleet();
+  for (const name of ["first", "second"]) apis.dc1.put(peerSecret("dc2", kubeconfig("good"), name));
+  await begin();
+  assert.match(view("dc2")?.problem ?? "", /two Secrets are labelled/);
+  apis.dc1.put(peerSecret("dc3", kubeconfig("good"), "second"));
+  await clock.advance(2_000);
+  assert.deepEqual([view("dc2")?.reachable, view("dc3")?.reachable], [true, true]);
+  apis.dc1.put(peerSecret("dc3", kubeconfig("good"), "first"));
+  await clock.advance(2_000);
+  assert.match(view("dc2")?.problem ?? "", /no kubeconfig Secret/);
+  assert.match(view("dc3")?.problem ?? "", /two Secrets are labelled/);
+  sites.stop();
+});
+
+test("a peer that was one too many is taken when another one goes", async () => {
+  const { clock, apis, sites, begin } = aFleet();
+  for (let nth = 10; nth < 27; nth++) apis.dc1.put(peerSecret(`site-${nth}`, kubeconfig("to-dc3")));
+  await begin();
+  assert.equal(sites.get("site-26"), undefined);
+  apis.dc1.drop("Secret", "keyfleet-site-site-10");
+  await clock.advance(1_000);
+  assert.notEqual(sites.get("site-26"), undefined);
+  sites.stop();
+});
+
 test("a removed Secret ends the connection, and a Secret that only changes its labels keeps it", async () => {
   const { clock, apis, sites, view, begin, connections } = aFleet();
   const secret = peerSecret("dc2", kubeconfig("good"));

@@ -55,7 +55,8 @@ export class Sites {
       log,
       kind: "Secret",
       labelSelector: siteLabel,
-      onChange: (secret) => this.#refresh(secret.metadata.labels?.[siteLabel]),
+      // All: it may have been another site's before its label was changed.
+      onChange: () => this.#refreshAll(),
       onListed: () => this.#refreshAll(),
     });
   }
@@ -142,7 +143,8 @@ export class Sites {
 
   #refreshAll(): void {
     const labelled = this.#secrets.items().map(({ metadata }) => metadata.labels?.[siteLabel]);
-    for (const name of new Set([...labelled, ...this.#peers.keys()])) this.#refresh(name);
+    // Who goes makes room first.
+    for (const name of new Set([...this.#peers.keys(), ...labelled])) this.#refresh(name);
   }
 
   #refresh(name: string | undefined): void {
