@@ -11,8 +11,8 @@ const from = Number(process.env.KEYFLEET_FROM ?? 1);
 
 /** A minute in which all heals, and one pass more than the resync of LeaderWork, which is a minute too. */
 const healsWithinMs = 75_000;
-/** Two have the fleet lock for 12 s each, after the share of one that led before has lapsed. */
-const lockedWithinMs = 60_000;
+/** Two have the fleet lock for 20 s each, after the share of one that led before has lapsed. */
+const lockedWithinMs = 90_000;
 /** A watch that nobody answers any more is given up when its time is over (ports/connect.ts). */
 const stallsForMs = 285_000;
 /** From one operator to one API server in a second; and of one verb and kind in ten, of which there may be two informers. */

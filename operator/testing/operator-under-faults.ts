@@ -13,7 +13,7 @@ import { quietLog } from "./quiet-log.ts";
 /** A pod with it is to be deleted. */
 export const toGo = "to-go";
 const leaderCallMs = 4_000;
-const holdsForMs = 12_000;
+const holdsForMs = 20_000;
 
 /**
  * The runtime of one site's operator as operator/keyfleet-operator.ts puts it together, with a small reconcile that reads all

@@ -23,21 +23,9 @@ const kinds: readonly Kind[] = ["KmsCluster", "KmsNode", "Secret", "Pod", "Servi
 
 /** One of all that may go wrong in sites. */
 export function aHappening(sites: FaultySites, random: () => number): Happening {
-  const chance = random();
-  if (chance < 0.5) return aFault(sites, random);
-  return pick(random, [
-    failingWrites,
-    aBreak,
-    anEdit,
-    anEdit,
-    anEdit,
-    aSecret,
-    aSecret,
-    aTheft,
-    aJump,
-    aWish,
-    aCompaction,
-  ])(sites, random);
+  const rare = [failingWrites, aReturn, aReturn, aBreak, aTheft, aJump, aWish, aCompaction];
+  const kindsOf = [[aFault], [aFault], [anEdit, aSecret], rare];
+  return pick(random, pick(random, kindsOf))(sites, random);
 }
 
 /** Calls of some kind are answered amiss for a while; what is open may be lost at that. */
@@ -64,6 +52,24 @@ function failingWrites(sites: FaultySites, random: () => number): Happening {
     sites.server(site).drop("Service", `bank-${site}`);
   };
   return { what: `the Service of ${site} goes, writes there: ${what} for ${durationMs} ms`, begin };
+}
+
+/** A site is away, and when it is back its API server answers before it has read who may do what. */
+function aReturn(sites: FaultySites, random: () => number): Happening {
+  const site = pick(random, siteNames);
+  const [awayMs, unreadyMs] = [Math.round(random() * 6_000), Math.round(random() * 6_000)];
+  const isThere = ({ to }: Asked) => to === site;
+  const isRefused = ({ to, verb }: Asked) => to === site && verb !== "probe";
+  const begin = () => {
+    const backAtMs = sites.clock.monotonicMs() + awayMs;
+    sites.faults = [
+      ...sites.faults,
+      { what: "refused", of: isThere, untilMs: backAtMs },
+      { what: "403", of: isRefused, untilMs: backAtMs + unreadyMs },
+    ];
+    breakStreams(sites, isThere);
+  };
+  return { what: `${site} is away for ${awayMs} ms, and refuses all but probes for ${unreadyMs} ms`, begin };
 }
 
 /** Open watches of some kind get nothing any more, and new ones neither for a while. */
