@@ -63,19 +63,22 @@ test("a pass that throws over one fleet is tried again, ever more seldom, and ho
   await leader.stop();
 });
 
-for (const verb of ["list", "watch"])
-  test(`a right to ${verb} that was taken away is told in the status, nothing is done meanwhile, and it passes when it is given back`, async () => {
+for (const [verb, kind] of [
+  ["list", "Pod"],
+  ["watch", "Pod"],
+  ["list", "KmsNode"],
+])
+  test(`a right to ${verb} ${kind}s that was taken away is told in the status, nothing is done meanwhile, and it passes when it is given back`, async () => {
     const { api, clock, leader, passes } = await aLeader();
     const told = () => (api.peek("KmsCluster", "bank") as unknown as KmsCluster).status;
     api.beforeRequest = (request) => {
-      if (request === `${verb} Pod`)
-        throw new ApiError("forbidden", "pods is forbidden: no such right", { status: 403 });
+      if (request === `${verb} ${kind}`) throw new ApiError("forbidden", "forbidden: no such right", { status: 403 });
     };
     api.compact();
     await clock.advance(60_000);
     const [blocked] = told()?.blockedBy ?? [];
-    assert.deepEqual([blocked?.gate, blocked?.subject, leader.ready], ["apiAccepts", "Pod", false]);
-    assert.match(`${told()?.message}; ${blocked?.message}`, /^waiting: .* kind Pod; .*no such right/);
+    assert.deepEqual([blocked?.gate, blocked?.subject, leader.ready], ["apiAccepts", kind, false]);
+    assert.match(`${told()?.message}; ${blocked?.message}`, new RegExp(`^waiting: .* kind ${kind}; .*no such right`));
     const [written, worked] = [api.writes.length, passes.get("bank")];
     await clock.advance(60_000);
     assert.deepEqual([api.writes.length, passes.get("bank")], [written, worked], "nothing is written again and again");

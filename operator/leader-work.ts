@@ -3,7 +3,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { Fleet } from "./fleet.ts";
 import { type ConnectOptions, connect } from "./ports/connect.ts";
 import type { KubernetesApi } from "./ports/kubernetes-api.ts";
-import type { Clock, Log, Reconcile } from "./ports/types.ts";
+import type { Clock, Log, Reconcile, Refusal } from "./ports/types.ts";
 import type { Term } from "./runtime/leadership.ts";
 import { LocalObjects } from "./runtime/local-objects.ts";
 import { forgetFleet, type Metrics, type PassOutcome } from "./runtime/metrics.ts";
@@ -84,7 +84,7 @@ export class LeaderWork {
 
   /** Kinds of this site's objects that it may not look at. */
   refusedKinds(): readonly string[] {
-    return this.#objects.refusals().map(({ kind }) => kind);
+    return this.#refusals().map(({ kind }) => kind);
   }
 
   get queueDepth(): number {
@@ -111,6 +111,10 @@ export class LeaderWork {
     }));
   }
 
+  #refusals(): readonly Refusal[] {
+    return [...this.#sites.local.refusals(), ...this.#objects.refusals()];
+  }
+
   #connect(site: string, kubeConfig: KubeConfig, namespace: string): KubernetesApi {
     const { metrics, term } = this.#options;
     const observeCall = ({ verb, code }: { verb: string; code: string }) => metrics.apiCalls.inc({ site, verb, code });
@@ -129,7 +133,7 @@ export class LeaderWork {
 
   async #pass(cluster: string, signal: AbortSignal): Promise<Handled> {
     if (!this.ready) {
-      const refusals = this.#objects.refusals();
+      const refusals = this.#refusals();
       await this.#fleet(cluster).tellUnseen(refusals, signal);
       return { requeueAfterMs: refusals.length > 0 ? refusedRetryMs : notReadyRetryMs };
     }

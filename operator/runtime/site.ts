@@ -1,6 +1,6 @@
 import { pause } from "../ports/clock.ts";
 import { type ApiError, isApiError, type KubernetesApi } from "../ports/kubernetes-api.ts";
-import type { Clock, KmsCluster, KmsNode, Log, SiteView } from "../ports/types.ts";
+import type { Clock, KmsCluster, KmsNode, Log, Refusal, SiteView } from "../ports/types.ts";
 import { Informer } from "./informer.ts";
 import { wrongIn } from "./peer-objects.ts";
 
@@ -91,6 +91,12 @@ export class Site {
   /** Whether both kinds were listed, so that what is missing is really not there. */
   get listed(): boolean {
     return this.#clusters.fresh && this.#nodes.fresh;
+  }
+
+  /** Of the two kinds, those that it does not let us look at, and why. */
+  refusals(): readonly Refusal[] {
+    const all = { KmsCluster: this.#clusters, KmsNode: this.#nodes };
+    return Object.entries(all).flatMap(([kind, { refusal }]) => (refusal === undefined ? [] : [{ kind, refusal }]));
   }
 
   /** Names of all KmsClusters there. */
