@@ -15,6 +15,9 @@ import type { KubernetesObject } from "../ports/types.ts";
 /** What a fake was asked to write, in order: "create Lease/keyfleet-bank". */
 export type WriteRecord = string;
 
+/** Changes that are kept for watches; who asks for older ones is told "gone". */
+const maxHistory = 10_000;
+
 /** Kinds whose status is a subresource. */
 const withStatus = new Set(["KmsCluster", "KmsNode", "StatefulSet", "Pod", "PersistentVolumeClaim", "Service"]);
 
@@ -239,6 +242,7 @@ export class FakeCluster implements KubernetesApi {
 
   #tell(event: WatchEvent): void {
     this.#history.push(event);
+    if (this.#history.length > maxHistory) this.#compacted = versionOf(this.#history.shift() as WatchEvent);
     for (const watch of [...this.#watches]) tell(watch, event);
   }
 }
