@@ -14,8 +14,12 @@ export class BadSettings {
   readonly #world: Simulation;
   readonly #tools: Tools;
   readonly #badSets = new WeakMap<object, boolean>();
-  /** Whoever names a site lost goes on without what was begun there, which is there still when that name is taken back. */
+  /**
+   * Whoever names a site lost goes on without what was begun there, which is there still when that name is taken back; and two
+   * sites that do not see each other may each give them to a node that does not serve.
+   */
   readonly #passedOver = new Set<string>();
+  readonly #known = new Set<string>();
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -29,7 +33,11 @@ export class BadSettings {
     );
     const names = new Set(given.map(({ metadata }) => metadata.name));
     for (const name of this.#passedOver) if (!names.has(name)) this.#passedOver.delete(name);
-    for (const { metadata, spec } of given) if (this.#isNamedLost(spec.site)) this.#passedOver.add(metadata.name);
+    for (const { metadata, spec } of given)
+      if (this.#isNamedLost(spec.site) || (!this.#known.has(metadata.name) && this.#isCutOff(spec.site, given)))
+        this.#passedOver.add(metadata.name);
+    this.#known.clear();
+    for (const name of names) this.#known.add(name);
     const counted = [...names].filter((name) => !this.#passedOver.has(name) && this.#tools.truth.serves(name));
     this.#tools.hold(counted.length <= 1, `settings that do not work wait in the pods of ${counted}`);
   }
@@ -43,6 +51,12 @@ export class BadSettings {
 
   #isNamedLost(name: string): boolean {
     return this.#world.sites.some((site) => !this.#tools.truth.counts(site, name));
+  }
+
+  /** Whether its operator could not see of some other node that they wait there. */
+  #isCutOff(name: string, given: readonly KmsNode[]): boolean {
+    const site = (of: string) => this.#world.sites.find((one) => one.name === of) as SimulatedSite;
+    return given.some(({ spec }) => spec.site !== name && !this.#world.linked(site(name), site(spec.site)));
   }
 
   #isBad(set: object): boolean {
