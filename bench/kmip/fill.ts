@@ -109,6 +109,7 @@ async function createdOnce(keyring: MasterKeyring, owner: string): Promise<Creat
     onRemote: () => undefined,
     object: async () => undefined,
     objects: async () => [],
+    descriptions: async function* () {},
     locate: async () => [],
     write: async (wanted) => void changes.push(...wanted),
   };

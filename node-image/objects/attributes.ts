@@ -3,7 +3,7 @@ import { state, objectType as types } from "./enumerations.ts";
 import { reached, seconds, stateOf } from "./lifecycle.ts";
 import { Refusal } from "./refusal.ts";
 import { sameValue } from "./same-value.ts";
-import type { Json, ManagedObject } from "./types.ts";
+import type { Description, Json, ManagedObject } from "./types.ts";
 import { usageLimitsOf, visibleUsageLimits } from "./usage-ledger.ts";
 
 /** One instance of an attribute, as requests and answers carry it. */
@@ -24,7 +24,7 @@ export type Instances = readonly Json[];
 export const attributeLimits = { instances: 100, names: 200, characters: 262_144 } as const;
 
 /** All attributes that an object has in a protocol version, those that follow from facts included. */
-export function visibleAttributes(object: ManagedObject, now: Date, version: number): ReadonlyMap<string, Instances> {
+export function visibleAttributes(object: Description, now: Date, version: number): ReadonlyMap<string, Instances> {
   const derived: [string, Instances][] = [
     ["Unique Identifier", [object.id]],
     ["Object Type", [object.objectType]],

@@ -1,5 +1,5 @@
 import { sameValue } from "./same-value.ts";
-import { type Change, fact, type Json, type ManagedObject, type ObjectFilter } from "./types.ts";
+import { type Change, type Description, fact, type Json, type ManagedObject, type ObjectFilter } from "./types.ts";
 
 /** The object after a change, by the merge rules of the log: facts OR-ed, lists replaced, material gone once destroyed. Throws when there is nothing to change. */
 export function merged(before: ManagedObject | undefined, change: Change): ManagedObject {
@@ -20,7 +20,7 @@ export function merged(before: ManagedObject | undefined, change: Change): Manag
 }
 
 /** Whether the object is among those that the filter asks for. */
-export function satisfies(object: ManagedObject, filter: ObjectFilter): boolean {
+export function satisfies(object: Description, filter: ObjectFilter): boolean {
   const owners = [filter.owner, ...(filter.also?.owners ?? [])];
   const inScope = filter.owner === undefined || owners.includes(object.owner) || filter.also?.ids.includes(object.id);
   if (inScope !== true) return false;

@@ -1,17 +1,33 @@
 import { hash } from "node:crypto";
 import { sameValue } from "./same-value.ts";
-import { fact, type Json, type ManagedObject } from "./types.ts";
+import { type Description, fact, type Json } from "./types.ts";
 
 /**
  * Names are unique among the objects of one owner. Two nodes that cannot hear each other may both give a name; once they
  * have met, the object that claimed it first holds it, and the other is called by the name and a suffix from its identifier.
  * That follows from the merged objects alone, so every node says the same, in whatever order it has heard of them.
  */
-export function holderOf(name: Json, objects: readonly ManagedObject[]): ManagedObject | undefined {
-  const claims = objects.filter((object) => claimsName(object, name));
-  return claims.reduce<ManagedObject | undefined>((first, each) => {
-    return first === undefined || isEarlier(each, first, name) ? each : first;
-  }, undefined);
+export function holderOf(name: Json, objects: readonly Description[]): string | undefined {
+  return firstOf(objects.flatMap((object) => claimOf(object, name) ?? []));
+}
+
+/** That an object claims a name: all that must be known of it to say who holds the name. */
+export interface Claim {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+/** The object's claim of the name, if it has one. */
+export function claimOf(object: Description, name: Json): Claim | undefined {
+  return claimsName(object, name) ? { id: object.id, atMs: claimedAt(object, name) } : undefined;
+}
+
+/** The identifier of the object that holds a name, by all claims of it. */
+export function firstOf(claims: readonly Claim[]): string | undefined {
+  return claims.reduce<Claim | undefined>((first, each) => {
+    return first === undefined || isEarlier(each, first) ? each : first;
+  }, undefined)?.id;
 }
 
 /** The name that an object goes by which does not hold the name it claims. */
@@ -35,17 +51,16 @@ export function claimRows(names: readonly Json[], nowMs: number): Record<string,
   return rows;
 }
 
-function claimsName({ attributes, facts }: ManagedObject, name: Json): boolean {
+function claimsName({ attributes, facts }: Description, name: Json): boolean {
   if ((facts & fact.destroyed) !== 0) return false;
   return (attributes.get("Name") ?? []).some((each) => sameValue(each, name));
 }
 
-function isEarlier(one: ManagedObject, other: ManagedObject, name: Json): boolean {
-  const [first, second] = [claimedAt(one, name), claimedAt(other, name)];
-  return first === second ? one.id < other.id : first < second;
+function isEarlier(one: Claim, other: Claim): boolean {
+  return one.atMs === other.atMs ? one.id < other.id : one.atMs < other.atMs;
 }
 
-function claimedAt({ attributes }: ManagedObject, name: Json): number {
+function claimedAt({ attributes }: Description, name: Json): number {
   const claimed = attributes.get(claimRow(name))?.[0];
   if (typeof claimed === "number") return claimed;
   const initial = attributes.get("Initial Date")?.[0];

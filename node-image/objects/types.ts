@@ -20,6 +20,9 @@ export interface ManagedObject {
   readonly sealed: Buffer | undefined;
 }
 
+/** An object without its material: all that a search needs of it. */
+export type Description = Omit<ManagedObject, "sealed">;
+
 /** One change of one object; becomes one operation of the log. */
 export type Change =
   | {
@@ -66,7 +69,13 @@ export interface Store {
   /** Called with objects that other nodes changed, durable here, where a changed row's name begins with the marker. */
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void;
   object(id: string): Promise<ManagedObject | undefined>;
+  /** For few: all of them are in memory at once, with their material. */
   objects(ids: readonly string[]): Promise<readonly ManagedObject[]>;
+  /**
+   * The same without material, for however many: in pages, in the order asked. What all callers hold of them is bounded, so who
+   * has a page keeps little of it, and waits for no other reading before it asks for the next or ends the iteration.
+   */
+  descriptions(ids: readonly string[]): AsyncIterable<readonly Description[]>;
   /** Identifiers, newest first. More than `locateMax` say that there may be others, which are left out. */
   locate(filter: ObjectFilter): Promise<readonly string[]>;
   /** All or nothing; resolves when durable here and as `durability` asks. The changes are the store's from now on: nobody writes to them. */

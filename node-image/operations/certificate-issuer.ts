@@ -3,7 +3,7 @@ import type { AttributeInstance } from "../objects/attributes.ts";
 import { linkType, objectType, state, usage } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
-import { fact, type ManagedObject } from "../objects/types.ts";
+import { type Description, fact, type ManagedObject } from "../objects/types.ts";
 import { checkUse, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
 import { find } from "./find.ts";
@@ -41,11 +41,11 @@ export async function chooseIssuer(
   const own = publicKey === undefined ? undefined : await ownSigner(publicKey, context);
   if (own !== undefined)
     return { id: undefined, certificate: undefined, privateKey: own.key, notAfter: undefined, signer: own.object };
-  const found = await authorities(context);
-  if (found.length === 1 && found[0] !== undefined) return issuerOf(found[0], context);
+  const { first, count } = await authorities(context);
+  if (count === 1 && first !== undefined) return issuerOf(first, context);
   throw new Refusal(
     "MissingData",
-    `You have ${found.length} certificates of CAs that could sign here: name one by the attribute "${issuerAttribute}"`,
+    `You have ${count} certificates of CAs that could sign here: name one by the attribute "${issuerAttribute}"`,
   );
 }
 
@@ -79,17 +79,29 @@ async function ownSigner(publicKey: ManagedObject, context: Context): Promise<Us
   return keyFor(object.id, signing, undefined, context);
 }
 
-async function authorities(context: Context): Promise<ManagedObject[]> {
+/** The caller's certificates of CAs that could sign: how many, and one. They may be large, so one after the other is read. */
+async function authorities(context: Context): Promise<{ readonly first: ManagedObject | undefined; count: number }> {
   const filter = { owner: context.caller.identity, objectType: objectType.certificate, withoutFacts: fact.destroyed };
   const ids = await context.store.locate(filter);
-  const found: ManagedObject[] = [];
-  for (const object of await context.store.objects(ids.slice(0, candidatesMax))) {
-    if (object.sealed === undefined || isOut(object, context)) continue;
+  const candidates: string[] = [];
+  for await (const page of context.store.descriptions(ids.slice(0, candidatesMax)))
+    candidates.push(...page.filter((each) => leadsToKey(each) && !isOut(each, context)).map(({ id }) => id));
+  let [first, count]: [ManagedObject | undefined, number] = [undefined, 0];
+  for (const id of candidates) {
+    const [object] = await context.store.objects([id]);
+    if (object?.sealed === undefined || isOut(object, context)) continue;
     const key = await keyOfCandidate(object, context);
     if (key === undefined || !mayUse(key, context)) continue;
-    if (readCertificate(openMaterial(object, context).bytes).isAuthority) found.push(object);
+    if (readCertificate(openMaterial(object, context).bytes).isAuthority) {
+      first ??= object;
+      count += 1;
+    }
   }
-  return found;
+  return { first, count };
+}
+
+function leadsToKey(certificate: Description): boolean {
+  return [linkType.privateKey, linkType.publicKey].some((type) => linkedTo(certificate, type) !== undefined);
 }
 
 /** The private key of a certificate that is one of several to choose from: one whose key is archived is none. */
@@ -126,7 +138,7 @@ function mayUse(object: ManagedObject, context: Context): boolean {
 }
 
 /** Whether a certificate was revoked, or its time as an object is over. */
-export function isOut(object: ManagedObject, context: Context): boolean {
+export function isOut(object: Description, context: Context): boolean {
   const current = stateOf(object, context.now());
   return current !== state.preActive && current !== state.active;
 }

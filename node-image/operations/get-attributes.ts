@@ -70,7 +70,9 @@ async function allVisible(
     ...(await visibleGrants(object, context)),
   ]);
   const named = visible.has("Name") && (asked.length === 0 || asked.includes("Name"));
-  return named ? visible.set("Name", await effectiveNames(object, context)) : visible;
+  return named
+    ? visible.set("Name", await effectiveNames({ ...object, names: object.attributes.get("Name") ?? [] }, context))
+    : visible;
 }
 
 function answer(

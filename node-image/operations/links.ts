@@ -52,12 +52,12 @@ function relinked(object: ManagedObject, before: readonly Link[], link: Link, co
 }
 
 /** The object's links. */
-export function links(object: ManagedObject): readonly Link[] {
+export function links(object: Pick<ManagedObject, "attributes">): readonly Link[] {
   return (object.attributes.get("Link") ?? []).filter((value) => value !== null) as unknown as Link[];
 }
 
 /** The identifier that the object's newest link of a type leads to. */
-export function linkedTo(object: ManagedObject, linkType: number): string | undefined {
+export function linkedTo(object: Pick<ManagedObject, "attributes">, linkType: number): string | undefined {
   return links(object).findLast((link) => link.linkType === linkType)?.linkedObjectIdentifier;
 }
 

@@ -189,10 +189,9 @@ function crowded(owner: string, count: number) {
   };
   const store: Store = {
     ...memory,
-    objects: async (ids) => {
-      const known = await memory.objects(ids);
+    descriptions: async function* (ids) {
       asked.objects += ids.length;
-      return known.length > 0 ? known : ids.filter((id) => id.startsWith("00000000-0000-4000-8000-")).map(object);
+      yield ids.map(object);
     },
     locate: async ({ owner: asking }) => (asking === owner ? Array.from({ length: count }, (_, at) => idOf(at)) : []),
   };
@@ -226,6 +225,30 @@ test("of more objects than are searched the newest are told, not how many there 
   const beyond = await ask(maximum(2), offset(100_000));
   assert.equal(beyond.reason, 2);
   assert.match(beyond.message ?? "", /more attributes/);
+});
+
+test("a search has no material read but what is the caller's own record's, however it searches", async () => {
+  const memory = memoryStore();
+  let read = 0;
+  const objects: typeof memory.objects = async (ids) => {
+    const found = await memory.objects(ids);
+    for (const { sealed } of found) read += sealed?.length ?? 0;
+    return found;
+  };
+  const counted = await kmipSite({ store: { ...memory, objects } });
+  try {
+    const app = await counted.connect("O=bank, CN=app");
+    for (let made = 0; made < 20; made += 1)
+      await app.create({ "x-a": { type: 7, value: "b" }, Name: name(`n${made}`) });
+    read = 0;
+    assert.equal((await app.locate()).length, 20);
+    assert.equal((await app.locate({ "x-a": { type: 7, value: "b" } })).length, 20);
+    assert.equal((await app.locate({ Name: name("n7") })).length, 1);
+    assert.equal((await app.locate({ "Cryptographic Usage Mask": 4 })).length, 20);
+    assert.equal(read, 0);
+  } finally {
+    await counted.close();
+  }
 });
 
 test("a client's own attribute that is called a date is searched by like its others", async () => {

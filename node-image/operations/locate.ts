@@ -3,11 +3,11 @@ import { attributeRule, isCustom } from "../objects/attribute-rules.ts";
 import { type AttributeInstance, attributeLimits, type Instances, visibleAttributes } from "../objects/attributes.ts";
 import { objectGroupMember, storageStatus } from "../objects/enumerations.ts";
 import { holds } from "../objects/merge.ts";
-import { unsuffixed } from "../objects/names.ts";
+import { type Claim, claimOf, firstOf, unsuffixed } from "../objects/names.ts";
 import { Refusal } from "../objects/refusal.ts";
-import { fact, type Json, locateMax, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
+import { type Description, fact, type Json, locateMax, type ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
-import { type Claimed, goesBy } from "./names.ts";
+import { type Claimed, goesBy, type Named, namedBy } from "./names.ts";
 import { locateRecords, recordKind } from "./records.ts";
 import { type Scope, searchScope } from "./scope.ts";
 
@@ -165,17 +165,11 @@ async function matching(
 ): Promise<string[]> {
   const { rest } = search;
   const found: string[] = [];
-  const wanted = Map.groupBy(rest, ({ name }) => name);
-  const giveWay = givingWay();
+  const comparing = { search, wanted: Map.groupBy(rest, ({ name }) => name), giveWay: givingWay() };
   for (let at = 0; at < Math.min(candidates.length, locateMax) && found.length < enough; at += pageSize) {
-    const objects = await context.store.objects(candidates.slice(at, at + pageSize));
-    const claimed = candidates.length <= pageSize ? claimedIn(objects, search) : undefined;
-    const byId = new Map(objects.map((object) => [object.id, object]));
-    for (const id of candidates.slice(at, at + pageSize)) {
-      const object = byId.get(id);
-      if (object === undefined || !isSearched(object, search)) continue;
-      if (await isFound(object, { search, wanted, giveWay, claimed }, context)) found.push(id);
-    }
+    const { passed, claims } = await look(candidates.slice(at, at + pageSize), comparing, context);
+    const claimed = candidates.length <= pageSize ? claimedBy(claims, search) : undefined;
+    for (const object of passed) if (await goesBy(object, search.names, context, claimed)) found.push(object.id);
   }
   return found.slice(0, enough);
 }
@@ -183,20 +177,38 @@ async function matching(
 interface Comparing {
   readonly search: Search;
   readonly wanted: ReadonlyMap<string, readonly AttributeInstance[]>;
-  readonly claimed: Claimed | undefined;
   readonly giveWay: (comparisons: number) => Promise<void> | undefined;
 }
 
-async function isFound(
-  object: ManagedObject,
-  { search, wanted, claimed, giveWay }: Comparing,
+/** Which of the candidates all but the names hold for, and who claims the first of the names. What it reads it does not keep. */
+async function look(
+  candidates: readonly string[],
+  comparing: Comparing,
   context: Context,
-): Promise<boolean> {
+): Promise<{ readonly passed: readonly Named[]; readonly claims: readonly Claim[] }> {
+  const { search } = comparing;
+  const passed: Named[] = [];
+  const claims: Claim[] = [];
+  for await (const page of context.store.descriptions(candidates)) {
+    for (const object of page) {
+      claims.push(...claimsOf(object, search));
+      if (!isSearched(object, search)) continue;
+      if (await isFound(object, comparing, context)) passed.push(namedBy(object, search.names));
+    }
+  }
+  return { passed, claims };
+}
+
+function claimsOf(object: Description, { names: [name], filter: { owner } }: Search): readonly Claim[] {
+  const claim = name === undefined || object.owner !== owner ? undefined : claimOf(object, name);
+  return claim === undefined ? [] : [claim];
+}
+
+async function isFound(object: Description, { wanted, giveWay }: Comparing, context: Context): Promise<boolean> {
   const visible = visibleAttributes(object, context.now(), context.version);
   const turn = giveWay(comparisonsOf(wanted, visible));
   if (turn !== undefined) await turn;
-  const all = [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
-  return all && goesBy(object, search.names, context, claimed);
+  return [...wanted].every(([name, values]) => matches(name, values, visible.get(name) ?? []));
 }
 
 /** What comparing the object by all that is wanted of it takes at most. */
@@ -231,16 +243,16 @@ function tooLong(): Refusal {
 }
 
 /** Where a name alone was searched for among one owner's objects, whoever claims it has been found. */
-function claimedIn(objects: readonly ManagedObject[], { filter, names }: Search): Claimed | undefined {
+function claimedBy(claims: readonly Claim[], { filter, names }: Search): Claimed | undefined {
   const [name, ...others] = names;
   const { owner, objectType, attributes = {} } = filter;
   const alone = others.length === 0 && objectType === undefined && Object.keys(attributes).length === 1;
   if (owner === undefined || name === undefined || !alone) return undefined;
-  return { name, owner, objects: objects.filter((object) => object.owner === owner) };
+  return { name, owner, holder: firstOf(claims) };
 }
 
 /** Whether the object is where the caller may and does search. */
-function isSearched(object: ManagedObject, { scope, filter, storageStatusMask }: Search): boolean {
+function isSearched(object: Description, { scope, filter, storageStatusMask }: Search): boolean {
   const where = object.attributes.has("Archive Date") ? storageStatus.archival : storageStatus.onLine;
   const asDestroyed = (object.facts & fact.destroyed) !== 0 ? storageStatus.destroyed : 0;
   const excluded = (object.facts & (filter.withoutFacts ?? 0)) !== 0;

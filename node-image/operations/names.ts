@@ -1,8 +1,8 @@
 import { holds } from "../objects/merge.ts";
-import { holderOf, suffixed } from "../objects/names.ts";
+import { type Claim, claimOf, firstOf, suffixed } from "../objects/names.ts";
 import { Refusal, type RefusalCode } from "../objects/refusal.ts";
 import { sameValue } from "../objects/same-value.ts";
-import { fact, type Json, type ManagedObject } from "../objects/types.ts";
+import { type Description, fact, type Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 
 /** Names to be given. */
@@ -40,27 +40,41 @@ export async function withFreeNames<Result>(
   });
 }
 
+/** What must be known of an object to say what it goes by. */
+export interface Named {
+  readonly id: string;
+  readonly owner: string;
+  readonly names: readonly Json[];
+}
+
 /** The object's names as they are shown: one that another object has claimed first carries a suffix. */
-export async function effectiveNames(object: ManagedObject, context: Context): Promise<Json[]> {
-  const names = object.attributes.get("Name") ?? [];
+export async function effectiveNames({ id, owner, names }: Named, context: Context): Promise<Json[]> {
   const shown: Json[] = [];
   for (const name of names) {
-    const holder = name === null ? undefined : holderOf(name, await claimants(name, object.owner, context));
-    shown.push(holder === undefined || holder.id === object.id ? name : suffixed(name, object.id));
+    const claims = name === null ? [] : (await claimants(name, owner, context)).flatMap(({ claim }) => claim ?? []);
+    const holder = firstOf(claims);
+    shown.push(holder === undefined || holder === id ? name : suffixed(name, id));
   }
   return shown;
 }
 
-/** Objects that claim one name, where they were looked up before. */
+/** The object with those of its names by which it may be found: whether it goes by them is for `goesBy` to say. */
+export function namedBy({ id, owner, attributes }: Description, wanted: readonly Json[]): Named {
+  if (wanted.length === 0) return { id, owner, names: [] };
+  const canBe = (name: Json) => [name, suffixed(name, id)].some((each) => wanted.some((one) => holds(each, one)));
+  return { id, owner, names: (attributes.get("Name") ?? []).filter((name) => name !== null && canBe(name)) };
+}
+
+/** Who holds one name, where that was found out before. */
 export interface Claimed {
   readonly name: Json;
   readonly owner: string;
-  readonly objects: readonly ManagedObject[];
+  readonly holder: string | undefined;
 }
 
 /** Whether the object goes by all of the names, or parts of names. */
 export async function goesBy(
-  object: ManagedObject,
+  object: Named,
   names: readonly Json[],
   context: Context,
   claimed?: Claimed,
@@ -68,16 +82,25 @@ export async function goesBy(
   if (names.length === 0) return true;
   const [name, ...others] = names;
   if (claimed !== undefined && others.length === 0 && claimed.owner === object.owner) {
-    const known = sameValue(claimed.name, name);
-    if (known && holderOf(claimed.name, claimed.objects)?.id === object.id) return true;
+    if (claimed.holder === object.id && sameValue(claimed.name, name)) return true;
   }
   const shown = await effectiveNames(object, context);
   return names.every((name) => shown.some((each) => holds(each, name)));
 }
 
-async function claimants(name: Json, owner: string, context: Context): Promise<readonly ManagedObject[]> {
+interface Claimant {
+  readonly id: string;
+  readonly claim: Claim | undefined;
+}
+
+/** Who was found by the name, of each no more than its claim: an owner's objects may be many and large. */
+async function claimants(name: Json, owner: string, context: Context): Promise<readonly Claimant[]> {
   const ids = await context.store.locate({ owner, withoutFacts: fact.destroyed, attributes: { Name: name } });
-  if (ids.length === 0) return [];
-  const objects = await context.store.objects(ids);
-  return objects.filter(({ facts }) => (facts & fact.destroyed) === 0);
+  const found: Claimant[] = [];
+  if (ids.length === 0) return found;
+  for await (const page of context.store.descriptions(ids)) {
+    const living = page.filter(({ facts }) => (facts & fact.destroyed) === 0);
+    found.push(...living.map((object) => ({ id: object.id, claim: claimOf(object, name) })));
+  }
+  return found;
 }

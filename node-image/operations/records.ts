@@ -2,7 +2,7 @@ import { type RowChanges, type Rows, recordId } from "../access/entitlement.ts";
 import { recordOwner } from "../access/standing.ts";
 import { isPrincipal } from "../access/statement-text.ts";
 import { objectType } from "../objects/enumerations.ts";
-import type { Change, Json, ManagedObject } from "../objects/types.ts";
+import type { Change, Description, Json } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { callerStanding } from "./find.ts";
 
@@ -62,17 +62,18 @@ export async function locateRecords(
   const { value } = (kind ?? {}) as { value?: Json };
   const all = administrator || auditor ? await context.store.locate({ owner: recordOwner }) : [];
   const found: string[] = [];
-  for (let at = 0; at < all.length; at += pageSize) {
-    const names = namesOf(await context.store.objects(all.slice(at, at + pageSize)));
-    found.push(...names.filter((each) => each.kind === value).map(recordIdentifier));
+  for await (const page of context.store.descriptions(all)) {
+    found.push(
+      ...namesOf(page)
+        .filter((each) => each.kind === value)
+        .map(recordIdentifier),
+    );
   }
   return { locatedItems: found.length, uniqueIdentifiers: found.sort().slice(items.from, items.end) };
 }
 
-const pageSize = 1_000;
-
 /** The names of records that a search has found. */
-function namesOf(records: readonly ManagedObject[]): RecordName[] {
+function namesOf(records: readonly Description[]): RecordName[] {
   return records.flatMap(({ attributes }) => {
     const [kind, name] = [attributes.get(".kind")?.[0], attributes.get(".identity")?.[0]];
     return (kind === "user" || kind === "group") && typeof name === "string" ? [{ kind, name }] : [];

@@ -2,7 +2,7 @@ import { heldStatements } from "../access/entitlement.ts";
 import { recordOwner } from "../access/standing.ts";
 import { seconds } from "../objects/lifecycle.ts";
 import { Refusal } from "../objects/refusal.ts";
-import type { Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
+import type { Description, Json, ObjectFilter } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { delegates } from "./delegation.ts";
 import { callerStanding } from "./find.ts";
@@ -14,7 +14,7 @@ const grantedMax = 10_000;
 export interface Scope {
   readonly filter: Pick<ObjectFilter, "owner" | "also">;
   /** Whether an object that a store offered is in it. */
-  includes(object: ManagedObject): boolean;
+  includes(object: Description): boolean;
 }
 
 /** The caller's own objects, those it was granted Locate for, and for administrators and auditors all. */
@@ -23,7 +23,7 @@ export async function searchScope(context: Context): Promise<Scope> {
   if (administrator || auditor) return { filter: { owner: undefined }, includes: ({ owner }) => owner !== recordOwner };
   const { identity } = context.caller;
   if (context.delegation !== undefined) {
-    const includes = ({ id, owner }: ManagedObject) => owner === identity && delegates(context, "Locate", id);
+    const includes = ({ id, owner }: Description) => owner === identity && delegates(context, "Locate", id);
     return { filter: { owner: identity }, includes };
   }
   const statements = principals.map((principal) => `Locate ${principal}`);
@@ -36,20 +36,23 @@ export async function searchScope(context: Context): Promise<Scope> {
     );
   }
   const now = seconds(context.now());
-  const valid = (await context.store.objects(granted)).filter(({ attributes }) => {
-    const held = heldStatements(attributes, now);
-    return statements.some((statement) => held.has(statement));
-  });
-  const [records, objects] = [valid.filter(isRecord), valid.filter((each) => !isRecord(each))];
-  const owners = records.flatMap(({ attributes }) => textOf(attributes.get(".identity")?.[0]));
-  const ids = new Set(objects.map(({ id }) => id));
+  const owners: string[] = [];
+  const ids = new Set<string>();
+  for await (const page of context.store.descriptions(granted)) {
+    for (const object of page) {
+      const held = heldStatements(object.attributes, now);
+      if (!statements.some((statement) => held.has(statement))) continue;
+      if (isRecord(object)) owners.push(...textOf(object.attributes.get(".identity")?.[0]));
+      else ids.add(object.id);
+    }
+  }
   return {
     filter: { owner: identity, also: { owners, ids: [...ids] } },
     includes: ({ id, owner }) => owner === identity || ids.has(id) || owners.includes(owner),
   };
 }
 
-function isRecord({ owner }: ManagedObject): boolean {
+function isRecord({ owner }: Description): boolean {
   return owner === recordOwner;
 }
 

@@ -5,7 +5,7 @@ const writeMax = 500;
 const waitingMax = 10_000;
 
 /** Whether no client has been given it yet (KMIP 1.4, 3.34). */
-export function isFresh({ attributes }: ManagedObject): boolean {
+export function isFresh({ attributes }: Pick<ManagedObject, "attributes">): boolean {
   return attributes.get("Fresh")?.[0] === true;
 }
 
@@ -55,10 +55,9 @@ export class ServedObjects {
     while (this.#waiting.size > 0) {
       const ids = [...this.#waiting].slice(0, writeMax);
       try {
-        const fresh = (await this.#store.objects(ids)).filter(isFresh);
-        await this.#store.write(
-          fresh.map(({ id }) => ({ kind: "change", id, facts: 0, attributes: { Fresh: [false] } })),
-        );
+        const fresh: string[] = [];
+        for await (const page of this.#store.descriptions(ids)) fresh.push(...page.filter(isFresh).map(({ id }) => id));
+        await this.#store.write(fresh.map((id) => ({ kind: "change", id, facts: 0, attributes: { Fresh: [false] } })));
       } catch (error) {
         this.#log({ level: "warn", event: "fresh-not-recorded", objects: ids.length, error: (error as Error).name });
       }

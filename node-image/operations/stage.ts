@@ -1,5 +1,5 @@
 import { merged, satisfies } from "../objects/merge.ts";
-import type { Change, ManagedObject, Store } from "../objects/types.ts";
+import { type Change, fact, type ManagedObject, type Store } from "../objects/types.ts";
 import type { Context } from "./context.ts";
 import { notStoredYet, type UsageCounter, type UsageDecision } from "./usage-keeper.ts";
 
@@ -70,15 +70,26 @@ export function stageOver({ store, usage, whenTrue }: Effects): Stage {
 /** A store whose writes stay in memory. */
 function layerOver(base: Store): Omit<Store, "holder"> {
   const staged = new Map<string, ManagedObject>();
+  // A batch may change many large objects: the material of those stays below, where each is read when it is used.
+  const madeHere = new Set<string>();
+  const whole = (object: ManagedObject, below: ManagedObject | undefined): ManagedObject =>
+    madeHere.has(object.id) || (object.facts & fact.destroyed) !== 0 ? object : { ...object, sealed: below?.sealed };
   const objects = async (ids: readonly string[]) => {
-    const below = await base.objects(ids.filter((id) => !staged.has(id)));
+    const below = await base.objects(ids.filter((id) => !madeHere.has(id)));
     const found = new Map(below.map((object) => [object.id, object]));
-    return ids.flatMap((id) => staged.get(id) ?? found.get(id) ?? []);
+    return ids.flatMap((id) => {
+      const [changed, under] = [staged.get(id), found.get(id)];
+      return (changed === undefined ? under : whole(changed, under)) ?? [];
+    });
   };
   return {
     onRemote: (marker, listener) => base.onRemote(marker, listener),
-    object: async (id) => staged.get(id) ?? (await base.object(id)),
+    object: async (id) => (staged.has(id) ? (await objects([id]))[0] : base.object(id)),
     objects,
+    descriptions: async function* (ids) {
+      yield ids.flatMap((id) => staged.get(id) ?? []);
+      yield* base.descriptions(ids.filter((id) => !staged.has(id)));
+    },
     locate: async (filter) => {
       const own = [...staged.values()].filter((object) => satisfies(object, filter)).map(({ id }) => id);
       const below = await base.locate(filter);
@@ -88,7 +99,10 @@ function layerOver(base: Store): Omit<Store, "holder"> {
       const before = new Map((await objects(wanted.map(({ id }) => id))).map((object) => [object.id, object]));
       const after = new Map<string, ManagedObject>();
       for (const change of wanted) after.set(change.id, merged(after.get(change.id) ?? before.get(change.id), change));
-      for (const [id, object] of after) staged.set(id, object);
+      for (const [id, object] of after) {
+        if (!before.has(id)) madeHere.add(id);
+        staged.set(id, madeHere.has(id) ? object : { ...object, sealed: undefined });
+      }
     },
   };
 }

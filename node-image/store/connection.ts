@@ -9,6 +9,13 @@ export interface Place {
   readonly database: string;
 }
 
+/** Where the options say, or where the image has it. */
+export function placeOf({ socketDirectory, port = 5432, database = "keyfleet" }: PlaceOptions): Place {
+  return { socketDirectory, port, database };
+}
+
+type PlaceOptions = Pick<Place, "socketDirectory"> & { readonly port?: number; readonly database?: string };
+
 const connectDeadlineMs = 3_000;
 /**
  * Strangers at the mesh port have a session's place each until `authentication_timeout` is over (postgresql.conf). A place

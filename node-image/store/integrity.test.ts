@@ -140,6 +140,14 @@ for (const [sentence, statement] of rows) {
       (await store.objects(ids)).map(({ id }) => id),
       ids.slice(1),
     );
+    for (const times of [1, 20]) {
+      const described = await Array.fromAsync(store.descriptions(Array.from({ length: times }, () => ids).flat()));
+      assert.deepEqual(
+        new Set(described.flat().map(({ id }) => id)),
+        new Set(ids.slice(1)),
+        `${times * 3} descriptions`,
+      );
+    }
     assert.equal(store.status().damagedObjects, 1);
     assert.ok(events.includes("objectDamaged"));
     assert.ok((await verify()).findings.some((finding) => finding.includes(ids[0])));

@@ -51,7 +51,7 @@ function rowOf(keyring: Keyring, each: string, facts: number) {
     attributes: new Map(),
   };
   const destroyed = (facts & fact.destroyed) !== 0;
-  return { ...makeRow(keyring, each, state), sealed: destroyed ? null : material };
+  return { ...makeRow(keyring, each, state), material: destroyed ? null : material };
 }
 
 test("an object is read once and then remembered, and so is that there is none", async () => {

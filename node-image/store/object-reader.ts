@@ -1,23 +1,43 @@
 import type { Keyring } from "../keys/types.ts";
 import { SecondChance } from "../objects/second-chance.ts";
-import type { ManagedObject } from "../objects/types.ts";
+import type { Description, ManagedObject } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import { isUuid } from "./operation.ts";
-import { type Found, type Query, readObjects } from "./read.ts";
+import { type Found, type Reading as Part, type Query, readObjects } from "./read.ts";
+import { ReadRoom } from "./read-room.ts";
+
+/**
+ * What is read at once. Of objects up to `ofSmall` many come in one query; each larger one comes by itself, `largeAtOnce` in
+ * all. Pages of descriptions have `pageObjects` small ones, and those that are being looked at have `ofPages` together; who
+ * finds no room waits for it.
+ */
+export const readLimits = {
+  ofSmall: 16 * 1024,
+  pageObjects: 128,
+  ofPages: 8 * 1024 * 1024,
+  largeAtOnce: 2,
+} as const;
+const pageMaxBytes = readLimits.pageObjects * readLimits.ofSmall;
+const small = (part: Part["part"]): Part => ({ part, maxBytes: readLimits.ofSmall });
+/** PostgreSQL has no value that is larger. */
+const ofAnySize = (part: Part["part"]): Part => ({ part, maxBytes: 2 ** 31 - 1 });
 
 /**
  * What is kept of objects that were read: sealed material only. Beyond the bounds the ones go that were not used lately.
  * A weight is about the bytes of the object in the database; in memory it takes about three times as much.
  */
-export const objectCacheLimits = { objects: 8_000, weight: 12 * 1024 * 1024, weightOfOne: 64 * 1024 } as const;
+export const objectCacheLimits = { objects: 8_000, weight: 12 * 1024 * 1024, weightOfOne: readLimits.ofSmall } as const;
 
+/** Most objects that one call returns. */
+const objectsMax = 10_000;
 /** Longer lists are searches: they are read as they are, and push nothing out. */
 const cachedListMax = 16;
 /** Identifiers of one query, and queries at once; what is asked for meanwhile goes into the next query together. */
 const batchMax = 256;
 const queriesMax = 2;
 
-type Reading = ManagedObject | "absent" | "damaged";
+type Few = Omit<Awaited<ReturnType<typeof readObjects>>, "bytes">;
+type Reading = ManagedObject | "absent" | "damaged" | "large";
 
 interface Pending {
   readonly id: string;
@@ -37,6 +57,8 @@ export class ObjectReader {
   readonly #keyring: () => Keyring;
   readonly #kept = new SecondChance<{ readonly reading: ManagedObject | "absent"; readonly weight: number }>();
   readonly #pending = new Map<string, Pending>();
+  readonly #pages = new ReadRoom(readLimits.ofPages);
+  readonly #large = new ReadRoom(readLimits.largeAtOnce);
   readonly #touched = new Map<string, number>();
   #queue: Pending[] = [];
   #queries = 0;
@@ -62,7 +84,7 @@ export class ObjectReader {
     const objects: ManagedObject[] = [];
     for (const id of ids) {
       const reading = this.#recall(id);
-      if (reading === undefined || reading === "damaged") return undefined;
+      if (reading === undefined || reading === "damaged" || reading === "large") return undefined;
       if (reading !== "absent") objects.push(reading);
     }
     return objects;
@@ -70,17 +92,111 @@ export class ObjectReader {
 
   /** Known ones in the order asked. Rejects with StoreError. */
   async read(ids: readonly string[]): Promise<Found> {
-    const keyring = this.#openKeyring();
-    if (ids.length > cachedListMax) return readObjects(this.#query, keyring, ids);
-    const objects: ManagedObject[] = [];
-    const damaged: string[] = [];
+    this.#openKeyring();
+    if (ids.length > cachedListMax) return this.#readMany(ids);
+    const few = await this.#readFew(ids);
+    if (few.large.length === 0) return { objects: few.objects, damaged: few.damaged };
+    const found = { objects: [...few.objects], damaged: [...few.damaged] };
+    for (const id of few.large) add(found, await this.#alone(() => this.#readLarge(id, "whole")));
+    return { ...found, objects: inOrder(ids, found.objects) };
+  }
+
+  /** See `Store.descriptions`; `found` hears of damaged ones. Rejects with StoreError. */
+  async *descriptions(
+    ids: readonly string[],
+    found: (damaged: readonly string[]) => void,
+  ): AsyncGenerator<readonly Description[]> {
+    const kept = this.kept(ids);
+    if (kept !== undefined) yield kept;
+    else
+      for await (const { objects, damaged } of this.#pagesOf(ids)) {
+        found(damaged);
+        yield objects;
+      }
+  }
+
+  /** A few small ones come with their material, as they are kept. */
+  async *#pagesOf(ids: readonly string[]): AsyncGenerator<Found> {
+    this.#openKeyring();
+    if (ids.length <= cachedListMax) {
+      yield* this.#runs(ids, await this.#readFew(ids));
+      return;
+    }
+    for (let at = 0; at < ids.length; at += readLimits.pageObjects) {
+      const some = ids.slice(at, at + readLimits.pageObjects);
+      await this.#pages.take(pageMaxBytes);
+      let taken = pageMaxBytes;
+      try {
+        const page = await readObjects(this.#query, this.#openKeyring(), some, small("description"));
+        const bytes = Math.min(pageMaxBytes, page.bytes);
+        this.#pages.give(taken - bytes);
+        taken = bytes;
+        yield* this.#runs(some, page);
+      } finally {
+        this.#pages.give(taken);
+      }
+    }
+  }
+
+  /** What was read, in the order asked: each large one is read when it is its turn, and the next when it was looked at. */
+  async *#runs(ids: readonly string[], page: Few): AsyncGenerator<Found> {
+    if (page.large.length === 0) {
+      yield { objects: page.objects, damaged: page.damaged };
+      return;
+    }
+    const [found, large] = [new Map(page.objects.map((object) => [object.id, object])), new Set(page.large)];
+    let run: ManagedObject[] = [];
+    for (const id of ids) {
+      if (large.has(id)) {
+        if (run.length > 0) yield { objects: run, damaged: [] };
+        run = [];
+        await this.#large.take(1);
+        try {
+          yield await this.#readLarge(id, "description");
+        } finally {
+          this.#large.give(1);
+        }
+      } else run.push(...(found.get(id) === undefined ? [] : [found.get(id) as ManagedObject]));
+    }
+    yield { objects: run, damaged: page.damaged };
+  }
+
+  async #readFew(ids: readonly string[]): Promise<Few> {
+    const few = { objects: [] as ManagedObject[], damaged: [] as string[], large: [] as string[] };
     const readings = ids.filter(isUuid).map((id) => [id, this.#recall(id) ?? this.#ask(id)] as const);
     for (const [id, asked] of readings) {
       const reading = asked instanceof Promise ? await asked : asked;
-      if (reading === "damaged") damaged.push(id);
-      else if (reading !== "absent") objects.push(reading);
+      if (reading === "damaged" || reading === "large") few[reading].push(id);
+      else if (reading !== "absent") few.objects.push(reading);
     }
-    return { objects, damaged };
+    return few;
+  }
+
+  async #readMany(ids: readonly string[]): Promise<Found> {
+    if (ids.length > objectsMax) throw new StoreError("tooMany", `ask for at most ${objectsMax} objects at once`);
+    const all = { objects: [] as ManagedObject[], damaged: [] as string[] };
+    for (let at = 0; at < ids.length; at += batchMax) {
+      const some = ids.slice(at, at + batchMax);
+      const page = await readObjects(this.#query, this.#openKeyring(), some, small("whole"));
+      const found = { objects: [...page.objects], damaged: [...page.damaged] };
+      for (const id of page.large) add(found, await this.#alone(() => this.#readLarge(id, "whole")));
+      add(all, { ...found, objects: inOrder(some, found.objects) });
+    }
+    return all;
+  }
+
+  /** An object of any size, as it is now. */
+  #readLarge(id: string, part: Part["part"]): Promise<Found> {
+    return readObjects(this.#query, this.#openKeyring(), [id], ofAnySize(part));
+  }
+
+  async #alone<Result>(read: () => Promise<Result>): Promise<Result> {
+    await this.#large.take(1);
+    try {
+      return await read();
+    } finally {
+      this.#large.give(1);
+    }
   }
 
   /** A commit that touches these objects begins. */
@@ -164,11 +280,11 @@ export class ObjectReader {
 
   async #run(some: readonly Pending[]): Promise<void> {
     try {
-      const { objects, damaged } = await readObjects(this.#query, this.#keyring(), [
-        ...new Set(some.map(({ id }) => id)),
-      ]);
+      const ids = [...new Set(some.map(({ id }) => id))];
+      const { objects, damaged, large } = await readObjects(this.#query, this.#keyring(), ids, small("whole"));
       const found = new Map<string, Reading>(objects.map((object) => [object.id, object]));
       for (const id of damaged) found.set(id, "damaged");
+      for (const id of large) found.set(id, "large");
       for (const pending of some) this.#answer(pending, found.get(pending.id) ?? "absent");
     } catch (error) {
       for (const pending of some) {
@@ -180,7 +296,7 @@ export class ObjectReader {
 
   #answer(pending: Pending, reading: Reading): void {
     if (this.#pending.get(pending.id) === pending) this.#pending.delete(pending.id);
-    if (!pending.stale && reading !== "damaged") this.#keep(pending.id, reading);
+    if (!pending.stale && reading !== "damaged" && reading !== "large") this.#keep(pending.id, reading);
     pending.resolve(reading);
   }
 
@@ -193,6 +309,16 @@ export class ObjectReader {
       this.#weight -= this.#kept.shed()?.weight ?? 0;
     }
   }
+}
+
+function add(to: { objects: ManagedObject[]; damaged: string[] }, more: Found): void {
+  to.objects.push(...more.objects);
+  to.damaged.push(...more.damaged);
+}
+
+function inOrder(ids: readonly string[], objects: readonly ManagedObject[]): ManagedObject[] {
+  const found = new Map(objects.map((object) => [object.id, object]));
+  return ids.flatMap((id) => found.get(id) ?? []);
 }
 
 /** Bytes from the driver are a view into all that came with them, which would be kept too. */

@@ -1,18 +1,17 @@
 import type { Keyring } from "../keys/types.ts";
 import { satisfies } from "../objects/merge.ts";
-import { type Json, locateMax, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
+import { type Description, type Json, locateMax, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
 import { StoreError } from "./error.ts";
 import type { State } from "./law.ts";
 import { isUuid } from "./operation.ts";
 import { readable } from "./readable.ts";
-import { checkMaterial, type Row, stateOf } from "./row.ts";
-
-/** Most objects that one call returns. */
-export const objectsMax = 10_000;
-const pageSize = 1_000;
+import { checkDigest, checkMaterial, type Row, stateOf } from "./row.ts";
 
 /** A query on a reading connection; one with a name is prepared once. */
 export type Query = (text: string, values: unknown[]) => Promise<readonly Record<string, unknown>[]>;
+
+/** See `Store.descriptions`. */
+export type Descriptions = (ids: readonly string[]) => AsyncIterable<readonly Description[]>;
 
 /** What a reading found. */
 export interface Found {
@@ -21,34 +20,67 @@ export interface Found {
   readonly damaged: readonly string[];
 }
 
+/** What is read of a row, and how many bytes of that it may have: of larger ones only the identifier is told. */
+export interface Reading {
+  readonly part: "whole" | "description";
+  readonly maxBytes: number;
+}
+
+/** PostgreSQL knows the size of what rests beside its table without reading it. A digest of the material is as good as the material here. */
+const texts = {
+  whole: textOf("octet_length(state) + coalesce(octet_length(sealed), 0)", "sealed"),
+  description: textOf("octet_length(state)", "sha256(sealed)"),
+} as const;
+
+function textOf(size: string, material: string): string {
+  const fits = `${size} <= $2`;
+  return `select case when ${fits} then ${material} end as material, case when ${fits} then state end as state, id, mac
+    from keyfleet.objects where id = any($1::uuid[])`;
+}
+
 /** Reads objects by identifier, in the order asked, each checked against its MAC; unknown ones are left out. */
-export async function readObjects(query: Query, keyring: Keyring, ids: readonly string[]): Promise<Found> {
-  if (ids.length > objectsMax) throw new StoreError("tooMany", `ask for at most ${objectsMax} objects at once`);
+export async function readObjects(
+  query: Query,
+  keyring: Keyring,
+  ids: readonly string[],
+  { part, maxBytes }: Reading,
+): Promise<Found & { readonly large: readonly string[]; readonly bytes: number }> {
   const wanted = ids.filter(isUuid);
-  if (wanted.length === 0) return { objects: [], damaged: [] };
-  const text = "select id, state, mac, sealed from keyfleet.objects where id = any($1::uuid[])";
-  const damaged: string[] = [];
+  if (wanted.length === 0) return { objects: [], damaged: [], large: [], bytes: 0 };
   const found = new Map<string, ManagedObject>();
-  const { rows, unreadable } = await readable(wanted, (some) => query(text, [some]));
-  damaged.push(...unreadable);
-  for (const row of rows as unknown as StoredRow[]) {
-    const object = checked(keyring, row);
-    if (object === "damaged") damaged.push(row.id);
-    else if (object !== undefined) found.set(row.id, object);
+  const { rows, unreadable } = await readable(wanted, (some) => query(texts[part], [some, maxBytes]));
+  const damaged = [...unreadable];
+  const large: string[] = [];
+  let bytes = 0;
+  for (const row of rows as unknown as (StoredRow | LargeRow)[]) {
+    if (row.state === null) large.push(row.id);
+    else {
+      bytes += row.state.length + (row.material?.length ?? 0);
+      const object = checked(keyring, row, part);
+      if (object === "damaged") damaged.push(row.id);
+      else if (object !== undefined) found.set(row.id, object);
+    }
   }
-  return { objects: wanted.flatMap((id) => found.get(id) ?? []), damaged };
+  return { objects: wanted.flatMap((id) => found.get(id) ?? []), damaged, large, bytes };
 }
 
 interface StoredRow extends Row {
-  readonly sealed: Buffer | null;
+  /** Sealed, or its digest. */
+  readonly material: Buffer | null;
+}
+
+interface LargeRow {
+  readonly id: string;
+  readonly state: null;
 }
 
 /** The object of a row; undefined while its create has not arrived. */
-function checked(keyring: Keyring, row: StoredRow): ManagedObject | undefined | "damaged" {
+function checked(keyring: Keyring, row: StoredRow, part: Reading["part"]): ManagedObject | undefined | "damaged" {
   try {
     const state = stateOf(keyring, row);
-    checkMaterial(row.id, state, row.sealed);
-    return asObject(row, state);
+    if (part === "whole") checkMaterial(row.id, state, row.material);
+    else checkDigest(row.id, state, row.material?.toString("base64"));
+    return asObject(row.id, state, part === "whole" ? row.material : null);
   } catch (error) {
     if (error instanceof StoreError && error.code === "damaged") return "damaged";
     throw error;
@@ -62,7 +94,7 @@ function checked(keyring: Keyring, row: StoredRow): ManagedObject | undefined | 
 export async function locateObjects(
   query: Query,
   filter: ObjectFilter,
-  objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>,
+  descriptions: Descriptions,
 ): Promise<readonly string[]> {
   const conditions = ["o.owner is not null"];
   const values: unknown[] = [];
@@ -88,7 +120,7 @@ export async function locateObjects(
   );
   const ids = rows.map((row) => row.id as string);
   if (filter.attributes === undefined) return ids;
-  const found = await confirmed(ids, filter, objects);
+  const found = await confirmed(ids, filter, descriptions);
   if (ids.length > locateMax && found.length <= locateMax)
     throw new StoreError("tooMany", `more than ${locateMax} objects match, some of them not truly; narrow the search`);
   return found;
@@ -98,17 +130,15 @@ export async function locateObjects(
 export async function confirmed(
   ids: readonly string[],
   filter: ObjectFilter,
-  objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>,
+  descriptions: Descriptions,
 ): Promise<readonly string[]> {
   const found: string[] = [];
-  for (let at = 0; at < ids.length; at += pageSize) {
-    const page = await objects(ids.slice(at, at + pageSize));
+  for await (const page of descriptions(ids))
     found.push(...page.filter((object) => satisfies(object, filter)).map(({ id }) => id));
-  }
   return found;
 }
 
-function asObject({ id, sealed }: StoredRow, { born, facts, attributes }: State): ManagedObject | undefined {
+function asObject(id: string, { born, facts, attributes }: State, sealed: Buffer | null): ManagedObject | undefined {
   if (born === undefined) return undefined;
   const present = [...attributes].flatMap(([name, { value }]): [string, readonly Json[]][] =>
     value === null ? [] : [[name, value]],

@@ -34,8 +34,12 @@ export function leafOf(root: Root, { id, state }: Pick<Row, "id" | "state">): Bu
 
 /** Throws StoreError "damaged" unless the sealed material is the one that the state names. */
 export function checkMaterial(id: string, state: State, sealed: Buffer | null | undefined): void {
+  checkDigest(id, state, sealed === null || sealed === undefined ? undefined : digestOf(sealed));
+}
+
+/** The same where PostgreSQL has made the digest (base64) of the material that rests there. */
+export function checkDigest(id: string, state: State, found: string | undefined): void {
   const wanted = isDestroyed(state) ? undefined : state.born?.sealedDigest;
-  const found = sealed === null || sealed === undefined ? undefined : digestOf(sealed);
   if (wanted !== found) throw damaged(id, "its sealed material was changed in the database");
 }
 

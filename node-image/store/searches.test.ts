@@ -129,9 +129,9 @@ function crowded(damaged: number) {
   });
   const query = async () => ids.map((id) => ({ id }));
   const search = (attributes?: Readonly<Record<string, string>>) =>
-    locateObjects(query, { owner: "a", ...(attributes === undefined ? {} : { attributes }) }, async (some) =>
-      some.map(object),
-    );
+    locateObjects(query, { owner: "a", ...(attributes === undefined ? {} : { attributes }) }, async function* (some) {
+      yield some.map(object);
+    });
   return { ids, search };
 }
 

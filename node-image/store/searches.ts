@@ -1,23 +1,23 @@
-import { fact, type Json, type ManagedObject, type ObjectFilter } from "../objects/types.ts";
+import { fact, type Json, type ObjectFilter } from "../objects/types.ts";
 import { GrantReader } from "./grant-reader.ts";
 import { NameReader } from "./name-reader.ts";
-import { confirmed, locateObjects, type Query } from "./read.ts";
+import { confirmed, type Descriptions, locateObjects, type Query } from "./read.ts";
 
 /** Searches for objects; the ones that nearly every request makes, by name and by grant, cost little. */
 export class Searches {
   readonly grants = new GrantReader();
   readonly #query: Query;
-  readonly #objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>;
+  readonly #descriptions: Descriptions;
   readonly #names: NameReader;
 
   /** `prepared` is for the one query of names. */
   constructor(parts: {
     readonly query: Query;
     readonly prepared: Query;
-    readonly objects: (ids: readonly string[]) => Promise<readonly ManagedObject[]>;
+    readonly descriptions: Descriptions;
   }) {
     this.#query = parts.query;
-    this.#objects = parts.objects;
+    this.#descriptions = parts.descriptions;
     this.#names = new NameReader(parts.prepared);
   }
 
@@ -26,9 +26,9 @@ export class Searches {
     const named = namedIn(filter);
     if (named !== undefined) {
       const ids = await this.#names.holders(named.owner, named.name);
-      if (ids !== "tooMany") return confirmed(ids, filter, this.#objects);
+      if (ids !== "tooMany") return confirmed(ids, filter, this.#descriptions);
     }
-    const search = () => locateObjects(this.#query, filter, this.#objects);
+    const search = () => locateObjects(this.#query, filter, this.#descriptions);
     const granted = grantedIn(filter);
     return granted === undefined ? search() : this.grants.find(granted, search);
   }

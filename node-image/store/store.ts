@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Keyring } from "../keys/types.ts";
-import type { Change, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
+import type { Change, Description, Json, ManagedObject, ObjectFilter } from "../objects/types.ts";
 import type { Audit } from "./audit.ts";
 import { Audits } from "./audits.ts";
 import { LogicalClock } from "./clock.ts";
-import { asStoreError, type Place, prepared } from "./connection.ts";
+import { asStoreError, type Place, placeOf, prepared } from "./connection.ts";
 import { Damage } from "./damage.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { Distrust } from "./distrust.ts";
@@ -40,11 +40,7 @@ const fencesSetting = "fences";
 
 /** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
 export async function openStore(options: StoreOptions): Promise<NodeStore> {
-  const place: Place = {
-    socketDirectory: options.socketDirectory,
-    port: options.port ?? 5432,
-    database: options.database ?? "keyfleet",
-  };
+  const place = placeOf(options);
   for (;;) {
     options.signal?.throwIfAborted();
     const pools = new ReadPools(place);
@@ -113,13 +109,13 @@ class PostgresStore implements NodeStore {
     };
     const damaged = (ids: Iterable<string>) => this.#foundDamaged(ids);
     this.#reader = new ObjectReader(
-      (text, values) => this.#pools.forClients({ name: "objects", text, values }),
+      (text, values) => this.#pools.forClients(prepared(text, values)),
       () => this.#writer.ledger.keyring,
     );
     this.#searches = new Searches({
       query: (text, values) => this.#pools.forClients({ text, values }),
       prepared: (text, values) => this.#pools.forClients({ name: "names", text, values }),
-      objects: (ids) => this.objects(ids),
+      descriptions: (ids) => this.descriptions(ids),
     });
     this.#writer = new Writer({
       place,
@@ -189,6 +185,11 @@ class PostgresStore implements NodeStore {
     this.#mustBeWhole();
     // Most often they are kept: then nothing is waited for.
     return this.#reader.kept(ids) ?? (await this.#read(ids)).objects;
+  }
+
+  descriptions(ids: readonly string[]): AsyncIterable<readonly Description[]> {
+    this.#mustBeWhole();
+    return this.#reader.descriptions(ids, (damaged) => this.#foundDamaged(damaged));
   }
 
   locate(filter: ObjectFilter): Promise<readonly string[]> {

@@ -9,6 +9,9 @@ export function memoryStore(): Store {
     onRemote: () => undefined,
     object: async (id) => objects.get(id),
     objects: async (ids) => ids.flatMap((id) => objects.get(id) ?? []),
+    descriptions: async function* (ids) {
+      yield ids.flatMap((id) => objects.get(id) ?? []);
+    },
     locate: async (filter) =>
       [...objects.values()]
         .filter((object) => satisfies(object, filter))

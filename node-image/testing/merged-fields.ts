@@ -190,10 +190,10 @@ const readNames: Field["read"] = (merged) => {
     const living = objects.filter(({ facts }) => (facts & fact.destroyed) === 0);
     const shown = living.flatMap((each) =>
       (each.attributes.get("Name") ?? []).map((name) =>
-        JSON.stringify(holderOf(name, objects)?.id === each.id ? name : suffixed(name, each.id)),
+        JSON.stringify(holderOf(name, objects) === each.id ? name : suffixed(name, each.id)),
       ),
     );
-    const holders = named.map((name) => holderOf(name, objects)?.id ?? null);
+    const holders = named.map((name) => holderOf(name, objects) ?? null);
     return { owner, holders, ambiguous: shown.length - new Set(shown).size };
   });
 };
