@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const wanted = (node: KmsNode) => programsOf({ file, local, node, startedWith });
   const running = new Map([...wanted(first)].map(([name, program]) => [name, new Supervised(program, write)]));
   const log = jsonLog(() => "warn", write);
-  fileSource(file, log).onChange(() => {
+  const follow = () => {
     try {
       const { node } = readLocalFile(file, localFile);
       for (const [name, program] of wanted(node)) running.get(name)?.update(program);
@@ -37,7 +37,10 @@ async function main(): Promise<void> {
       // LOCAL-FILE was edited meanwhile and is none any more: all goes on as it was.
       log("error", "cannot use the new document", { problem: `${localFile}: ${(error as Error).message}` });
     }
-  });
+  };
+  fileSource(file, log).onChange(follow);
+  // It may have changed since it was read here.
+  follow();
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => void end(running).then(() => process.exit(0)));
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { KmsNode, KmsNodeStatus } from "@keyfleet/crds/kms-node.ts";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { readDocument } from "./document.ts";
@@ -25,25 +25,39 @@ export function fileSource(path: string, log: Log): NodeSource {
       log("error", "cannot read the node's document", { problem });
     }
   };
+  // Before it is read for the first time: what comes from then on is a change, however soon.
+  let seen = stampOf(path);
   load();
   let settling: NodeJS.Timeout | undefined;
-  // Who writes it in pieces is not done yet: half a document may be one too, of a fleet with fewer members.
-  const changed = () => {
+  // Polling, because a watch on a file is lost when an editor replaces it.
+  const polling = setInterval(() => {
+    const now = stampOf(path);
+    if (now === seen) return;
+    seen = now;
+    // Who writes it in pieces is not done yet: half a document may be one too, of a fleet with fewer members.
     clearTimeout(settling);
     settling = setTimeout(load, settleMs);
-  };
-  // Polling, because a watch on a file is lost when an editor replaces it.
-  watchFile(path, { interval: pollMs }, changed);
+  }, pollMs);
   return {
     current: () => node,
     onChange: (callback) => void callbacks.push(callback),
     report: async (status) => writeStatus(path, node, status),
     problem: () => problem,
     close: () => {
+      clearInterval(polling);
       clearTimeout(settling);
-      unwatchFile(path, changed);
     },
   };
+}
+
+/** Differs when the file was changed, replaced, taken away or locked away. */
+function stampOf(path: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(path);
+    return `${ino}/${mtimeMs}/${size}`;
+  } catch (error) {
+    return String((error as { code?: unknown }).code);
+  }
 }
 
 /** Reads the KmsNode among a file's YAML documents. */
