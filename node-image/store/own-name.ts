@@ -1,4 +1,5 @@
 import type { Keyring } from "../keys/types.ts";
+import { isProvedBy } from "./proved.ts";
 import type { NodeStore } from "./types.ts";
 
 /** Where is kept that the log's name was given to this node. */
@@ -27,13 +28,7 @@ export class OwnName {
     const { settings, keyring } = this.#parts;
     const mac = await settings.setting(setting);
     if (typeof mac !== "string") return false;
-    const keys = keyring();
-    try {
-      return keys.verifies(authenticated(identity, incarnation), Buffer.from(mac, "base64"));
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "closed") throw error;
-      return false; // A MAC of a wrong length or under a key version that is not here.
-    }
+    return isProvedBy(keyring(), authenticated(identity, incarnation), mac);
   }
 
   async prove(identity: string, incarnation: string): Promise<void> {
