@@ -156,7 +156,10 @@ export class ObjectReader {
         } finally {
           this.#large.give(1);
         }
-      } else run.push(...(found.get(id) === undefined ? [] : [found.get(id) as ManagedObject]));
+      } else {
+        const object = found.get(id);
+        if (object !== undefined) run.push(object);
+      }
     }
     yield { objects: run, damaged: page.damaged };
   }

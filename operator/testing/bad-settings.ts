@@ -19,7 +19,7 @@ export class BadSettings {
    * sites that do not see each other may each give them to a node that does not serve.
    */
   readonly #passedOver = new Set<string>();
-  readonly #known = new Set<string>();
+  #known: ReadonlySet<string> = new Set();
 
   constructor(world: Simulation, tools: Tools) {
     this.#world = world;
@@ -36,8 +36,7 @@ export class BadSettings {
     for (const { metadata, spec } of given)
       if (this.#isNamedLost(spec.site) || (!this.#known.has(metadata.name) && this.#isCutOff(spec.site, given)))
         this.#passedOver.add(metadata.name);
-    this.#known.clear();
-    for (const name of names) this.#known.add(name);
+    this.#known = names;
     const counted = [...names].filter((name) => !this.#passedOver.has(name) && this.#tools.truth.serves(name));
     this.#tools.hold(counted.length <= 1, `settings that do not work wait in the pods of ${counted}`);
   }
