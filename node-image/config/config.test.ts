@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { pbkdf2 } from "node:crypto";
 import { mkdtempSync, rmSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { aNode } from "../testing/facts.ts";
 import { readCommand } from "./command.ts";
@@ -16,6 +18,10 @@ import { readSettings } from "./settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kf-config-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** All that Node has for work beside the loop, unless it is told otherwise. */
+const threads = 4;
+const busyRounds = 100_000;
 
 const quiet = () => undefined;
 const bad = [
@@ -120,6 +126,9 @@ test("a file is followed, a bad edit keeps the last good document, and the statu
 test("a file that is changed as soon as it was read is followed: nobody would tell of that change again", async () => {
   const path = join(folder, "soon.yaml");
   writeFileSync(path, stringify(aNode()));
+  // A node that starts has much to do: no thread of Node's looks at a file before the change.
+  const busy = Array.from({ length: threads }, () => promisify(pbkdf2)("", "", busyRounds, 32, "sha512"));
+  after(() => Promise.all(busy));
   const source = openSource({ source: `file:${path}`, node: "", namespace: "", cacheFile: "", log: quiet });
   after(() => source.close());
   writeFileSync(path, stringify(aNode({ membership: { action: "Found" } })));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check } from "./check.ts";
-import { type Call, finalReader, type History, type Step, type Verb } from "./record.ts";
-import { story } from "./story.ts";
+import { type Call, finalReader, type History, Recorder, type Step, type Verb } from "./record.ts";
+import { lastWarnings, story } from "./story.ts";
 import { survives } from "./survival.ts";
 
 const object = "6f1c0000-0000-0000-0000-000000000001";
@@ -30,7 +30,7 @@ function calls(...lines: readonly string[]): Call[] {
 }
 
 function history(made: readonly Call[], parts: Partial<History> = {}): History {
-  return { calls: made, deeds: [], steps: [], lost: new Map(), lives: [], ...parts };
+  return { calls: made, deeds: [], steps: [], lost: new Map(), lives: [], warnings: new Map(), ...parts };
 }
 
 const cases: readonly (readonly [sentence: string, rule: string | undefined, ...lines: string[]])[] = [
@@ -338,3 +338,15 @@ for (const [sentence, kept, lost, steps] of losses) {
     assert.equal(survives(write, { lost: new Map(lost.map((node) => [node, 1_000])), steps }), kept);
   });
 }
+
+test("what is told of a broken promise has the last warnings of every node, and no others of its lines", () => {
+  const recorder = new Recorder();
+  const hear = (node: string, level: string, message: string) =>
+    recorder.heard(node, `[keyServer] ${JSON.stringify({ level, message })}`);
+  hear("dc2-a", "error", "refuses");
+  for (let index = 0; index < 25; index += 1) hear("dc1-a", "warn", `${index}.`);
+  hear("dc1-a", "info", "serves");
+  const told = lastWarnings(recorder).map((line) => /"message":"(.*)"/.exec(line)?.[1] ?? line);
+  const last = Array.from({ length: 20 }, (_, index) => `${index + 5}.`);
+  assert.deepEqual(told, ["last warnings of dc1-a:", ...last, "last warnings of dc2-a:", "refuses"]);
+});

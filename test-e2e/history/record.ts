@@ -81,6 +81,8 @@ export interface History {
   readonly lost: ReadonlyMap<string, number>;
   /** When nodes were started with another disk than they had: what they show from then on is another node's. */
   readonly lives: readonly { readonly node: string; readonly atMs: number }[];
+  /** What each node warned of, its last lines with their times. */
+  readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The life of a node's disk that a call fell into: before a disk was exchanged, or after. */
@@ -95,6 +97,7 @@ export interface FaultCount {
 }
 
 const stallMs = 1_000;
+const warningsMax = 20;
 
 /** Records while a run goes on. */
 export class Recorder implements History {
@@ -104,6 +107,7 @@ export class Recorder implements History {
   readonly stalls: Stall[] = [];
   readonly lost = new Map<string, number>();
   readonly lives: { node: string; atMs: number }[] = [];
+  readonly warnings = new Map<string, string[]>();
   /** Nodes that are gone for good. */
   readonly destroyed = new Set<string>();
 
@@ -137,13 +141,22 @@ export class Recorder implements History {
     return () => clearInterval(watch);
   }
 
-  /** Takes a line of a node's output; only what concerns durability is kept. */
+  /** Takes a line of a node's output; only what concerns durability is kept, and the last warnings. */
   heard(node: string, line: string): void {
     const atMs = performance.now();
     if (line.startsWith("[keyServer] started")) this.steps.push({ atMs, node, inStep: true });
-    if (!line.includes('"durability"')) return;
+    else if (line.includes('"durability"')) this.#stepped(node, line, atMs);
+    else if (/"level":"(warn|error)"/.test(line)) this.#warned(node, line, atMs);
+  }
+
+  #stepped(node: string, line: string, atMs: number): void {
     const found = /"site":"([^"]+)"/.exec(line)?.[1];
     const inStep = line.includes('"inStep":true');
     if (found !== undefined) this.steps.push({ atMs, node, site: found, inStep });
+  }
+
+  #warned(node: string, line: string, atMs: number): void {
+    const text = `${atMs.toFixed(0).padStart(8)} ${line}`;
+    this.warnings.set(node, [...(this.warnings.get(node) ?? []), text].slice(-warningsMax));
   }
 }

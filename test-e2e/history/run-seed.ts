@@ -7,7 +7,7 @@ import { atEnd, count } from "./counts.ts";
 import { changeMembers, replace } from "./membership.ts";
 import { nemesis } from "./nemesis.ts";
 import { type FaultCount, finalReader, type Recorder } from "./record.ts";
-import { story } from "./story.ts";
+import { lastWarnings, story } from "./story.ts";
 import type { World } from "./world.ts";
 
 const clientsPerNode = 2;
@@ -50,7 +50,7 @@ export interface Outcome {
   /** Where the time went, ms. */
   readonly spentMs: Readonly<Record<string, number>>;
   readonly violations: readonly Violation[];
-  /** Minimal history of the first violation. */
+  /** Minimal history of the first violation, and what the nodes warned of. */
   readonly story: readonly string[];
 }
 
@@ -112,7 +112,7 @@ export async function runSeed(parts: {
     forked,
     spentMs,
     violations,
-    story: violations[0] === undefined ? [] : story(recorder, violations[0].object),
+    story: violations[0] === undefined ? [] : [...story(recorder, violations[0].object), ...lastWarnings(recorder)],
   };
 }
 

@@ -32,3 +32,8 @@ export function story(history: History, object: string): readonly string[] {
     .toSorted(([one], [other]) => one - other)
     .map(([atMs, text]) => `${atMs.toFixed(0).padStart(8)} ${text}`);
 }
+
+/** What the nodes said of themselves before it ended: who refuses says why, who is refused does not know. */
+export function lastWarnings({ warnings }: History): readonly string[] {
+  return [...warnings].toSorted().flatMap(([node, lines]) => [`last warnings of ${node}:`, ...lines]);
+}
