@@ -322,24 +322,29 @@ export class Peer {
       const mine = this.#options.store.head(origin) ?? noHead;
       if (mine.seq >= until) return;
       if (mine.seq <= (this.#theirs?.get(origin)?.base ?? 0)) overlap = 0;
-      await this.#pullPage(connection, origin, mine, overlap);
+      const raised = await this.#pullPage(connection, origin, mine, overlap);
       overlap = 0;
-      if ((this.#options.store.vector().get(origin) ?? 0) > mine.seq) continue;
+      if (raised || (this.#options.store.vector().get(origin) ?? 0) > mine.seq) continue;
       // By its word alone nobody waits for a peer to bring what others can no longer give but in a snapshot.
       if (hasNext(this.#theirs?.get(origin), mine.seq) && !this.#refused.has(origin)) this.#refuse(origin, notShown);
       return;
     }
   }
 
-  async #pullPage(connection: PeerConnection, origin: string, mine: typeof noHead, overlap: number): Promise<void> {
+  /** True when the end of a departed log rose by it: what came before is to be asked for again. */
+  async #pullPage(connection: PeerConnection, origin: string, mine: typeof noHead, overlap: number): Promise<boolean> {
     const operations = await pullPage(connection, origin, mine.seq - overlap);
-    if (operations === undefined) return this.#refuse(origin, "malformed");
-    if (isOtherLog(operations, mine)) return this.#refuse(origin, "forked");
-    if (operations.length > 0) await this.#ingest(connection, operations);
+    const isOther = operations !== undefined && isOtherLog(operations, mine);
+    if (operations === undefined || isOther) this.#refuse(origin, isOther ? "forked" : "malformed");
+    else if (operations.length > 0) return this.#ingest(connection, operations);
+    return false;
   }
 
   async #takeInbox(connection: PeerConnection): Promise<void> {
     if (this.#origin === undefined) return;
+    // With a piece of a log here a snapshot would no longer be for an empty store, and all of the rest would come by the logs.
+    // What is thrown away is told by the next look.
+    if (!this.#followed) return void this.#inbox.take(this.#origin);
     const before = this.#position();
     await this.#takeOf(this.#origin, connection);
     // The peer may have begun a log of a new name, and that only a look tells.
@@ -357,7 +362,8 @@ export class Peer {
     if (position < last.seq) await this.#pull(connection, origin, Number.MAX_SAFE_INTEGER);
   }
 
-  async #ingest(connection: PeerConnection, operations: readonly Operation[]): Promise<void> {
+  /** As `#pullPage`. */
+  async #ingest(connection: PeerConnection, operations: readonly Operation[]): Promise<boolean> {
     const origin = operations[0]?.origin ?? "";
     const ingested = await this.#options.store.ingest(operations);
     // Who holds more of a departed log knows of a later end.
@@ -367,6 +373,7 @@ export class Peer {
       (await askFences(connection, this.#options.store));
     if (ingested.outcome === "refused" && !raised) this.#refuse(origin, ingested.reason);
     if (origin === this.#origin) this.#acknowledge();
+    return raised;
   }
 
   /** How far the peer's own log is durable here. */
