@@ -68,7 +68,7 @@ export class SimulatedStore {
         parts.disk.fences = said;
       },
     });
-    this.#fences.restore(parts.disk.fences);
+    this.#fences.restore(parts.disk.fences, keyring);
     this.clock = new LogicalClock(parts.wallMs, parts.steadyMs);
     this.#readPosition();
   }

@@ -1,9 +1,12 @@
 import type { Keyring } from "../keys/types.ts";
 import type { Json } from "../objects/types.ts";
-import { StoreError } from "./error.ts";
+import { asStoreError } from "./connection.ts";
 import { isUuid } from "./operation.ts";
+import { isProvedBy } from "./proved.ts";
 import type { Vector } from "./types.ts";
 
+/** Where they are kept; replication's view of it is in mesh.sql. */
+export const fencesSetting = "fences";
 /** Logs of departed nodes whose ends are remembered; more are not taken. */
 const fencesMax = 10_000;
 
@@ -31,6 +34,8 @@ export class Fences {
   readonly #options: FencesOptions;
   readonly #ends = new Map<string, number>();
   readonly #macs = new Map<string, string>();
+  /** What was found in the database and is not proved yet. */
+  #found: readonly SaidFence[] = [];
   #saving: Promise<void> | undefined;
   #unsaved = false;
 
@@ -43,12 +48,27 @@ export class Fences {
     return this.#ends;
   }
 
-  /** Begins with what an earlier process has saved. */
-  restore(saved: Json | undefined): void {
-    for (const [origin, seq, mac] of asFences(saved)) {
+  /** Begins with what an earlier process has saved; without the master key it counts from `trust` on, before which nothing is taken in. */
+  restore(saved: Json | undefined, keyring: Keyring | undefined): void {
+    this.#found = asFences(saved);
+    if (keyring !== undefined) this.trust(keyring);
+  }
+
+  /**
+   * With the master key: believes of what was restored what a member has said. The rest somebody has written into the
+   * database, to have a member's log refused: it is left out and written over. Who could do that could also take an end
+   * away; peers say it again before anything of the log can come. Throws KeyError "closed".
+   */
+  trust(keyring: Keyring): void {
+    const proved = this.#found.filter((fence) => isProved(keyring, fence));
+    this.#unsaved ||= proved.length < this.#found.length;
+    for (const [origin, seq, mac] of proved) {
+      if (seq <= (this.#ends.get(origin) ?? -1)) continue;
       this.#ends.set(origin, seq);
       this.#macs.set(origin, mac);
     }
+    this.#found = [];
+    this.#saveLater();
   }
 
   /** What the list of members says; lower ends than are known change nothing. Returns whether any rose. */
@@ -61,7 +81,7 @@ export class Fences {
   /** The same of what a peer knows; what no member has said is left out. Throws StoreError "noMasterKey". */
   take(said: unknown): boolean {
     const keyring = this.#options.keyring();
-    const proved = asFences(said).filter(([origin, seq, mac]) => isProved(keyring, origin, { seq, mac }));
+    const proved = asFences(said).filter((fence) => isSaid(keyring, fence));
     return this.raise(new Map(proved.map(([origin, seq]) => [origin, seq])));
   }
 
@@ -102,14 +122,17 @@ export class Fences {
   }
 }
 
-function isProved(keyring: Keyring, origin: string, { seq, mac }: { seq: number; mac: string }): boolean {
+function isSaid(keyring: Keyring, fence: SaidFence): boolean {
   try {
-    return keyring.verifies(authenticated(origin, seq), Buffer.from(mac, "base64"));
+    return isProved(keyring, fence);
   } catch (error) {
-    if ((error as { code?: unknown }).code === "closed")
-      throw new StoreError("noMasterKey", "the master key was dropped from memory");
-    return false; // Under a key version that is not here.
+    throw asStoreError(error);
   }
+}
+
+/** Whether a member of the fleet has said so. Throws KeyError "closed". */
+function isProved(keyring: Keyring, [origin, seq, mac]: SaidFence): boolean {
+  return isProvedBy(keyring, authenticated(origin, seq), mac);
 }
 
 /** The bytes under the MAC; the first four tell them from an operation and a row. */

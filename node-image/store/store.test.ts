@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Change, fact } from "../objects/types.ts";
+import { isDeepStrictEqual } from "node:util";
+import { type Change, fact, type Json } from "../objects/types.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { aCreate, until } from "../testing/mesh.ts";
 import { startPostgres, type TestPostgres } from "../testing/postgres.ts";
@@ -324,6 +325,49 @@ test("an end of a log is never lowered, outlives the process, and is believed of
   assert.deepEqual(await ends(other, two), ["refused", 1]);
   assert.deepEqual(await ends(other, three), ["held", 4], "an end that nobody has said");
 });
+
+for (const [sentence, laterKey] of [
+  ["at its start", false],
+  ["when its master key is there", true],
+] as const)
+  test(`${sentence} a node believes no end of a log that somebody has written into its database, and all that members have said`, async (t) => {
+    const place = aPlace();
+    const [ended, forged, unsigned, torn, longer] = Array.from({ length: 5 }, () => randomUUID()) as [
+      string,
+      ...string[],
+    ];
+    const first = await openStore(place);
+    first.setFences(new Map([[ended, 2]]));
+    await first.close();
+    const meddler = await openStore(place);
+    const said = (await meddler.setting("fences")) as [string, number, string][];
+    const mac = said[0]?.[2] ?? "";
+    const written = [
+      [forged, 2, mac],
+      [unsigned, 2, ""],
+      [torn, 2, mac.slice(0, 9)],
+      [longer, 2],
+      [ended, 1, mac],
+      ...said,
+    ];
+    await meddler.setSetting("fences", written as Json);
+    await meddler.close();
+    const { keyring: _, ...noKey } = place;
+    const store = await openStore(laterKey ? noKey : place);
+    t.after(() => store.close());
+    if (laterKey) await store.setKeyring(keyring);
+    for (const origin of [forged, unsigned, torn, longer])
+      assert.equal(
+        (await store.ingest([1, 2, 3].map((seq) => anOperation({ origin: String(origin), seq })))).position,
+        3,
+      );
+    const ofEnded = await store.ingest([1, 2, 3].map((seq) => anOperation({ origin: ended, seq })));
+    assert.deepEqual(ofEnded, { outcome: "refused", position: 2, seq: 3, reason: "fenced" });
+    store.setFences(new Map());
+    await until("what nobody has said is written over", async () =>
+      isDeepStrictEqual(await store.setting("fences"), said),
+    );
+  });
 
 test("what a node took in before it heard of the end of a log raises that end, for its peers too", async () => {
   const [one, other] = nodes;

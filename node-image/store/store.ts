@@ -9,7 +9,7 @@ import { Damage } from "./damage.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { Distrust } from "./distrust.ts";
 import { StoreError } from "./error.ts";
-import { Fences } from "./fences.ts";
+import { Fences, fencesSetting } from "./fences.ts";
 import { type Alone, Intake } from "./intake.ts";
 import type { Renewal } from "./ledger.ts";
 import { LocalValues } from "./local-values.ts";
@@ -35,8 +35,6 @@ import { takingIn, Writer } from "./writer.ts";
 
 const retryMs = 200;
 const channels = ["acks", "handover"] as const;
-/** Where the ends of departed logs are kept; replication's view of it is in mesh.sql. */
-const fencesSetting = "fences";
 
 /** Opens the node's store; waits for PostgreSQL until the signal ends it. Without master key it knows this node alone, no objects. */
 export async function openStore(options: StoreOptions): Promise<NodeStore> {
@@ -168,7 +166,7 @@ class PostgresStore implements NodeStore {
   }
 
   async open(keyring: Keyring | undefined): Promise<void> {
-    this.#fences.restore(await this.setting(fencesSetting));
+    this.#fences.restore(await this.setting(fencesSetting), keyring);
     await this.#distrust.recall(keyring);
     await this.#writer.open();
     await this.#ownEnd.recall();
@@ -280,6 +278,7 @@ class PostgresStore implements NodeStore {
   }
 
   async setKeyring(keyring: Keyring): Promise<void> {
+    this.#fences.trust(keyring);
     await this.#writer.useKeyring(keyring);
   }
 
