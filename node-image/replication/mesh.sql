@@ -47,6 +47,18 @@ grant execute on function keyfleet.position_of(uuid) to mesh_door;
 create or replace view keyfleet.fences as select s.value from keyfleet.settings s where s.key = 'fences';
 grant select on keyfleet.fences to mesh_door;
 
+-- What each member shows beside its certificate, as a digest: a thief of the certificate cannot (passes.ts).
+create table if not exists mesh.passes (identity text primary key, digest text not null);
+-- Sessions of members by the name in their certificates. PostgreSQL tells 63 bytes of a name: of a longer one that is its own
+-- certificate. proved: by what it says its application is, which anybody may say and only the member knows. Comes before the
+-- positions, as in all that takes both: else who logs in meanwhile would wait for this, and this for him.
+create or replace view keyfleet.mesh_sessions as
+  select a.pid, a.xact_start, a.backend_start, p.identity is not null as proved,
+    concat(a.ssl_client_dn, case when octet_length(a.ssl_client_dn) >= 63 then a.ssl_client_serial end) as of_one
+  from pg_stat_get_activity(null) a
+  left join mesh.passes p on p.digest = encode(sha256(convert_to(a.application_name, 'UTF8')), 'hex')
+  where a.usesysid = (select r.oid from pg_roles r where r.rolname = 'mesh');
+
 -- Unlogged: after a crash peers acknowledge again and joiners ask again; wrapped keys are in no log of PostgreSQL's.
 create unlogged table if not exists mesh.positions (
   identity text primary key,
@@ -192,20 +204,18 @@ end $$;
 -- Asked every two seconds, it also ends who overstays: peers have deadlines for statements and transactions, which a session
 -- may lift for itself, and nobody who pulls needs as long. And of each certificate's name all sessions but four, twice what a
 -- member needs, or one of them could take all that there are: the oldest two stay, which a thief of the certificate who comes
--- later cannot push out, and the newest two, which a member needs whose older ones are dead and do not know it. PostgreSQL
--- tells 63 bytes of a name: of a longer one that is its own certificate. At rest this is the one question that a key server
--- asks here.
+-- later cannot push out, and the newest two, which a member needs whose older ones are dead and do not know it. Sessions that
+-- have shown the member's pass are counted by themselves: however many a thief has, they end none of those. At rest this is
+-- the one question that a key server asks here.
 drop function if exists keyfleet.end_overstayers();
 create or replace function keyfleet.heard(of_origin uuid)
 returns table (identity text, seq bigint, at text, open boolean)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_terminate_backend(s.pid) from (
-    select a.pid, a.xact_start, row_number() over (of_one order by a.backend_start, a.pid) as place,
+    select m.pid, m.xact_start, row_number() over (of_one order by m.backend_start, m.pid) as place,
         count(*) over of_one as sessions
-      from pg_stat_get_activity(null) a where a.usesysid = 'mesh'::regrole
-      window of_one as (
-        partition by a.ssl_client_dn, case when octet_length(a.ssl_client_dn) >= 63 then a.ssl_client_serial end)
+      from keyfleet.mesh_sessions m window of_one as (partition by m.of_one, m.proved)
   ) s where s.place > 2 and s.place <= s.sessions - 2 or s.xact_start < clock_timestamp() - interval '15 seconds';
   return query
     select p.identity, p.seq, concat(p.acknowledged, a.state_change), a.pid is not null
@@ -237,6 +247,8 @@ end $$;
 
 -- A session is opened by what PostgreSQL's process knew when the caller came, which is up to ten seconds ago for one who takes
 -- his time with the handshake; in that time he may have left the fleet. So once more at the end, by the file as it is now.
+-- Here also ends who has a member's certificate, shows no pass, and has twice as many sessions as stay: else his would take
+-- all that there are for members between two looks.
 create or replace function keyfleet.admit_members() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -245,6 +257,10 @@ begin
     select from pg_ident_file_mappings m
     where m.map_name = 'mesh' and m.pg_username = 'mesh' and m.error is null and concat('cert:', m.sys_name) = system_user)
   then raise exception 'no member of this fleet' using errcode = '28000'; end if;
+  if (select count(*) from keyfleet.mesh_sessions s
+      join keyfleet.mesh_sessions other on other.of_one = s.of_one and not other.proved
+      where s.pid = pg_backend_pid() and not s.proved) > 8
+  then raise exception 'too many sessions of this member' using errcode = '53300'; end if;
   -- What a session that is over has acknowledged under this number is not this one's. No time would tell: clocks are set.
   delete from mesh.positions p where p.backend = pg_backend_pid();
 end $$;

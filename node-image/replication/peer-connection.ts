@@ -24,10 +24,12 @@ export interface PeerConnection {
 export async function connectPeer(options: {
   readonly peer: MeshMember;
   readonly tls: MeshTls;
+  /** Shows that this node is who its certificate says (store/pass.ts); without one it is less than who has one. */
+  readonly pass?: string | undefined;
   readonly notified: (payload: string) => void;
   readonly lost: (error: Error) => void;
 }): Promise<PeerConnection> {
-  const { peer, tls, notified, lost } = options;
+  const { peer, tls, pass, notified, lost } = options;
   const pipelined = { pipeline: true };
   let watch: AnswerWatch | undefined;
   const client = await connect(
@@ -37,7 +39,8 @@ export async function connectPeer(options: {
       port: peer.meshPort ?? 5432,
       user: "mesh",
       database: "keyfleet",
-      application_name: "keyfleet",
+      // What a login's trigger can read of what the caller says.
+      application_name: pass ?? "keyfleet",
       connectionTimeoutMillis: connectDeadlineMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 1_000,

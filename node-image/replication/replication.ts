@@ -4,8 +4,10 @@ import { DurabilityGate } from "./durability.ts";
 import type { OwnLogLost } from "./forks.ts";
 import { Gossip } from "./gossip.ts";
 import { answerHandovers } from "./handover.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { OwnLog } from "./own-log.ts";
 import { Pace, turnMs } from "./pace.ts";
+import { Passes } from "./passes.ts";
 import { Peer } from "./peer.ts";
 import { Pruner } from "./pruner.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -53,6 +55,7 @@ class Exchange implements Replication {
   readonly #ownLog: OwnLog;
   readonly #gossip: Gossip;
   readonly #pace: Pace;
+  readonly #passes: Passes;
   readonly #surroundings: Surroundings;
   readonly #snapshots: Snapshots;
   readonly #pruner: Pruner;
@@ -89,7 +92,8 @@ class Exchange implements Replication {
     this.#readAcknowledgements = oneAtATime(() => this.#read("acknowledgements"));
     this.#readSignsOfLife = oneAtATime(() => this.#read("signsOfLife"));
     this.#answerHandovers = oneAtATime(() => answerHandovers(store, wrapFor));
-    const surroundings = options.surroundings ?? realSurroundings;
+    this.#passes = new Passes({ store, identity: options.self.identity, others });
+    const surroundings = this.#passes.shownIn(options.surroundings ?? realSurroundings);
     this.#surroundings = surroundings;
     const anySilent = () => this.#peers.some((peer) => peer.silent);
     this.#pace = new Pace({ store, nowMs, surroundings, anySilent });
@@ -201,6 +205,7 @@ class Exchange implements Replication {
     if (this.#doorsOpen && now - this.#lookedMs >= lookEveryMs) {
       this.#lookedMs = now;
       this.#readSignsOfLife();
+      this.#passes.expect();
     }
     this.#tickLater();
   }
@@ -288,7 +293,10 @@ class Exchange implements Replication {
 
   #notified(channel: string): void {
     if (this.#stopped || !this.#doorsOpen) return;
-    if (channel === "connected") this.#claimOwnLog();
+    if (channel === "connected") {
+      this.#claimOwnLog();
+      this.#passes.forget();
+    }
     if (channel !== "handover") this.#readAcknowledgements();
     if (channel !== "acks") this.#answerHandovers();
   }
@@ -377,22 +385,4 @@ function fences(members: readonly MeshMember[]): ReadonlyMap<string, number> {
       incarnation === undefined || lastSequence === undefined ? [] : [[incarnation, lastSequence]],
     ),
   );
-}
-
-/** Runs the work now, or once more after the run that is under way; failures wait for the next reason to run. */
-function oneAtATime(work: () => Promise<void>): () => void {
-  let running = false;
-  let again = false;
-  const run = () => {
-    again = running;
-    if (running) return;
-    running = true;
-    work()
-      .catch(() => undefined)
-      .finally(() => {
-        running = false;
-        if (again) run();
-      });
-  };
-  return run;
 }

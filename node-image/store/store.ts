@@ -17,8 +17,10 @@ import { migrate } from "./migrate.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { OwnEnd } from "./own-end.ts";
 import { OwnName } from "./own-name.ts";
+import { passOf } from "./pass.ts";
 import type { Found } from "./read.ts";
 import { ReadPools } from "./read-pools.ts";
+import { RemoteListeners } from "./remote-listeners.ts";
 import { RunningAudit } from "./running-audit.ts";
 import { Searches } from "./searches.ts";
 import type {
@@ -76,7 +78,7 @@ class PostgresStore implements NodeStore {
   readonly #reader: ObjectReader;
   readonly #searches: Searches;
   readonly #fences: Fences;
-  readonly #remote: { readonly marker: string; readonly listener: (ids: readonly string[]) => void }[] = [];
+  readonly #remote = new RemoteListeners();
   readonly #listeners = new Set<(channel: string) => void>();
   readonly #nowMs: () => number;
   readonly #audits: Audits;
@@ -219,12 +221,7 @@ class PostgresStore implements NodeStore {
   async ingest(operations: readonly Operation[], options: { readonly importing?: true } = {}): Promise<Ingested> {
     if (options.importing !== true) this.#mustBeWhole();
     const ingested = await this.#writer.ingest(operations, options.importing === true);
-    for (const { marker, listener } of this.#remote) {
-      const marked = operations.filter(
-        ({ seq, payload }) => seq <= ingested.position && payload.includes(`"${marker}`),
-      );
-      if (marked.length > 0) listener([...new Set(marked.map(({ object }) => object))]);
-    }
+    this.#remote.tell(operations, ingested.position);
     return ingested;
   }
 
@@ -233,7 +230,7 @@ class PostgresStore implements NodeStore {
   }
 
   onRemote(marker: string, listener: (ids: readonly string[]) => void): void {
-    this.#remote.push({ marker, listener });
+    this.#remote.add(marker, listener);
   }
 
   head(origin: string): { readonly seq: number; readonly mac: Buffer } | undefined {
@@ -292,6 +289,10 @@ class PostgresStore implements NodeStore {
 
   takeFences(said: unknown): boolean {
     return this.#fences.take(said);
+  }
+
+  pass(from: string, to: string): string | undefined {
+    return passOf(() => this.#writer.ledger.keyring, from, to);
   }
 
   setGate(gate: WriteGate | undefined): void {

@@ -122,6 +122,8 @@ export interface NodeStore extends Store {
   readonly incarnation: string;
   /** That it is this node's, and no other's. */
   readonly ownName: Pick<OwnName, "isProved" | "prove">;
+  /** What the member `from` shows the member `to` (identities) beside its certificate; undefined without the master key. */
+  pass(from: string, to: string): string | undefined;
   /** Stamps what is written; hears those of the peers. */
   readonly clock: Pick<LogicalClock, "hear" | "isSettled" | "isRefused">;
   vector(): Vector;
