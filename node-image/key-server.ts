@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   const machine = new Machine({ settings, source, hsm, log, nowMs, metrics: metrics.operations, activity });
   const notReady = () => (machine.facts.ending ? "ending" : machine.facts.serving ? undefined : reasonOf(machine));
   const place = { host: settings.listenAddress, port: settings.healthPort };
-  await startHealth({ ...place, notReady, metrics: metrics.registry, log });
+  await startHealth({ ...place, notReady, metrics: metrics.registry, log, nowMs });
   machine.start();
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -2,16 +2,29 @@ import assert from "node:assert/strict";
 import type { Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { Registry } from "prom-client";
+import { Gauge, Registry } from "prom-client";
 import { startHealth } from "./server.ts";
 
 const held: Socket[] = [];
 const lines: unknown[] = [];
 const log = (...line: unknown[]) => void lines.push(line);
 let notReady: () => string | undefined = () => undefined;
+let now = 0;
+let scrapes = 0;
+const metrics = new Registry();
+new Gauge({
+  name: "scrapes",
+  help: "Made so often",
+  registers: [metrics],
+  collect() {
+    scrapes += 1;
+    this.set(scrapes);
+  },
+});
 let server: Server;
 before(async () => {
-  server = await startHealth({ host: "127.0.0.1", port: 0, notReady: () => notReady(), metrics: new Registry(), log });
+  const place = { host: "127.0.0.1", port: 0 };
+  server = await startHealth({ ...place, notReady: () => notReady(), metrics, log, nowMs: () => now });
 });
 after(() => {
   for (const socket of held) socket.destroy();
@@ -27,6 +40,17 @@ function silent(localAddress: string): Promise<void> {
     held.push(socket);
   });
 }
+
+test("a stranger who scrapes without end has the metrics made four times a second, not each time", async () => {
+  const { port } = server.address() as AddressInfo;
+  const scraped = async () =>
+    /^scrapes (\d+)$/m.exec(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text())?.[1];
+  assert.deepEqual(new Set(await Promise.all(Array.from({ length: 20 }, scraped))), new Set(["1"]));
+  now += 249;
+  assert.equal(await scraped(), "1");
+  now += 1;
+  assert.equal(await scraped(), "2");
+});
 
 const stalling: readonly (readonly [string, (at: number) => string])[] = [
   ["one address", () => "127.0.0.2"],

@@ -7,6 +7,9 @@ import { halfOpen } from "../listen/half-open.ts";
 
 const limits = { connections: 64, headersMs: 5_000, requestMs: 5_000, keepAliveMs: 10_000 } as const;
 
+/** Anybody may ask, and a text of all metrics takes a millisecond or more of the thread that serves keys: so old it may be. */
+const metricsKeptMs = 250;
+
 export interface HealthOptions {
   readonly host: string;
   readonly port: number;
@@ -14,6 +17,8 @@ export interface HealthOptions {
   readonly notReady: () => string | undefined;
   readonly metrics: Registry;
   readonly log: Log;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
 }
 
 /** Plain HTTP for probes and Prometheus: no secret, no name of an object or a client; resolves when it listens. */
@@ -28,8 +33,9 @@ export async function startHealth(options: HealthOptions): Promise<Server> {
       .type("text")
       .send(`${reason ?? "ok"}\n`);
   });
+  const metrics = keptFor(metricsKeptMs, () => options.metrics.metrics(), options.nowMs);
   app.get("/metrics", async (_request, response) => {
-    response.type(options.metrics.contentType).send(await options.metrics.metrics());
+    response.type(options.metrics.contentType).send(await metrics());
   });
   // Express would show strangers where in the code it was; it knows this handler by its four parameters.
   app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
@@ -46,4 +52,13 @@ export async function startHealth(options: HealthOptions): Promise<Server> {
   server.keepAliveTimeout = limits.keepAliveMs;
   await once(server, "listening");
   return server;
+}
+
+/** Made anew when it is older than `ms`; who asks while it is made waits for the same. */
+function keptFor<Made>(ms: number, make: () => Promise<Made>, nowMs: () => number): () => Promise<Made> {
+  let kept: { readonly atMs: number; readonly made: Promise<Made> } | undefined;
+  return () => {
+    if (kept === undefined || nowMs() - kept.atMs >= ms) kept = { atMs: nowMs(), made: make() };
+    return kept.made;
+  };
 }
