@@ -8,6 +8,7 @@ import type { MessageRoom, Seat } from "./message-room.ts";
 import type { Permits } from "./permits.ts";
 import { enter, flush, post } from "./turn.ts";
 import { type UnreadAnswers, unreadReason } from "./unread.ts";
+import { whilePaused } from "./while-paused.ts";
 
 /** A client's connection after its certificate was accepted. */
 export interface Connection {
@@ -52,7 +53,6 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
     socket.destroy();
   };
   const serve = async () => {
-    busy = true;
     for (let message = reader.next(); message !== undefined; message = draining ? undefined : reader.next()) {
       clearTimeout(deadline);
       deadline = undefined;
@@ -66,9 +66,18 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
   /** What comes of a large message waits in the network until there is room for all of it. */
   const readOn = () => {
     const room = over ? undefined : seat.take(reader.announced());
-    if (room === undefined) return void (socket.isPaused() && !socket.destroyed && socket.resume());
+    if (room === undefined) return void (socket.isPaused() && !socket.destroyed && pieces.resume());
     socket.pause();
-    void room.then(() => busy || socket.destroyed || socket.resume());
+    void room.then(() => {
+      if (busy || socket.destroyed) return;
+      if (reader.announced() === 0)
+        begin(); // all of it came before the pause took effect
+      else pieces.resume();
+    });
+  };
+  const begin = () => {
+    busy = true;
+    enter(() => void serve().then(watchMessage, (error: Error) => close(error.name)));
   };
   /** Says goodbye; what still comes is thrown away, so that the last answer is not lost to a reset. */
   const leave = () => {
@@ -88,13 +97,14 @@ export function serveConnection(socket: TLSSocket, parts: ConnectionParts): Conn
 
   socket.setNoDelay(true);
   socket.setTimeout(limits.idleTimeoutMs, () => close("idle"));
+  const take = (bytes: Buffer) => void (over ? bytes.fill(0) : reader.push(bytes));
+  const pieces = whilePaused(socket, take);
   socket.on("data", (bytes) => {
-    if (over) return void bytes.fill(0);
-    reader.push(bytes);
+    take(bytes);
+    if (over) return;
     // A client that sends on before it has its answer waits: what it sent so far is all that is kept of it.
     if (busy) return void socket.pause();
-    busy = true;
-    enter(() => void serve().then(watchMessage, (error: Error) => close(error.name)));
+    begin();
   });
   socket.on("error", () => socket.destroy()); // a client that resets needs no line in the log
   socket.on("close", () => {

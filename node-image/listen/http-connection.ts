@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { Encoding } from "../kmip/encoding.ts";
 import { ttlv } from "../kmip/encoding.ts";
 import { json, xml } from "../kmip/vocabulary.ts";
+import { type Body, bodyOf } from "./body.ts";
 import type { Connection, ConnectionParts } from "./connection.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { Seat } from "./message-room.ts";
@@ -50,7 +51,8 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
     client.waiting += 1;
     client.waitingBytes += behind;
     client.spoke = true;
-    const turn = client.tail.then(() => answer(request, response, client));
+    const body = bodyOf(request, { bytesMax: limits.messageBytesMax, waits: size > limits.smallMessageBytes });
+    const turn = client.tail.then(() => answer({ request, response, body }, client));
     client.tail = turn
       .catch(() => void request.socket.destroy())
       .finally(() => {
@@ -97,7 +99,7 @@ function announced({ headers }: IncomingMessage, messageBytesMax: number): numbe
   return Number(headers["content-length"] ?? unknown);
 }
 
-/** Of requests behind another the parser keeps what comes: so only small ones may wait, and few of them. */
+/** Of requests behind another what comes is kept: so only small ones may wait, and few of them. */
 function mayWait({ waiting, waitingBytes, parts }: Client, size: number): boolean {
   return waiting === 0 || (waiting < pipelinedMax && waitingBytes + size <= parts.limits.smallMessageBytes);
 }
@@ -121,7 +123,13 @@ function parser(limits: ListenLimits): Server {
   return server;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, client: Client): Promise<void> {
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly body: Body;
+}
+
+async function answer({ request, response, body }: Exchange, client: Client): Promise<void> {
   const { limits, log, caller, expiresAt, handler, permits } = client.parts;
   if (Date.now() > expiresAt) {
     log({ level: "warn", event: "certificate-expired", caller: caller.subject });
@@ -134,7 +142,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, client
   const tooLarge = { status: 413, text: `A message has at most ${limits.messageBytesMax} bytes` };
   if (size > limits.messageBytesMax) return refuse(response, tooLarge);
   await client.seat.take(size);
-  const message = await bodyOf(request, limits.messageBytesMax);
+  body.proceed();
+  const message = await body.whole;
   if (message === undefined) return refuse(response, tooLarge);
   await permits.take();
   const bytes = await handler(message, caller, encoding).finally(() => {
@@ -168,25 +177,6 @@ function refuse(response: ServerResponse, { status, text }: HttpRefusal): void {
     ...(status === 405 ? { Allow: "POST" } : {}),
   });
   response.end(`${text}\n`);
-}
-
-/** The whole body in a buffer of its own; undefined when it is larger than allowed. */
-async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > bytesMax) return undefined;
-      chunks.push(chunk);
-    }
-    const body = Buffer.alloc(size);
-    let at = 0;
-    for (const chunk of chunks) at += chunk.copy(body, at);
-    return body;
-  } finally {
-    for (const chunk of chunks) chunk.fill(0);
-  }
 }
 
 /** Resolves when the answer is out of our hands; its bytes are zeroed then. */

@@ -76,8 +76,8 @@ function isMessage(bytes: Buffer, messageBytesMax: number): boolean {
   return framing.kind === "message" && framing.bytes === bytes.length;
 }
 
-/** Outgrown buffers are zeroed: they may hold key bytes. */
-function withRoom(buffer: Buffer<ArrayBuffer>, used: number, wanted: number): Buffer<ArrayBuffer> {
+/** The buffer, or a larger one with what is used of it. Outgrown ones are zeroed: they may hold key bytes. */
+export function withRoom(buffer: Buffer<ArrayBuffer>, used: number, wanted: number): Buffer<ArrayBuffer> {
   if (wanted <= buffer.length) return buffer;
   const larger = Buffer.alloc(Math.max(wanted, buffer.length * 2, firstBytes));
   buffer.copy(larger, 0, 0, used);
