@@ -10,6 +10,7 @@ import { pendingWorks } from "../operations/pending.ts";
 import { Pkcs11Applications } from "../operations/pkcs11-applications.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { ServedObjects } from "../operations/served-objects.ts";
+import { searchLimits, turns } from "../operations/turns.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
 import type { ActivityLog } from "./activity.ts";
@@ -66,6 +67,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     policy: new PolicyReader(parts.store, () => now().getTime()),
     pending: pendingWorks(() => now().getTime(), forgetResult),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
+    searches: turns(searchLimits, "searches among many objects are being made"),
     served: new ServedObjects({ store: parts.store, log: parts.log }),
     whenTrue: (work) => work(),
     log: parts.log,

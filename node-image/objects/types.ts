@@ -76,8 +76,11 @@ export interface Store {
    * has a page keeps little of it, and waits for no other reading before it asks for the next or ends the iteration.
    */
   descriptions(ids: readonly string[]): AsyncIterable<readonly Description[]>;
-  /** Identifiers, newest first. More than `locateMax` say that there may be others, which are left out. */
-  locate(filter: ObjectFilter): Promise<readonly string[]>;
+  /**
+   * Identifiers, newest first. More than `most` (`locateMax` unless said) say that there may be others, which are left out, and
+   * that of those some may not satisfy the filter.
+   */
+  locate(filter: ObjectFilter, most?: number): Promise<readonly string[]>;
   /** All or nothing; resolves when durable here and as `durability` asks. The changes are the store's from now on: nobody writes to them. */
   write(changes: readonly Change[]): Promise<void>;
 }

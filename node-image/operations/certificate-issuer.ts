@@ -82,7 +82,7 @@ async function ownSigner(publicKey: ManagedObject, context: Context): Promise<Us
 /** The caller's certificates of CAs that could sign: how many, and one. They may be large, so one after the other is read. */
 async function authorities(context: Context): Promise<{ readonly first: ManagedObject | undefined; count: number }> {
   const filter = { owner: context.caller.identity, objectType: objectType.certificate, withoutFacts: fact.destroyed };
-  const ids = await context.store.locate(filter);
+  const ids = await context.store.locate(filter, candidatesMax);
   const candidates: string[] = [];
   for await (const page of context.store.descriptions(ids.slice(0, candidatesMax)))
     candidates.push(...page.filter((each) => leadsToKey(each) && !isOut(each, context)).map(({ id }) => id));

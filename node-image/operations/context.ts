@@ -8,6 +8,7 @@ import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11-applications.ts";
 import type { Serial } from "./serial.ts";
 import type { ServedObjects } from "./served-objects.ts";
+import type { Turns } from "./turns.ts";
 import type { UsageCounter } from "./usage-keeper.ts";
 import type { KeyValueCodec } from "./wrapping.ts";
 
@@ -31,6 +32,8 @@ export interface Context {
   readonly serial: Serial;
   /** Counts uses against Usage Limits. */
   readonly usage: UsageCounter;
+  /** Searches among many objects take their turns. */
+  readonly searches: Turns;
   /** Objects that are no longer fresh. */
   readonly served: ServedObjects;
   readonly server: ServerInformation;

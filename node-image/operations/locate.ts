@@ -29,6 +29,8 @@ export interface LocateResponse {
 /** Identifiers of one answer, well below the message limit: the caller pages on with Offset Items. */
 const itemsMax = 10_000;
 const pageSize = 500;
+/** Objects that a search looks at without taking its turn. */
+const fewMax = 500;
 /** Comparisons of values of one search, and of them before others have their turn: an object and a request may have many of each. */
 const comparisons = { most: 5_000_000, ofOneTurn: 20_000 } as const;
 
@@ -46,21 +48,38 @@ const comparedHere = new Set([
 /** Searches the caller's objects. */
 export async function locate(request: LocateRequest, context: Context): Promise<LocateResponse> {
   checkKnown(request, context);
-  const from = request.offsetItems ?? 0;
-  const end = from + Math.min(request.maximumItems ?? itemsMax, itemsMax);
   const kind = request.attributes.find(({ name }) => name === recordKind);
-  if (kind !== undefined) return locateRecords(kind.value, { from, end }, context);
-  const search = split(request, await searchScope(context), context.version);
+  if (kind !== undefined) return locateRecords(kind.value, itemsOf(request), context);
+  // Most searches are small; those that are not would hold so much that they take turns.
+  const few = await searched(request, context, fewMax);
+  if (few !== undefined) return few;
+  const all = await context.searches(context.caller.identity, () => searched(request, context, locateMax));
+  if (all === undefined) throw tooMany();
+  return all;
+}
+
+/** Undefined when there may be more than `most` objects to look at; of more than `locateMax` only what is asked for may be among the newest. */
+async function searched(request: LocateRequest, context: Context, most: number): Promise<LocateResponse | undefined> {
+  const { from, end } = itemsOf(request);
+  const scope = await searchScope(context, most);
+  if (scope === undefined) return undefined;
+  const search = split(request, scope, context.version);
   if (search.filter.attributes !== undefined && Object.hasOwn(search.filter.attributes, "Fresh"))
     await context.served.recorded();
-  const candidates = await candidatesOf(search, context);
-  if (candidates.length > locateMax) {
-    const found = await matching(candidates, search, context, search.most ?? end);
-    if (found.length < (search.most ?? end)) throw tooMany();
-    return { uniqueIdentifiers: found.slice(from, end) };
+  const candidates = await candidatesOf(search, context, most);
+  if (candidates.length <= most) {
+    const found = await matching(candidates, search, context, search.most);
+    return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, end) };
   }
-  const found = await matching(candidates, search, context, search.most);
-  return { locatedItems: found.length, uniqueIdentifiers: found.slice(from, end) };
+  if (most < locateMax) return undefined;
+  const wanted = search.most ?? end;
+  const found = await matching(candidates, search, context, wanted);
+  return found.length < wanted ? undefined : { uniqueIdentifiers: found.slice(from, end) };
+}
+
+/** Which of those that match are told. */
+function itemsOf({ offsetItems: from = 0, maximumItems = itemsMax }: LocateRequest) {
+  return { from, end: from + Math.min(maximumItems, itemsMax) };
 }
 
 function tooMany(): Refusal {
@@ -72,12 +91,14 @@ function tooMany(): Refusal {
 }
 
 /** What the store offers; a name may be one that an object goes by because another holds what it claims. */
-async function candidatesOf({ filter, names }: Search, context: Context): Promise<readonly string[]> {
-  const found = await context.store.locate(filter);
+async function candidatesOf({ filter, names }: Search, context: Context, most: number): Promise<readonly string[]> {
+  const found = await context.store.locate(filter, most);
   const [name] = names;
   const claimed = name === undefined ? undefined : unsuffixed(name);
   if (claimed === undefined) return found;
-  const others = await context.store.locate({ ...filter, attributes: { ...filter.attributes, Name: claimed.name } });
+  const asClaimed = { ...filter, attributes: { ...filter.attributes, Name: claimed.name } };
+  const others = await context.store.locate(asClaimed, most);
+  if (others.length > most && most < locateMax) return others;
   return [...found, ...others.filter((id) => claimed.isOf(id) && !found.includes(id))];
 }
 

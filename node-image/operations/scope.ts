@@ -17,8 +17,8 @@ export interface Scope {
   includes(object: Description): boolean;
 }
 
-/** The caller's own objects, those it was granted Locate for, and for administrators and auditors all. */
-export async function searchScope(context: Context): Promise<Scope> {
+/** The caller's own objects, those it was granted Locate for, and for administrators and auditors all; undefined if more than `most` were granted. */
+export async function searchScope(context: Context, most: number): Promise<Scope | undefined> {
   const { principals, administrator, auditor } = await callerStanding(context);
   if (administrator || auditor) return { filter: { owner: undefined }, includes: ({ owner }) => owner !== recordOwner };
   const { identity } = context.caller;
@@ -27,7 +27,7 @@ export async function searchScope(context: Context): Promise<Scope> {
     return { filter: { owner: identity }, includes };
   }
   const statements = principals.map((principal) => `Locate ${principal}`);
-  const granted = await context.store.locate({ owner: undefined, granted: statements });
+  const granted = await context.store.locate({ owner: undefined, granted: statements }, Math.min(most, grantedMax));
   if (granted.length === 0) return { filter: { owner: identity }, includes: ({ owner }) => owner === identity };
   if (granted.length > grantedMax) {
     throw new Refusal(
@@ -35,6 +35,16 @@ export async function searchScope(context: Context): Promise<Scope> {
       `You were granted more than ${grantedMax} single objects: ask for grants by owner`,
     );
   }
+  if (granted.length > most) return undefined;
+  const { owners, ids } = await heldOf(granted, statements, context);
+  return {
+    filter: { owner: identity, also: { owners, ids: [...ids] } },
+    includes: ({ id, owner }) => owner === identity || ids.has(id) || owners.includes(owner),
+  };
+}
+
+/** What one of the statements holds for now, of all that had one: owners with all of theirs, and single objects. */
+async function heldOf(granted: readonly string[], statements: readonly string[], context: Context) {
   const now = seconds(context.now());
   const owners: string[] = [];
   const ids = new Set<string>();
@@ -46,10 +56,7 @@ export async function searchScope(context: Context): Promise<Scope> {
       else ids.add(object.id);
     }
   }
-  return {
-    filter: { owner: identity, also: { owners, ids: [...ids] } },
-    includes: ({ id, owner }) => owner === identity || ids.has(id) || owners.includes(owner),
-  };
+  return { owners, ids };
 }
 
 function isRecord({ owner }: Description): boolean {

@@ -90,9 +90,9 @@ function layerOver(base: Store): Omit<Store, "holder"> {
       yield ids.flatMap((id) => staged.get(id) ?? []);
       yield* base.descriptions(ids.filter((id) => !staged.has(id)));
     },
-    locate: async (filter) => {
+    locate: async (filter, most) => {
       const own = [...staged.values()].filter((object) => satisfies(object, filter)).map(({ id }) => id);
-      const below = await base.locate(filter);
+      const below = await base.locate(filter, most);
       return [...own.reverse(), ...below.filter((id) => !staged.has(id))];
     },
     write: async (wanted) => {

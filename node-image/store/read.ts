@@ -95,7 +95,25 @@ export async function locateObjects(
   query: Query,
   filter: ObjectFilter,
   descriptions: Descriptions,
+  most = locateMax,
 ): Promise<readonly string[]> {
+  const { conditions, values } = conditionsOf(filter);
+  const rows = await query(
+    `select o.id from keyfleet.objects o where ${conditions.join(" and ")}
+     order by o.created_hlc desc, o.created_origin desc, o.id limit ${most + 1}`,
+    values,
+  );
+  const ids = rows.map((row) => row.id as string);
+  // Who asks for a few of more looks again, or at none of them.
+  if (filter.attributes === undefined || (most < locateMax && ids.length > most)) return ids;
+  const found = await confirmed(ids, filter, descriptions);
+  if (ids.length > locateMax && found.length <= locateMax)
+    throw new StoreError("tooMany", `more than ${locateMax} objects match, some of them not truly; narrow the search`);
+  return found;
+}
+
+/** The filter in SQL, and what its parameters stand for. */
+function conditionsOf(filter: ObjectFilter) {
   const conditions = ["o.owner is not null"];
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
@@ -113,17 +131,7 @@ export async function locateObjects(
     const instances = name === "Name" ? "o.names" : `o.state::jsonb->'attributes'->${bind(name)}->1`;
     conditions.push(`${instances} @> ${bind(JSON.stringify([instance]))}::jsonb`);
   }
-  const rows = await query(
-    `select o.id from keyfleet.objects o where ${conditions.join(" and ")}
-     order by o.created_hlc desc, o.created_origin desc, o.id limit ${locateMax + 1}`,
-    values,
-  );
-  const ids = rows.map((row) => row.id as string);
-  if (filter.attributes === undefined) return ids;
-  const found = await confirmed(ids, filter, descriptions);
-  if (ids.length > locateMax && found.length <= locateMax)
-    throw new StoreError("tooMany", `more than ${locateMax} objects match, some of them not truly; narrow the search`);
-  return found;
+  return { conditions, values };
 }
 
 /** Those of the identifiers whose objects satisfy the filter, by what is authenticated. */

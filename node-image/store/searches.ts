@@ -22,13 +22,13 @@ export class Searches {
   }
 
   /** See `Store.locate`. */
-  async locate(filter: ObjectFilter): Promise<readonly string[]> {
+  async locate(filter: ObjectFilter, most?: number): Promise<readonly string[]> {
     const named = namedIn(filter);
     if (named !== undefined) {
       const ids = await this.#names.holders(named.owner, named.name);
       if (ids !== "tooMany") return confirmed(ids, filter, this.#descriptions);
     }
-    const search = () => locateObjects(this.#query, filter, this.#descriptions);
+    const search = () => locateObjects(this.#query, filter, this.#descriptions, most);
     const granted = grantedIn(filter);
     return granted === undefined ? search() : this.grants.find(granted, search);
   }

@@ -146,6 +146,10 @@ test("finds by owner, type and instance, newest first", async () => {
   assert.deepEqual(await store.locate({ owner: undefined, attributes: named }), [foreign.id, two.id, one.id]);
   assert.deepEqual(await store.locate({ owner: "CN=app", objectType: 3 }), []);
   assert.deepEqual(await store.locate({ owner: "CN=app", attributes: { "Cryptographic Length": 128 } }), []);
+  const few = await store.locate({ owner: "CN=app", attributes: { Name: { value: "same" }, "x-none": 1 } }, 1);
+  assert.deepEqual(few, []);
+  const more = await store.locate({ owner: "CN=app" }, 1);
+  assert.deepEqual([more.length, more[1]], [2, two.id], "one more than was asked for says that there are more");
   await store.write([{ kind: "change", id: one.id, facts: fact.destroyed, attributes: {} }]);
   const alive = { owner: "CN=app", attributes: named, withoutFacts: fact.destroyed };
   assert.deepEqual(await store.locate(alive), [two.id], "a destroyed object does not keep its name");

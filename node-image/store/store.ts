@@ -192,8 +192,8 @@ class PostgresStore implements NodeStore {
     return this.#reader.descriptions(ids, (damaged) => this.#foundDamaged(damaged));
   }
 
-  locate(filter: ObjectFilter): Promise<readonly string[]> {
-    return this.#searches.locate(filter);
+  locate(filter: ObjectFilter, most?: number): Promise<readonly string[]> {
+    return this.#searches.locate(filter, most);
   }
 
   get incarnation(): string {
