@@ -115,15 +115,17 @@ async function madeTrue(
   context: Context,
 ): Promise<ItemResult> {
   const stage = stageOver(context);
-  const result = await run(stage.effects);
-  if (result.answer === undefined) return result;
-  const verdict = proceed(answerBytes(result));
-  if (verdict !== "may") return notTrue(result, verdict === "canceled" ? canceled() : tooMuchPending(), context);
   try {
-    await stage.commit();
-    return result;
-  } catch (error) {
-    return notTrue(result, error, context);
+    const result = await run(stage.effects);
+    if (result.answer === undefined) return result;
+    const verdict = proceed(answerBytes(result));
+    if (verdict !== "may") return notTrue(result, verdict === "canceled" ? canceled() : tooMuchPending(), context);
+    return await stage.commit().then(
+      () => result,
+      (error) => notTrue(result, error, context),
+    );
+  } finally {
+    stage.close();
   }
 }
 

@@ -36,11 +36,15 @@ export async function runBatch(asked: Batch): Promise<Buffer> {
 
 async function staged(batch: Batch, undo: boolean): Promise<readonly ItemResult[]> {
   const stage = stageOver(batch.context);
-  const results = await runItems({ ...batch, context: { ...batch.context, ...stage.effects } });
-  const failure = results.some(({ answer }) => answer === undefined);
-  if (!undo || !failure) return madeTrue(batch, results, stage);
-  batch.deferral?.decide(false);
-  return results.map(undone);
+  try {
+    const results = await runItems({ ...batch, context: { ...batch.context, ...stage.effects } });
+    const failure = results.some(({ answer }) => answer === undefined);
+    if (!undo || !failure) return await madeTrue(batch, results, stage);
+    batch.deferral?.decide(false);
+    return results.map(undone);
+  } finally {
+    stage.close();
+  }
 }
 
 /** Whether items may be pending when the batch is answered: what succeeds or fails together must be done by then. */

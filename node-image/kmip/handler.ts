@@ -5,11 +5,13 @@ import { Refusal } from "../objects/refusal.ts";
 import type { Context } from "../operations/context.ts";
 import { type CryptographyPolicy, cryptographyState } from "../operations/cryptography.ts";
 import { PolicyReader } from "../operations/fleet-policy.ts";
+import { keptBytes } from "../operations/kept-bytes.ts";
 import type { KeyCache } from "../operations/key-cache.ts";
 import { pendingWorks } from "../operations/pending.ts";
 import { Pkcs11Applications } from "../operations/pkcs11-applications.ts";
 import { serialQueue } from "../operations/serial.ts";
 import { ServedObjects } from "../operations/served-objects.ts";
+import { stagedBytesLimits } from "../operations/stage.ts";
 import { searchLimits, turns } from "../operations/turns.ts";
 import { UsageKeeper } from "../operations/usage-keeper.ts";
 import { DecodeError, type Item, itemType } from "../ttlv/types.ts";
@@ -66,6 +68,7 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
     pkcs11: new Pkcs11Applications(),
     policy: new PolicyReader(parts.store, () => now().getTime()),
     pending: pendingWorks(() => now().getTime(), forgetResult),
+    staged: keptBytes(stagedBytesLimits),
     usage: parts.usage ?? new UsageKeeper({ store: parts.store, log: parts.log }),
     searches: turns(searchLimits, "searches among many objects are being made"),
     served: new ServedObjects({ store: parts.store, log: parts.log }),

@@ -155,3 +155,20 @@ for (const [version, reason] of [
     assert.equal(await left(id), 5);
   });
 }
+
+test("a batch of a few kilobytes that would hold many large objects is refused, and leaves nothing; ordinary ones are not", async () => {
+  const { send, key } = aServer();
+  const ids = await Promise.all(Array.from({ length: 100 }, () => key()));
+  const touch = (name: string) => ids.map((id) => add(id, name, { type: 2, value: 1 }));
+  assert.ok(succeeded(await send(touch("x-a"), { header: [undo] })).every(Boolean));
+  for (const id of ids) await send([add(id, "Comment", "c".repeat(50_000))]);
+  const refused = await send(touch("x-b"), { header: [undo] });
+  assert.ok(refused.length < 100, `${refused.length} items were done`);
+  assert.match(refused.at(-1)?.message ?? "", /hold too much of the objects that they change/);
+  const [got] = await send([asked(operation.getAttributes, String(ids[0]), item.text(tag.AttributeName, "x-b"))]);
+  assert.equal(findItem(got?.payload as Item, tag.AttributeValue), undefined);
+  assert.ok(
+    succeeded(await send(touch("x-c").slice(0, 10), { header: [undo] })).every(Boolean),
+    "its room is free again",
+  );
+});

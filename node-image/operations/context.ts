@@ -4,6 +4,7 @@ import type { Store } from "../objects/types.ts";
 import type { Cryptography } from "./cryptography.ts";
 import type { Delegation } from "./delegation.ts";
 import type { PolicyReader } from "./fleet-policy.ts";
+import type { KeptBytes } from "./kept-bytes.ts";
 import type { PendingWorks } from "./pending.ts";
 import type { Pkcs11Applications } from "./pkcs11-applications.ts";
 import type { Serial } from "./serial.ts";
@@ -44,6 +45,8 @@ export interface Context {
   readonly keyValues: KeyValueCodec;
   /** Defaults and constraints that hold for new objects. */
   readonly policy: PolicyReader;
+  /** Bytes of what is staged. */
+  readonly staged: KeptBytes;
   /** Operations whose results are fetched later. */
   readonly pending: PendingWorks;
   /** Runs work once all that the operation wrote is true: at once, or with its batch, or never. */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { callerOf } from "../access/identity.ts";
 import { fact, type Store } from "../objects/types.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { aCreate } from "../testing/mesh.ts";
+import { keptBytes } from "./kept-bytes.ts";
 import { stageOver } from "./stage.ts";
 
 /** A stage over a store whose material is told apart from what it was when the stage began. */
@@ -12,7 +14,8 @@ function aStage() {
   const objects: Store["objects"] = async (ids) =>
     (await memory.objects(ids)).map((object) => ({ ...object, sealed: Buffer.from(material.now) }));
   const store: Store = { ...memory, objects, object: async (id) => (await objects([id]))[0] };
-  const { effects } = stageOver({ store, usage: {} as never, whenTrue: () => undefined });
+  const caller = callerOf("CN=app", "CN=clients");
+  const { effects } = stageOver({ store, usage: {} as never, whenTrue: () => undefined, caller, staged: keptBytes() });
   const sealed = async (id: string) => (await effects.store.object(id))?.sealed?.toString();
   return { memory, material, staged: effects.store, sealed };
 }

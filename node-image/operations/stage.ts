@@ -1,6 +1,8 @@
 import { merged, satisfies } from "../objects/merge.ts";
+import { Refusal } from "../objects/refusal.ts";
 import { type Change, fact, type ManagedObject, type Store } from "../objects/types.ts";
 import type { Context } from "./context.ts";
+import type { KeptBytesLimits } from "./kept-bytes.ts";
 import { notStoredYet, type UsageCounter, type UsageDecision } from "./usage-keeper.ts";
 
 /** All by which an operation makes something true: of the node, or of a stage over it. */
@@ -11,6 +13,8 @@ export interface Stage {
   readonly effects: Effects;
   /** Makes everything that was staged true; all or nothing. */
   commit(): Promise<void>;
+  /** Nobody asks it any more: it gives back its room. */
+  close(): void;
 }
 
 /** A change of Usage Limits: what it writes is decided anew when it becomes true, since until then others use the object. */
@@ -19,12 +23,30 @@ interface Counted {
   readonly decide: UsageDecision;
 }
 
+/** What a stage is laid over, and whose room it takes. */
+export type Below = Effects & Pick<Context, "caller" | "staged">;
+
+/**
+ * Of what stages hold: a request of a few kilobytes can change a hundred objects, each of which may be large. What would go
+ * beyond is refused.
+ */
+export const stagedBytesLimits: KeptBytesLimits = {
+  ofCallerBytes: 4_194_304,
+  allBytes: 16_777_216,
+  smallBytes: 16_384,
+};
+
 /** Lays a stage over what an operation writes to: for batches that must leave nothing when they fail (KMIP Undo). */
-export function stageOver({ store, usage, whenTrue }: Effects): Stage {
+export function stageOver({ store, usage, whenTrue, caller, staged }: Below): Stage {
   const changes: (Change | Counted)[] = [];
   const counted = new Set<string>();
   const afterwards: (() => void)[] = [];
-  const layer = layerOver(store);
+  let held = 0;
+  const holdMore = (bytes: number) => {
+    if (!staged.resize(caller.identity, held, held + bytes)) throw tooMuchStaged();
+    held += bytes;
+  };
+  const layer = layerOver(store, holdMore);
   const refuseChanged = (id: string) => {
     if (counted.has(id)) throw notStoredYet();
   };
@@ -64,11 +86,23 @@ export function stageOver({ store, usage, whenTrue }: Effects): Stage {
         await usage.alone([...counted].sort(), async () => store.write(await decided(changes, counted, store)));
       for (const work of afterwards) whenTrue(work);
     },
+    close: () => {
+      staged.resize(caller.identity, held, 0);
+      held = 0;
+    },
   };
 }
 
-/** A store whose writes stay in memory. */
-function layerOver(base: Store): Omit<Store, "holder"> {
+function tooMuchStaged(): Refusal {
+  return new Refusal(
+    "PermissionDenied",
+    "Batches that may be undone hold too much of the objects that they change: send fewer items at once, or try again",
+    "ServerLimitExceeded",
+  );
+}
+
+/** A store whose writes stay in memory; `holdMore` is told before of how many bytes, and throws Refusal where there are too many. */
+function layerOver(base: Store, holdMore: (bytes: number) => void): Omit<Store, "holder"> {
   const staged = new Map<string, ManagedObject>();
   // A batch may change many large objects: the material of those stays below, where each is read when it is used.
   const madeHere = new Set<string>();
@@ -99,12 +133,22 @@ function layerOver(base: Store): Omit<Store, "holder"> {
       const before = new Map((await objects(wanted.map(({ id }) => id))).map((object) => [object.id, object]));
       const after = new Map<string, ManagedObject>();
       for (const change of wanted) after.set(change.id, merged(after.get(change.id) ?? before.get(change.id), change));
-      for (const [id, object] of after) {
-        if (!before.has(id)) madeHere.add(id);
-        staged.set(id, madeHere.has(id) ? object : { ...object, sealed: undefined });
+      const kept = [...after.values()].map((object) =>
+        madeHere.has(object.id) || !before.has(object.id) ? object : { ...object, sealed: undefined },
+      );
+      holdMore(kept.reduce((sum, object) => sum + bytesOf(object) - bytesOf(staged.get(object.id)), 0));
+      for (const object of kept) {
+        if (!before.has(object.id)) madeHere.add(object.id);
+        staged.set(object.id, object);
       }
     },
   };
+}
+
+/** What an object takes in memory, about: attributes four times their characters. */
+function bytesOf(object: ManagedObject | undefined): number {
+  if (object === undefined) return 0;
+  return 4 * JSON.stringify([...object.attributes]).length + (object.sealed?.length ?? 0);
 }
 
 /** The changes in their order, those of Usage Limits as they follow from the objects that are stored now. Throws Refusal. */
