@@ -12,6 +12,8 @@ export interface Cryptography {
   readonly keys: KeyCache;
   /** Key pairs take their turns. */
   readonly generation: Turns;
+  /** Split keys are joined in turns. */
+  readonly joins: Turns;
   readonly policy: CryptographyPolicy;
 }
 
@@ -40,6 +42,7 @@ export function cryptographyState(
     streams: streamTable(now),
     keys,
     generation: turns(generationLimits),
+    joins: turns(generationLimits, "split keys are being joined"),
     policy: livePolicy(policy),
   };
 }

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { keyWrappingData } from "../kmip/key-wrapping.ts";
 import { tag } from "../kmip/tags.ts";
-import type { Json } from "../objects/types.ts";
+import type { Json, ManagedObject, Store } from "../objects/types.ts";
 import { fails } from "../testing/fails.ts";
 import { attributeItem, childrenOf, findItem, item, template } from "../testing/items.ts";
 import { type KmipClient, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import type { Item } from "../ttlv/types.ts";
+import { generationLimits } from "./turns.ts";
 
 const createSplitKey = 0x28;
 const joinSplitKey = 0x29;
@@ -263,3 +264,40 @@ test("parts that are kept wrapped are not joined: what they hold is no part of t
   };
   await fails(joined([await wrappedPart(1), await wrappedPart(2)]), reason.illegal, /kept wrapped/);
 });
+
+test("however many keys are joined at once, the parts of no more than a few are in memory", async (t) => {
+  const memory = memoryStore();
+  const gate = Promise.withResolvers<void>();
+  const asked = new Set<string>();
+  let gated = false;
+  const objects: Store["objects"] = async (ids) => {
+    if (gated) {
+      for (const id of ids) asked.add(id);
+      await gate.promise;
+    }
+    return memory.objects(ids);
+  };
+  const own = await kmipSite({ store: { ...memory, objects } });
+  t.after(() => own.close());
+  const clients = await Promise.all(Array.from({ length: 6 }, (_, at) => own.connect(`O=bank, CN=joins ${at}`)));
+  const keys = await Promise.all(clients.map((client) => splitOf({ attributes: aes }, client)));
+  gated = true;
+  const joins = keys.map((parts, at) => joined(parts, 2, clients[at]));
+  const other = await own.connect("O=bank, CN=other");
+  for (let times = 0; times < 20; times++) await other.call(operation.query);
+  assert.equal(keys.flat().filter((part) => asked.has(part)).length, generationLimits.atOnce);
+  gate.resolve();
+  assert.equal(new Set(await Promise.all(joins)).size, keys.length);
+});
+
+test("parts that are too large together are told so before all of them are read", async () => {
+  const parts = await splitOf({ attributes: aes });
+  const large = { ...store, objects: async (ids: readonly string[]) => (await store.objects(ids)).map(inflated) };
+  const own = await kmipSite({ store: large });
+  const client = await own.connect("O=bank, CN=app");
+  await fails(joined(parts, 2, client), reason.cryptographic, /So many parts/);
+  await own.close();
+});
+
+const inflated = (object: ManagedObject) =>
+  object.attributes.has(".split") ? { ...object, sealed: Buffer.alloc(6_000_000) } : object;

@@ -220,7 +220,7 @@ function asSecretAs(
   return [...requested.filter(({ name }) => name !== "Sensitive"), { name: "Sensitive", value: true }];
 }
 
-/** Joins parts to the key they are of. */
+/** Joins parts to the key they are of; a few at once, since the parts of one may be large. */
 export async function joinSplitKey(
   request: JoinSplitKeyRequest,
   context: Context,
@@ -228,6 +228,10 @@ export async function joinSplitKey(
   if (!splittable.includes(request.objectType)) {
     throw new Refusal("InvalidField", "Split keys are joined to symmetric keys, private keys and secret data");
   }
+  return context.cryptography.joins(context.caller.identity, () => joined(request, context));
+}
+
+async function joined(request: JoinSplitKeyRequest, context: Context): Promise<{ readonly uniqueIdentifier: string }> {
   const objects = await partsFor(request.uniqueIdentifiers, context);
   const [first] = objects as [PartObject, ...PartObject[]];
   for (const { object } of objects) mustBeServed(object, context);
@@ -288,16 +292,38 @@ async function partsFor(ids: readonly string[], context: Context): Promise<reado
   if (new Set(ids).size !== ids.length) throw new Refusal("InvalidField", "A Unique Identifier is given twice");
   if (ids.length === 0 || ids.length > 100) throw new Refusal("InvalidField", "Give 1 to 100 parts");
   const found: PartObject[] = [];
+  let bytes = 0;
   for (const id of ids) {
     await find(id, context);
     const object = await find(id, context, "Get");
     const part = object.attributes.get(".split")?.[0] as unknown as SplitPart | undefined;
     if (part === undefined) throw new Refusal("InvalidField", "Only Split Keys are joined", "IllegalObjectType");
     refuseKept(object);
-    found.push({ object, part });
+    bytes += object.sealed?.length ?? 0;
+    if (bytes > sharingMaxWork) throw tooMuchWork();
+    found.push({ object: withoutMore(object), part });
   }
   checkSameSet(found.map(({ part }) => part));
   return found;
+}
+
+function tooMuchWork(): Refusal {
+  return new Refusal("CryptographicFailure", "So many parts of this length are not joined here");
+}
+
+/** All that is asked of a part's attributes: a hundred parts may have many more, of which one after the other is read. */
+const askedOfParts: ReadonlySet<string> = new Set([
+  "Cryptographic Algorithm",
+  "Cryptographic Length",
+  "Cryptographic Usage Mask",
+  "Sensitive",
+  "Activation Date",
+  "Deactivation Date",
+  ".split",
+]);
+
+function withoutMore(object: ManagedObject): ManagedObject {
+  return { ...object, attributes: new Map([...object.attributes].filter(([name]) => askedOfParts.has(name))) };
 }
 
 function checkSameSet(parts: readonly SplitPart[]): void {
@@ -328,9 +354,7 @@ function checkShares(shares: readonly Share[], { method, prime }: Sharing, secre
       `Parts in a prime field of more than ${primeMaxBytes} bytes are not joined here`,
     );
   }
-  if (shares.length * length > sharingMaxWork) {
-    throw new Refusal("CryptographicFailure", "So many parts of this length are not joined here");
-  }
+  if (shares.length * length > sharingMaxWork) throw tooMuchWork();
   const elements = { [splitKeyMethod.polynomial8]: 0x100, [splitKeyMethod.polynomial16]: 0x1_0000 }[method];
   if (shares.some(({ index }) => index >= (elements ?? prime ?? Number.POSITIVE_INFINITY))) {
     throw new Refusal("CryptographicFailure", "A Key Part Identifier is larger than the field has elements");
