@@ -21,7 +21,7 @@ export const leaseMaxSeconds = 3_600;
 export type Instances = readonly Json[];
 
 /** Bounds of what one object may carry. */
-export const attributeLimits = { instances: 100, names: 200, characters: 262_144 } as const;
+export const attributeLimits = { instances: 100, names: 200, characters: 65_536 } as const;
 
 /** All attributes that an object has in a protocol version, those that follow from facts included. */
 export function visibleAttributes(object: Description, now: Date, version: number): ReadonlyMap<string, Instances> {

@@ -37,12 +37,18 @@ export async function getAttributes(request: GetAttributesRequest, context: Cont
   const record = recordNamed(request.uniqueIdentifier);
   if (record !== undefined) return answer(request, await recordAttributes(record, context));
   const object = await find(request.uniqueIdentifier, context);
-  const visible = await allVisible(object, request.names, context);
-  const names = request.names.length > 0 ? request.names : [...visible.keys(), ...computed(object, context)];
-  return {
-    uniqueIdentifier: object.id,
-    attributes: names.flatMap((name) => instancesOf(name, visible.get(name) ?? compute(name, object, context))),
-  };
+  return { uniqueIdentifier: object.id, attributes: await attributesOf(object, request.names, context) };
+}
+
+/** Those of an object that was found. */
+export async function attributesOf(
+  object: ManagedObject,
+  asked: readonly string[],
+  context: Context,
+): Promise<AttributeInstance[]> {
+  const visible = await allVisible(object, asked, context);
+  const names = asked.length > 0 ? asked : [...visible.keys(), ...computed(object, context)];
+  return names.flatMap((name) => instancesOf(name, visible.get(name) ?? compute(name, object, context)));
 }
 
 /** The names of the attributes that the object has. */

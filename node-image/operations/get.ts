@@ -117,7 +117,7 @@ function isRawOrTransparent(format: number): boolean {
  * Fresh turns false with the first Get (3.34), after the answer: see docs/decisions/0015. In a batch that may be undone it is
  * one of its changes. A store that cannot write now does not stop the reading.
  */
-async function servedOnce({ id }: ManagedObject, context: Context): Promise<void> {
+export async function servedOnce({ id }: ManagedObject, context: Context): Promise<void> {
   if (context.served.isFor(context.store)) return context.served.note(id);
   try {
     await change(id, context, (latest) =>

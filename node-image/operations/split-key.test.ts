@@ -290,13 +290,13 @@ test("however many keys are joined at once, the parts of no more than a few are 
   assert.equal(new Set(await Promise.all(joins)).size, keys.length);
 });
 
-test("parts that are too large together are told so before all of them are read", async () => {
+test("parts that are too large together are told so before all of them are read", async (t) => {
   const parts = await splitOf({ attributes: aes });
   const large = { ...store, objects: async (ids: readonly string[]) => (await store.objects(ids)).map(inflated) };
   const own = await kmipSite({ store: large });
+  t.after(() => own.close());
   const client = await own.connect("O=bank, CN=app");
   await fails(joined(parts, 2, client), reason.cryptographic, /So many parts/);
-  await own.close();
 });
 
 const inflated = (object: ManagedObject) =>
