@@ -5,7 +5,7 @@ import { type Proceed, tooMuchPending } from "../operations/pending.ts";
 import { type Effects, stageOver } from "../operations/stage.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import { type Item, itemType } from "../ttlv/types.ts";
-import { answerBytes } from "./batch-size.ts";
+import { answerMemory } from "./batch-size.ts";
 import {
   type ItemResult,
   type PendingResult,
@@ -15,6 +15,7 @@ import {
   resultStatus,
   zero,
 } from "./item-result.ts";
+import { memoryOf } from "./memory-of.ts";
 import type { RequestHeader } from "./messages.ts";
 import type { Answer, Route } from "./route.ts";
 import type { Placeholders } from "./shape.ts";
@@ -93,7 +94,7 @@ export function defer(request: Request, { route, context, deferral }: Around, do
       const own = ownRequest(request);
       return work(own, proceed).finally(() => wipe(own.item));
     },
-    { operation, bytes: encodedBytes(request.item) },
+    { operation, bytes: encodedBytes(request.item) + memoryOf(request.item) },
   );
   started.push(correlation);
   return pendingAnswer({ operation, status: resultStatus.pending, correlation });
@@ -118,7 +119,7 @@ async function madeTrue(
   try {
     const result = await run(stage.effects);
     if (result.answer === undefined) return result;
-    const verdict = proceed(answerBytes(result));
+    const verdict = proceed(answerMemory(result));
     if (verdict !== "may") return notTrue(result, verdict === "canceled" ? canceled() : tooMuchPending(), context);
     return await stage.commit().then(
       () => result,

@@ -1,6 +1,7 @@
 import { Refusal } from "../objects/refusal.ts";
 import { encodedBytes } from "../ttlv/encode.ts";
 import type { ItemResult } from "./item-result.ts";
+import { memoryOf } from "./memory-of.ts";
 
 /** Bounds of what answers to batches take of memory, in bytes of TTLV: a request of 10 KB can ask for a large object a hundred times. */
 export interface AnswerLimits {
@@ -9,14 +10,14 @@ export interface AnswerLimits {
    * so that an answer has at most twice that.
    */
   readonly beforeBytes: number;
-  /** The same for the answers of all batches that are being made. */
+  /** The same for the answers of all batches that are being made, as they lie in memory. */
   readonly allBytes: number;
   /** So much each batch may always have, whatever the others do. */
   readonly smallBytes: number;
 }
 
 /** Bounds that suit a node with 2 GiB. */
-export const answerLimits: AnswerLimits = { beforeBytes: 1_048_576, allBytes: 67_108_864, smallBytes: 65_536 };
+export const answerLimits: AnswerLimits = { beforeBytes: 1_048_576, allBytes: 25_165_824, smallBytes: 65_536 };
 
 /** What the answers of one batch take, until it is written. */
 export interface AnswerAccount {
@@ -37,19 +38,22 @@ export function answerAccounts(given: Partial<AnswerLimits> = {}): (items: numbe
   return (items) => {
     if (items === 1) return uncounted;
     let own = 0;
+    let inMemory = 0;
     return {
       add: (result) => {
-        const bytes = answerBytes(result);
-        own += bytes;
+        own += answerBytes(result);
+        const bytes = answerMemory(result);
+        inMemory += bytes;
         all += bytes;
       },
       refusal: () => {
         if (own >= limits.beforeBytes) return tooLarge(own);
-        return own >= limits.smallBytes && all >= limits.allBytes ? tooMany() : undefined;
+        return inMemory >= limits.smallBytes && all >= limits.allBytes ? tooMany() : undefined;
       },
       close: () => {
-        all -= own;
+        all -= inMemory;
         own = 0;
+        inMemory = 0;
       },
     };
   };
@@ -58,9 +62,15 @@ export function answerAccounts(given: Partial<AnswerLimits> = {}): (items: numbe
 /** What an item of an answer has besides its payload, at most. */
 const headBytes = 128;
 
-/** What the answer to an item takes. */
-export function answerBytes({ response: { payload, message = "" } }: ItemResult): number {
+/** What the answer to an item takes as it is written. */
+function answerBytes({ response: { payload, message = "" } }: ItemResult): number {
   return headBytes + message.length + (payload === undefined ? 0 : encodedBytes(payload));
+}
+
+/** What it takes until then: values that are bytes, and items. */
+export function answerMemory(result: ItemResult): number {
+  const { payload } = result.response;
+  return answerBytes(result) + (payload === undefined ? 0 : memoryOf(payload));
 }
 
 function tooLarge(bytes: number): Refusal {

@@ -24,6 +24,7 @@ import { forgetResult } from "./item-result.ts";
 import { keyValueCodec } from "./key-block.ts";
 import { type RequestHeader, requestHeader, responseMessage } from "./messages.ts";
 import { protocolVersion } from "./protocol-version.ts";
+import { type RequestsInWork, requestsInWork } from "./requests-in-work.ts";
 import { failed } from "./results.ts";
 import { router, versions } from "./router.ts";
 import { expect, type Reading } from "./shape.ts";
@@ -85,8 +86,9 @@ export function kmipHandler(parts: HandlerParts): KmipHandler {
   };
   const { metrics, activity } = parts;
   const accounts = answerAccounts(parts.answers);
+  const inWork = requestsInWork();
   return (message, caller, encoding = ttlv) =>
-    answer(message, caller, { shared, metrics, activity, encoding, accounts });
+    answer(message, caller, { shared, metrics, activity, encoding, accounts, inWork });
 }
 
 interface Surroundings {
@@ -94,6 +96,7 @@ interface Surroundings {
   readonly metrics: OperationMetrics | undefined;
   readonly activity: ActivityLog | undefined;
   readonly encoding: Encoding;
+  readonly inWork: RequestsInWork;
   accounts(items: number): AnswerAccount;
 }
 
@@ -101,8 +104,10 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
   const { shared, encoding } = around;
   const timeStamp = seconds(shared.now());
   let version = oldest;
+  let counted = 0;
   try {
     const request = encoding.decode(message);
+    counted = around.inWork.add(request, message.length, caller.identity);
     const asked = versionOf(request);
     version = versions.find((each) => each <= asked) ?? oldest;
     if (version !== asked) throw notSpoken(versionName(asked));
@@ -126,6 +131,7 @@ async function answer(message: Buffer, caller: Caller, around: Surroundings): Pr
     const refused = failed(wholeMessage(error), { log: shared.log, version });
     return encoding.encode(responseMessage({ version, timeStamp }, [refused]));
   } finally {
+    around.inWork.remove(counted, caller.identity);
     message.fill(0);
   }
 }
