@@ -229,6 +229,16 @@ test("more writes than the queue takes are refused, those in it succeed", async 
   assert.equal(store.status().head, before + many.length);
 });
 
+test("more bytes than the queue takes are refused, though they are few writes; those in it succeed", async () => {
+  const [store] = nodes;
+  const sealed = Buffer.alloc(700_000);
+  const large = () => store.write(Array.from({ length: 20 }, () => ({ ...aCreate(), sealed }) as Change));
+  const outcomes = await Promise.allSettled(Array.from({ length: 6 }, large));
+  const refused = outcomes.filter(({ status }) => status === "rejected");
+  assert.ok(refused.length >= 1 && refused.length <= 3, `${refused.length} refused`);
+  for (const each of refused) assert.ok(each.status === "rejected" && hasCode("overloaded")(each.reason));
+});
+
 test("without a master key it knows no objects", async (t) => {
   const { keyring: later, ...without } = aPlace();
   assert.ok(later);

@@ -11,8 +11,9 @@ import { type GrantReadings, Ledger } from "./ledger.ts";
 import { SlowestCommit } from "./slowest-commit.ts";
 import type { Ingested, Log, Operation } from "./types.ts";
 
-/** Changes that may wait for the transaction in flight; more are refused. */
+/** Changes that may wait for the transaction in flight, and their bytes; more are refused. */
 export const queuedMax = 10_000;
+export const queuedMaxBytes = 96 * 1024 * 1024;
 const batchMax = 1_000;
 const batchMaxBytes = 8 * 1024 * 1024;
 /** Changes that are not worth two transactions. */
@@ -74,6 +75,7 @@ export class Writer {
   #keyring: Keyring | undefined;
   #queue: Entry[] = [];
   #queuedLocal = 0;
+  #queuedBytes = 0;
   #client: pg.Client | undefined;
   #flushing = false;
   #flushesSoon = false;
@@ -133,13 +135,14 @@ export class Writer {
   write(changes: readonly Change[]): Promise<number> {
     this.#mustWrite();
     const allowed = writable(changes, this.featureLevel);
-    if (this.#queuedLocal + allowed.length > queuedMax)
-      throw new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
+    if (this.#queuedLocal + allowed.length > queuedMax) throw overloaded();
     const encoded = encode(allowed);
     const bytes = encoded.reduce((sum, change) => sum + change.payload.length, 0);
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > queuedMaxBytes) throw overloaded();
     const names = allowed.flatMap(({ attributes }) => Object.keys(attributes));
     let problem: StoreError | undefined;
     this.#queuedLocal += encoded.length;
+    this.#queuedBytes += bytes;
     return this.#enqueue<number>({ size: encoded.length, own: encoded.length, bytes }, (resolve, reject) => ({
       prepare: (draft) => {
         problem = this.#importing() ?? (this.ledger.isOfFormer(names) ? renewed() : undefined);
@@ -148,6 +151,7 @@ export class Writer {
       done: (draft) => (problem ? reject(problem) : resolve(draft?.position(this.ledger.incarnation) ?? 0)),
     })).finally(() => {
       this.#queuedLocal -= encoded.length;
+      this.#queuedBytes -= bytes;
     });
   }
 
@@ -345,6 +349,10 @@ export class Writer {
 /** While a snapshot is taken in, nothing is complete. */
 export function takingIn(): StoreError {
   return new StoreError("unavailable", "this node is taking in the fleet's objects; use another node");
+}
+
+function overloaded(): StoreError {
+  return new StoreError("overloaded", "too many writes wait for the database; try again later or use another node");
 }
 
 function renewed(): StoreError {
