@@ -119,6 +119,17 @@ test("large objects that are asked for at once come one by one, whole, and are n
   assert.equal(reader.size, 0);
 });
 
+test("who reads several large ones reads them in one turn: none of them is held while others wait for theirs", async () => {
+  const { reader, told } = aReader();
+  const pairs = Array.from({ length: 5 }, (_, at) => large.slice(2 * at, 2 * at + 2));
+  const read = await Promise.all(pairs.map(async (ids) => [await reader.read(ids), told.material] as const));
+  for (const [at, [{ objects }, materialSoFar]] of read.entries()) {
+    assert.equal(objects.length, 2);
+    const most = (2 * (at + 1) + readLimits.largeAtOnce) * (material + 1_000);
+    assert.ok(materialSoFar <= most, `pair ${at} is there when ${materialSoFar} bytes were read`);
+  }
+});
+
 test("a list holds large and small ones in the order asked", async () => {
   for (const ids of [mixed, [...mixed, ...medium.slice(0, 20), ...large.slice(4)]]) {
     const objects = await store.objects(ids);

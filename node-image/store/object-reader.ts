@@ -97,7 +97,7 @@ export class ObjectReader {
     const few = await this.#readFew(ids);
     if (few.large.length === 0) return { objects: few.objects, damaged: few.damaged };
     const found = { objects: [...few.objects], damaged: [...few.damaged] };
-    for (const id of few.large) add(found, await this.#alone(() => this.#readLarge(id, "whole")));
+    await this.#addLarge(found, few.large);
     return { ...found, objects: inOrder(ids, found.objects) };
   }
 
@@ -182,7 +182,7 @@ export class ObjectReader {
       const some = ids.slice(at, at + batchMax);
       const page = await readObjects(this.#query, this.#openKeyring(), some, small("whole"));
       const found = { objects: [...page.objects], damaged: [...page.damaged] };
-      for (const id of page.large) add(found, await this.#alone(() => this.#readLarge(id, "whole")));
+      if (page.large.length > 0) await this.#addLarge(found, page.large);
       add(all, { ...found, objects: inOrder(some, found.objects) });
     }
     return all;
@@ -193,10 +193,11 @@ export class ObjectReader {
     return readObjects(this.#query, this.#openKeyring(), [id], ofAnySize(part));
   }
 
-  async #alone<Result>(read: () => Promise<Result>): Promise<Result> {
+  /** One after the other in one turn: all who wait for a second one would hold their first. */
+  async #addLarge(to: Parameters<typeof add>[0], ids: readonly string[]): Promise<void> {
     await this.#large.take(1);
     try {
-      return await read();
+      for (const id of ids) add(to, await this.#readLarge(id, "whole"));
     } finally {
       this.#large.give(1);
     }
