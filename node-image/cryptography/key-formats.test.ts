@@ -217,6 +217,29 @@ for (const [what, key, said] of impossible) {
   });
 }
 
+const long = unsigned(odd(16_384n));
+const short = unsigned(odd(1024n));
+const groupsOf: readonly (readonly [what: string, format: number, numbers: TransparentKey])[] = [
+  ["DSA", format.transparentDsaPrivateKey, { p: long, q: short, g: short, x: Buffer.from([3]) }],
+  ["DSA, in its private number alone", format.transparentDsaPrivateKey, { p: short, q: short, g: short, x: long }],
+  ["Diffie-Hellman", format.transparentDhPrivateKey, { p: unsigned(odd(9_000n)), g: short, x: Buffer.from([3]) }],
+  ["Diffie-Hellman, in its private number alone", format.transparentDhPrivateKey, { p: short, g: short, x: long }],
+  ["Diffie-Hellman by X9.42", format.transparentDhPrivateKey, { p: short, g: short, q: short, x: long }],
+];
+for (const [what, wanted, key] of groupsOf) {
+  test(`numbers so long that OpenSSL would reckon for weeks to read them are not read: ${what}`, () => {
+    assert.throws(
+      () => keyObjectOf(storedPrivate(transparentToDer(wanted, key))),
+      (error) => error instanceof Refusal && /more than 8192 bits/.test(error.message),
+    );
+  });
+}
+
+test("a private key with bytes after its end is none", () => {
+  const bytes = Buffer.concat([keyBytes(rsa.privateKey, pkcs8), Buffer.from("more")]);
+  assert.throws(() => keyObjectOf(storedPrivate(bytes)), Refusal);
+});
+
 test("a private RSA key with an even modulus is none", () => {
   const modulus = derToTransparent(format.transparentRsaPublicKey, keyBytes(rsa.publicKey, x509)).modulus as Buffer;
   const bytes = keyBytes(rsa.privateKey, pkcs8);

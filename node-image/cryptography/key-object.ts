@@ -4,6 +4,7 @@ import type { Material } from "../objects/material.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { curveAlgorithms, keyTypes } from "./algorithms.ts";
 import { type Curve, curveOfLength } from "./curves.ts";
+import { checkGroup, numberMaxBits, tooLong } from "./group-size.ts";
 import { checkRsaKey } from "./rsa-key.ts";
 
 /** What a stored object is, for use as a key. */
@@ -28,13 +29,9 @@ export function keyObjectOf(stored: StoredKey): KeyObject {
   }
 }
 
-/** Longer numbers would keep everybody waiting while one client's key is used. */
-const modulusMaxBits = 8_192;
-
 function withinBounds(key: KeyObject): KeyObject {
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-  if (bits > modulusMaxBits)
-    throw new Refusal("InvalidField", `Keys of more than ${modulusMaxBits} bits are kept, not used`);
+  if (bits > numberMaxBits) throw tooLong();
   return key;
 }
 
@@ -75,6 +72,7 @@ function privateKey(stored: StoredKey): KeyObject {
   if (kept === format.pkcs1) return createPrivateKey({ key, format: "der", type: "pkcs1" });
   if (kept === format.ecPrivateKey) return createPrivateKey({ key, format: "der", type: "sec1" });
   if (kept === format.raw) return rawPrivate(stored);
+  checkGroup(key);
   return createPrivateKey({ key, format: "der", type: "pkcs8" });
 }
 
