@@ -11,8 +11,8 @@ interface Suite {
   readonly iv: Buffer;
   /** Tag lengths that are taken. Those below 12 bytes invite forgery (SP 800-38D, appendix C). */
   readonly tagBytes: readonly number[];
-  /** Whether the cipher must know all data first (CCM). */
-  readonly whole?: boolean;
+  /** The most bytes of a cipher that must know all data first (CCM). */
+  readonly wholeMaxBytes?: number;
 }
 
 /** Encryption in parts; decryption keeps all parts until the tag is found right: nothing unauthenticated is handed out. */
@@ -29,7 +29,7 @@ function encryption(request: CipherRequest, suite: Suite): CipherStream {
       request,
       data,
     );
-  if (suite.whole === true) return wholeEncryption(run);
+  if (suite.wholeMaxBytes !== undefined) return wholeEncryption(run, suite.wholeMaxBytes);
   const cipher = run();
   return {
     update: (data) => cipher.update(data),
@@ -37,7 +37,7 @@ function encryption(request: CipherRequest, suite: Suite): CipherStream {
   };
 }
 
-function wholeEncryption(run: (data: Buffer) => CipherGCM): CipherStream {
+function wholeEncryption(run: (data: Buffer) => CipherGCM, mostBytes: number): CipherStream {
   const parts = gather();
   return {
     gathered: parts,
@@ -48,6 +48,11 @@ function wholeEncryption(run: (data: Buffer) => CipherGCM): CipherStream {
     final: () => {
       const plaintext = parts.take();
       try {
+        if (plaintext.length > mostBytes)
+          throw new Refusal(
+            "InvalidField",
+            `Beside this nonce there is room for ${mostBytes} bytes: take a shorter one`,
+          );
         const cipher = run(plaintext);
         const data = cipher.update(plaintext);
         cipher.final();

@@ -29,7 +29,7 @@ export function keystream(
 }
 
 function counterOver(): Refusal {
-  const text = "The data has more blocks than are left of the counter of 32 bits: give a lower Initial Counter Value";
+  const text = "The data has more blocks than are left of the counter: begin with a lower one";
   return new Refusal("InvalidField", text, "BadCryptographicParameters");
 }
 
@@ -77,7 +77,6 @@ function blockDecryption({ name, key, iv, blockBytes }: BlockRequest, padding: B
     final: () =>
       decrypting(() => {
         decipher.final();
-        if (held.length === 0) return { data: held };
         const kept = padding.kept(held);
         if (kept === undefined) throw notDecrypted();
         return { data: held.subarray(0, kept) };

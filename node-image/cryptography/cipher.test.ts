@@ -231,6 +231,10 @@ test("zeros fill the last block only where it is not full", () => {
 const gcm = { key: sp80038a.key, parameters: { blockCipherMode: mode.gcm } };
 const pkcs5 = { ...cbc, parameters: { blockCipherMode: mode.cbc, paddingMethod: paddingMethod.pkcs5 } };
 
+const ctr = { ...cbc, iv: `${"00".repeat(15)}ff`, parameters: { blockCipherMode: mode.ctr } };
+const counted = (counterLength: number) => ({ ...ctr, parameters: { ...ctr.parameters, counterLength } });
+const chaCha20 = { algorithm: algorithm.chaCha20, key: "00".repeat(32), iv: "00".repeat(12) };
+
 const refused: readonly (readonly [string, "encrypt" | "decrypt", Setting, string, RefusalCode])[] = [
   ["decryption without an IV", "decrypt", { ...pkcs5, iv: undefined as never }, "00".repeat(16), "InvalidMessage"],
   ["an IV of a wrong length", "encrypt", { ...pkcs5, iv: "00" }, "00".repeat(16), "InvalidField"],
@@ -303,6 +307,71 @@ const refused: readonly (readonly [string, "encrypt" | "decrypt", Setting, strin
     "00",
     "InvalidField",
   ],
+  ["additional data that nothing would authenticate", "encrypt", { ...pkcs5, additional: "00" }, "00", "InvalidField"],
+  ["a tag that nothing would look at", "decrypt", { ...ctr, tag: "00".repeat(16) }, "00", "InvalidField"],
+  [
+    "ChaCha20-Poly1305 with a key of ChaCha20, which would authenticate nothing",
+    "encrypt",
+    { ...chaCha20, parameters: { cryptographicAlgorithm: algorithm.chaCha20Poly1305 } },
+    "00",
+    "InvalidField",
+  ],
+  [
+    "an authenticated mode of ChaCha20",
+    "encrypt",
+    { ...chaCha20, parameters: { blockCipherMode: mode.aead } },
+    "00",
+    "FeatureNotSupported",
+  ],
+  [
+    "3DES with a key of AES",
+    "encrypt",
+    { ...pkcs5, parameters: { ...pkcs5.parameters, cryptographicAlgorithm: algorithm.tripleDes } },
+    "00",
+    "InvalidField",
+  ],
+  [
+    "more blocks than ChaCha20 has left to count",
+    "encrypt",
+    { ...chaCha20, parameters: { initialCounterValue: -1 } },
+    "00".repeat(65),
+    "InvalidField",
+  ],
+  ["more blocks than a counter of 8 bits has left", "encrypt", counted(8), "00".repeat(17), "InvalidField"],
+  ["a counter of no bits", "encrypt", counted(0), "00", "InvalidField"],
+  ["a counter of more bits than the block has", "decrypt", counted(129), "00", "InvalidField"],
+  [
+    "an Initial Counter Value beside a counter block that begins with another",
+    "encrypt",
+    { ...ctr, parameters: { ...ctr.parameters, initialCounterValue: 1 } },
+    "00",
+    "InvalidField",
+  ],
+  ...["fixedFieldLength", "invocationFieldLength", "counterLength"].map(
+    (field) =>
+      [
+        `a Random IV with a ${field} of 64 bits`,
+        "encrypt",
+        { ...gcm, parameters: { ...gcm.parameters, randomIv: true, [field]: 64 } },
+        "00",
+        "InvalidField",
+      ] as const,
+  ),
+  [
+    "a Random IV of 64 bits for CBC",
+    "encrypt",
+    { key: cbc.key, parameters: { ...pkcs5.parameters, randomIv: true, ivLength: 64 } },
+    "00",
+    "InvalidField",
+  ],
+  [
+    "more bytes than CCM has room to count beside a nonce of 13 bytes",
+    "encrypt",
+    { ...gcm, iv: "00".repeat(13), parameters: { blockCipherMode: mode.ccm } },
+    "00".repeat(65_536),
+    "InvalidField",
+  ],
+  ["no encrypted data where at least padding must be", "decrypt", pkcs5, "", "CryptographicFailure"],
 ];
 
 for (const [what, direction, setting, data, code] of refused) {
@@ -323,7 +392,7 @@ test("whatever is wrong with encrypted data is told in the same words", () => {
       return (error as Error).message;
     }
   });
-  assert.equal(faults.length, 6);
+  assert.equal(faults.length, 7);
   assert.equal(new Set(words).size, 1);
 });
 
@@ -361,6 +430,37 @@ test("the counter of a Random IV in CTR does not run into the nonce, which would
   const given = { ...setting, iv: "f".repeat(32), parameters: { blockCipherMode: mode.ctr } };
   startCipher(request("encrypt", given)).stream.update(Buffer.alloc(64));
 });
+
+const asGiven: readonly (readonly [string, Setting, number])[] = [
+  ["a counter of 9 bits with room for the data", counted(9), 17],
+  ["an Initial Counter Value that is the one in the block", initially(0xff), 17],
+  ["the last block of ChaCha20", { ...chaCha20, parameters: { initialCounterValue: -1 } }, 64],
+  [
+    "ChaCha20 of a counter of 64 bits",
+    { ...chaCha20, iv: "00".repeat(8), parameters: { initialCounterValue: -1 } },
+    65,
+  ],
+  [
+    "the longest message beside a CCM nonce of 13 bytes",
+    { ...gcm, iv: "00".repeat(13), parameters: { blockCipherMode: mode.ccm } },
+    65_535,
+  ],
+  [
+    "the AEAD mode of ChaCha20-Poly1305",
+    { ...chaCha20, algorithm: algorithm.chaCha20Poly1305, parameters: { blockCipherMode: mode.aead } },
+    1,
+  ],
+];
+function initially(initialCounterValue: number): Setting {
+  return { ...ctr, parameters: { ...ctr.parameters, initialCounterValue } };
+}
+for (const [what, setting, bytes] of asGiven) {
+  test(`encrypted as asked for, and decrypted again: ${what}`, () => {
+    const { data, tag } = run(startCipher(request("encrypt", setting)), Buffer.alloc(bytes), 1024);
+    const back = { ...setting, ...(tag === undefined ? {} : { tag }) };
+    assert.equal(run(startCipher(request("decrypt", back)), hex(data), 1024).data, "00".repeat(bytes));
+  });
+}
 
 test("the block that a decryption holds back until the last part comes is wiped when none comes", () => {
   const setting = { key: sp80038a.key, iv: counting, parameters: { blockCipherMode: mode.cbc } };

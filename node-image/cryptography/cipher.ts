@@ -6,6 +6,7 @@ import {
 } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { authenticated } from "./authenticated-cipher.ts";
+import { toNumber } from "./bytes.ts";
 import type { CipherRequest, CipherStream } from "./cipher-request.ts";
 import { blockStream, keystream, unwrapping, wrapping, xts } from "./cipher-streams.ts";
 import type { NonceSource } from "./nonces.ts";
@@ -21,6 +22,7 @@ export interface StartedCipher {
 /** Begins. Throws Refusal; whatever is wrong with encrypted data is one and the same refusal. */
 export function startCipher(request: CipherRequest): StartedCipher {
   const kind = kindOf(request);
+  checkParameters(request, kind);
   const generatedIv = request.iv === undefined ? generated(kind, request) : undefined;
   const iv = request.iv ?? generatedIv ?? Buffer.alloc(0);
   if (!kind.ivAllowed(iv.length))
@@ -31,11 +33,32 @@ export function startCipher(request: CipherRequest): StartedCipher {
 
 /** One way of encryption. */
 interface Kind {
+  /** Whether it authenticates data, those besides the encrypted ones too. */
+  readonly authenticates?: true;
   readonly ivAllowed: (bytes: number) => boolean;
   readonly ivRule: string;
   /** A new IV; undefined when none is used. */
   readonly makeIv?: (request: CipherRequest) => Buffer;
   readonly start: (request: CipherRequest, iv: Buffer) => CipherStream;
+}
+
+/** What would otherwise be passed over without a word, and believed to be done. Throws Refusal. */
+function checkParameters(request: CipherRequest, { authenticates }: Kind): void {
+  const { algorithm: kind, parameters } = request;
+  if ((parameters.cryptographicAlgorithm ?? kind) !== kind)
+    throw bad("Cryptographic Algorithm of the parameters does not fit the key");
+  if (authenticates !== true) checkUnauthenticated(request);
+}
+
+/** Throws Refusal if there is something that only an authenticated encryption looks at. */
+export function checkUnauthenticated({ additionalData, tag }: Pick<CipherRequest, "additionalData" | "tag">): void {
+  if ((additionalData?.length ?? 0) + (tag?.length ?? 0) === 0) return;
+  const text = "Additional Data and Tag are for GCM, CCM and ChaCha20-Poly1305: nothing looks at them here";
+  throw new Refusal("InvalidField", text);
+}
+
+function bad(text: string): Refusal {
+  return new Refusal("InvalidField", text, "BadCryptographicParameters");
 }
 
 function kindOf({ algorithm: kind, parameters }: CipherRequest): Kind {
@@ -45,7 +68,7 @@ function kindOf({ algorithm: kind, parameters }: CipherRequest): Kind {
     case algorithm.tripleDes:
       return found(tripleDesModes[required(parameters)]);
     case algorithm.chaCha20:
-      return chaCha20;
+      return found(parameters.blockCipherMode === mode.aead ? undefined : chaCha20);
     case algorithm.chaCha20Poly1305:
       return chaCha20Poly1305;
     default:
@@ -80,10 +103,22 @@ function found(kind: Kind | undefined): Kind {
 
 function generated(kind: Kind, request: CipherRequest): Buffer | undefined {
   if (kind.makeIv === undefined) return undefined;
-  if (request.direction === "encrypt" && request.parameters.randomIv === true) return kind.makeIv(request);
+  if (request.direction === "encrypt" && request.parameters.randomIv === true)
+    return asAsked(kind.makeIv(request), request.parameters);
   // The OASIS test cases CS-BC-M-11 to 13 of 2.1 have Decrypt without it fail by Invalid Message as in 1.x.
   const finer = request.direction === "encrypt" ? "MissingInitializationVector" : undefined;
   throw new Refusal("InvalidMessage", "IV/Counter/Nonce is missing: give it, or encrypt with Random IV", finer);
+}
+
+/** An IV that the server made, if its parts are as the client wants them. */
+function asAsked(iv: Buffer, parameters: CryptographicParameters): Buffer {
+  const { ivLength, counterLength, fixedFieldLength, invocationFieldLength } = parameters;
+  const bits = 8 * iv.length;
+  if (ivLength !== undefined && ivLength !== bits) throw bad(`A Random IV has ${bits} bits here: leave IV Length out`);
+  if (counterLength !== undefined && counterLength !== 8 * counterBytes)
+    throw bad("The counter beside a Random IV has 32 bits: leave Counter Length out");
+  if (fixedFieldLength === undefined && invocationFieldLength === undefined) return iv;
+  throw bad("The server divides a Random IV as it will: leave Fixed Field Length and Invocation Field Length out");
 }
 
 /** OpenSSL's name of the cipher for the key's length. */
@@ -125,19 +160,27 @@ const aesModes: Readonly<Record<number, Kind>> = {
   [mode.ctr]: {
     ...oneBlock(16),
     makeIv: ({ nonces, parameters }) => counterBlock(nonces, parameters.initialCounterValue ?? 0),
-    start: (r, iv) => keystream(r, aesName(r.key, "ctr"), iv, r.iv === undefined ? bytesOfCounter(iv) : undefined),
+    start: (r, iv) => keystream(r, aesName(r.key, "ctr"), iv, bytesOfCounter(iv, r)),
   },
   [mode.gcm]: {
+    authenticates: true,
     ivAllowed: (bytes) => bytes >= 1 && bytes <= 128,
     ivRule: "1 to 128 are taken, 12 are usual",
     makeIv: nonce,
     start: (r, iv) => authenticated(r, { name: aesName(r.key, "gcm"), iv, tagBytes: [12, 13, 14, 15, 16] }),
   },
   [mode.ccm]: {
+    authenticates: true,
     ivAllowed: (bytes) => bytes >= 7 && bytes <= 13,
     ivRule: "7 to 13 are taken",
     makeIv: nonce,
-    start: (r, iv) => authenticated(r, { name: aesName(r.key, "ccm"), iv, tagBytes: [8, 10, 12, 14, 16], whole: true }),
+    start: (r, iv) =>
+      authenticated(r, {
+        name: aesName(r.key, "ccm"),
+        iv,
+        tagBytes: [8, 10, 12, 14, 16],
+        wholeMaxBytes: ccmMaxBytes(iv),
+      }),
   },
   [mode.xts]: { ...oneBlock(16), start: (r, iv) => xts(r, aesName(r.key, "xts", 2), iv) },
   [mode.nistKeyWrap]: {
@@ -171,13 +214,17 @@ const chaCha20: Kind = {
   makeIv: ({ nonces }) => nonces.next(12),
   start: (r, nonceBytes) => {
     const iv = Buffer.alloc(16);
-    iv.writeUInt32LE((r.parameters.initialCounterValue ?? 0) >>> 0, 0);
+    const first = (r.parameters.initialCounterValue ?? 0) >>> 0;
+    iv.writeUInt32LE(first, 0);
     iv.set(nonceBytes, 16 - nonceBytes.length);
-    return keystream(r, chaChaName(r.key, "chacha20"), iv);
+    // The older counter goes on in the next four bytes; after the newer one the nonce begins.
+    const most = nonceBytes.length === 12 ? 64 * (2 ** 32 - first) : undefined;
+    return keystream(r, chaChaName(r.key, "chacha20"), iv, most);
   },
 };
 
 const chaCha20Poly1305: Kind = {
+  authenticates: true,
   ivAllowed: (bytes) => bytes === 12,
   ivRule: "12 are needed",
   makeIv: ({ nonces }) => nonces.next(12),
@@ -193,16 +240,31 @@ function chaChaName(key: KeyObject, name: string): string {
 /** A nonce of the IV Length asked for (in bits). Shorter ones cannot be kept from repeating. */
 function nonce({ nonces, parameters }: CipherRequest): Buffer {
   const bits = parameters.ivLength ?? 96;
-  if (bits % 8 !== 0 || bits < 96 || bits > 1024) {
-    const text = "IV Length of a Random IV is a multiple of 8 from 96 bits on";
-    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
-  }
+  if (bits % 8 !== 0 || bits < 96 || bits > 1024)
+    throw bad("IV Length of a Random IV is a multiple of 8 from 96 bits on");
   return nonces.next(bits / 8);
 }
 
-/** What a counter block of ours is good for: beyond it the counter runs into the nonce, and makes it the next one. */
-function bytesOfCounter(block: Buffer): number {
-  return 16 * (2 ** 32 - block.readUInt32BE(12));
+/** The length of a CCM message is written in what the nonce leaves of 15 bytes (SP 800-38C, A.1). */
+function ccmMaxBytes(nonceBytes: Buffer): number {
+  return 2 ** (8 * (15 - nonceBytes.length)) - 1;
+}
+
+/** Bytes of the counter in a counter block of ours. */
+const counterBytes = 4;
+
+/**
+ * What a counter block is good for: beyond it the counter runs into the nonce, and makes it the next one. A block of the client's
+ * own is all counter, which begins anew at its end, unless Counter Length says otherwise (SP 800-38A, B.1). Throws Refusal.
+ */
+function bytesOfCounter(block: Buffer, { iv, parameters }: CipherRequest): number {
+  const bits = parameters.counterLength ?? (iv === undefined ? 8 * counterBytes : 128);
+  const first = parameters.initialCounterValue;
+  if (bits < 1 || bits > 128) throw bad("Counter Length is 1 to 128 bits");
+  if (first !== undefined && first >>> 0 !== block.readUInt32BE(16 - counterBytes))
+    throw bad("Initial Counter Value is not the counter at the end of IV/Counter/Nonce: leave it out");
+  if (bits === 128) return Number.POSITIVE_INFINITY;
+  return 16 * Number((1n << BigInt(bits)) - BigInt.asUintN(bits, toNumber(block)));
 }
 
 /** 12 bytes that never repeat, then the block counter (RFC 3686). */

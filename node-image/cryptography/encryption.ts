@@ -1,6 +1,6 @@
 import { cryptographicAlgorithm } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
-import { type StartedCipher, startCipher } from "./cipher.ts";
+import { checkUnauthenticated, type StartedCipher, startCipher } from "./cipher.ts";
 import type { CipherRequest } from "./cipher-request.ts";
 import { whole } from "./cipher-streams.ts";
 import { rsaDecrypt, rsaEncrypt } from "./rsa.ts";
@@ -23,6 +23,8 @@ export function startEncryption(request: CipherRequest): StartedCipher {
       "BadCryptographicParameters",
     );
   }
+  checkUnauthenticated(request);
+  if (request.iv !== undefined) throw new Refusal("InvalidField", "RSA takes no IV/Counter/Nonce");
   if (direction === "encrypt") return { stream: whole((data) => rsaEncrypt(key, data, parameters)) };
   if (key.type !== "private") throw new Refusal("PermissionDenied", "Decrypt needs the private key of the pair");
   return { stream: whole((data) => rsaDecrypt(key, data, parameters)) };

@@ -559,3 +559,38 @@ test("IDEA keys are made, not used, where the fleet's owner allows old ciphers [
   );
   await fails(client.create({ ...wanted, "Cryptographic Length": 256 }), reason.field, /IDEA keys have 128 bits/);
 });
+
+/** RSA without padding, which whoever has a private key may do with what he likes. */
+const rawRsa = part.parameters({ paddingMethod: paddingMethod.none });
+
+async function rsaKeys(mask: number): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
+  const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const pkcs8 = pair.privateKey.export({ format: "der", type: "pkcs8" });
+  const spki = pair.publicKey.export({ format: "der", type: "spki" });
+  return {
+    privateKey: await registerKey(app, 4, block(format.pkcs8, pkcs8), active(mask)),
+    publicKey: await registerKey(app, 3, block(format.x509, spki), active(usage.encrypt)),
+  };
+}
+
+test("who may decrypt with an RSA key that signs does not sign by decrypting without padding", async () => {
+  const data = part.data(Buffer.alloc(256, 3));
+  const signer = await rsaKeys(usage.decrypt | usage.sign);
+  await fails(app.call(operation.decrypt, part.id(signer.privateKey), rawRsa, data), reason.denied, /would sign/);
+  const plain = await rsaKeys(usage.decrypt);
+  const encrypted = bytesOf(await app.call(operation.encrypt, part.id(plain.publicKey), rawRsa, data), tag.Data);
+  const back = await app.call(operation.decrypt, part.id(plain.privateKey), rawRsa, part.data(encrypted));
+  assert.deepEqual(bytesOf(back, tag.Data), Buffer.alloc(256, 3));
+});
+
+test("RSA takes nothing that it would not look at: no additional data, no tag, no IV", async () => {
+  const { privateKey, publicKey } = await rsaKeys(usage.decrypt);
+  const oaep = part.parameters({ paddingMethod: paddingMethod.oaep, hashingAlgorithm: 6 });
+  const extra = item.bytes(tag.AuthenticatedEncryptionAdditionalData, text);
+  const encrypt = (...more: Item[]) => app.call(operation.encrypt, part.id(publicKey), oaep, ...more);
+  await fails(encrypt(part.data(text), extra), reason.field, /nothing looks at them/);
+  await fails(encrypt(part.data(text), part.iv(Buffer.alloc(16))), reason.field, /no IV/);
+  const data = part.data(bytesOf(await encrypt(part.data(text)), tag.Data));
+  const code = item.bytes(tag.AuthenticatedEncryptionTag, Buffer.alloc(16));
+  await fails(app.call(operation.decrypt, part.id(privateKey), oaep, data, code), reason.field, /nothing looks/);
+});

@@ -3,7 +3,7 @@ import type { StartedCipher } from "../cryptography/cipher.ts";
 import { startEncryption } from "../cryptography/encryption.ts";
 import type { Gathering } from "../cryptography/gather.ts";
 import type { CryptographicParameters } from "../cryptography/parameters.ts";
-import { usage } from "../objects/enumerations.ts";
+import { paddingMethod, usage } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { checkPolicy, type UsableKey } from "./checked-key.ts";
 import type { Context } from "./context.ts";
@@ -45,7 +45,19 @@ export async function encrypt(request: EncryptRequest, context: Context): Promis
 export async function decrypt(request: DecryptRequest, context: Context): Promise<CipherResponse> {
   const use = { usage: usage.decrypt, purpose: "process" } as const;
   const key = await keyFor(request.uniqueIdentifier, use, request.cryptographicParameters, context);
+  refuseToSign(key);
   return run(request, { key, direction: "decrypt", context });
+}
+
+/** Uses of a private key that make signatures. */
+const signing = usage.sign | usage.contentCommitment | usage.certificateSign | usage.crlSign;
+
+/** RSA without padding is one and the same for decrypting and for signing: who may only decrypt would sign whatever he likes. */
+function refuseToSign({ object, key, parameters }: UsableKey): void {
+  const mask = Number(object.attributes.get("Cryptographic Usage Mask")?.[0] ?? 0);
+  if (key.type !== "private" || parameters.paddingMethod !== paddingMethod.none || (mask & signing) === 0) return;
+  const text = "A key that signs does not decrypt without padding, by which it would sign: use OAEP";
+  throw new Refusal("PermissionDenied", text, "BadCryptographicParameters");
 }
 
 type Started = StartedCipher & Gathering;
