@@ -1,17 +1,7 @@
 import { createECDH, type KeyObject, randomFillSync } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
 import { toNumber, unsigned } from "./bytes.ts";
-import {
-  DerError,
-  derBigInt,
-  derBits,
-  derChildren,
-  derInteger,
-  derSequence,
-  derTag,
-  expectTag,
-  readDer,
-} from "./der.ts";
+import { DerError, derBigInt, derChildren, derInteger, derSequence, derTag, expectTag, readDer } from "./der.ts";
 import { add, affine, curveNumbers, inverse, modulo, multiplySum, type Numbers, type Point } from "./weierstrass.ts";
 
 /**
@@ -21,7 +11,9 @@ import { add, affine, curveNumbers, inverse, modulo, multiplySum, type Numbers, 
 export function ecdsaSignDigest(key: KeyObject, digest: Buffer): Buffer {
   const { name, numbers } = curveOf(key);
   const z = leftmost(digest, numbers.n);
-  const secret = toNumber(privateScalar(key));
+  const scalar = privateScalar(key);
+  const secret = toNumber(scalar);
+  scalar.fill(0);
   for (;;) {
     const nonce = randomScalar(numbers);
     const r = modulo(xOfPublic(name, nonce, numbers), numbers.n);
@@ -105,14 +97,10 @@ export function privateScalar(key: KeyObject): Buffer {
   }
 }
 
-/** The uncompressed point of a public EC key (SEC 1, 2.3.3). */
-export function uncompressedPoint(key: KeyObject): Buffer {
-  const [, bits] = derChildren(readDer(key.export({ format: "der", type: "spki" })));
-  return derBits(bits);
-}
-
+/** The point of a public EC key, uncompressed (SEC 1, 2.3.3) also where it came compressed: OpenSSL gives it as it came. */
 function publicPoint(key: KeyObject, numbers: Numbers): Point {
-  const point = uncompressedPoint(key);
+  const options = { format: "raw-public", type: "uncompressed" };
+  const point = key.export(options as unknown as { format: "der"; type: "spki" });
   const x = toNumber(point.subarray(1, 1 + numbers.bytes));
   return add(undefined, { x, y: toNumber(point.subarray(1 + numbers.bytes)), z: 1n }, numbers) as Point;
 }

@@ -6,6 +6,7 @@ import {
   paddingMethod,
 } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { algorithmOfType, curveAlgorithms } from "./algorithms.ts";
 import { curveNamed } from "./curves.ts";
 import { hashName } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
@@ -23,8 +24,14 @@ export type SignatureScheme = HashScheme | { readonly kind: "whole" };
 const { pkcs1, pss } = paddingMethod;
 const { sha1, sha224, sha256, sha384, sha512 } = hashingAlgorithm;
 
+interface DigitalRow {
+  readonly hash?: number;
+  readonly padding?: number;
+  readonly key: string;
+}
+
 /** Hash and padding of each Digital Signature Algorithm (KMIP 1.4, 9.1.3.2.7). */
-const digital: Readonly<Record<number, { readonly hash?: number; readonly padding?: number; readonly key: string }>> = {
+const digital: Readonly<Record<number, DigitalRow>> = {
   [combined.md5WithRsa]: { hash: 3, padding: pkcs1, key: "rsa" },
   [combined.sha1WithRsa]: { hash: sha1, padding: pkcs1, key: "rsa" },
   [combined.sha224WithRsa]: { hash: sha224, padding: pkcs1, key: "rsa" },
@@ -51,26 +58,48 @@ const whole = /^(ed25519|ed448|ml-dsa-|slh-dsa-)/;
 /** Chooses the scheme. Throws Refusal. */
 export function signatureScheme(key: KeyObject, parameters: CryptographicParameters): SignatureScheme {
   const type = key.asymmetricKeyType ?? "";
-  if (whole.test(type)) return { kind: "whole" };
-  const named = parameters.digitalSignatureAlgorithm;
-  const row = named === undefined ? undefined : digital[named];
-  if (named !== undefined && row === undefined) {
+  checkAlgorithm(type, parameters);
+  if (whole.test(type)) return wholeScheme(parameters);
+  const row = rowOf(type, parameters);
+  const hash = row?.hash ?? parameters.hashingAlgorithm ?? hashOfCurve(key, parameters);
+  if (hash === undefined) throw bad("Hashing Algorithm is missing: give Cryptographic Parameters here or with the key");
+  return schemeOf(type, hash, row?.padding ?? parameters.paddingMethod, parameters);
+}
+
+/** Keys on curves go by several names. */
+function checkAlgorithm(type: string, { cryptographicAlgorithm: named }: CryptographicParameters): void {
+  if (named === undefined) return;
+  if ((curveAlgorithms.includes(named) ? algorithm.ecdsa : named) !== algorithmOfType(type))
+    throw bad("Cryptographic Algorithm of the parameters does not fit the key");
+}
+
+/** With a hash before it each of these is another algorithm (Ed25519ph, HashML-DSA), which is not made here. */
+function wholeScheme({ hashingAlgorithm: hash, digitalSignatureAlgorithm }: CryptographicParameters): SignatureScheme {
+  if (hash === undefined && digitalSignatureAlgorithm === undefined) return { kind: "whole" };
+  throw bad("Keys of this algorithm sign the data themselves: leave Hashing and Digital Signature Algorithm out");
+}
+
+/** What the Digital Signature Algorithm says; Hashing Algorithm and Padding Method beside it may not say anything else. */
+function rowOf(type: string, parameters: CryptographicParameters): DigitalRow | undefined {
+  const { digitalSignatureAlgorithm: named, hashingAlgorithm: hash, paddingMethod: padding } = parameters;
+  if (named === undefined) return undefined;
+  const row = digital[named];
+  if (row === undefined) {
     const text = "This Digital Signature Algorithm is not offered";
     throw new Refusal("FeatureNotSupported", text, "UnsupportedCryptographicParameters");
   }
-  if (row !== undefined && row.key !== type) {
-    const text = "The Digital Signature Algorithm does not fit the key";
-    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
-  }
-  const hash = row?.hash ?? parameters.hashingAlgorithm ?? hashOfCurve(key, parameters);
-  if (hash === undefined) {
-    throw new Refusal(
-      "InvalidField",
-      "Hashing Algorithm is missing: give Cryptographic Parameters here or with the key",
-      "BadCryptographicParameters",
-    );
-  }
-  return schemeOf(type, hash, row?.padding ?? parameters.paddingMethod, parameters);
+  const fits = row.key === type || (row.padding === pss && type === "rsa-pss");
+  if (!fits) throw bad("The Digital Signature Algorithm does not fit the key");
+  const same = (one: number | undefined, other: number | undefined) =>
+    one === undefined || other === undefined || one === other;
+  if (same(row.hash, hash) && same(row.padding, padding)) return row;
+  throw bad(
+    "Digital Signature Algorithm says something else than Hashing Algorithm or Padding Method: leave those out",
+  );
+}
+
+function bad(text: string): Refusal {
+  return new Refusal("InvalidField", text, "BadCryptographicParameters");
 }
 
 /** Parameters that name ECDSA and no hash mean the one of the curve's strength (FIPS 186-5, 6.1.1; OASIS case CS-AC-M-3-ECC-13). */
@@ -92,9 +121,10 @@ function schemeOf(
   if (type === "dsa") return { kind: "dsa", hash: name };
   if (type !== "rsa" && type !== "rsa-pss") throw new Refusal("PermissionDenied", "Keys of this algorithm do not sign");
   if (padding === pkcs1) return { kind: "pkcs1", hash: name };
-  if (padding !== pss) {
-    const text = "Padding Method is missing: RSA signs with PSS or PKCS1 v1.5";
-    throw new Refusal("InvalidField", text, "BadCryptographicParameters");
-  }
+  if (padding !== pss) throw bad("Padding Method is missing: RSA signs with PSS or PKCS1 v1.5");
+  const { saltLength = 0, trailerField = 1 } = parameters;
+  // OpenSSL takes negative lengths for words: as long as the digest, as the key lets it be, as the signature has it.
+  if (saltLength < 0) throw bad("Salt Length is a number of bytes: leave it out for one as long as the digest");
+  if (trailerField !== 1 && trailerField !== 0xbc) throw bad("The only Trailer Field of PSS is 1, the byte 0xBC");
   return { kind: "pss", hash: name, maskHash: maskHash(parameters, hash), saltBytes: parameters.saltLength };
 }

@@ -1,15 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { cryptographicAlgorithm, paddingMethod } from "../objects/enumerations.ts";
+import {
+  cryptographicAlgorithm,
+  digitalSignatureAlgorithm,
+  keyFormatType,
+  paddingMethod,
+} from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { keyBytes } from "./key-format.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 import { rsaDecrypt, rsaEncrypt } from "./rsa.ts";
-import { signData, signDigested, startSign, startVerify, verifyDigested } from "./signature.ts";
+import { signData, signDigested, startSign, startVerify, verifyData, verifyDigested } from "./signature.ts";
 import { curveNumbers } from "./weierstrass.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keyfleet-signatures-"));
@@ -191,6 +197,17 @@ test("PKCS#1 v1.5 that is wrong decrypts to other bytes, not to an error: no ora
   assert.notDeepEqual(rsaDecrypt(rsa.privateKey, wrong, parameters), data);
 });
 
+const sha256WithRsa = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.sha256WithRsa };
+const pssSha256 = { paddingMethod: paddingMethod.pss, hashingAlgorithm: 6 };
+/** node:crypto's declarations want more of it. */
+const generate = generateKeyPairSync as unknown as (type: string, options: object) => typeof rsa;
+const restricted = generate("rsa-pss", {
+  modulusLength: 2048,
+  hashAlgorithm: "sha256",
+  mgf1HashAlgorithm: "sha256",
+  saltLength: 32,
+});
+
 const refused: readonly (readonly [string, KeyObject, CryptographicParameters])[] = [
   ["RSA without a padding", rsa.privateKey, { hashingAlgorithm: 6 }],
   ["RSA without a hash", rsa.privateKey, { paddingMethod: paddingMethod.pss }],
@@ -203,10 +220,62 @@ const refused: readonly (readonly [string, KeyObject, CryptographicParameters])[
   ["MD2", rsa.privateKey, { digitalSignatureAlgorithm: 1 }],
   ["an ECDSA algorithm with an RSA key", rsa.privateKey, { digitalSignatureAlgorithm: 14 }],
   ["X25519", generateKeyPairSync("x25519").privateKey, { hashingAlgorithm: 6 }],
+  ["a hash beside a Digital Signature Algorithm of another", rsa.privateKey, { ...sha256WithRsa, hashingAlgorithm: 8 }],
+  ["PSS beside one of PKCS#1 v1.5", rsa.privateKey, { ...sha256WithRsa, paddingMethod: paddingMethod.pss }],
+  ["RSA by the name of ECDSA", rsa.privateKey, { ...pssSha256, cryptographicAlgorithm: 6 }],
+  ["ECDSA by the name of RSA", onCurve("prime256v1").privateKey, { hashingAlgorithm: 6, cryptographicAlgorithm: 4 }],
+  ["Ed25519 of a hash", generateKeyPairSync("ed25519").privateKey, { hashingAlgorithm: 8 }],
+  ["Ed25519 by the name of ECDSA", generateKeyPairSync("ed25519").privateKey, { cryptographicAlgorithm: 6 }],
+  ["a salt of OpenSSL's own choice", rsa.privateKey, { ...pssSha256, saltLength: -2 }],
+  ["a Trailer Field that is not made", rsa.privateKey, { ...pssSha256, trailerField: 2 }],
+  ["PKCS#1 v1.5 by a key of RSASSA-PSS", restricted.privateKey, sha256WithRsa],
 ];
 for (const [what, key, parameters] of refused) {
-  test(`signing is refused: ${what}`, () => assert.throws(() => startSign(key, parameters), Refusal));
+  test(`signing is refused: ${what}`, () => {
+    assert.throws(() => startSign(key, parameters), Refusal);
+    assert.throws(() => startVerify(createPublicKey(key), parameters), Refusal);
+  });
 }
+
+test("a key of RSASSA-PSS signs and verifies as it says itself, and is refused for another hash or salt", async () => {
+  const parameters = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.rsassaPss, hashingAlgorithm: 6 };
+  const signature = await signData(restricted.privateKey, data, parameters);
+  const verified = (more: CryptographicParameters) =>
+    verifyData(restricted.publicKey, { data, signature }, { ...parameters, ...more });
+  assert.ok(verified({}));
+  for (const more of [{ hashingAlgorithm: 8 }, { saltLength: 20 }])
+    assert.throws(() => verified(more), { code: "CryptographicFailure" });
+});
+
+test("a point that came compressed verifies digests as it does data", () => {
+  const { privateKey, publicKey } = onCurve("prime256v1");
+  const head = "3039301306072a8648ce3d020106082a8648ce3d030107032200";
+  const key = Buffer.concat([Buffer.from(head, "hex"), keyBytes(publicKey, keyFormatType.raw, 2)]);
+  const compressed = createPublicKey({ key, format: "der", type: "spki" });
+  const digest = createHash("sha256").update(data).digest();
+  const signature = sign("sha256", data, privateKey);
+  assert.ok(verifyDigested(compressed, { digest, signature }, { hashingAlgorithm: 6 }));
+});
+
+test("a point that is not on the curve is no key (SP 800-56A, 5.6.2.3)", () => {
+  const spki = keyBytes(onCurve("prime256v1").publicKey, keyFormatType.x509);
+  spki[spki.length - 1] = (spki.at(-1) ?? 0) ^ 1;
+  assert.throws(() => createPublicKey({ key: spki, format: "der", type: "spki" }));
+});
+
+test("a PKCS#1 v1.5 signature without the zero that it begins with is none, of data and of a digest", () => {
+  for (let number = 0; ; number++) {
+    const text = Buffer.from(`number ${number}`);
+    const signature = sign("sha256", text, rsa.privateKey);
+    if (signature[0] !== 0) continue;
+    const digest = createHash("sha256").update(text).digest();
+    assert.ok(verifyDigested(rsa.publicKey, { digest, signature }, sha256WithRsa));
+    const short = signature.subarray(1);
+    assert.equal(verifyDigested(rsa.publicKey, { digest, signature: short }, sha256WithRsa), false);
+    assert.equal(verifyData(rsa.publicKey, { data: text, signature: short }, sha256WithRsa), false);
+    return;
+  }
+});
 
 test("a digest of a wrong length, or for an algorithm that hashes by itself, is refused", () => {
   const { privateKey } = generateKeyPairSync("ed25519");

@@ -86,7 +86,7 @@ export function verifyData(
   if (!isNative(scheme)) {
     return verifyDigest(key, createHash(scheme.hash).update(data).digest(), { scheme, signature });
   }
-  return verify(scheme.hash, data, withPadding(key, scheme, constants.RSA_PSS_SALTLEN_AUTO), signature);
+  return possible(() => verify(scheme.hash, data, withPadding(key, scheme, constants.RSA_PSS_SALTLEN_AUTO), signature));
 }
 
 /** Begins a verification. Throws Refusal. */
@@ -160,7 +160,7 @@ function withPadding(key: KeyObject, scheme: HashScheme, saltByDefault: number =
   return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes ?? saltByDefault };
 }
 
-/** What OpenSSL cannot do with key and hash together: a hash or salt that does not fit. */
+/** What OpenSSL cannot do with key and hash together: a hash or salt that does not fit, or that an RSASSA-PSS key rules out. */
 function possible<Result>(work: () => Result): Result {
   try {
     return work();
@@ -168,7 +168,7 @@ function possible<Result>(work: () => Result): Result {
     if (error instanceof Refusal) throw error;
     throw new Refusal(
       "CryptographicFailure",
-      "The key cannot sign with these parameters: is the hash too long for it?",
+      "The key does not sign or verify with these parameters: is the hash too long for it?",
     );
   }
 }

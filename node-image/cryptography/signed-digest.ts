@@ -4,7 +4,7 @@ import { derNull, derObjectIdentifier, derOctets, derSequence } from "./der.ts";
 import { ecdsaSignDigest, ecdsaVerifyDigest } from "./ecdsa.ts";
 import { sameBytes } from "./hash.ts";
 import { type Pss, pssEncode, pssHolds } from "./pss.ts";
-import { rsaPrivate, rsaPublic } from "./rsa.ts";
+import { modulusBytes, rsaPrivate, rsaPublic } from "./rsa.ts";
 import type { HashScheme } from "./signature-scheme.ts";
 
 /** Signs a digest: node:crypto signs data only, so the encodings are made here. Throws Refusal. */
@@ -41,7 +41,9 @@ export function verifyDigest(
   }
 }
 
+/** OpenSSL takes a shorter number, too; a signature is as long as the modulus (RFC 8017, 8.2.2). */
 function pkcs1Holds(key: KeyObject, info: Buffer, signature: Buffer): boolean {
+  if (signature.length !== modulusBytes(key)) return false;
   try {
     return sameBytes(publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, signature), info);
   } catch {
@@ -55,7 +57,7 @@ function pssSignatureHolds(
   { scheme, signature }: { readonly scheme: Pss; readonly signature: Buffer },
 ): boolean {
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-  if (signature.length !== Math.ceil(bits / 8)) return false;
+  if (signature.length !== modulusBytes(key)) return false;
   try {
     return pssHolds(rsaPublic(key, signature), digest, bits, scheme);
   } catch {
