@@ -1,10 +1,10 @@
 import { createHash, createHmac, diffieHellman, hkdf, type KeyObject, pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
-import { cryptographicAlgorithm as algorithm, hashingAlgorithm } from "../objects/enumerations.ts";
+import { cryptographicAlgorithm as algorithm } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
 import { joinAndClear, ownCopy, uint32 } from "./bytes.ts";
 import { type DigestStream, digestBytes, hashName } from "./hash.ts";
-import { hmacHashes, startMac } from "./mac.ts";
+import { hmacHash, startMac } from "./mac.ts";
 import type { CryptographicParameters } from "./parameters.ts";
 
 /** KMIP Derivation Method (1.4, 9.1.3.2.21; 2.1, 11.18). */
@@ -58,19 +58,26 @@ export function pbkdf2Work(request: Derivation): number {
   return request.iterations * Math.ceil(request.length / digestBytes(pbkdf2Hash(request)));
 }
 
-function pbkdf2Hash(request: Derivation): string {
-  return hashName(request.parameters.hashingAlgorithm ?? hashOfHmac(request) ?? hashingAlgorithm.sha1);
+function pbkdf2Hash({ parameters }: Derivation): string {
+  return namedHash(parameters) ?? "sha1";
 }
 
-function hashOfHmac({ parameters }: Derivation): number | undefined {
-  const name = hmacHashes[parameters.cryptographicAlgorithm ?? 0];
-  const byName: Readonly<Record<string, number>> = { md5: 3, sha1: 4, sha224: 5, sha256: 6, sha384: 7, sha512: 8 };
-  return name === undefined ? undefined : byName[name];
+/** OpenSSL's hash that the parameters name, by itself or as that of an HMAC. Throws Refusal if they name two. */
+function namedHash(parameters: CryptographicParameters): string | undefined {
+  const { hashingAlgorithm, cryptographicAlgorithm = 0 } = parameters;
+  const ofHmac = hmacHash(cryptographicAlgorithm, parameters);
+  return ofHmac ?? (hashingAlgorithm === undefined ? undefined : hashName(hashingAlgorithm));
 }
+
+/** More of it is not taken by node:crypto. */
+const hkdfInfoMaxBytes = 1_024;
 
 /** HKDF (RFC 5869); the derivation data is its info. */
 export async function hkdfBytes({ key, data, salt, length, parameters }: Derivation): Promise<Buffer> {
-  const hash = hashName(parameters.hashingAlgorithm ?? hashingAlgorithm.sha256);
+  const hash = namedHash(parameters) ?? "sha256";
+  mustBeSecret(key);
+  if (data.length > hkdfInfoMaxBytes)
+    throw new Refusal("InvalidField", `HKDF takes at most ${hkdfInfoMaxBytes} bytes of Derivation Data`);
   atMost(length, 255 * digestBytes(hash));
   return Buffer.from(await promisify(hkdf)(hash, key, salt, data, length));
 }
@@ -88,8 +95,11 @@ export function hashBytes({ key, data, parameters, length }: Derivation): Buffer
 
 /** HMAC of the data under the key: by the key's own hash if it is an HMAC key, else by the parameters'. */
 export function hmacBytes({ algorithm: kind, key, data, parameters, length }: Derivation): Buffer {
-  const hash = hmacHashes[kind] ?? hmacHashes[parameters.cryptographicAlgorithm ?? 0];
-  const named = hash ?? (parameters.hashingAlgorithm === undefined ? undefined : hashName(parameters.hashingAlgorithm));
+  mustBeSecret(key);
+  const [own, asked] = [hmacHash(kind, parameters), namedHash(parameters)];
+  const named = own ?? asked;
+  if (asked !== undefined && asked !== named)
+    throw new Refusal("InvalidField", "The key is one of an HMAC with another hash: leave the hash out");
   if (named === undefined) throw new Refusal("InvalidField", "The key is no HMAC key: name a Hashing Algorithm");
   return first(createHmac(named, key).update(data).digest(), length);
 }
@@ -100,6 +110,7 @@ export function hmacBytes({ algorithm: kind, key, data, parameters, length }: De
  */
 export function sp800108Bytes(mode: "counter" | "feedback" | "doublePipeline", request: Derivation): Buffer {
   const { data, length } = request;
+  mustBeSecret(request.key);
   const blockBytes = prf(request, []).length;
   if (Math.ceil(length / blockBytes) * data.length > prfMaxBytes)
     throw new Refusal("InvalidField", `Derivation Data times length goes beyond ${prfMaxBytes} bytes`);
@@ -119,11 +130,10 @@ export function sp800108Bytes(mode: "counter" | "feedback" | "doublePipeline", r
 
 /** HMAC or CMAC, by the key's algorithm and the parameters. */
 function prf({ algorithm: kind, key, parameters }: Derivation, parts: readonly Buffer[]): Buffer {
-  const hash = parameters.hashingAlgorithm;
+  const hash =
+    kind === algorithm.tripleDes || hmacHash(kind, parameters) !== undefined ? undefined : namedHash(parameters);
   const stream: DigestStream =
-    hash !== undefined && kind !== algorithm.tripleDes && hmacHashes[kind] === undefined
-      ? hmacStream(hashName(hash), key)
-      : startMac({ algorithm: kind, key, parameters });
+    hash === undefined ? startMac({ algorithm: kind, key, parameters }) : hmacStream(hash, key);
   for (const part of parts) stream.update(part);
   return stream.final();
 }
@@ -168,11 +178,15 @@ function atMost(length: number, most: number): void {
 
 /** Lends the bytes of a secret key; they are zeroed when the work is done. */
 function withSecret<Result>(key: KeyObject, work: (bytes: Buffer) => Result): Result {
-  if (key.type !== "secret") throw new Refusal("InvalidField", "This derivation needs a secret key or Secret Data");
+  mustBeSecret(key);
   const bytes = key.export();
   const clear = () => bytes.fill(0);
   const result = work(bytes);
   if (result instanceof Promise) return result.finally(clear) as Result;
   clear();
   return result;
+}
+
+function mustBeSecret({ type }: KeyObject): void {
+  if (type !== "secret") throw new Refusal("InvalidField", "This derivation needs a secret key or Secret Data");
 }

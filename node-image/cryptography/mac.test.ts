@@ -6,6 +6,7 @@ import { cryptographicAlgorithm as algorithm, blockCipherMode as mode } from "..
 import { Refusal } from "../objects/refusal.ts";
 import { hashStream } from "./hash.ts";
 import { type MacRequest, startMac } from "./mac.ts";
+import type { CryptographicParameters } from "./parameters.ts";
 import { randomSource } from "./random.ts";
 
 const hex = (text: string) => Buffer.from(text, "hex");
@@ -76,10 +77,19 @@ test("GMAC is the tag of GCM without plaintext (GCM specification, case 1)", () 
   assert.equal(mac(request, Buffer.alloc(0)), "58e2fccefa7e3061367f1d57a4e7455a");
 });
 
-test("a key that makes no codes is refused", () => {
-  const request = { algorithm: algorithm.rsa, key: key("00".repeat(16)), parameters: {} };
-  assert.throws(() => startMac(request), Refusal);
-});
+const refused: readonly (readonly [string, number, CryptographicParameters])[] = [
+  ["a key that makes no codes", algorithm.rsa, {}],
+  ["an HMAC by another hash than is named", algorithm.hmacSha256, { hashingAlgorithm: 8 }],
+  ["CMAC where a hash is named", algorithm.aes, { hashingAlgorithm: 6 }],
+  ["CMAC with the key of an HMAC", algorithm.hmacSha256, { cryptographicAlgorithm: algorithm.aes }],
+  ["CMAC of AES with a key of 3DES", algorithm.tripleDes, { cryptographicAlgorithm: algorithm.aes }],
+];
+for (const [what, kind, parameters] of refused) {
+  test(`refused: ${what}`, () => {
+    const request = { algorithm: kind, key: key("00".repeat(16)), parameters };
+    assert.throws(() => startMac(request), Refusal);
+  });
+}
 
 const digests = [
   [3, "900150983cd24fb0d6963f7d28e17f72"],

@@ -16,7 +16,7 @@ export interface MacRequest {
 }
 
 /** OpenSSL's hash by the KMIP algorithm of an HMAC. */
-export const hmacHashes: Readonly<Record<number, string>> = {
+const hmacHashes: Readonly<Record<number, string>> = {
   [algorithm.hmacSha1]: "sha1",
   [algorithm.hmacSha224]: "sha224",
   [algorithm.hmacSha256]: "sha256",
@@ -35,13 +35,37 @@ export const hmacHashes: Readonly<Record<number, string>> = {
  */
 export function startMac({ algorithm: ofKey, key, parameters, iv }: MacRequest): DigestStream {
   const kind = parameters.cryptographicAlgorithm ?? ofKey;
-  const hash = hmacHashes[kind] ?? hashOf(kind, parameters);
+  const hash = hmacHash(kind, parameters) ?? hashOf(kind, parameters);
   if (hash !== undefined) return hmac(hash, key);
-  if (kind === algorithm.aes && parameters.blockCipherMode === mode.gcm) return gmac(key, iv);
-  if (parameters.blockCipherMode !== undefined && parameters.blockCipherMode !== mode.cmac) throw unknown();
+  // Of a block cipher's code there is no hash, and no key but the cipher's own.
+  if (parameters.hashingAlgorithm !== undefined || (ofKey !== 0 && ofKey !== kind)) throw unknown();
+  return blockCode(kind, { key, mode: parameters.blockCipherMode, iv });
+}
+
+function blockCode(
+  kind: number,
+  {
+    key,
+    mode: named,
+    iv,
+  }: { readonly key: KeyObject; readonly mode: number | undefined; readonly iv: Buffer | undefined },
+): DigestStream {
+  if (kind === algorithm.aes && named === mode.gcm) return gmac(key, iv);
+  if (named !== undefined && named !== mode.cmac) throw unknown();
   if (kind === algorithm.aes && [16, 24, 32].includes(key.symmetricKeySize ?? 0)) return aesCmac(key);
   if (kind === algorithm.tripleDes && [16, 24].includes(key.symmetricKeySize ?? 0)) return tripleDesCmac(key);
   throw unknown();
+}
+
+/** OpenSSL's hash of an HMAC; undefined if the algorithm is none. Throws Refusal if the parameters name another hash. */
+export function hmacHash(kind: number, { hashingAlgorithm }: CryptographicParameters): string | undefined {
+  const hash = hmacHashes[kind];
+  if (hash === undefined || hashingAlgorithm === undefined || hashName(hashingAlgorithm) === hash) return hash;
+  throw new Refusal(
+    "InvalidField",
+    "Hashing Algorithm is not the one of the HMAC: leave it out",
+    "BadCryptographicParameters",
+  );
 }
 
 /** A key without an algorithm of its own (Secret Data) with a Hashing Algorithm is an HMAC. */
