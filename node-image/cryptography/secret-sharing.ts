@@ -1,6 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import { toNumber, unsigned } from "./bytes.ts";
 import { type BytePolynomial, type Field, field8, field16, primeField } from "./galois-field.ts";
+import { sameBytes } from "./hash.ts";
 
 /** KMIP Split Key Method (1.4, 9.1.3.2.8). */
 export const splitKeyMethod = { xor: 1, polynomial16: 2, polynomialPrime: 3, polynomial8: 4 } as const;
@@ -61,6 +62,23 @@ export function join(shares: readonly Share[], sharing: Sharing, secretBytes: nu
     );
   }
   return secret;
+}
+
+/**
+ * Whether shares beyond those that are needed give the same secret. Of just enough shares nobody can tell that one was changed.
+ * Each share is looked at once, or twice, as the work that everybody waits for is bounded.
+ */
+export function fitTogether(shares: readonly Share[], sharing: Sharing, secretBytes: number): boolean {
+  const { method, threshold } = sharing;
+  if (method === splitKeyMethod.xor) return true;
+  const last = shares.length - threshold;
+  const starts = Array.from({ length: Math.ceil(shares.length / threshold) }, (_, at) =>
+    Math.min(at * threshold, last),
+  );
+  const secrets = starts.map((from) => join(shares.slice(from), sharing, secretBytes));
+  const fit = secrets.every((each) => sameBytes(each, secrets[0] as Buffer));
+  for (const each of secrets) each.fill(0);
+  return fit;
 }
 
 /** Most parts that are made. */

@@ -8,7 +8,7 @@ import { attributeItem, childrenOf, findItem, item, template } from "../testing/
 import { type KmipClient, operation } from "../testing/kmip-client.ts";
 import { type KmipSite, kmipSite } from "../testing/kmip-site.ts";
 import { memoryStore } from "../testing/memory-store.ts";
-import type { Item } from "../ttlv/types.ts";
+import { type Item, itemType } from "../ttlv/types.ts";
 import { generationLimits } from "./turns.ts";
 
 const createSplitKey = 0x28;
@@ -86,14 +86,20 @@ for (const [name, method] of Object.entries(methods)) {
   });
 }
 
-/** A part that some other product made, over GF(2^8), 2 of 3; it says nothing of the key. */
-async function partFromElsewhere(index: number, bytes: string): Promise<string> {
+/** A part that some other product made, 2 of 3, usually over GF(2^8); it says nothing of the key. */
+async function partFromElsewhere(
+  index: number,
+  bytes: string,
+  method: number = methods.polynomial8,
+  prime?: bigint,
+): Promise<string> {
   const part = item.structure(
     tag.SplitKey,
     item.integer(tag.SplitKeyParts, 3),
     item.integer(tag.KeyPartIdentifier, index),
     item.integer(tag.SplitKeyThreshold, 2),
-    item.enumeration(tag.SplitKeyMethod, methods.polynomial8),
+    item.enumeration(tag.SplitKeyMethod, method),
+    ...(prime === undefined ? [] : [{ tag: tag.PrimeFieldSize, type: itemType.bigInteger, value: prime } as const]),
     item.structure(
       tag.KeyBlock,
       item.enumeration(tag.KeyFormatType, 1),
@@ -118,6 +124,34 @@ test("parts from elsewhere over GF(2^8) are by x^8+x^4+x^3+x^2+1, and their key 
   assert.deepEqual(await app.attributes(id, ...Object.keys(ofAes)), ofAes);
   const longer = template({ ...ofAes, "Cryptographic Length": 256 });
   await fails(joined([one, three], 2, app, [longer]), reason.invalidField, /128 bits/);
+});
+
+for (const [what, method, third, prime, said] of [
+  [
+    "a part that was changed, if there are more than needed",
+    methods.polynomial8,
+    "00".repeat(16),
+    undefined,
+    /changed/,
+  ],
+  ["a part of another secret in a prime field", methods.polynomialPrime, "07", 2n ** 127n - 1n, /changed/],
+  ["parts modulo what is no prime", methods.polynomialPrime, "03", 2n ** 129n, /no prime/],
+] as const) {
+  test(`not joined, since another key would come of it: ${what}`, async () => {
+    const parts = [
+      await partFromElsewhere(1, "01".repeat(16), method, prime),
+      await partFromElsewhere(2, "02".repeat(16), method, prime),
+      await partFromElsewhere(3, third, method, prime),
+    ];
+    await fails(joined(parts, 2, app, [template(ofAes)]), reason.cryptographic, said);
+  });
+}
+
+test("by XOR all parts are needed, whatever threshold they tell", async () => {
+  const parts = [];
+  for (const index of [1, 2, 3]) parts.push(await partFromElsewhere(index, "01".repeat(16), methods.xor));
+  await fails(joined(parts.slice(1), 2, app, [template(ofAes)]), reason.cryptographic, /3 parts are needed/);
+  assert.deepEqual(await app.get(await joined(parts, 2, app, [template(ofAes)])), Buffer.alloc(16, 1));
 });
 
 test("parts that were made here before that, by x^8+x^4+x^3+x+1, join as they were made", async () => {

@@ -1,6 +1,7 @@
 import { checkPrime, generatePrime } from "node:crypto";
 import { promisify } from "node:util";
 import {
+  fitTogether,
   join,
   type Share,
   type Sharing,
@@ -247,6 +248,9 @@ async function joined(request: JoinSplitKeyRequest, context: Context): Promise<{
     const shares = opened.map(({ index, material }) => ({ index, bytes: material.bytes }));
     const secretBytes = Math.ceil(lengthBits / 8);
     checkShares(shares, sharing, secretBytes);
+    await checkField(sharing);
+    if (!fitTogether(shares, sharing, secretBytes))
+      throw new Refusal("CryptographicFailure", "The parts do not fit each other: one of them was changed");
     const bytes = join(shares, sharing, secretBytes);
     if (told.lengthBits === 0) checkLength(bytes, lengthBits, request);
     const subtype = request.objectType === objectType.secretData ? (request.secretDataType ?? 1) : 0;
@@ -335,9 +339,10 @@ function checkSameSet(parts: readonly SplitPart[]): void {
   if (new Set(parts.map(({ identifier }) => identifier)).size < parts.length) {
     throw new Refusal("CryptographicFailure", "Two of the parts have the same Key Part Identifier");
   }
-  if (parts.length < first.threshold) {
-    throw new Refusal("CryptographicFailure", `${first.threshold} parts are needed, ${parts.length} were given`);
-  }
+  // By XOR every part is needed, whatever threshold parts from elsewhere tell.
+  const needed = first.method === splitKeyMethod.xor ? first.parts : first.threshold;
+  if (parts.length < needed)
+    throw new Refusal("CryptographicFailure", `${needed} parts are needed, ${parts.length} were given`);
 }
 
 /** Parts may have been registered by clients: they must be fit to be computed with. */
@@ -359,6 +364,12 @@ function checkShares(shares: readonly Share[], { method, prime }: Sharing, secre
   if (shares.some(({ index }) => index >= (elements ?? prime ?? Number.POSITIVE_INFINITY))) {
     throw new Refusal("CryptographicFailure", "A Key Part Identifier is larger than the field has elements");
   }
+}
+
+/** Modulo what is no prime there are no inverses, and another key would come of the parts. */
+async function checkField({ prime }: Sharing): Promise<void> {
+  if (prime !== undefined && !(await promisify(checkPrime)(prime)))
+    throw new Refusal("CryptographicFailure", "Prime Field Size of the parts is no prime");
 }
 
 function isTooLarge(prime: bigint): boolean {
