@@ -1,6 +1,19 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
-import { type DerElement, DerError, derBits, derChildren, derOid, derTag, expectTag, readDer } from "./der.ts";
+import {
+  type DerElement,
+  DerError,
+  der,
+  derBits,
+  derChildren,
+  derObjectIdentifier,
+  derOctets,
+  derOid,
+  derSequence,
+  derTag,
+  expectTag,
+  readDer,
+} from "./der.ts";
 import { isName } from "./distinguished-name.ts";
 import { checkRsaKey } from "./rsa-key.ts";
 import { isVerified, verifyNamed } from "./signature-algorithms.ts";
@@ -48,11 +61,8 @@ function parse(bytes: Buffer): CertificateRequest {
   const extensions = attributes === undefined ? [] : requestedExtensions(attributes);
   if (!isName(name) && !extensions.some(({ oid: each }) => each === alternativeName))
     throw unreadable("it names nobody");
-  return {
-    subject: name,
-    publicKey: key,
-    extensions: extensions.filter(({ oid: each }) => taken.includes(each)).map(({ bytes: each }) => each),
-  };
+  const own = extensions.filter(({ oid: each }) => taken.includes(each));
+  return { subject: name, publicKey: key, extensions: own.map((each) => (isName(name) ? each.bytes : critical(each))) };
 }
 
 const extensionRequest = "1.2.840.113549.1.9.14";
@@ -61,7 +71,13 @@ const extendedKeyUsage = "2.5.29.37";
 /** What else a request asks for (to be a CA, key usages) is for the issuer to say. */
 const taken = [alternativeName, extendedKeyUsage];
 
-function requestedExtensions(attributes: DerElement): { oid: string; bytes: Buffer }[] {
+/** What alone names the subject must be critical (RFC 5280, 4.1.2.6). */
+function critical({ oid, bytes, value }: CertificateExtension): Buffer {
+  if (oid !== alternativeName) return bytes;
+  return derSequence(derObjectIdentifier(oid), der(derTag.boolean, Buffer.from([0xff])), derOctets(value));
+}
+
+function requestedExtensions(attributes: DerElement): CertificateExtension[] {
   return derChildren(attributes, 0xa0).flatMap((attribute) => {
     const [oid, values] = derChildren(attribute);
     if (derOid(oid) !== extensionRequest) return [];
@@ -71,12 +87,44 @@ function requestedExtensions(attributes: DerElement): { oid: string; bytes: Buff
 }
 
 /** The extensions in a SEQUENCE of them, with their identifiers. Throws DerError. */
-export function extensionsOf(list: DerElement): { oid: string; bytes: Buffer; value: Buffer }[] {
+export function extensionsOf(list: DerElement): CertificateExtension[] {
   return derChildren(list).map((extension) => {
     const parts = derChildren(extension);
     const value = expectTag(parts.at(-1), derTag.octetString).content;
-    return { oid: derOid(parts[0]), bytes: extension.bytes, value };
+    const critical = parts.length > 2 && expectTag(parts[1], derTag.boolean).content[0] !== 0;
+    return { oid: derOid(parts[0]), bytes: extension.bytes, critical, value };
   });
+}
+
+/** An extension of a certificate (RFC 5280, 4.2). */
+export interface CertificateExtension {
+  readonly oid: string;
+  /** All of it. */
+  readonly bytes: Buffer;
+  readonly critical: boolean;
+  readonly value: Buffer;
+}
+
+/** By it others take the subject's word for what the issuer has revoked (RFC 6960, 4.2.2.2). */
+const ocspSigning = "1.3.6.1.5.5.7.3.9";
+
+/** What is wrong with extensions that are to be taken over: each once, readable, and none by which the subject speaks for its issuer. */
+export function extensionsFault(extensions: readonly Buffer[]): string | undefined {
+  try {
+    const all = extensionsOf(readDer(derSequence(...extensions)));
+    if (new Set(all.map(({ oid }) => oid)).size < all.length) return "an extension is there twice";
+    return all.map(extensionFault).find((fault) => fault !== undefined);
+  } catch (error) {
+    if (error instanceof DerError) return "an extension is not readable";
+    throw error;
+  }
+}
+
+function extensionFault({ oid, value }: CertificateExtension): string | undefined {
+  const items = derChildren(readDer(value));
+  if (items.length === 0) return "an extension is empty";
+  if (oid !== extendedKeyUsage || items.every((each) => derOid(each) !== ocspSigning)) return undefined;
+  return "who answers for its issuer (OCSP signing) is for the issuer to say";
 }
 
 function fromPem(bytes: Buffer): Buffer {

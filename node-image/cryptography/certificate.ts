@@ -47,6 +47,9 @@ const oid = {
   authorityKeyIdentifier: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
 } as const;
+/** Bits of KeyUsage: keyCertSign, cRLSign. */
+export const certificateSignBit: number = 1 << 5;
+const caUsages = certificateSignBit | (1 << 6);
 const utcUntil = Date.UTC(2050, 0, 1);
 
 /** Makes a certificate (RFC 5280) in DER. Rejects with Refusal. */
@@ -54,6 +57,8 @@ export async function makeCertificate(contents: CertificateContents, issuer: Iss
   const signer = signerOf(issuer.privateKey);
   const issued = issuer.certificate === undefined ? undefined : readCertificate(issuer.certificate);
   const keyIdentifier = identifierOf(contents.publicKey);
+  // Who is no CA signs neither certificates nor lists (RFC 5280, 4.2.1.3).
+  const keyUsage = contents.isAuthority ? contents.keyUsage : contents.keyUsage & ~caUsages;
   const serial = randomFillSync(Buffer.alloc(16));
   // A positive number of full length.
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
@@ -73,7 +78,7 @@ export async function makeCertificate(contents: CertificateContents, issuer: Iss
           derSequence(...(contents.isAuthority ? [der(derTag.boolean, Buffer.from([0xff]))] : [])),
           true,
         ),
-        ...(contents.keyUsage === 0 ? [] : [extension(oid.keyUsage, usageBits(contents.keyUsage), true)]),
+        ...(keyUsage === 0 ? [] : [extension(oid.keyUsage, usageBits(keyUsage), true)]),
         extension(oid.subjectKeyIdentifier, derOctets(keyIdentifier)),
         extension(oid.authorityKeyIdentifier, derSequence(der(0x80, issued?.keyIdentifier ?? keyIdentifier))),
         ...contents.extensions,

@@ -1,4 +1,6 @@
+import type { KeyObject } from "node:crypto";
 import { Refusal } from "../objects/refusal.ts";
+import { derChildren, derObjectIdentifier, derTag, expectTag, readDer } from "./der.ts";
 
 /** An elliptic curve. */
 export interface Curve {
@@ -49,4 +51,12 @@ export function curveOfLength(bits: number): Curve {
 /** The curve by OpenSSL's name; undefined for others. */
 export function curveNamed(name: string | undefined): Curve | undefined {
   return curves.find((curve) => curve.name === name);
+}
+
+/** Whether a public EC key is on one of these curves, and tells its name: others know no curves told by their numbers (RFC 5480, 2.1.1). */
+export function isOnNamedCurve(key: KeyObject): boolean {
+  const curve = curveNamed(key.asymmetricKeyDetails?.namedCurve);
+  const [algorithm] = derChildren(readDer(key.export({ format: "der", type: "spki" })));
+  const [, told] = derChildren(expectTag(algorithm, derTag.sequence));
+  return curve !== undefined && told?.bytes.equals(derObjectIdentifier(curve.oid)) === true;
 }

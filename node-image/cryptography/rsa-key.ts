@@ -39,6 +39,16 @@ export function checkRsaKey(key: KeyObject): void {
     );
 }
 
+/** Whether an RSA or DSA key is shorter than so many bits, or none that anybody should work with; of others nothing is said. */
+export function isWeak(key: KeyObject, leastBits: number): boolean {
+  try {
+    checkRsaKey(key);
+  } catch {
+    return true;
+  }
+  return (key.asymmetricKeyDetails?.modulusLength ?? leastBits) < leastBits;
+}
+
 /** Unsigned, big-endian, without zeros before them. */
 function publicNumbers(key: KeyObject): { readonly modulus: Buffer; readonly exponent: Buffer } {
   const spki = (key.type === "private" ? createPublicKey(key) : key).export({ format: "der", type: "spki" });

@@ -1,4 +1,4 @@
-import { type Issuer, readCertificate } from "../cryptography/certificate.ts";
+import { certificateSignBit, type Issuer, readCertificate } from "../cryptography/certificate.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { linkType, objectType, state, usage } from "../objects/enumerations.ts";
 import { stateOf } from "../objects/lifecycle.ts";
@@ -54,8 +54,9 @@ export async function issuerOf(object: ManagedObject, context: Context): Promise
   if (object.objectType !== objectType.certificate)
     throw new Refusal("InvalidField", "An issuer is named by its Certificate");
   const certificate = openMaterial(object, context).bytes;
-  const { isAuthority, notAfter } = readCertificate(certificate);
-  if (!isAuthority) throw new Refusal("InvalidField", "The issuer's certificate is not one of a CA");
+  const { isAuthority, notAfter, keyUsage } = readCertificate(certificate);
+  if (!isAuthority || (keyUsage !== 0 && (keyUsage & certificateSignBit) === 0))
+    throw new Refusal("InvalidField", "The issuer's certificate is not one of a CA");
   if (isOut(object, context)) throw new Refusal("PermissionDenied", "The issuer's certificate was revoked");
   const privateId = await privateKeyOf(object, context);
   if (privateId === undefined)

@@ -5,17 +5,20 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { makeCertificate } from "../cryptography/certificate.ts";
+import { makeCertificate, readCertificate } from "../cryptography/certificate.ts";
 import { distinguishedName } from "../cryptography/distinguished-name.ts";
 import { tag } from "../kmip/tags.ts";
 import { linkType, usage } from "../objects/enumerations.ts";
 import type { Json } from "../objects/types.ts";
 import {
+  active,
+  block,
   bytesOf,
   createPair,
   numberOf,
   cryptographicOperation as operation,
   part,
+  registerKey,
   textOf,
 } from "../testing/cryptography-requests.ts";
 import { fails } from "../testing/fails.ts";
@@ -67,13 +70,17 @@ async function root(app: KmipClient, kind: Readonly<Record<string, Json>> = p256
   return certify(app, { "x-subject": text("O=bank,CN=root") }, part.id(pair.publicKey));
 }
 
+const ecKey = (curve: string) => ["-newkey", "ec", "-pkeyopt", `ec_paramgen_curve:${curve}`] as const;
+
 /** A request made by the openssl command. */
 function request(subject: string, ...options: string[]): Buffer {
+  return requestBy([...ecKey("P-256"), ...options], subject);
+}
+
+function requestBy(options: readonly string[], subject: string): Buffer {
   const [key, csr] = [join(folder, "key.pem"), join(folder, "request.der")];
   const more = ["-nodes", "-keyout", key, "-subj", subject, "-outform", "DER", "-out", csr, ...options];
-  execFileSync("openssl", ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", ...more], {
-    stdio: "pipe",
-  });
+  execFileSync("openssl", ["req", "-new", ...more], { stdio: "pipe" });
   return readFileSync(csr);
 }
 
@@ -257,6 +264,59 @@ test("refused: no issuer, two issuers, a stranger's issuer, a forged request, an
   await app.revoke(authority, 3);
   await fails(certify(app, { "x-issuer": text(authority) }, ...pkcs10(csr)), 12, /revoked/);
   await certify(app, {}, ...pkcs10(csr));
+});
+
+for (const [what, options, message] of [
+  [
+    "who wants to answer for the issuer",
+    [...ecKey("P-256"), "-addext", "extendedKeyUsage=serverAuth,OCSPSigning"],
+    /answers for its issuer/,
+  ],
+  ["RSA keys of 1,024 bits", ["-newkey", "rsa:1024"], /2048 bits or more/],
+  ["a curve that is too weak", [...ecKey("prime192v1")], /curve is not offered/],
+  [
+    "a curve that is told by its numbers",
+    [...ecKey("P-256"), "-pkeyopt", "ec_param_enc:explicit"],
+    /curve is not offered/,
+  ],
+] as const) {
+  test(`refused: a certificate request of ${what}`, async () => {
+    const app = await caller();
+    await root(app);
+    const csr = requestBy(options, "/CN=web");
+    await fails(certify(app, {}, ...pkcs10(csr)), 7, message);
+  });
+}
+
+test("what names the subject alone is critical, as strict clients want it", async () => {
+  const app = await caller();
+  const authority = await root(app);
+  const csr = request("/", "-addext", "subjectAltName=DNS:db1.bank.example");
+  const [ca, leaf] = [authority, await certify(app, {}, ...pkcs10(csr))];
+  writeFileSync(join(folder, "ca.pem"), (await certificateOf(app, ca)).toString());
+  writeFileSync(join(folder, "leaf.pem"), (await certificateOf(app, leaf)).toString());
+  const options = ["verify", "-x509_strict", "-CAfile", join(folder, "ca.pem"), join(folder, "leaf.pem")];
+  assert.match(execFileSync("openssl", options, { encoding: "utf8" }), /leaf\.pem: OK/);
+});
+
+test("a CA signs what its certificate lets it sign, and who is no CA may sign no certificates", async () => {
+  const app = await caller();
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const dates = { notBefore: new Date(start * 1000), notAfter: new Date((start + day) * 1000) };
+  const subject = distinguishedName([{ part: "CN", value: "ca" }]);
+  const contents = { subject, publicKey, ...dates, isAuthority: true, keyUsage: 1, extensions: [] };
+  const own = { certificate: undefined, privateKey };
+  const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+  const key = await registerKey(app, 4, block(4, pkcs8), active(usage.certificateSign));
+  const bytes = await makeCertificate(contents, own);
+  const parts = [item.enumeration(tag.CertificateType, 1), item.bytes(tag.CertificateValue, bytes)];
+  const asked = [item.enumeration(tag.ObjectType, 1), template({}), item.structure(tag.Certificate, ...parts)];
+  const id = textOf(await app.call(operation.register, ...asked), tag.UniqueIdentifier);
+  const link = { linkType: linkType.privateKey, linkedObjectIdentifier: key };
+  await app.call(0x0d, part.id(id), attributeItem("Link", link));
+  await fails(certify(app, { "x-issuer": text(id) }, ...pkcs10(request("/CN=web"))), 7, /not one of a CA/);
+  const plain = await makeCertificate({ ...contents, isAuthority: false, keyUsage: 0x61 }, own);
+  assert.equal(readCertificate(plain).keyUsage, 1);
 });
 
 for (const [what, characters, message] of [

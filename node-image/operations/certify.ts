@@ -1,9 +1,15 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { type CertificateContents, isIssuedBy, makeCertificate, readCertificate } from "../cryptography/certificate.ts";
 import { chainMax, chainValidity } from "../cryptography/certificate-chain.ts";
-import { type CertificateRequest, readCertificateRequest } from "../cryptography/certificate-request.ts";
+import {
+  type CertificateRequest,
+  extensionsFault,
+  readCertificateRequest,
+} from "../cryptography/certificate-request.ts";
+import { isOnNamedCurve } from "../cryptography/curves.ts";
 import { distinguishedName, type NamePart, nameOids } from "../cryptography/distinguished-name.ts";
 import { keyFacts } from "../cryptography/key-facts.ts";
+import { isWeak } from "../cryptography/rsa-key.ts";
 import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
 import type { AttributeInstance } from "../objects/attributes.ts";
 import { certificateType, linkType, objectType, state, usage, validityIndicator } from "../objects/enumerations.ts";
@@ -287,6 +293,9 @@ interface Made {
 async function store(made: Made, attributes: readonly AttributeInstance[], context: Context): Promise<CertifyResponse> {
   const { contents, issuer, object, old, offset } = made;
   checkOwnKey(issuer, contents.publicKey);
+  checkStrength(contents.publicKey);
+  const fault = extensionsFault(contents.extensions);
+  if (fault !== undefined) throw new Refusal("InvalidField", `The certificate cannot be made: ${fault}`, "InvalidCSR");
   const bytes = await makeCertificate(contents, issuer);
   const id = context.newId();
   const links: Link[] = [
@@ -330,6 +339,16 @@ function checkOwnKey({ certificate, privateKey }: ChosenIssuer, subjectKey: KeyO
   const whose = certificate === undefined ? "public key" : "issuer's certificate";
   throw new Refusal("InvalidField", `The private key that is linked is not that of the ${whose}: correct the Link`);
 }
+
+/** Shorter moduli are factored (SP 800-131A, 3). Throws Refusal. */
+function checkStrength(key: KeyObject): void {
+  if (isWeak(key, modulusMinBits))
+    throw new Refusal("InvalidField", `A key that is certified has ${modulusMinBits} bits or more: make a longer one`);
+  if (key.asymmetricKeyType === "ec" && !isOnNamedCurve(key))
+    throw new Refusal("InvalidField", "The key's elliptic curve is not offered: use P-256, P-384 or P-521");
+}
+
+const modulusMinBits = 2_048;
 
 function usageOf(
   requested: readonly AttributeInstance[],
