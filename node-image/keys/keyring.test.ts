@@ -66,6 +66,7 @@ test("rows open only in their own cluster, version and token", async () => {
   await assert.rejects(loadKeyring(hsm, cluster, [{ ...row, version: 2 }]), code("tampered"));
   await assert.rejects(loadKeyring(memoryHsm("other"), cluster, [row]), code("refused"));
   await assert.rejects(loadKeyring(hsm, cluster, []), RangeError);
+  await assert.rejects(loadKeyring(hsm, cluster, [row, row]), code("tampered"));
 });
 
 test("a joiner opens what its sponsor sealed, from rows of its own token", async () => {

@@ -36,6 +36,7 @@ class MemoryKeyring implements MasterKeyring {
     if (sorted.length === 0 || sorted.length > maxVersions)
       throw new RangeError(`${sorted.length} master key versions; 1 to ${maxVersions} are possible`);
     this.#keys = new Map(sorted.map((key) => [key.version, key]));
+    if (this.#keys.size < sorted.length) throw new KeyError("tampered", "one master key version is there twice");
     this.#rows = rows;
     this.#newest = sorted.at(-1);
   }
