@@ -1,3 +1,5 @@
+import { inverse } from "./weierstrass.ts";
+
 /** A finite field whose elements are whole numbers. */
 export interface Field<Element> {
   readonly zero: Element;
@@ -58,7 +60,8 @@ export function primeField(prime: bigint): Field<bigint> {
     add: (one, other) => reduce(one + other),
     subtract: (one, other) => reduce(one - other),
     multiply: (one, other) => reduce(one * other),
-    invert: (element) => power(element, prime - 2n, prime),
+    // Places of shares are inverted, which everybody knows: its time may tell of them.
+    invert: (element) => inverse(element, prime),
   };
 }
 
@@ -79,16 +82,6 @@ function invert8(element: number, polynomial: BytePolynomial = 283): number {
   for (let bit = 1; bit < 8; bit += 1) {
     square = multiply8(square, square, polynomial);
     result = multiply8(result, square, polynomial);
-  }
-  return result;
-}
-
-function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
-  let result = 1n;
-  let square = base % modulus;
-  for (let rest = exponent; rest > 0n; rest >>= 1n) {
-    if ((rest & 1n) === 1n) result = (result * square) % modulus;
-    square = (square * square) % modulus;
   }
   return result;
 }
