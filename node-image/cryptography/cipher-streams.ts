@@ -72,6 +72,7 @@ function blockDecryption({ name, key, iv, blockBytes }: BlockRequest, padding: B
       const all = joinAndClear([held, decipher.update(data)]);
       const at = Math.max(0, all.length - blockBytes);
       held = ownCopy(all.subarray(at));
+      all.fill(0, at);
       return all.subarray(0, at);
     },
     final: () =>

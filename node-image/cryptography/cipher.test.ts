@@ -471,3 +471,10 @@ test("the block that a decryption holds back until the last part comes is wiped 
   assert.equal(kept.stream.final().data.toString("hex"), sp80038a.plain.slice(0, 32));
   assert.deepEqual(forgotten.stream.final().data, Buffer.alloc(16));
 });
+
+test("of the block that a decryption holds back no second copy is left", () => {
+  const setting = { key: sp80038a.key, iv: counting, parameters: { blockCipherMode: mode.cbc } };
+  const ready = startCipher(request("decrypt", setting)).stream.update(Buffer.alloc(48));
+  assert.equal(ready.length, 32);
+  assert.deepEqual(Buffer.from(ready.buffer).subarray(ready.byteOffset + 32), Buffer.alloc(16));
+});

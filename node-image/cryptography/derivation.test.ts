@@ -13,6 +13,7 @@ import {
 import { test } from "node:test";
 import { cryptographicAlgorithm as algorithm, keyFormatType as format } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { allocatedBy } from "../testing/allocated.ts";
 import { toNumber, unsigned } from "./bytes.ts";
 import * as derive from "./derivation.ts";
 import type { CryptographicParameters } from "./parameters.ts";
@@ -86,6 +87,13 @@ test("SP 800-108 double-pipeline mode follows its definition (5.3)", () => {
     hmac(a2, Buffer.from([0, 0, 0, 2]), fixed),
   ]);
   assert.deepEqual(derive.sp800108Bytes("doublePipeline", base), wanted.subarray(0, 40));
+});
+
+test("of what is derived in feedback mode, whose blocks are the key itself, nothing is left but the result", () => {
+  const request = { ...base, iv: Buffer.from(seed, "hex") };
+  const blocks = derive.sp800108Bytes("feedback", request);
+  const kept = allocatedBy(() => derive.sp800108Bytes("feedback", request));
+  assert.equal(kept.filter((each) => each.includes(blocks.subarray(0, 16))).length, 1);
 });
 
 test("two X25519 pairs agree; the wrong kinds of keys do not", () => {

@@ -115,16 +115,21 @@ export function sp800108Bytes(mode: "counter" | "feedback" | "doublePipeline", r
   if (Math.ceil(length / blockBytes) * data.length > prfMaxBytes)
     throw new Refusal("InvalidField", `Derivation Data times length goes beyond ${prfMaxBytes} bytes`);
   const blocks: Buffer[] = [];
+  const pipeline: Buffer[] = [];
   let size = 0;
-  let chained: Buffer = mode === "feedback" ? ownCopy(request.iv) : data;
+  let chained: Buffer = mode === "feedback" ? request.iv : data;
   for (let counter = 1; size < length; counter++) {
-    if (mode === "doublePipeline") chained = prf(request, [chained]);
+    if (mode === "doublePipeline") {
+      chained = prf(request, [chained]);
+      pipeline.push(chained);
+    }
     const before = mode === "counter" ? [] : [chained];
     const block = prf(request, [...before, uint32(counter), data]);
-    if (mode === "feedback") chained = ownCopy(block);
+    if (mode === "feedback") chained = block;
     blocks.push(block);
     size += block.length;
   }
+  for (const each of pipeline) each.fill(0);
   return first(joinAndClear(blocks), length);
 }
 

@@ -3,6 +3,7 @@ import { createPublicKey, generateKeyPairSync, generatePrimeSync, type KeyObject
 import { test } from "node:test";
 import { cryptographicAlgorithm as algorithm, keyFormatType as format, objectType } from "../objects/enumerations.ts";
 import { Refusal } from "../objects/refusal.ts";
+import { allocatedBy } from "../testing/allocated.ts";
 import { keyTypes } from "./algorithms.ts";
 import { toNumber, unsigned } from "./bytes.ts";
 import { curves } from "./curves.ts";
@@ -232,6 +233,22 @@ for (const [what, wanted, key] of groupsOf) {
       () => keyObjectOf(storedPrivate(transparentToDer(wanted, key))),
       (error) => error instanceof Refusal && /more than 8192 bits/.test(error.message),
     );
+  });
+}
+
+const secrets: readonly (readonly [string, number, keyof TransparentKey])[] = [
+  ["RSA", format.transparentRsaPrivateKey, "p"],
+  ["DSA", format.transparentDsaPrivateKey, "x"],
+  ["DH", format.transparentDhPrivateKey, "x"],
+  ["prime256v1", format.transparentEcPrivateKey, "d"],
+  ["x25519", format.transparentEcPrivateKey, "d"],
+];
+for (const [name, wanted, secret] of secrets) {
+  test(`of the numbers of a private key that is read nothing is left but the key: ${name}`, () => {
+    const { privateKey } = pairs.find((each) => each.name === name) as Pair;
+    const key = derToTransparent(wanted, keyBytes(privateKey, wanted));
+    const kept = allocatedBy(() => transparentToDer(wanted, key));
+    assert.equal(kept.filter((each) => each.includes(key[secret] as Buffer)).length, 1);
   });
 }
 

@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomFillSync } from "node:crypto";
-import { ownCopy, uint32 } from "./bytes.ts";
+import { uint32 } from "./bytes.ts";
 
 /** A random generator that takes seeds without trusting them. */
 export interface RandomSource {
@@ -27,9 +27,12 @@ export function randomSource(system: (into: Buffer) => Buffer = randomFillSync):
         const block = createHmac("sha256", key).update(uint32(at)).digest();
         for (let i = 0; i < block.length && at + i < bytes; i++)
           result[at + i] = (result[at + i] ?? 0) ^ (block[i] ?? 0);
+        block.fill(0);
       }
       // One way: who learns the state later does not learn what was given out (backtracking resistance).
-      state.set(ownCopy(createHash("sha256").update("next").update(state).digest()));
+      const next = createHash("sha256").update("next").update(state).digest();
+      state.set(next);
+      next.fill(0);
       key.fill(0);
       return result;
     },

@@ -125,8 +125,21 @@ const oid = {
 } as const;
 const rsaAlgorithm = derSequence(derObjectIdentifier(oid.rsa), derNull);
 
+/** The key is zeroed: the result has it. */
 function pkcs8(algorithm: Buffer, key: Buffer): Buffer {
-  return derSequence(derSmall(0), algorithm, derOctets(key));
+  return around([derOctets(key)], (octets) => {
+    key.fill(0);
+    return derSequence(derSmall(0), algorithm, ...octets);
+  });
+}
+
+/** What is made of secret parts, which are zeroed. */
+function around(secrets: readonly Buffer[], make: (secrets: readonly Buffer[]) => Buffer): Buffer {
+  try {
+    return make(secrets);
+  } finally {
+    for (const each of secrets) each.fill(0);
+  }
 }
 
 function spki(algorithm: Buffer, key: Buffer): Buffer {
@@ -145,7 +158,8 @@ function rsaPublic(key: TransparentKey): Buffer {
 function rsaPrivate(key: TransparentKey): Buffer {
   const all = completeRsa({ ...key, modulus: needed(key.modulus) });
   const { n, e, d, p, q, dp, dq, qi } = all;
-  return derSequence(derSmall(0), ...[n, e, d, p, q, dp, dq, qi].map((number) => derInteger(unsigned(number))));
+  const bytes = [n, e, d, p, q, dp, dq, qi].map((number) => unsigned(number));
+  return around(bytes, () => around(bytes.map(derInteger), (numbers) => derSequence(derSmall(0), ...numbers)));
 }
 
 /** X9.42 has a place for Q and J (RFC 3279, 2.3.3), PKCS#3 has not. */
@@ -171,11 +185,9 @@ function ecPrivate(key: TransparentKey): Buffer {
   const scalar = Buffer.alloc(Math.ceil(bits / 8));
   if (d.length > scalar.length) throw new Refusal("InvalidField", "D is too long for the curve");
   scalar.set(d, scalar.length - d.length);
-  try {
-    return pkcs8(head, derSequence(derSmall(1), derOctets(scalar)));
-  } finally {
-    scalar.fill(0);
-  }
+  return around([scalar], () =>
+    around([derOctets(scalar)], (octets) => pkcs8(head, derSequence(derSmall(1), ...octets))),
+  );
 }
 
 function ecPublic(key: TransparentKey): Buffer {
