@@ -237,6 +237,20 @@ for (const [what, key, parameters] of refused) {
   });
 }
 
+test("MD5 verifies what was signed long ago, and signs nothing", () => {
+  const parameters = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.md5WithRsa };
+  const digest = createHash("md5").update(data).digest();
+  const signature = sign("md5", data, rsa.privateKey);
+  assert.ok(verifyData(rsa.publicKey, { data, signature }, parameters));
+  assert.ok(verifyDigested(rsa.publicKey, { digest, signature }, parameters));
+  for (const attempt of [
+    () => startSign(rsa.privateKey, parameters),
+    () => signData(rsa.privateKey, data, parameters),
+    () => signDigested(rsa.privateKey, digest, parameters),
+  ])
+    assert.throws(attempt, { code: "FeatureNotSupported" });
+});
+
 test("a key of RSASSA-PSS signs and verifies as it says itself, and is refused for another hash or salt", async () => {
   const parameters = { digitalSignatureAlgorithm: digitalSignatureAlgorithm.rsassaPss, hashingAlgorithm: 6 };
   const signature = await signData(restricted.privateKey, data, parameters);

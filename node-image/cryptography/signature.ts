@@ -4,7 +4,7 @@ import { Refusal } from "../objects/refusal.ts";
 import { type Gathering, gather } from "./gather.ts";
 import { digestBytes } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
-import { type HashScheme, signatureScheme } from "./signature-scheme.ts";
+import { type HashScheme, type SignatureScheme, signatureScheme } from "./signature-scheme.ts";
 import { signDigest, verifyDigest } from "./signed-digest.ts";
 
 /** A verification in parts. */
@@ -36,7 +36,7 @@ const inThread: (hash: string | null, data: Buffer, key: KeyObject) => Promise<B
 
 /** Begins a signature; DSA and ECDSA give DER (X9.62). Throws Refusal. */
 export function startSign(key: KeyObject, parameters: CryptographicParameters): SignStream {
-  const scheme = signatureScheme(key, parameters);
+  const scheme = signingScheme(key, parameters);
   if (scheme.kind === "whole") {
     const parts = gather();
     return {
@@ -68,7 +68,7 @@ export function startSign(key: KeyObject, parameters: CryptographicParameters): 
 
 /** The signature of data that are there: node:crypto does this in nearly half the time of a stream. Throws Refusal. */
 export function signData(key: KeyObject, data: Buffer, parameters: CryptographicParameters): Buffer | Promise<Buffer> {
-  const scheme = signatureScheme(key, parameters);
+  const scheme = signingScheme(key, parameters);
   if (scheme.kind === "whole") return signWhole(key, data);
   if (!isNative(scheme)) return possible(() => signDigest(key, createHash(scheme.hash).update(data).digest(), scheme));
   return possible(() => sign(scheme.hash, data, withPadding(key, scheme)));
@@ -123,7 +123,7 @@ export function startVerify(key: KeyObject, parameters: CryptographicParameters)
 
 /** Signs a digest that the client made (Digested Data). Throws Refusal. */
 export function signDigested(key: KeyObject, digest: Buffer, parameters: CryptographicParameters): Buffer {
-  const scheme = digestScheme(key, digest, parameters);
+  const scheme = digestScheme(signingScheme(key, parameters), digest);
   return possible(() => signDigest(key, digest, scheme));
 }
 
@@ -133,12 +133,19 @@ export function verifyDigested(
   signed: { readonly digest: Buffer; readonly signature: Buffer },
   parameters: CryptographicParameters,
 ): boolean {
-  const scheme = digestScheme(key, signed.digest, parameters);
+  const scheme = digestScheme(signatureScheme(key, parameters), signed.digest);
   return verifyDigest(key, signed.digest, { scheme, signature: signed.signature });
 }
 
-function digestScheme(key: KeyObject, digest: Buffer, parameters: CryptographicParameters): HashScheme {
+/** What is signed with MD5 is as good as signed for other data, which anybody makes within a minute. Throws Refusal. */
+function signingScheme(key: KeyObject, parameters: CryptographicParameters): SignatureScheme {
   const scheme = signatureScheme(key, parameters);
+  if (scheme.kind === "whole" || scheme.hash !== "md5") return scheme;
+  const text = "MD5 is good for verifying what was signed long ago: sign with SHA-256";
+  throw new Refusal("FeatureNotSupported", text, "UnsupportedCryptographicParameters");
+}
+
+function digestScheme(scheme: SignatureScheme, digest: Buffer): HashScheme {
   if (scheme.kind === "whole") {
     throw new Refusal("InvalidField", "This algorithm signs whole messages: give Data, not Digested Data");
   }

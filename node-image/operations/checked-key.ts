@@ -68,7 +68,17 @@ async function usableKey(
     const { material, unwrapped } = await open(object);
     return { key: parsed(object, material), mayBeKept: !unwrapped };
   });
+  checkLength(key, use);
   return { object, key, algorithm, parameters: use.given ?? ownParameters(object) };
+}
+
+/** Shorter RSA and DSA keys are broken in days by whoever wants to: what they protected is still read, nothing more is protected. */
+const modulusMinBits = 1_024;
+
+function checkLength(key: KeyObject, { purpose }: KeyUse): void {
+  const { modulusLength = modulusMinBits } = key.asymmetricKeyDetails ?? {};
+  if (purpose !== "protect" || modulusLength >= modulusMinBits) return;
+  throw new Refusal("PermissionDenied", `A key of ${modulusLength} bits protects nothing: make one of 2048 or more`);
 }
 
 /** A key that wraps others: it must be kept in clear itself, so that no chain of wrapped keys has an end that is its beginning. */

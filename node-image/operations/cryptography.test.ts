@@ -563,8 +563,13 @@ test("IDEA keys are made, not used, where the fleet's owner allows old ciphers [
 /** RSA without padding, which whoever has a private key may do with what he likes. */
 const rawRsa = part.parameters({ paddingMethod: paddingMethod.none });
 
-async function rsaKeys(mask: number): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
-  const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
+interface Pair {
+  readonly privateKey: string;
+  readonly publicKey: string;
+}
+
+async function rsaKeys(mask: number, modulusLength = 2048): Promise<Pair> {
+  const pair = generateKeyPairSync("rsa", { modulusLength });
   const pkcs8 = pair.privateKey.export({ format: "der", type: "pkcs8" });
   const spki = pair.publicKey.export({ format: "der", type: "spki" });
   return {
@@ -593,4 +598,15 @@ test("RSA takes nothing that it would not look at: no additional data, no tag, n
   const data = part.data(bytesOf(await encrypt(part.data(text)), tag.Data));
   const code = item.bytes(tag.AuthenticatedEncryptionTag, Buffer.alloc(16));
   await fails(app.call(operation.decrypt, part.id(privateKey), oaep, data, code), reason.field, /nothing looks/);
+});
+
+test("an RSA key that anybody breaks protects nothing, and still reads what it protected", async () => {
+  const { privateKey, publicKey } = await rsaKeys(usage.decrypt | usage.sign, 768);
+  const pkcs1 = part.parameters({ paddingMethod: paddingMethod.pkcs1, hashingAlgorithm: 6 });
+  for (const [each, id] of [
+    [operation.encrypt, publicKey],
+    [operation.sign, privateKey],
+  ] as const)
+    await fails(app.call(each, part.id(id), pkcs1, part.data(text)), reason.denied, /768 bits protects nothing/);
+  await app.call(operation.decrypt, part.id(privateKey), pkcs1, part.data(Buffer.alloc(96, 1)));
 });
