@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { validityIndicator } from "../objects/enumerations.ts";
 import { chainValidity } from "./certificate-chain.ts";
+import { DerError, der, derSequence } from "./der.ts";
+import { constraintsHold } from "./name-constraints.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keyfleet-chains-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -142,6 +144,15 @@ for (const [what, middle, last] of weak) {
     assert.equal(ours(), validityIndicator.invalid);
   });
 }
+
+test("nobody waits for long for another's names and constraints: of too many nothing is said to hold", () => {
+  const host = der(0x82, Buffer.from("a"));
+  const names = Array.from({ length: 1_000 }, () => ({ tag: 0x82, content: Buffer.from("a") }));
+  const constraints = (count: number) =>
+    derSequence(der(0xa0, ...Array.from({ length: count }, () => derSequence(host))));
+  assert.ok(constraintsHold(constraints(100), names));
+  assert.throws(() => constraintsHold(constraints(1_000), names), DerError);
+});
 
 test("how a root signs itself says nothing", () => {
   issue("root", { says: ca, digest: "sha1" }, "root");

@@ -46,6 +46,21 @@ export function distinguishedName(parts: readonly NamePart[]): Buffer {
   );
 }
 
+/** What is wrong with a part of a name, as a sentence: a character that its kind of text has not, or that nobody sees. */
+export function partFault({ part, value }: NamePart): string | undefined {
+  const kind = kindOf(part);
+  const rest = value.replaceAll(
+    kind === derTag.printableString ? printable : kind === derTag.ia5String ? ascii : seen,
+    "",
+  );
+  return rest === "" ? undefined : `${part} has characters that it cannot have in a certificate`;
+}
+
+/** PrintableString, IA5String and UTF8String (X.680, 41), without control characters. */
+const printable = /[A-Za-z0-9 '()+,\-./:=?]/g;
+const ascii = /[ -~]/g;
+const seen = /[^\p{Cc}\p{Cs}]/gu;
+
 /** Whether the bytes are a Name with at least one part. */
 export function isName(bytes: Buffer): boolean {
   try {

@@ -24,13 +24,19 @@ function mailsIn(subject: DerElement): GeneralName[] {
   );
 }
 
+/** Each name is compared with each constraint, and everybody waits for it; so many bytes are looked at. */
+const workMaxBytes = 1_048_576;
+
 /** Whether names are among those that the extension Name Constraints lets a CA give (4.2.1.10). Throws DerError. */
 export function constraintsHold(extension: Buffer, names: readonly GeneralName[]): boolean {
-  const [permitted, excluded] = [0xa0, 0xa1].map((tag) => subtrees(derChildren(readDer(extension)), tag));
+  const [permitted = [], excluded = []] = [0xa0, 0xa1].map((tag) => subtrees(derChildren(readDer(extension)), tag));
+  const nameBytes = names.reduce((sum, { content }) => sum + content.length, 0);
+  if (names.length * extension.length + (permitted.length + excluded.length) * nameBytes > workMaxBytes)
+    throw new DerError("more names and constraints than are compared");
   return names.every(({ tag, content }) => {
     const within = (base: GeneralName) => base.tag === tag && isWithin(tag, content, base.content);
-    const bases = permitted?.filter((base) => base.tag === tag) ?? [];
-    return (bases.length === 0 || bases.some(within)) && excluded?.some(within) !== true;
+    const bases = permitted.filter((base) => base.tag === tag);
+    return (bases.length === 0 || bases.some(within)) && !excluded.some(within);
   });
 }
 

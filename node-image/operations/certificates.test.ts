@@ -288,6 +288,25 @@ for (const [what, options, message] of [
   });
 }
 
+for (const [what, subject] of [
+  ["a line of its own, where names are told line by line", "CN=db1\nO=other"],
+  ["a country of other letters", "C=\u00d6,CN=web"],
+  ["a mail address of other letters", "Email=\u00f6@bank.example"],
+] as const) {
+  test(`refused: a subject with a character that its part cannot have: ${what}`, async () => {
+    const app = await caller();
+    const { publicKey } = await createPair(app, p256, signing);
+    await fails(certify(app, { "x-subject": text(subject) }, part.id(publicKey)), 7, /characters that it cannot have/);
+  });
+}
+
+test("a subject in any language is written as it is", async () => {
+  const app = await caller();
+  const { publicKey } = await createPair(app, p256, signing);
+  const id = await certify(app, { "x-subject": text("C=DE,O=B\u00f6rse,CN=\u682a\u5f0f") }, part.id(publicKey));
+  assert.equal((await certificateOf(app, id)).subject, "C=DE\nO=B\u00f6rse\nCN=\u682a\u5f0f");
+});
+
 test("what names the subject alone is critical, as strict clients want it", async () => {
   const app = await caller();
   const authority = await root(app);

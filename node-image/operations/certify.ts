@@ -7,7 +7,7 @@ import {
   readCertificateRequest,
 } from "../cryptography/certificate-request.ts";
 import { isOnNamedCurve } from "../cryptography/curves.ts";
-import { distinguishedName, type NamePart, nameOids } from "../cryptography/distinguished-name.ts";
+import { distinguishedName, type NamePart, nameOids, partFault } from "../cryptography/distinguished-name.ts";
 import { keyFacts } from "../cryptography/key-facts.ts";
 import { isWeak } from "../cryptography/rsa-key.ts";
 import { digitalSignatureOf } from "../cryptography/signature-algorithms.ts";
@@ -210,6 +210,8 @@ function subjectFrom(attributes: readonly AttributeInstance[]): Buffer {
       parts.push({ part, value });
     }
   }
+  const fault = parts.map(partFault).find((each) => each !== undefined);
+  if (fault !== undefined) throw new Refusal("InvalidField", fault);
   if (parts.length > 0) return distinguishedName(parts);
   throw new Refusal(
     "MissingData",
