@@ -132,11 +132,14 @@ function normalised({ objectType: type, material }: RegisterRequest): Material {
   return type === objectType.symmetricKey ? symmetric(material) : material;
 }
 
+/** Algorithms whose lengths may leave the parity bits out, and keys of none that is told. */
+const parity: readonly number[] = [0, cryptographicAlgorithm.des, cryptographicAlgorithm.tripleDes];
+
 /** Raw and transparent keys are the same bytes; their length is known, so it is checked, or filled in. They are given as they came. */
 function symmetric(material: Material): Material {
   if (material.format === format.opaque || material.wrapping !== undefined) return material;
   const lengthBits = material.bytes.length * 8;
-  if (material.algorithm === cryptographicAlgorithm.aes && ![0, lengthBits].includes(material.lengthBits)) {
+  if (!parity.includes(material.algorithm) && ![0, lengthBits].includes(material.lengthBits)) {
     throw new Refusal("InvalidField", `Cryptographic Length is ${material.lengthBits}, the key has ${lengthBits} bits`);
   }
   return { ...material, lengthBits: material.lengthBits || lengthBits };
