@@ -1,6 +1,7 @@
 import { StoreError } from "../store/error.ts";
 import type { Operation } from "../store/types.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
+import { Backoff } from "./backoff.ts";
 import { askFences } from "./fences.ts";
 import { compareHere } from "./forks.ts";
 import { Inbox } from "./inbox.ts";
@@ -13,8 +14,6 @@ import { hasNext, isOtherHead, isOtherLog, noHead, nothing, operationsBetween, p
 import { notShown, Refusals } from "./refusals.ts";
 import type { MeshMember, PeerHead, PeerStatus } from "./types.ts";
 
-const backoffMinMs = 100;
-const backoffMaxMs = 1_000;
 /** Ends of departed logs are asked for at each connection, after a sign of life that is another one, and at every so manieth look. */
 const fencesEvery = 30;
 
@@ -104,17 +103,11 @@ export class Peer {
   }
 
   async #run(): Promise<void> {
-    let backoffMs = backoffMinMs;
+    const backoff = new Backoff(this.#options.surroundings.random);
     while (!this.#stopped) {
       const startedMs = this.#options.nowMs();
-      try {
-        await this.#session();
-      } catch (error) {
-        this.#ended(error as Error);
-      }
-      if (this.#options.nowMs() - startedMs > 2 * backoffMaxMs) backoffMs = backoffMinMs;
-      await this.#pauses.pause(backoffMs * (0.5 + this.#options.surroundings.random() / 2));
-      backoffMs = Math.min(backoffMaxMs, backoffMs * 2);
+      await this.#session().catch((error: Error) => this.#ended(error));
+      await this.#pauses.pause(backoff.after(this.#options.nowMs() - startedMs));
     }
   }
 
