@@ -23,8 +23,9 @@ const encodings: ReadonlyMap<string, Encoding> = new Map([
   ["application/xml", xml],
 ]);
 
-/** Requests of one connection that may wait for their turn. */
-const pipelinedMax = 16;
+/** Requests of one connection that may wait for their turn, and headers of one: Node keeps all of both as objects. */
+const pipelinedMax = 4;
+const headersMax = 64;
 
 interface Client {
   readonly parts: ConnectionParts;
@@ -46,7 +47,7 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
   server.on("request", (request, response) => {
     const client = clients.get(request.socket);
     const size = announced(request, limits.messageBytesMax);
-    if (client === undefined || !mayWait(client, size)) return void request.socket.destroy();
+    if (client === undefined || hasMoreHeaders(request) || !mayWait(client, size)) return void request.socket.destroy();
     const behind = client.waiting === 0 ? 0 : size;
     client.waiting += 1;
     client.waitingBytes += behind;
@@ -93,6 +94,11 @@ export function httpDoor(limits: ListenLimits): HttpDoor {
   };
 }
 
+/** What says how large it is may be among those that were left out. */
+function hasMoreHeaders({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length >= 2 * headersMax;
+}
+
 /** Bytes of the body, as far as they are told: what is sent in pieces may be as large as a message can be. */
 function announced({ headers }: IncomingMessage, messageBytesMax: number): number {
   const unknown = headers["transfer-encoding"] === undefined ? 0 : messageBytesMax;
@@ -118,6 +124,7 @@ function parser(limits: ListenLimits): Server {
     connectionsCheckingInterval: 1000,
     requireHostHeader: false,
   });
+  server.maxHeadersCount = headersMax;
   // Node watches its deadlines from this event on, which else only a server that listens itself gives.
   server.emit("listening");
   return server;

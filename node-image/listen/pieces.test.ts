@@ -112,3 +112,19 @@ test("what comes over HTTPS in chunks before there is room for it is kept as it 
   other.give();
   await answered(`${chunks} bytes`);
 });
+
+test("requests over HTTPS that wait behind another have few headers, and are few", async (t) => {
+  const { socket, close, open } = await aDoor();
+  t.after(close);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.on("error", () => undefined);
+  const before = memoryUse();
+  const request = (headers: number) =>
+    `${post(...Array.from({ length: headers }, (_, at) => `${at.toString(36)}:${at % 10}`), "Content-Length: 1")}a`;
+  await new Promise((sent) => socket.write(request(40).repeat(4) + request(600).repeat(12), sent));
+  for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate);
+  const kept = await keptSince(before, most);
+  assert.ok(kept <= most, `${kept} bytes kept`);
+  await closed;
+  open();
+});
