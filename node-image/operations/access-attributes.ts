@@ -26,9 +26,10 @@ const groupPrefix = `${accessPrefix}group-`;
 const rolePrefix = `${accessPrefix}role-`;
 const suspended = `${accessPrefix}suspended`;
 
-/** Statements that one object or record may hold at a time, and rows that all changes of rights may leave on it. */
+/** Statements that one object or record may hold at a time, and rows that all changes of rights may leave on it, with their characters. */
 const statementsMax = 1_000;
 const rowsMax = 4_000;
+const charactersMax = 262_144;
 
 /** What a change of an access attribute asks for. */
 export interface AccessChange {
@@ -120,9 +121,10 @@ function principalOf(name: string): string {
 /** The rows that make the attribute so, within bounds. */
 function rowsFor(change: AccessChange, rows: Rows, context: Context): RowChanges {
   const written = rowsMaking(change, rows, context);
-  const kept = [...rows.keys()].filter((name) => name.startsWith("."));
+  const kept = [...[...rows.keys()].filter((name) => name.startsWith(".")), ...Object.keys(written)];
+  const characters = kept.reduce((sum, name) => sum + name.length, 0);
   // What takes rights away always finds room: it is what one must be able to rely on.
-  if (change.how !== "delete" && kept.length + Object.keys(written).length > rowsMax) {
+  if (change.how !== "delete" && (kept.length > rowsMax || characters > charactersMax)) {
     throw new Refusal(
       "IndexOutOfBounds",
       "Rights were changed here too often: grant to groups, and change their members",

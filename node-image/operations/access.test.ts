@@ -367,6 +367,23 @@ test("records cannot be taken for objects", async () => {
   assert.deepEqual(own["x-keyfleet-group-payments"], { type: 7, value: "yes" });
 });
 
+test("the rights on an object take a bounded room, whatever the names are; what takes them away always finds it", async () => {
+  const owner = await as("owner");
+  const object = await owner.create();
+  const names = Array.from({ length: 60 }, (_, at) => grantTo(`${"n".repeat(800)}${at}`));
+  const all = "Get Encrypt Decrypt Sign MAC Locate GetAttributes Check";
+  let granted = 0;
+  for (; granted < names.length; granted++) {
+    const done = await add("owner", object, names[granted] as string, all).then(
+      () => true,
+      (error: Error) => assert.match(error.message, /Rights were changed here too often/),
+    );
+    if (done !== true) break;
+  }
+  assert.ok(granted > 20 && granted < 50, `${granted} were granted`);
+  await owner.call(operation.deleteAttribute, id(object), item.text(tag.AttributeName, names[0] as string));
+});
+
 const nonsense: readonly (readonly [string, string, string, RegExp])[] = [
   ["a right that is none", grantTo("reader"), "Fly", /Not a right: Fly/],
   ["no right", grantTo("reader"), "", /at least one right/],
