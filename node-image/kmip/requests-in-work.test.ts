@@ -4,13 +4,13 @@ import { callerOf } from "../access/identity.ts";
 import { item, payload } from "../testing/items.ts";
 import { testKeyring } from "../testing/keyring.ts";
 import { operation, type Request, requestMessage, resultsOf } from "../testing/kmip-client.ts";
+import { kmipHandler } from "../testing/kmip-handler.ts";
 import { memoryStore } from "../testing/memory-store.ts";
 import { keptSince, memoryUse } from "../testing/memory-use.ts";
 import { decode } from "../ttlv/decode.ts";
 import { encode } from "../ttlv/encode.ts";
 import type { Item } from "../ttlv/types.ts";
 import { type Encoding, ttlv } from "./encoding.ts";
-import { kmipHandler } from "./handler.ts";
 import { tag } from "./tags.ts";
 import { json, xml } from "./vocabulary.ts";
 

@@ -47,6 +47,12 @@ async function enter(tls: MeshTls, lost: () => void): Promise<PeerConnection | u
   return connectPeer({ peer: door.member, tls, notified: () => undefined, lost }).catch(() => undefined);
 }
 
+async function isOtherLetIn(): Promise<boolean> {
+  const other = await enter(tlsOfThird, () => undefined);
+  other?.close();
+  return other !== undefined;
+}
+
 /** Takes what sessions it gets and, thrown out, comes again until the test is over. Tells how many it has, and had in all. */
 function thief(t: TestContext): { readonly open: () => number; readonly opened: () => number } {
   const open = new Set<PeerConnection>();
@@ -80,18 +86,16 @@ test("a member whose link has broken comes back although a thief of its certific
       ?.backend;
   const before = await session();
   way.heal(); // Its link from before is reset.
-  await until("the member is back", async () => (await session()) !== before);
+  await until("the member is back", async () => (await session()) !== before, 20_000);
   const back = await session();
-  await until("and in step", inStep);
-  const bystander = () => enter(tlsOfThird, () => undefined);
+  await until("and in step", inStep, 20_000);
   const untilMs = performance.now() + watchedMs;
   let rounds = 0;
   for (; performance.now() < untilMs; rounds += 1) {
     await door.store.write([aCreate()]);
-    assert.equal(inStep(), true, `the member acknowledges, round ${rounds}`);
-    const other = await bystander();
-    assert.notEqual(other, undefined, "another member is let in");
-    other?.close();
+    // Who is kept out is out of step for good; a machine that is busy makes it so for a moment.
+    await until("the member acknowledges", inStep, 10_000);
+    await until("another member is let in", isOtherLetIn, 10_000);
     assert.ok(stolen.open() <= sessionsAtOnce + 1);
   }
   assert.equal(await session(), back, "its new link stays");
@@ -106,10 +110,6 @@ test("the operator removes the member: all sessions of the thief end at once, an
   await until("all its sessions are ended", () => stolen.open() === 0, 1_000);
   const before = stolen.opened();
   const untilMs = performance.now() + 5 * againMs;
-  while (performance.now() < untilMs) {
-    const other = await enter(tlsOfThird, () => undefined);
-    assert.notEqual(other, undefined, "another member is let in");
-    other?.close();
-  }
+  while (performance.now() < untilMs) await until("another member is let in", isOtherLetIn, 10_000);
   assert.equal(stolen.opened(), before);
 });
