@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { after, before, test } from "node:test";
 import { cryptographicAlgorithm as algorithm, keyFormatType as format, usage } from "../objects/enumerations.ts";
 import { active, block, registerKey } from "../testing/cryptography-requests.ts";
@@ -27,5 +28,22 @@ for (const [what, kind, bytes, bits, taken] of cases) {
     const key = block(format.raw, Buffer.alloc(bytes, 7), kind, bits);
     const made = registerKey(app, 2, key, active(usage.encrypt));
     await (taken ? made : fails(made, invalidField, /the key has/));
+  });
+}
+
+const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({ format: "der", type: "spki" });
+const pairs: readonly (readonly [what: string, algorithm: number, bits: number, taken: boolean])[] = [
+  ["what it is", algorithm.rsa, 1024, true],
+  ["4,096 bits", algorithm.rsa, 4096, false],
+  ["to be on a curve", algorithm.ecdsa, 1024, false],
+];
+for (const [what, kind, bits, taken] of pairs) {
+  test(`${taken ? "registered" : "not registered"}: an RSA key of 1,024 bits that says ${what}, in its Key Block or beside it`, async () => {
+    const told = { "Cryptographic Algorithm": kind, "Cryptographic Length": bits };
+    for (const made of [
+      registerKey(app, 3, block(format.x509, weak, kind, bits), active(usage.verify)),
+      registerKey(app, 3, block(format.x509, weak), active(usage.verify, told)),
+    ])
+      await (taken ? made : fails(made, invalidField, /than is told/));
   });
 }

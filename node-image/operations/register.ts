@@ -1,3 +1,5 @@
+import type { KeyObject } from "node:crypto";
+import { algorithmOfType } from "../cryptography/algorithms.ts";
 import { readCertificate } from "../cryptography/certificate.ts";
 import { keyFacts } from "../cryptography/key-facts.ts";
 import { keyObjectOf } from "../cryptography/key-object.ts";
@@ -152,26 +154,55 @@ function symmetric(material: Material): Material {
 function learned({ objectType: type, attributes }: RegisterRequest, material: Material): Record<string, Json[]> {
   const pair = type === objectType.publicKey || type === objectType.privateKey || type === objectType.certificate;
   if (!pair || material.wrapping !== undefined || material.format === format.opaque) return {};
+  const key = readable(type, material);
+  if (key === undefined) return {};
+  if (!isAsTold(key, attributes, material))
+    throw new Refusal(
+      "InvalidField",
+      "The key has another Cryptographic Algorithm or Length than is told: leave them out",
+    );
+  const { algorithm, lengthBits } = keyFacts(key);
+  const facts = [
+    ["Cryptographic Algorithm", algorithm],
+    ["Cryptographic Length", lengthBits],
+    ["Digital Signature Algorithm", type === objectType.certificate ? signatureOf(material) : undefined],
+  ] as const;
+  const given = new Set(attributes.map(({ name }) => name));
+  return Object.fromEntries(
+    facts.flatMap(([name, value]) => (value === undefined || given.has(name) ? [] : [[name, [value]]])),
+  );
+}
+
+/** The key, if OpenSSL reads it and it is used here. Throws Refusal if it reads one that can be none. */
+function readable(type: number, material: Material): KeyObject | undefined {
   try {
-    const { algorithm, lengthBits } = keyFacts(
-      keyObjectOf({ objectType: type, material, algorithm: material.algorithm }),
-    );
-    const signature =
-      type === objectType.certificate ? digitalSignatureOf(readCertificate(material.bytes).signatureOid) : undefined;
-    const facts = [
-      ["Cryptographic Algorithm", algorithm],
-      ["Cryptographic Length", lengthBits],
-      ["Digital Signature Algorithm", signature],
-    ] as const;
-    const given = new Set(attributes.map(({ name }) => name));
-    return Object.fromEntries(
-      facts.flatMap(([name, value]) => (value === undefined || given.has(name) ? [] : [[name, [value]]])),
-    );
+    return keyObjectOf({ objectType: type, material, algorithm: material.algorithm });
   } catch (error) {
     if (error instanceof ImpossibleKey) throw new Refusal("InvalidField", error.message);
-    if (error instanceof Refusal) return {};
+    if (error instanceof Refusal) return undefined;
     throw error;
   }
+}
+
+function signatureOf({ bytes }: Material): number | undefined {
+  try {
+    return digitalSignatureOf(readCertificate(bytes).signatureOid);
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+}
+
+/** Whether algorithm and length of an RSA or DSA key are what the client says; keys on curves go by several names. */
+function isAsTold(key: KeyObject, attributes: readonly AttributeInstance[], material: Material): boolean {
+  const { modulusLength } = key.asymmetricKeyDetails ?? {};
+  const told = (name: string, inBlock: number) => inBlock || attributes.find((each) => each.name === name)?.value;
+  const isSame = (value: unknown, found: number | undefined) => value === undefined || value === found;
+  return (
+    modulusLength === undefined ||
+    (isSame(told("Cryptographic Length", material.lengthBits), modulusLength) &&
+      isSame(told("Cryptographic Algorithm", material.algorithm), algorithmOfType(key.asymmetricKeyType)))
+  );
 }
 
 /** Algorithm and length may stand in the Key Block, among the attributes, or in both; then they must agree (4.3). */
