@@ -4,7 +4,7 @@ import { Refusal } from "../objects/refusal.ts";
 import { type Gathering, gather } from "./gather.ts";
 import { digestBytes } from "./hash.ts";
 import type { CryptographicParameters } from "./parameters.ts";
-import { type HashScheme, type SignatureScheme, signatureScheme } from "./signature-scheme.ts";
+import { checkAlgorithm, type HashScheme, type SignatureScheme, signatureScheme } from "./signature-scheme.ts";
 import { signDigest, verifyDigest } from "./signed-digest.ts";
 
 /** A verification in parts. */
@@ -139,6 +139,7 @@ export function verifyDigested(
 
 /** What is signed with MD5 is as good as signed for other data, which anybody makes within a minute. Throws Refusal. */
 function signingScheme(key: KeyObject, parameters: CryptographicParameters): SignatureScheme {
+  checkAlgorithm(key, parameters);
   const scheme = signatureScheme(key, parameters);
   if (scheme.kind === "whole" || scheme.hash !== "md5") return scheme;
   const text = "MD5 is good for verifying what was signed long ago: sign with SHA-256";
