@@ -1,8 +1,10 @@
 import type { PeerCertificate, TLSSocket } from "node:tls";
-import { close, connect, prepared } from "../store/connection.ts";
+import { close, connect, prepared, whenThereIsRoom } from "../store/connection.ts";
 import type { MeshMember, MeshTls } from "./types.ts";
 
 const connectDeadlineMs = 3_000;
+/** While strangers have all places of the peer's PostgreSQL: each attempt costs it a handshake, as it costs one to refuse. */
+const fullPauseMs = 50;
 // Nothing received for so long while an answer is awaited: the peer or the way to it is dead.
 const silenceMaxMs = 2_500;
 const silenceCheckMs = 500;
@@ -20,46 +22,31 @@ export interface PeerConnection {
   close(): void;
 }
 
-/** Connects with both certificates checked; the peer's must carry the member's name. `lost` is called once when it ends. */
-export async function connectPeer(options: {
+/** To whom a connection is made, and as whom. */
+interface Caller {
   readonly peer: MeshMember;
   readonly tls: MeshTls;
   /** Shows that this node is who its certificate says (store/pass.ts); without one it is less than who has one. */
   readonly pass?: string | undefined;
+}
+
+interface PeerConnectionOptions extends Caller {
   readonly notified: (payload: string) => void;
   readonly lost: (error: Error) => void;
-}): Promise<PeerConnection> {
-  const { peer, tls, pass, notified, lost } = options;
-  const pipelined = { pipeline: true };
+}
+
+/**
+ * Connects with both certificates checked; the peer's must carry the member's name. Asks again, 4 s long, while there is no
+ * room among the peer's sessions. `lost` is called once when it ends.
+ */
+export async function connectPeer(options: PeerConnectionOptions): Promise<PeerConnection> {
+  const { notified, lost } = options;
   let watch: AnswerWatch | undefined;
-  const client = await connect(
-    {
-      ...pipelined,
-      host: peer.address,
-      port: peer.meshPort ?? 5432,
-      user: "mesh",
-      database: "keyfleet",
-      // What a login's trigger can read of what the caller says.
-      application_name: pass ?? "keyfleet",
-      connectionTimeoutMillis: connectDeadlineMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 1_000,
-      ssl: {
-        ca: tls.trustBundlePem,
-        cert: tls.certificateChainPem,
-        key: tls.privateKeyPem,
-        minVersion: "TLSv1.3",
-        ecdhCurve: "X25519MLKEM768:X25519",
-        rejectUnauthorized: true,
-        checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-          identityProblem(certificate, peer.identity),
-      },
-    },
-    (error) => {
-      watch?.end();
-      lost(error);
-    },
-  );
+  const ended = (error: Error) => {
+    watch?.end();
+    lost(error);
+  };
+  const client = await whenThereIsRoom(() => connect(connectionTo(options), ended), fullPauseMs);
   const socket = (client as unknown as { connection: { stream: TLSSocket } }).connection.stream;
   const answers = new AnswerWatch(socket, () => close(client));
   watch = answers;
@@ -73,6 +60,30 @@ export async function connectPeer(options: {
     close: () => {
       answers.end();
       close(client);
+    },
+  };
+}
+
+function connectionTo({ peer, tls, pass }: Caller) {
+  return {
+    pipeline: true,
+    host: peer.address,
+    port: peer.meshPort ?? 5432,
+    user: "mesh",
+    database: "keyfleet",
+    // What a login's trigger can read of what the caller says.
+    application_name: pass ?? "keyfleet",
+    connectionTimeoutMillis: connectDeadlineMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 1_000,
+    ssl: {
+      ca: tls.trustBundlePem,
+      cert: tls.certificateChainPem,
+      key: tls.privateKeyPem,
+      minVersion: "TLSv1.3" as const,
+      ecdhCurve: "X25519MLKEM768:X25519",
+      rejectUnauthorized: true,
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) => identityProblem(certificate, peer.identity),
     },
   };
 }

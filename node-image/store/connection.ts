@@ -79,9 +79,12 @@ export function connectHere(place: Place, lost: (error: Error) => void): Promise
   return whenThereIsRoom(() => connect(localConnection(place), lost));
 }
 
-/** Tries again while PostgreSQL has no room for another session: then nothing of the attempt was carried out. */
-export async function whenThereIsRoom<Result>(attempt: () => Promise<Result>): Promise<Result> {
-  for (let untilMs: number | undefined; ; await delay(fullPauseMs)) {
+/** Tries again for 4 s while PostgreSQL has no room for another session: then nothing of the attempt was carried out. */
+export async function whenThereIsRoom<Result>(
+  attempt: () => Promise<Result>,
+  pauseMs: number = fullPauseMs,
+): Promise<Result> {
+  for (let untilMs: number | undefined; ; await delay(pauseMs)) {
     try {
       return await attempt();
     } catch (error) {
