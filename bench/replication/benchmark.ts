@@ -14,7 +14,7 @@ const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all
   --loss 0                    share of the pieces that are lost on such links
   --seconds 5                 of each sustained load
   --rest 30                   seconds without a write before "idle" is measured: each node has looked through its database and pruned
-  --idle 60                   seconds of "idle", in which all that is done each minute has its turn
+  --idle 300                  seconds of "idle", in which all that is done at rest has its turn: PostgreSQL's autovacuum each five minutes
   --writers 64                of each sustained load, in all
   --writes 300                one after another, of "visible"
   --away 20                   seconds that a node is away before it catches up
@@ -68,7 +68,7 @@ async function run(words: readonly string[]): Promise<void> {
       loss: { type: "string", default: "0" },
       seconds: { type: "string", default: "5" },
       rest: { type: "string", default: "30" },
-      idle: { type: "string", default: "60" },
+      idle: { type: "string", default: "300" },
       writers: { type: "string", default: "64" },
       writes: { type: "string", default: "300" },
       away: { type: "string", default: "20" },
