@@ -51,6 +51,28 @@ test("without a sidecar requests are unavailable and the status says where to lo
   assert.deepEqual(await hsm.seal(some, some), Buffer.from("sealed"));
 });
 
+test("a sidecar that does not even read is given up with all that was to be written to it, and is connected to anew", async (context) => {
+  const timeoutMs = 40;
+  const { hsm, listen } = link(context, timeoutMs);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const connections = new Set<Socket>();
+  const taken = Promise.withResolvers<void>();
+  await listen((frame, socket) => {
+    connections.add(socket);
+    if (connections.size > 1) return void answer(frame, socket, [outcomes.done, "sealed"]);
+    socket.pause();
+    taken.resolve();
+  });
+  // More than the kernel keeps for who does not read.
+  const many = Buffer.alloc(60_000);
+  const outcome = Promise.allSettled(Array.from({ length: 30 }, () => hsm.seal(many, some)));
+  await taken.promise;
+  context.mock.timers.tick(timeoutMs);
+  const codes = (await outcome).map((each) => (each.status === "rejected" ? each.reason.code : "done"));
+  assert.deepEqual(codes, ["timeout", ...Array(29).fill("unavailable")]);
+  assert.deepEqual(await hsm.seal(some, some), Buffer.from("sealed"));
+});
+
 test("a sidecar that does not answer is a timeout, and its late answer harms nobody", async (context) => {
   const timeoutMs = 40;
   const { hsm, listen } = link(context, timeoutMs);

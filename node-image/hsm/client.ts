@@ -123,9 +123,12 @@ class Link {
       const late = () => {
         this.#waiting.delete(id);
         reject(new HsmError("timeout", `the HSM sidecar did not answer "${operation}" within ${deadlineMs} ms`));
+        // What it does not even read would come together here, with what is secret in it.
+        if (socket.writableLength > 0) this.#lost(socket, "it reads nothing");
       };
+      const socket = this.#connected();
       this.#waiting.set(id, { resolve, reject, timer: setTimeout(late, deadlineMs) });
-      this.#connected().write(bytes, () => bytes.fill(0));
+      socket.write(bytes, () => bytes.fill(0));
     });
   }
 
