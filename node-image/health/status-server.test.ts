@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request } from "node:https";
+import { Agent, request } from "node:https";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { type Authority, siteAuthority } from "../testing/authority.ts";
@@ -38,10 +38,13 @@ async function nodeTls() {
 
 type Caller = { readonly certificatePem: string; readonly keyPem: string } | undefined;
 
-function ask(caller: Caller, { method = "GET", path = "/status" } = {}): Promise<{ code: number; body: string }> {
+function ask(
+  caller: Caller,
+  { method = "GET", path = "/status", agent = false as Agent | false } = {},
+): Promise<{ code: number; body: string }> {
   return new Promise((resolve, reject) => {
     const identity = caller === undefined ? {} : { cert: caller.certificatePem, key: caller.keyPem };
-    const place = { host: "127.0.0.1", port: server.port, ca: dc1.certificatePem, agent: false as const };
+    const place = { host: "127.0.0.1", port: server.port, ca: dc1.certificatePem, agent };
     const outgoing = request({ ...place, ...identity, method, path }, (response) => {
       let body = "";
       response.setEncoding("utf8").on("data", (text) => (body += text));
@@ -68,6 +71,20 @@ test("a node that cannot tell its status says so, and goes on", async () => {
   });
   tell = () => ({ status });
   assert.equal((await ask(operator)).code, 200);
+});
+
+test("whose authority was given up is told nothing more, also over a connection that he would keep", async (t) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const tls = await nodeTls();
+  t.after(() => {
+    agent.destroy();
+    server.updateTls(tls);
+  });
+  const operator = await dc1.issue(subject(operatorName));
+  assert.equal((await ask(operator, { agent })).code, 200);
+  assert.equal((await ask(operator, { agent })).code, 200);
+  server.updateTls({ ...tls, trustBundlePem: dc2.certificatePem });
+  await assert.rejects(ask(operator, { agent }));
 });
 
 const strangers: readonly (readonly [string, () => Promise<Caller>, number])[] = [

@@ -80,6 +80,9 @@ function answer(request: IncomingMessage, response: ServerResponse, { caller, st
   request.resume();
   const refusal = refusalOf(request, caller);
   const [code, body] = refusal === undefined ? told(status) : [refusal.code, { message: refusal.message }];
+  // One question a connection, as the operator asks: a certificate is looked at in the handshake alone, and it ends, or its CA
+  // is given up.
+  response.shouldKeepAlive = false;
   response.writeHead(code, { "content-type": "application/json", "cache-control": "no-store" });
   response.end(`${JSON.stringify(body)}\n`);
 }
