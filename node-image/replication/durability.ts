@@ -196,6 +196,8 @@ export class DurabilityGate {
 
   #headOneSecondAgo(): number {
     const before = this.#nowMs() - stepDeadlineMs;
-    return this.#heads.findLast((entry) => entry.atMs <= before)?.head ?? 0;
+    // From the front, where it is: at most what became old since the last write comes before it.
+    const younger = this.#heads.findIndex((entry) => entry.atMs > before);
+    return this.#heads[(younger < 0 ? this.#heads.length : younger) - 1]?.head ?? 0;
   }
 }
