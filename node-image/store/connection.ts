@@ -141,6 +141,11 @@ function isFull(error: unknown): boolean {
   return (error as { code?: unknown }).code === "53300";
 }
 
+/** Whether a row is there already that was to be inserted: unique_violation. */
+export function isThere(error: unknown): boolean {
+  return (error as { code?: unknown }).code === "23505";
+}
+
 /** Whether PostgreSQL found its own files damaged: a wrong checksum, a torn index. */
 export function isCorruption(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;

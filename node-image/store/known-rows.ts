@@ -7,6 +7,7 @@ import { readable } from "./readable.ts";
 import type { Root } from "./root.ts";
 import { leafOf, stateOf } from "./row.ts";
 import { decodeState } from "./state.ts";
+import type { Operation } from "./types.ts";
 
 /** Objects kept in memory, about 2 kB each; beyond it the one unused for longest is read again when it is needed. */
 const rowsMax = 4_000;
@@ -21,6 +22,13 @@ interface Kept {
 /** What the one writer knows of the rows that it merges into; nobody else changes them. */
 export class KnownRows {
   readonly #rows = new Map<string, Kept>();
+
+  /** What is created here first and not known: identifiers are random, so that next to never a row is there, and looking costs a round trip. */
+  presumedNew(operations: readonly Operation[]): ReadonlySet<string> {
+    const firstKinds = new Map<string, string>();
+    for (const { object, kind } of operations) if (!firstKinds.has(object)) firstKinds.set(object, kind);
+    return new Set([...firstKinds].flatMap(([id, kind]) => (kind === "create" && !this.#rows.has(id) ? id : [])));
+  }
 
   /** Reads what is not known yet. Absent objects are in neither result; damaged ones are never merged into. */
   async load(

@@ -4,7 +4,7 @@ import type { Keyring } from "../keys/types.ts";
 import type { Json } from "../objects/types.ts";
 import type { LogicalClock } from "./clock.ts";
 import { commitBatch, keptColumns, rowColumns } from "./commit-batch.ts";
-import { asStoreError } from "./connection.ts";
+import { asStoreError, isCorruption, isThere } from "./connection.ts";
 import { Draft } from "./draft.ts";
 import { StoreError } from "./error.ts";
 import { grantMark } from "./grant-reader.ts";
@@ -278,11 +278,21 @@ export class Ledger {
     return new Draft({ incarnation, clock, keyring: this.keyring, fences: this.fences, vector: this.#vector });
   }
 
-  /** Appends, merges and sums up in one transaction. */
+  /** Appends, merges and sums up in one transaction. What is created is presumed not to be there, until the database says otherwise. */
   async commit(client: pg.Client, draft: Draft): Promise<void> {
     if (draft.operations.length === 0 && draft.kept.length === 0) return;
+    const presumedNew = this.#rows.presumedNew(draft.merging());
+    try {
+      await this.#commit(client, draft, presumedNew);
+    } catch (error) {
+      if (presumedNew.size === 0 || !(isThere(error) || isCorruption(error))) throw error;
+      await this.#commit(client, draft, new Set());
+    }
+  }
+
+  async #commit(client: pg.Client, draft: Draft, presumedNew: ReadonlySet<string>): Promise<void> {
     const { keyring, root } = this;
-    const { merged, changed } = await this.#merge(client, draft, { keyring, root });
+    const { merged, changed } = await this.#merge(client, draft, { keyring, root, presumedNew });
     const vector = new Map([...this.#vector, ...draft.positions()]);
     const held = draft.kept.filter((operation) => merged.has(operation));
     const left = draft.operations.filter((operation) => !merged.has(operation));
@@ -350,10 +360,10 @@ export class Ledger {
   async #merge(
     client: pg.Client,
     draft: Draft,
-    trust: { readonly keyring: Keyring; readonly root: Root },
+    trust: { readonly keyring: Keyring; readonly root: Root; readonly presumedNew: ReadonlySet<string> },
   ): Promise<{ readonly merged: ReadonlySet<Operation>; readonly changed: readonly Changed[] }> {
     const merging = draft.merging();
-    const ids = new Set(merging.map(({ object }) => object));
+    const ids = new Set(merging.map(({ object }) => object).filter((id) => !trust.presumedNew.has(id)));
     const { known, damaged } = await this.#rows.load(client, trust, ids);
     if (damaged.size > 0) this.#options.damaged(damaged);
     // What concerns a damaged row is kept, so that the rest goes on.

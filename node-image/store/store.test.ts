@@ -171,6 +171,27 @@ test("a change before its create is kept, and seen with the create", async () =>
   assert.deepEqual((await taker.object(object))?.attributes.get("x-a"), [1]);
 });
 
+test("a create meets what a restarted node holds of its object already, and what is written beside it is written", async (t) => {
+  const [maker] = nodes;
+  const where = aPlace();
+  const before = await openStore(where);
+  const create = aCreate();
+  await before.ingest([
+    anOperation({ object: create.id, payload: Buffer.from('{"v":1,"facts":2,"attributes":{"x-a":[1]}}') }),
+  ]);
+  await before.close();
+  const taker = await openStore(where);
+  t.after(() => taker.close());
+  await maker.write([create]);
+  const beside = aCreate();
+  const [ingested] = await Promise.all([taker.ingest(await operationsOf(maker)), taker.write([beside])]);
+  assert.equal(ingested.position, maker.vector().get(maker.incarnation));
+  const merged = await taker.object(create.id);
+  assert.deepEqual([merged?.facts, merged?.attributes.get("x-a"), merged?.sealed], [2, [1], create.sealed]);
+  assert.deepEqual((await taker.object(beside.id))?.sealed, beside.sealed);
+  assert.equal(taker.status().damage, undefined);
+});
+
 test("destroyed material is gone for good, even when its create arrives later", async () => {
   const [maker, taker] = nodes;
   const create = aCreate();
