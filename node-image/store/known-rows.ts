@@ -12,6 +12,9 @@ import type { Operation } from "./types.ts";
 /** Objects kept in memory, about 2 kB each; beyond it the one unused for longest is read again when it is needed. */
 const rowsMax = 4_000;
 
+/** Transactions after one that had to be made again: of many that would have to, one in so many is. */
+const looksAfterOne = 20;
+
 /** A row that was checked, as text: of most nothing more is asked, and V8 copies and marks a text at once, but a tree piece by piece. */
 interface Kept {
   readonly text: string;
@@ -22,12 +25,23 @@ interface Kept {
 /** What the one writer knows of the rows that it merges into; nobody else changes them. */
 export class KnownRows {
   readonly #rows = new Map<string, Kept>();
+  /** Transactions before which creates are looked for. */
+  #looks = 0;
 
   /** What is created here first and not known: identifiers are random, so that next to never a row is there, and looking costs a round trip. */
   presumedNew(operations: readonly Operation[]): ReadonlySet<string> {
+    if (this.#looks > 0) {
+      this.#looks -= 1;
+      return new Set();
+    }
     const firstKinds = new Map<string, string>();
     for (const { object, kind } of operations) if (!firstKinds.has(object)) firstKinds.set(object, kind);
     return new Set([...firstKinds].flatMap(([id, kind]) => (kind === "create" && !this.#rows.has(id) ? id : [])));
+  }
+
+  /** One was there: so may those of the next transactions be, since rows of a snapshot are newer than the logs that come with it. */
+  wasThere(): void {
+    this.#looks = looksAfterOne;
   }
 
   /** Reads what is not known yet. Absent objects are in neither result; damaged ones are never merged into. */

@@ -286,6 +286,7 @@ export class Ledger {
       await this.#commit(client, draft, presumedNew);
     } catch (error) {
       if (presumedNew.size === 0 || !(isThere(error) || isCorruption(error))) throw error;
+      this.#rows.wasThere();
       await this.#commit(client, draft, new Set());
     }
   }
