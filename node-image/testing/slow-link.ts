@@ -28,10 +28,13 @@ export async function slowLink(
   };
   const later = (from: Socket, to: Socket) => {
     let lastMs = 0;
+    const due: (() => void)[] = [];
     const at = (work: () => void) => {
       const lostMs = random() < lossShare ? 2 * oneWayMs + retransmitMs : 0;
       lastMs = Math.max(lastMs, performance.now() + oneWayMs + lostMs);
-      setTimeout(work, lastMs - performance.now());
+      due.push(work);
+      // Timers of different lengths are rounded, and one that was set later may end first.
+      setTimeout(() => due.shift()?.(), lastMs - performance.now());
     };
     from.on("data", (piece) => {
       bytes += piece.length;
