@@ -9,7 +9,7 @@ import { type BenchMesh, type MeshOptions, startMesh } from "./mesh.ts";
 const help = `meshes of stores with real PostgreSQL on disk over mutual TLS, all on this machine; the first node has a process of its own
   --measure visible,sustained,idle   of: visible, sustained, sustained-all, catchup, join, idle
   --nodes 2,6,20              members over three sites
-  --durability EverySite      EverySite, OtherSite, Local, or several: then what the first costs beyond the last is a row more
+  --durability EverySite      EverySite, OtherSite, Local, or several, also by turns: a row more has what the first costs beyond the last, by means
   --round-trip 0              ms between any two nodes, by links in user space; several: 0,20,50,100,200
   --loss 0                    share of the pieces that are lost on such links
   --seconds 5                 of each sustained load
@@ -119,7 +119,7 @@ async function measured(
         figures.push((await measures[measure]?.(mesh, scale)) ?? {});
         row(mode, figures.at(-1) as Figures);
       }
-      const [one, other] = [figures[0], figures.at(-1)];
+      const [one, other] = [modes[0], modes.at(-1)].map((mode) => figures.filter((_, index) => modes[index] === mode));
       if (one !== undefined && other !== undefined && modes.length > 1)
         row(`${modes[0]} : ${modes.at(-1)}`, compared(one, other, options.roundTripMs));
     }
@@ -129,13 +129,16 @@ async function measured(
   return rows;
 }
 
-/** What one durability costs beyond another. */
-function compared(one: Figures, other: Figures, roundTripMs: number): Figures {
-  const [oneMs, otherMs] = [one.answerP50Ms ?? Number.NaN, other.answerP50Ms ?? Number.NaN];
+/** What one durability costs beyond another, by the means of their rows. */
+function compared(ones: readonly Figures[], others: readonly Figures[], roundTripMs: number): Figures {
+  const mean = (rows: readonly Figures[], name: string) =>
+    rows.reduce((sum, figures) => sum + (figures[name] ?? Number.NaN), 0) / rows.length;
+  const throughput = mean(ones, "perSecond") / mean(others, "perSecond");
+  const addedMedianMs = mean(ones, "answerP50Ms") - mean(others, "answerP50Ms");
   return {
-    ...(one.perSecond === undefined ? {} : { throughput: one.perSecond / (other.perSecond ?? Number.NaN) }),
-    addedMedianMs: oneMs - otherMs,
-    ...(roundTripMs === 0 ? {} : { addedRoundTrips: (oneMs - otherMs) / roundTripMs }),
+    ...(Number.isNaN(throughput) ? {} : { throughput }),
+    addedMedianMs,
+    ...(roundTripMs === 0 ? {} : { addedRoundTrips: addedMedianMs / roundTripMs }),
   };
 }
 
